@@ -1,0 +1,144 @@
+package dev.javelin.device;
+
+import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashSet;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * The processor this program runs on, with a team of threads for its kernels. Results never depend
+ * on the number of threads: work is cut by size alone, and threads only decide who takes which
+ * piece.
+ */
+public final class Cpu implements Device {
+  private static final long ALIGNMENT = 256;
+  private static final long HUGE_PAGE = 2L << 20;
+  private static final boolean DEBUG = Boolean.getBoolean("javelin.debug");
+
+  private final Parallel parallel;
+  private final Set<HostMemory> live = new LinkedHashSet<>();
+  private final AtomicLong allocations = new AtomicLong();
+  private final HostMemory[] scratch;
+
+  private Cpu(int threads) {
+    if (threads < 1) {
+      throw new IllegalArgumentException("threads must be at least 1, got " + threads);
+    }
+    this.parallel = new Parallel(threads);
+    this.scratch = new HostMemory[threads];
+    for (int i = 0; i < threads; i++) {
+      scratch[i] = allocate(ALIGNMENT);
+    }
+  }
+
+  /** The CPU with one thread per available processor. */
+  public static Cpu open() {
+    return open(Runtime.getRuntime().availableProcessors());
+  }
+
+  public static Cpu open(int threads) {
+    return new Cpu(threads);
+  }
+
+  public int threads() {
+    return parallel.threads();
+  }
+
+  /**
+   * Runs {@code body} over {@code [0, n)} in pieces of {@code grain} (the last may be shorter), on
+   * all threads, and returns when all are done. The pieces are the same for any number of threads;
+   * which thread runs which piece is not defined. Not reentrant.
+   */
+  public void parallel(int n, int grain, Parallel.Range body) {
+    parallel.run(n, grain, body);
+  }
+
+  /**
+   * Scratch memory of the calling thread of the team: at least {@code bytes} bytes with any
+   * content, 256-byte aligned, valid until the same thread's next call. Kernels call it inside
+   * their piece and cut it up themselves.
+   */
+  public MemorySegment scratch(long bytes) {
+    int worker = parallel.worker();
+    if (scratch[worker].byteSize() < bytes) {
+      HostMemory old = scratch[worker];
+      scratch[worker] = allocate(Math.max(bytes, 2 * old.byteSize()));
+      old.close();
+    }
+    return scratch[worker].segment();
+  }
+
+  @Override
+  public HostMemory allocate(long bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("bytes must not be negative, got " + bytes);
+    }
+    long alignment = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
+    long size = Math.max(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    MemorySegment raw = CLibrary.calloc(size + alignment);
+    long skip = (alignment - raw.address() % alignment) % alignment;
+    MemorySegment segment = raw.asSlice(skip, size);
+    if (alignment == HUGE_PAGE) {
+      CLibrary.adviseHugePages(segment);
+    }
+    HostMemory memory =
+        new HostMemory(this, raw, segment, DEBUG ? new Throwable("allocated here") : null);
+    allocations.incrementAndGet();
+    synchronized (live) {
+      live.add(memory);
+    }
+    return memory;
+  }
+
+  void release(HostMemory memory) {
+    synchronized (live) {
+      live.remove(memory);
+    }
+    CLibrary.free(memory.raw());
+  }
+
+  /**
+   * How often off-heap memory was taken from the system since the device was opened; constant in
+   * the steady state of a training.
+   */
+  public long allocations() {
+    return allocations.get();
+  }
+
+  @Override
+  public void copy(Memory dst, long dstOffset, Memory src, long srcOffset, long bytes) {
+    switch (dst) {
+      case HostMemory to -> {
+        switch (src) {
+          case HostMemory from ->
+              MemorySegment.copy(from.segment(), srcOffset, to.segment(), dstOffset, bytes);
+        }
+      }
+    }
+  }
+
+  /** Kernels on this device have finished when their call returns. */
+  @Override
+  public void synchronize() {}
+
+  @Override
+  public void close() {
+    parallel.close();
+    for (HostMemory s : scratch) {
+      s.close();
+    }
+    synchronized (live) {
+      if (DEBUG && !live.isEmpty()) {
+        for (HostMemory m : live) {
+          System.Logger log = System.getLogger(Cpu.class.getName());
+          log.log(System.Logger.Level.WARNING, "not closed: " + m.byteSize() + " bytes", m.site());
+        }
+      }
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "cpu(" + threads() + " threads)";
+  }
+}
