@@ -1,0 +1,238 @@
+package dev.javelin.tensor;
+
+import dev.javelin.device.DType;
+import dev.javelin.device.Device;
+import dev.javelin.device.HostMemory;
+import dev.javelin.device.Memory;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The memory of one step: activations, saved statistics, gradients of activations, operators'
+ * scratch. Ranges are handed out first fit in order of request and are dead at the latest at {@link
+ * #reset}; equal requests get equal addresses.
+ *
+ * <p>Memory comes in slabs that the operating system backs as they are used. A new slab is taken
+ * when the ones there are full, which in training happens in the first step only.
+ */
+public final class Workspace implements AutoCloseable {
+  private static final long DEFAULT_SLAB_BYTES = 1L << 30;
+  private static final long ALIGNMENT = 256;
+
+  private final Device device;
+  private final long slabBytes;
+  private final boolean poison;
+  private final List<Slab> slabs = new ArrayList<>();
+  private final List<Range> ranges = new ArrayList<>(); // of this step, in order of request
+  private long liveBytes;
+  private long peakBytes;
+  private long fingerprint;
+
+  private record Slab(Memory memory, FreeList free) {}
+
+  private static final class Range {
+    final Slab slab;
+    final long offset;
+    final long bytes;
+    final Lease lease;
+
+    Range(Slab slab, long offset, long bytes, Lease lease) {
+      this.slab = slab;
+      this.offset = offset;
+      this.bytes = bytes;
+      this.lease = lease;
+    }
+  }
+
+  private Workspace(Device device, long slabBytes, boolean poison) {
+    this.device = device;
+    this.slabBytes = slabBytes;
+    this.poison = poison;
+  }
+
+  public static Workspace on(Device device) {
+    return new Workspace(device, DEFAULT_SLAB_BYTES, Boolean.getBoolean("javelin.debug"));
+  }
+
+  /** With slabs of {@code slabBytes}; a larger single request gets a slab of its own. */
+  public static Workspace on(Device device, long slabBytes) {
+    return new Workspace(device, slabBytes, Boolean.getBoolean("javelin.debug"));
+  }
+
+  /**
+   * A workspace that fills memory with NaN patterns when it is handed out and when it is released,
+   * so that tests see stale reads.
+   */
+  public static Workspace poisoned(Device device, long slabBytes) {
+    return new Workspace(device, slabBytes, true);
+  }
+
+  public Device device() {
+    return device;
+  }
+
+  /** A contiguous tensor with any content, alive until its range is released. */
+  public Tensor alloc(DType dtype, Shape shape) {
+    return alloc(dtype, shape, "step");
+  }
+
+  /** {@link #alloc(DType, Shape)}, with the owner's name for the message of a late use. */
+  public Tensor alloc(DType dtype, Shape shape, String owner) {
+    Range r = take(dtype.bytes(shape.elements()), owner);
+    return new Tensor(r.slab.memory, r.offset, Layout.contiguous(shape), dtype, r.lease);
+  }
+
+  /** A tensor for the inside of an operator, released at the end of its try block. */
+  public Scratch scratch(DType dtype, Shape shape) {
+    int mark = mark();
+    return new Scratch(this, mark, alloc(dtype, shape, "scratch"));
+  }
+
+  /** Scratch memory of one operator. */
+  public record Scratch(Workspace workspace, int mark, Tensor tensor) implements AutoCloseable {
+    @Override
+    public void close() {
+      workspace.release(tensor);
+    }
+  }
+
+  /**
+   * Opens a scope: when it closes, everything allocated since is released but what it was told to
+   * keep.
+   */
+  public Scope scope() {
+    return new Scope(mark());
+  }
+
+  /** See {@link #scope}. */
+  public final class Scope implements AutoCloseable {
+    private final int from;
+    private final List<Tensor> kept = new ArrayList<>(1);
+
+    private Scope(int from) {
+      this.from = from;
+    }
+
+    public Tensor keep(Tensor t) {
+      kept.add(t);
+      return t;
+    }
+
+    @Override
+    public void close() {
+      releaseExcept(from, mark(), kept.toArray(new Tensor[0]));
+    }
+  }
+
+  /**
+   * How many ranges this step has requested so far; two marks bound the ranges requested between
+   * them.
+   */
+  public int mark() {
+    return ranges.size();
+  }
+
+  /** Releases the ranges requested between two marks, but those of {@code keep}. */
+  public void releaseExcept(int from, int to, Tensor... keep) {
+    for (int i = from; i < to; i++) {
+      Range r = ranges.get(i);
+      boolean kept = false;
+      for (Tensor t : keep) {
+        kept |= t.lease() == r.lease;
+      }
+      if (!kept) {
+        release(r);
+      }
+    }
+  }
+
+  /**
+   * Releases the range of one tensor of this workspace; nothing where that has happened already.
+   */
+  public void release(Tensor t) {
+    int i = t.lease().index();
+    if (i < 0 || i >= ranges.size() || ranges.get(i).lease != t.lease()) {
+      throw new IllegalArgumentException(t + " is not of this workspace and step");
+    }
+    release(ranges.get(i));
+  }
+
+  /** Ends the step: all its tensors are dead. */
+  public void reset() {
+    for (int i = 0; i < ranges.size(); i++) {
+      release(ranges.get(i));
+    }
+    ranges.clear();
+    fingerprint = 0;
+  }
+
+  /** The most bytes alive at one time since the workspace was opened. */
+  public long peakBytes() {
+    return peakBytes;
+  }
+
+  public long liveBytes() {
+    return liveBytes;
+  }
+
+  /** Hash of the requests of this step, offsets and sizes in order: equal for equal steps. */
+  public long fingerprint() {
+    return fingerprint;
+  }
+
+  private Range take(long bytes, String owner) {
+    long size = Math.max(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    Slab slab = null;
+    long offset = -1;
+    int index = 0;
+    for (; index < slabs.size() && offset < 0; index++) {
+      slab = slabs.get(index);
+      offset = slab.free.take(size);
+    }
+    if (slab == null || offset < 0) {
+      long capacity = Math.max(slabBytes, size);
+      slab = new Slab(device.allocate(capacity), new FreeList(capacity));
+      slabs.add(slab);
+      index++;
+      offset = slab.free.take(size);
+    }
+    fingerprint = (fingerprint * 31 + index) * 1_000_003 + offset * 31 + size;
+    liveBytes += size;
+    peakBytes = Math.max(peakBytes, liveBytes);
+    Range r = new Range(slab, offset, size, new Lease(owner, ranges.size()));
+    ranges.add(r);
+    if (poison) {
+      fillWithNaN(r);
+    }
+    return r;
+  }
+
+  private void release(Range r) {
+    if (r.lease.hasEnded()) {
+      return;
+    }
+    r.lease.end();
+    r.slab.free.give(r.offset, r.bytes);
+    liveBytes -= r.bytes;
+    if (poison) {
+      fillWithNaN(r);
+    }
+  }
+
+  /** 0xFF in every byte is a NaN in each float type and an id outside every vocabulary. */
+  private static void fillWithNaN(Range r) {
+    switch (r.slab.memory) {
+      case HostMemory host -> host.segment().asSlice(r.offset, r.bytes).fill((byte) 0xFF);
+    }
+  }
+
+  @Override
+  public void close() {
+    reset();
+    device.synchronize();
+    for (Slab s : slabs) {
+      s.memory.close();
+    }
+    slabs.clear();
+  }
+}
