@@ -18,7 +18,7 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
   public static Tensor of(Memory memory, long offset, DType dtype, Shape shape) {
     if (offset < 0 || offset + dtype.bytes(shape.elements()) > memory.byteSize()) {
       throw new IllegalArgumentException(
-          dtype
+          dtype.toString()
               + shape
               + " at byte "
               + offset
