@@ -1,0 +1,5 @@
+/** Learning-rate schedules: pure functions of the step number. */
+@NullMarked
+package dev.javelin.train.schedule;
+
+import org.jspecify.annotations.NullMarked;
