@@ -1,12 +1,20 @@
 package dev.javelin.device;
 
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A team of threads that shares out the pieces of one loop at a time. The caller works too. Pieces
- * are taken from a counter, so a thread that the system holds back takes fewer of them.
+ * are claimed one by one, so a thread that the system holds back takes fewer of them, and the
+ * caller waits for claimed pieces only: a helper that never woke up costs nothing.
+ *
+ * <p>Waiting is a short spin (a wake-up through the system costs tens of microseconds, as much as a
+ * whole small loop), then a real park: a thread that waits longer gives its core away, which lets
+ * the system move a held-back member of the team onto it.
  */
 public final class Parallel implements AutoCloseable {
   /** The body of a parallel loop: one piece {@code [from, to)}. */
@@ -15,28 +23,37 @@ public final class Parallel implements AutoCloseable {
     void run(int from, int to);
   }
 
-  private static final ThreadLocal<Integer> WORKER = ThreadLocal.withInitial(() -> 0);
+  private static final long SPIN_NANOS = 100_000;
+  private static final int SPINS_PER_LOOK_AT_THE_CLOCK = 32;
+  private static final Range NOTHING = (from, to) -> {};
 
-  private final Thread[] helpers;
-  private final AtomicInteger next = new AtomicInteger();
-  private final AtomicInteger done = new AtomicInteger();
-  private volatile int epoch;
+  private final Helper[] helpers;
+  private final AtomicBoolean busy = new AtomicBoolean();
+
+  /** Upper half: number of the loop; lower half: the next piece of it that nobody has claimed. */
+  private final AtomicLong ticket = new AtomicLong();
+
+  /** Pieces of the current loop that are not finished. */
+  private final AtomicInteger unfinished = new AtomicInteger();
+
+  private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+  private volatile @Nullable Thread waitingCaller;
   private volatile boolean closed;
+
+  // The loop. Written before its ticket is issued and left alone until all its pieces are finished,
+  // so whoever claims a piece has read the values that belong to it.
   private int n;
-  private int grain;
+  private int grain = 1;
   private int pieces;
-  private @Nullable Range body;
-  private volatile @Nullable Throwable failure;
+  private Range body = NOTHING;
 
   Parallel(int threads) {
-    helpers = new Thread[threads - 1];
+    helpers = new Helper[threads - 1];
     for (int i = 0; i < helpers.length; i++) {
-      int worker = i + 1;
-      helpers[i] =
-          Thread.ofPlatform().daemon().name("javelin-" + worker).unstarted(() -> help(worker));
+      helpers[i] = new Helper(i + 1);
     }
-    for (Thread t : helpers) {
-      t.start();
+    for (Helper h : helpers) {
+      h.start();
     }
   }
 
@@ -46,76 +63,188 @@ public final class Parallel implements AutoCloseable {
 
   /** Index of the calling thread within its team: 0 for the caller of {@link #run}. */
   int worker() {
-    return WORKER.get();
+    return Thread.currentThread() instanceof Helper h && h.team() == this ? h.worker : 0;
   }
 
+  /**
+   * Runs {@code body} over {@code [0, n)} in pieces of {@code grain} and returns when all are done.
+   * If a piece throws, pieces not yet begun are skipped and the (first) exception is thrown here.
+   *
+   * @throws IllegalStateException inside another loop of this team, or after {@link #close}
+   */
   void run(int n, int grain, Range body) {
     if (grain < 1) {
-      throw new IllegalArgumentException("grain must be at least 1, got " + grain);
+      throw new IllegalArgumentException("parallel: grain must be at least 1, got " + grain);
     }
-    int pieces = (n + grain - 1) / grain;
-    if (pieces <= 1 || helpers.length == 0) {
-      for (int from = 0; from < n; from += grain) {
-        body.run(from, Math.min(n, from + grain));
-      }
+    if (n <= 0) {
       return;
     }
+    if (closed) {
+      throw new IllegalStateException("parallel: the device is closed");
+    }
+    if (!busy.compareAndSet(false, true)) {
+      throw new IllegalStateException(
+          "parallel: a loop is already running on this device (called from thread "
+              + Thread.currentThread().getName()
+              + "); start loops one after another, never inside the body of another");
+    }
+    try {
+      int count = Math.ceilDiv(n, grain);
+      if (count == 1 || helpers.length == 0) {
+        for (int from = 0; from < n; from += grain) {
+          body.run(from, Math.min(n, from + grain));
+        }
+      } else {
+        share(n, grain, count, body);
+      }
+    } finally {
+      busy.set(false);
+    }
+  }
+
+  private void share(int n, int grain, int count, Range body) {
     this.n = n;
     this.grain = grain;
-    this.pieces = pieces;
+    this.pieces = count;
     this.body = body;
-    done.set(0);
-    next.set(0);
-    epoch++;
-    for (Thread t : helpers) {
-      LockSupport.unpark(t);
+    unfinished.set(count);
+    ticket.set(((ticket.get() >>> 32) + 1) << 32);
+    for (int i = 0; i < helpers.length && i < count - 1; i++) {
+      helpers[i].wake();
     }
-    takePieces(body);
-    while (done.get() < helpers.length) {
-      Thread.onSpinWait();
+    takePieces();
+    awaitHelpers();
+    this.body = NOTHING;
+    Throwable f = failure.getAndSet(null);
+    if (f instanceof Error e) {
+      throw e;
     }
-    this.body = null;
-    Throwable f = failure;
+    if (f instanceof RuntimeException e) {
+      throw e;
+    }
     if (f != null) {
-      failure = null;
-      throw new IllegalStateException("a parallel loop failed: " + f, f);
+      throw new IllegalStateException("a piece of a parallel loop failed: " + f, f);
     }
   }
 
-  private void takePieces(Range body) {
-    try {
-      for (int p = next.getAndIncrement(); p < pieces; p = next.getAndIncrement()) {
-        int from = p * grain;
-        body.run(from, Math.min(n, from + grain));
-      }
-    } catch (Throwable t) {
-      failure = t;
-      next.set(pieces);
-    }
-  }
-
-  private void help(int worker) {
-    WORKER.set(worker);
-    int seen = 0;
-    while (!closed) {
-      if (epoch == seen) {
-        LockSupport.park(this);
-        continue;
-      }
-      seen = epoch;
+  /** Claims and runs pieces of the current loop until none is left. */
+  private void takePieces() {
+    while (true) {
+      long t = ticket.get();
+      int piece = (int) t;
+      int from = piece * grain;
+      int to = Math.min(n, from + grain);
       Range b = body;
-      if (b != null) {
-        takePieces(b);
+      if (piece >= pieces) {
+        return;
       }
-      done.incrementAndGet();
+      // Success proves that the loop of this ticket still has an unfinished piece (this one), so
+      // the caller has not replaced the fields read above.
+      if (ticket.compareAndSet(t, t + 1)) {
+        try {
+          if (failure.get() == null) {
+            b.run(from, to);
+          }
+        } catch (Throwable thrown) {
+          failure.compareAndSet(null, thrown);
+        }
+        finishPiece();
+      }
+    }
+  }
+
+  private void finishPiece() {
+    if (unfinished.decrementAndGet() == 0) {
+      Thread caller = waitingCaller;
+      if (caller != null) {
+        LockSupport.unpark(caller);
+      }
+    }
+  }
+
+  private void awaitHelpers() {
+    long begin = 0;
+    for (int i = 1; unfinished.get() > 0; i++) {
+      Thread.onSpinWait();
+      if (i % SPINS_PER_LOOK_AT_THE_CLOCK == 0) {
+        long now = System.nanoTime();
+        if (begin == 0) {
+          begin = now;
+        } else if (now - begin > SPIN_NANOS) {
+          parkUntilFinished();
+        }
+      }
+    }
+  }
+
+  private void parkUntilFinished() {
+    boolean interrupted = false;
+    waitingCaller = Thread.currentThread();
+    while (unfinished.get() > 0) {
+      LockSupport.park(this);
+      interrupted |= Thread.interrupted(); // an interrupt would turn every park into a spin
+    }
+    waitingCaller = null;
+    if (interrupted) {
+      Thread.currentThread().interrupt();
     }
   }
 
   @Override
   public void close() {
     closed = true;
-    for (Thread t : helpers) {
-      LockSupport.unpark(t);
+    for (Helper h : helpers) {
+      h.wake();
+    }
+  }
+
+  private final class Helper extends Thread {
+    final int worker;
+    private volatile boolean parked;
+
+    Helper(int worker) {
+      super("javelin-" + worker);
+      this.worker = worker;
+      setDaemon(true);
+    }
+
+    Parallel team() {
+      return Parallel.this;
+    }
+
+    void wake() {
+      if (parked) {
+        LockSupport.unpark(this);
+      }
+    }
+
+    @Override
+    public void run() {
+      long seen = 0;
+      while (!closed) {
+        long loop = ticket.get() >>> 32;
+        if (loop == seen) {
+          awaitLoopAfter(seen);
+        } else {
+          takePieces();
+          seen = loop;
+        }
+      }
+    }
+
+    private void awaitLoopAfter(long seen) {
+      long begin = System.nanoTime();
+      for (int i = 1; !closed && ticket.get() >>> 32 == seen; i++) {
+        Thread.onSpinWait();
+        if (i % SPINS_PER_LOOK_AT_THE_CLOCK == 0 && System.nanoTime() - begin > SPIN_NANOS) {
+          parked = true;
+          while (!closed && ticket.get() >>> 32 == seen) {
+            LockSupport.park(Parallel.this);
+            Thread.interrupted();
+          }
+          parked = false;
+        }
+      }
     }
   }
 }

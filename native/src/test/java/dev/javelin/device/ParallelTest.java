@@ -1,0 +1,191 @@
+package dev.javelin.device;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.management.ManagementFactory;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ParallelTest {
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 4, 7})
+  void runsEveryPieceExactlyOnce(int threads) {
+    try (Parallel team = new Parallel(threads)) {
+      for (int n : new int[] {0, 1, 2, 7, 31, 33, 127, 1000}) {
+        for (int grain : new int[] {1, 2, 7, 33, 1000, 5000}) {
+          AtomicIntegerArray seen = new AtomicIntegerArray(n);
+          team.run(
+              n,
+              grain,
+              (from, to) -> {
+                assertThat(from % grain).isZero();
+                assertThat(to).isEqualTo(Math.min(n, from + grain));
+                for (int i = from; i < to; i++) {
+                  seen.incrementAndGet(i);
+                }
+              });
+          for (int i = 0; i < n; i++) {
+            assertThat(seen.get(i)).isEqualTo(1);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void writesOfAllPiecesAreVisibleToTheCallerLoopAfterLoop() {
+    try (Parallel team = new Parallel(4)) {
+      int[] values = new int[64];
+      for (int loop = 0; loop < 20_000; loop++) {
+        int add = loop;
+        team.run(
+            64,
+            3,
+            (from, to) -> {
+              for (int i = from; i < to; i++) {
+                values[i] += add;
+              }
+            });
+      }
+      assertThat(values).containsOnly(20_000 / 2 * 19_999);
+    }
+  }
+
+  @Test
+  void helpersWakeUpAgainAfterAPause() {
+    try (Parallel team = new Parallel(3)) {
+      for (int loop = 0; loop < 20; loop++) {
+        LockSupport.parkNanos(2_000_000); // long enough for the helpers to park
+        AtomicIntegerArray workers = new AtomicIntegerArray(3);
+        // Every piece waits until another thread has begun one too, so helpers must come.
+        team.run(
+            2,
+            1,
+            (from, to) -> {
+              workers.incrementAndGet(team.worker());
+              while (workers.get(0) + workers.get(1) + workers.get(2) < 2) {
+                Thread.yield();
+              }
+            });
+        assertThat(workers.get(0)).isLessThan(2);
+      }
+    }
+  }
+
+  @Test
+  void callerParksWhileAHelperWorksLong() {
+    try (Parallel team = new Parallel(2)) {
+      AtomicBoolean helperDone = new AtomicBoolean();
+      AtomicBoolean helperBegan = new AtomicBoolean();
+      team.run(
+          2,
+          1,
+          (from, to) -> {
+            if (team.worker() == 0) {
+              while (!helperBegan.get()) {
+                Thread.yield();
+              }
+            } else {
+              helperBegan.set(true);
+              LockSupport.parkNanos(20_000_000);
+              helperDone.set(true);
+            }
+          });
+      assertThat(helperDone).isTrue();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 4})
+  void throwsTheExceptionOfAPieceAndStaysUsable(int threads) {
+    try (Parallel team = new Parallel(threads)) {
+      for (int bad = 0; bad < 40; bad++) {
+        int at = bad;
+        assertThatThrownBy(
+                () ->
+                    team.run(
+                        40,
+                        1,
+                        (from, to) -> {
+                          if (from == at) {
+                            throw new ArithmeticException("piece " + from);
+                          }
+                        }))
+            .isInstanceOf(ArithmeticException.class)
+            .hasMessage("piece " + at);
+        AtomicIntegerArray seen = new AtomicIntegerArray(40);
+        team.run(40, 1, (from, to) -> seen.incrementAndGet(from));
+        for (int i = 0; i < 40; i++) {
+          assertThat(seen.get(i)).isEqualTo(1);
+        }
+      }
+      assertThatThrownBy(
+              () ->
+                  team.run(
+                      8,
+                      1,
+                      (from, to) -> {
+                        throw new StackOverflowError();
+                      }))
+          .isInstanceOf(StackOverflowError.class);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void refusesALoopInsideALoop(int threads) {
+    try (Parallel team = new Parallel(threads)) {
+      assertThatThrownBy(() -> team.run(4, 1, (from, to) -> team.run(4, 1, (f, t) -> {})))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("never inside the body of another");
+      team.run(4, 1, (from, to) -> {});
+    }
+  }
+
+  @Test
+  void refusesWorkAfterClose() {
+    Parallel team = new Parallel(2);
+    team.close();
+    assertThatThrownBy(() -> team.run(4, 1, (from, to) -> {}))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("closed");
+  }
+
+  @Test
+  void anInterruptOfTheCallerIsKeptForTheCaller() {
+    try (Parallel team = new Parallel(2)) {
+      Thread.currentThread().interrupt();
+      team.run(
+          2,
+          1,
+          (from, to) -> {
+            long until = System.nanoTime() + 1_000_000;
+            while (System.nanoTime() < until) {
+              Thread.onSpinWait();
+            }
+          });
+      assertThat(Thread.interrupted()).isTrue();
+    }
+  }
+
+  @Test
+  void aLoopAllocatesNothing() {
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    try (Parallel team = new Parallel(2)) {
+      Parallel.Range body = (from, to) -> {};
+      team.run(100, 1, body);
+      threads.getCurrentThreadAllocatedBytes();
+      long before = threads.getCurrentThreadAllocatedBytes();
+      for (int loop = 0; loop < 1000; loop++) {
+        team.run(100, 1, body);
+      }
+      assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(1000);
+    }
+  }
+}
