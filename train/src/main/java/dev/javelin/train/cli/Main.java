@@ -1,0 +1,182 @@
+package dev.javelin.train.cli;
+
+import dev.javelin.train.InputException;
+import dev.javelin.train.TrainConfig;
+import dev.javelin.train.schedule.Decay;
+import java.io.PrintWriter;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/**
+ * {@code javelin VERB}. Exit code 0 on success, 2 for wrong usage or input (one line, no stack
+ * trace without {@code --verbose}), 1 for a failure, 130 after Ctrl-C with a checkpoint saved.
+ */
+@Command(
+    name = "javelin",
+    version = "Javelin 0.1.0",
+    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "VERB",
+    description = "Trains and runs transformer language models on this machine.",
+    subcommands = {
+      TrainCommand.class,
+      DoctorCommand.class,
+    })
+public final class Main {
+  static final int OK = 0;
+  static final int FAILURE = 1;
+  static final int USAGE = 2;
+  static final int INTERRUPTED = 130;
+
+  private Main() {}
+
+  public static void main(String[] args) {
+    System.exit(run(args));
+  }
+
+  /** Runs one command line and returns its exit code. */
+  public static int run(String... args) {
+    List<String> arguments = new ArrayList<>(Arrays.asList(args));
+    boolean verbose = arguments.remove("--verbose");
+    CommandLine command = configure(new CommandLine(new Main()));
+    command.setParameterExceptionHandler((e, a) -> report(e.getCommandLine(), e, verbose));
+    command.setExecutionExceptionHandler((e, c, r) -> report(c, e, verbose));
+    if (arguments.isEmpty()) {
+      command.usage(command.getOut());
+      return OK;
+    }
+    try {
+      return command.execute(expand(arguments, command).toArray(new String[0]));
+    } catch (InputException e) {
+      return report(command, e, verbose);
+    }
+  }
+
+  /** What every command line of ours has: spellings, overriding, converters, help by groups. */
+  static CommandLine configure(CommandLine command) {
+    command.setOverwrittenOptionsAllowed(true);
+    command.setCaseInsensitiveEnumValuesAllowed(true);
+    command.registerConverter(
+        TrainConfig.Number.class, new Choices<>(TrainConfig.Number.class, Choices.NUMBERS));
+    command.registerConverter(
+        TrainConfig.Scheduler.class,
+        new Choices<>(TrainConfig.Scheduler.class, Choices.SCHEDULERS));
+    command.registerConverter(
+        TrainConfig.Order.class, new Choices<>(TrainConfig.Order.class, Map.of()));
+    command.registerConverter(Decay.class, new Choices<>(Decay.class, Map.of()));
+    command.setUsageHelpAutoWidth(true);
+    command.setUsageHelpLongOptionsMaxWidth(48);
+    HelpGroups.install(command);
+    return command;
+  }
+
+  /** Where a verb prints its answer. */
+  static PrintWriter out(@Nullable CommandSpec spec) {
+    return Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
+  }
+
+  /** Turns {@code --max_steps} into {@code --max-steps} and {@code --config FILE} into flags. */
+  private static List<String> expand(List<String> arguments, CommandLine command) {
+    CommandLine verb = command.getSubcommands().get(arguments.getFirst());
+    List<String> flags = new ArrayList<>();
+    List<String> fromFile = new ArrayList<>();
+    for (int i = 0; i < arguments.size(); i++) {
+      String argument = arguments.get(i);
+      int equals = argument.indexOf('=');
+      if (argument.startsWith("--") && argument.length() > 2) {
+        String name = equals < 0 ? argument : argument.substring(0, equals);
+        String value = equals < 0 ? "" : argument.substring(equals);
+        argument = "--" + Names.kebab(name) + value;
+      }
+      flags.add(argument);
+      if (verb != null && verb.getCommandSpec().findOption("--config") != null) {
+        if (argument.startsWith("--config=")) {
+          fromFile.addAll(
+              Settings.arguments(Path.of(argument.substring(9)), verb.getCommandSpec()));
+        } else if (argument.equals("--config") && i + 1 < arguments.size()) {
+          fromFile.addAll(Settings.arguments(Path.of(arguments.get(i + 1)), verb.getCommandSpec()));
+        }
+      }
+    }
+    flags.addAll(1, fromFile);
+    return flags;
+  }
+
+  /** One line on standard error, and the exit code that goes with the exception. */
+  private static int report(CommandLine command, Exception e, boolean verbose) {
+    PrintWriter err = command.getErr();
+    boolean input =
+        e instanceof ParameterException
+            || e instanceof InputException
+            || e instanceof IllegalArgumentException
+            || e instanceof NoSuchFileException
+            || e instanceof FileAlreadyExistsException
+            || e.getClass().getSimpleName().equals("FileFormatException");
+    err.println("javelin: " + message(e));
+    if (verbose) {
+      e.printStackTrace(err);
+    }
+    err.flush();
+    return input ? USAGE : FAILURE;
+  }
+
+  private static String message(Exception e) {
+    return switch (e) {
+      case UnmatchedArgumentException u -> unmatched(u);
+      case ParameterException p -> firstLine(p);
+      case NoSuchFileException n -> n.getMessage() + ": no such file or directory";
+      case InputException i -> String.valueOf(i.getMessage());
+      default ->
+          e.getMessage() == null
+              ? e.getClass().getSimpleName() + " (run again with --verbose for details)"
+              : e.getMessage();
+    };
+  }
+
+  /** {@code unknown flag --lerning-rate: did you mean --learning-rate?} */
+  private static String unmatched(UnmatchedArgumentException e) {
+    String argument = e.getUnmatched().getFirst();
+    CommandSpec spec = e.getCommandLine().getCommandSpec();
+    if (argument.startsWith("-")) {
+      String name = argument.replaceFirst("=.*", "");
+      return "unknown flag "
+          + name
+          + didYouMean(Names.kebab(name), Settings.optionsByName(spec), true);
+    }
+    if (spec.parent() == null) {
+      Optional<String> verb = Names.nearest(argument, spec.subcommands().keySet());
+      return "unknown verb "
+          + argument
+          + verb.map(v -> ": did you mean " + v + "?")
+              .orElse(": the verbs are " + String.join(", ", spec.subcommands().keySet()));
+    }
+    return "unexpected argument "
+        + argument
+        + ": javelin "
+        + spec.name()
+        + " --help lists the flags";
+  }
+
+  static String didYouMean(String wrong, Map<String, OptionSpec> options, boolean asFlag) {
+    Optional<String> near = Names.nearest(wrong, options.keySet());
+    return near.map(n -> ": did you mean " + (asFlag ? "--" + n : Names.snake(n)) + "?")
+        .orElse(": --help lists the known ones");
+  }
+
+  static String firstLine(ParameterException e) {
+    return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+  }
+}

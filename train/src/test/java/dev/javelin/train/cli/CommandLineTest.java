@@ -1,0 +1,159 @@
+package dev.javelin.train.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.javelin.train.TrainConfig;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class CommandLineTest {
+  @TempDir Path dir;
+
+  /** What a command line printed and returned. */
+  record Result(int exit, String out, String err) {}
+
+  static synchronized Result run(String... args) {
+    PrintStream out = System.out;
+    PrintStream err = System.err;
+    var outBytes = new ByteArrayOutputStream();
+    var errBytes = new ByteArrayOutputStream();
+    try {
+      System.setOut(new PrintStream(outBytes, true, StandardCharsets.UTF_8));
+      System.setErr(new PrintStream(errBytes, true, StandardCharsets.UTF_8));
+      int exit = Main.run(args);
+      return new Result(
+          exit,
+          outBytes.toString(StandardCharsets.UTF_8),
+          errBytes.toString(StandardCharsets.UTF_8));
+    } finally {
+      System.setOut(out);
+      System.setErr(err);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--lerning-rate, --learning-rate",
+    "--lr_schedular, --lr-scheduler",
+    "--maxsteps=3, --max-steps",
+    "--warmup, --warmup-steps",
+  })
+  void unknownFlagNamesTheNearestRightOne(String wrong, String right) {
+    Result r = run("train", wrong);
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines()).singleElement().asString().contains("did you mean " + right + "?");
+  }
+
+  @Test
+  void unknownVerbNamesTheNearestRightOne() {
+    Result r = run("trian");
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines()).singleElement().asString().contains("did you mean train?");
+  }
+
+  @Test
+  void unknownYamlKeyNamesFileAndNearestKey() throws IOException {
+    Path file = Files.writeString(dir.resolve("run.yaml"), "max_step: 3\n");
+    Result r = run("train", "--config", file.toString(), "--print-config");
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines())
+        .singleElement()
+        .asString()
+        .contains(file.toString())
+        .contains("unknown key max_step: did you mean max_steps?");
+  }
+
+  @Test
+  void brokenYamlAndMissingFileAreOneLineEach() throws IOException {
+    Path file = Files.writeString(dir.resolve("run.yaml"), "a: [1, 2\nb");
+    for (String f : new String[] {file.toString(), dir.resolve("none.yaml").toString()}) {
+      Result r = run("train", "--config=" + f);
+      assertThat(r.exit()).isEqualTo(2);
+      assertThat(r.err().lines()).singleElement().asString().contains(f);
+    }
+  }
+
+  @Test
+  void valuesOutOfRangeAreNamedByTheirFlag() {
+    assertThat(run("train", "--batch-size", "0", "--print-config").err())
+        .contains("--batch-size must be at least 1, got 0");
+    Result r = run("train", "--max-steps", "many", "--print-config");
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines()).singleElement().asString().contains("--max-steps", "many");
+    assertThat(run("train", "--precision", "fp8").err()).contains("fp32, bf16, fp16");
+  }
+
+  @Test
+  void spellingsOfHuggingFaceAndNanoGptAreAliases() throws IOException {
+    Path file =
+        Files.writeString(
+            dir.resolve("hf.yaml"),
+            """
+            model_name_or_path: gpt2-shakespeare-cpu
+            lr_scheduler_type: warmup_stable_decay
+            per_device_train_batch_size: 3
+            block_size: 64
+            max_iters: 77
+            min_lr: 1e-4
+            eval_steps: 5
+            save_steps: 6
+            save_total_limit: 2
+            resume_from_checkpoint: auto
+            bf16: true
+            grad_clip: 0.5
+            """);
+    TrainConfig c = Settings.load(file);
+    assertThat(c.model).isEqualTo("gpt2-shakespeare-cpu");
+    assertThat(c.lrScheduler).isEqualTo(TrainConfig.Scheduler.WSD);
+    assertThat(c.batchSize).isEqualTo(3);
+    assertThat(c.seqLen).isEqualTo(64);
+    assertThat(c.maxSteps).isEqualTo(77);
+    assertThat(c.minLearningRate).isEqualTo(1e-4);
+    assertThat(c.evalEvery).isEqualTo(5);
+    assertThat(c.saveEvery).isEqualTo(6);
+    assertThat(c.keep).isEqualTo(2);
+    assertThat(c.resume).isEqualTo("auto");
+    assertThat(c.precision).isEqualTo(TrainConfig.Number.BF16);
+    assertThat(c.maxGradNorm).isEqualTo(0.5f);
+  }
+
+  @Test
+  void flagsOverrideTheFileAndUnderscoresWork() throws IOException {
+    Path file = Files.writeString(dir.resolve("run.yaml"), "max_steps: 10\nseed: 5\n");
+    Result r =
+        run(
+            "train",
+            "--max_iters=20",
+            "--config",
+            file.toString(),
+            "--print-config",
+            "--data",
+            "a");
+    assertThat(r.exit()).as(r.err()).isEqualTo(0);
+    assertThat(r.out()).contains("max_steps: 20", "seed: 5", "- a");
+  }
+
+  @Test
+  void printedConfigurationReadsBackAsItself() throws IOException {
+    Result r = run("train", "--print-config", "--learning-rate", "0.003", "--data", "x y", "z");
+    Path file = Files.writeString(dir.resolve("again.yaml"), r.out());
+    assertThat(Settings.yaml(Settings.load(file).resolved())).isEqualTo(r.out());
+    assertThat(r.out()).contains("learning_rate: 0.003", "adam_beta2: 0.95", "val_fraction: 0.0");
+  }
+
+  @Test
+  void helpListsNamesAndAliasesUnderHeadings() {
+    Result r = run("train", "--help");
+    assertThat(r.exit()).isEqualTo(0);
+    assertThat(r.out())
+        .contains("Model and data:", "Optimizer and schedule:", "--max-iters", "--max-steps");
+  }
+}
