@@ -1,0 +1,193 @@
+package dev.javelin.architecture;
+
+import static com.tngtech.archunit.core.domain.JavaAccess.Predicates.target;
+import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.nameMatching;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.codeUnits;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaCodeUnit;
+import com.tngtech.archunit.core.domain.JavaPackage;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
+import java.lang.ref.Cleaner;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.jspecify.annotations.NullMarked;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Direction of the modules, the homes of the Vector API and of JCuda, the banned operations. */
+class ArchitectureTest {
+  /** A module sees only what stands before it. */
+  private static final List<String> MODULES =
+      List.of("device", "kernels", "tensor", "autograd", "nn", "train", "bench");
+
+  /** device … nn: what a user embeds. */
+  private static final int ENGINE_MODULES = 5;
+
+  private static final JavaClasses ALL =
+      new ClassFileImporter()
+          .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+          .importPackages("dev.javelin");
+
+  private static final String VECTOR_API = "jdk.incubator.vector";
+
+  private static String packageOf(String module) {
+    return "dev.javelin." + module + "..";
+  }
+
+  static IntStream modules() {
+    return IntStream.range(0, MODULES.size());
+  }
+
+  @Test
+  void everyModuleIsSeen() {
+    for (String module : MODULES.subList(0, MODULES.size() - 1)) {
+      assertThat(ALL).as(module).anyMatch(JavaClass.Predicates.resideInAPackage(packageOf(module)));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("modules")
+  void moduleSeesOnlyWhatStandsBeforeIt(int i) {
+    List<String> allowed = new ArrayList<>();
+    MODULES.subList(0, i + 1).forEach(m -> allowed.add(packageOf(m)));
+    DescribedPredicate<JavaClass> ours = JavaClass.Predicates.resideInAPackage("dev.javelin..");
+    DescribedPredicate<JavaClass> before =
+        JavaClass.Predicates.resideInAnyPackage(allowed.toArray(String[]::new));
+    noClasses()
+        .that()
+        .resideInAPackage(packageOf(MODULES.get(i)))
+        .should()
+        .dependOnClassesThat(ours.and(DescribedPredicate.not(before)))
+        .allowEmptyShould(true)
+        .check(ALL);
+  }
+
+  @Test
+  void engineNeedsNothingButTheJdkJCudaAndJSpecify() {
+    classes()
+        .that()
+        .resideInAnyPackage(
+            MODULES.subList(0, ENGINE_MODULES).stream()
+                .map(ArchitectureTest::packageOf)
+                .toArray(String[]::new))
+        .should()
+        .onlyDependOnClassesThat()
+        .resideInAnyPackage("dev.javelin..", "java..", VECTOR_API, "jcuda..", "org.jspecify..")
+        .check(ALL);
+  }
+
+  @Test
+  void onlyCpuKernelsSeeTheVectorApi() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.javelin.kernels.cpu")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage(VECTOR_API)
+        .check(ALL);
+  }
+
+  @Test
+  void onlyDevicesSeeJCuda() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.javelin.device")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("jcuda..")
+        .check(ALL);
+  }
+
+  /**
+   * The order in which {@code reduceLanes(ADD)} and {@code reduceLanes(MUL)} combine floats is not
+   * specified: the interpreter's bits differ from the compiler's. Sums go through {@code
+   * Lanes.sum}.
+   */
+  @Test
+  void noFloatSumOrProductByReduceLanes() {
+    codeUnits().should(NOT_REDUCE_FLOATS_BY_ADD_OR_MUL).check(ALL);
+  }
+
+  private static final ArchCondition<JavaCodeUnit> NOT_REDUCE_FLOATS_BY_ADD_OR_MUL =
+      new ArchCondition<>("not reduce floats by ADD or MUL: use Lanes.sum") {
+        private static final Set<String> FLOATS =
+            Set.of("FloatVector", "DoubleVector", "Vector", "AbstractVector");
+
+        @Override
+        public void check(JavaCodeUnit unit, ConditionEvents events) {
+          boolean reduces =
+              unit.getMethodCallsFromSelf().stream()
+                  .anyMatch(
+                      call ->
+                          call.getName().startsWith("reduceLanes")
+                              && call.getTargetOwner().getPackageName().equals(VECTOR_API)
+                              && FLOATS.contains(call.getTargetOwner().getSimpleName()));
+          unit.getFieldAccesses().stream()
+              .filter(a -> a.getTargetOwner().getName().equals(VECTOR_API + ".VectorOperators"))
+              .filter(a -> Set.of("ADD", "MUL").contains(a.getName()))
+              .filter(a -> reduces)
+              .forEach(a -> events.add(SimpleConditionEvent.violated(unit, a.getDescription())));
+        }
+      };
+
+  /**
+   * {@code lanewise(EXP)} and its like may differ by an ulp between interpreter, compiler and
+   * machine. Ours are in {@code VectorMath}.
+   */
+  @Test
+  void noTranscendentalsOfTheVectorApi() {
+    noClasses()
+        .should()
+        .accessFieldWhere(
+            target(owner(JavaClass.Predicates.simpleName("VectorOperators")))
+                .and(
+                    target(
+                        nameMatching(
+                            "A?(SIN|COS|TAN)H?|ATAN2|EXP|EXPM1|LOG|LOG1?0?|LOG1P|CBRT|POW|HYPOT"))))
+        .orShould()
+        .callMethodWhere(
+            target(owner(JavaClass.Predicates.resideInAPackage(VECTOR_API)))
+                .and(target(nameMatching("pow"))))
+        .check(ALL);
+  }
+
+  @Test
+  void packagesHaveNoCycles() {
+    slices().matching("dev.javelin.(**)").should().beFreeOfCycles().check(ALL);
+  }
+
+  /** NullAway checks marked packages only: a forgotten one would go unchecked. */
+  @Test
+  void everyPackageIsNullMarked() {
+    Stream<JavaPackage> packages =
+        ALL.stream()
+            .filter(JavaClass.Predicates.resideInAPackage("dev.javelin.."))
+            .map(JavaClass::getPackage)
+            .distinct();
+    assertThat(packages).allMatch(p -> p.isAnnotatedWith(NullMarked.class));
+  }
+
+  @Test
+  void memoryIsFreedByItsOwnerNeverByTheGarbageCollector() {
+    noClasses().should().dependOnClassesThat().belongToAnyOf(Cleaner.class).check(ALL);
+    assertThat(ALL)
+        .noneMatch(c -> c.tryGetMethod("finalize").isPresent() && !c.isInterface())
+        .isNotEmpty();
+  }
+}
