@@ -1,0 +1,192 @@
+package dev.javelin.autograd;
+
+import dev.javelin.device.DType;
+import dev.javelin.tensor.Grad;
+import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.op.Fill;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A list of closures: each differentiable function runs its operator forward and records here how
+ * to run it backward. What a closure captures is what is saved.
+ *
+ * <p>A node owns the memory requested since the node before it, and the gradients of its own
+ * outputs. Both are dead once its closure has run, and are released then.
+ */
+public final class Tape {
+  private final Workspace workspace;
+  private final boolean recording;
+  private final List<Node> nodes = new ArrayList<>();
+  private final Map<Parameter, Var> parameters = new IdentityHashMap<>();
+  private int mark;
+  private @Nullable Node running;
+
+  private record Node(
+      String name, int from, int to, List<Var> outputs, Consumer<List<Var>> backward) {}
+
+  private Tape(Workspace workspace, boolean recording) {
+    this.workspace = workspace;
+    this.recording = recording;
+    this.mark = workspace.mark();
+  }
+
+  /** A tape that records one step in the workspace. */
+  public Tape(Workspace workspace) {
+    this(workspace, true);
+  }
+
+  /** A tape on which nothing is recorded. */
+  public static Tape inference(Workspace workspace) {
+    return new Tape(workspace, false);
+  }
+
+  public Workspace workspace() {
+    return workspace;
+  }
+
+  public boolean isRecording() {
+    return recording;
+  }
+
+  /** A tensor without gradient. */
+  public Var constant(Tensor t) {
+    return Var.of(this, t, false);
+  }
+
+  /** A parameter; the same variable for the same parameter, however often it is asked for. */
+  public Var param(Parameter p) {
+    Var v = parameters.get(p);
+    if (v == null) {
+      v = Var.of(this, p);
+      parameters.put(p, v);
+    }
+    return v;
+  }
+
+  /** A leaf whose gradient is written to {@code grad}; a constant where that is {@code null}. */
+  public Var leaf(Tensor value, @Nullable Grad grad) {
+    return Var.leaf(this, value, grad);
+  }
+
+  /** Whether any of the variables wants a gradient. */
+  public static boolean tracks(@Nullable Var... inputs) {
+    for (Var v : inputs) {
+      if (v != null && v.requiresGrad()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** A new contiguous tensor of this step. */
+  public Tensor alloc(DType dtype, Shape shape) {
+    return workspace.alloc(dtype, shape, "the step's forward pass");
+  }
+
+  Tensor allocGradient(DType dtype, Shape shape) {
+    return workspace.alloc(
+        dtype, shape, running == null ? "the step's backward pass" : running.name());
+  }
+
+  /**
+   * Records how {@code y}'s gradient becomes its inputs'.
+   *
+   * @param tracks whether any input wants a gradient: {@link #tracks}; if not, nothing is recorded
+   * @param backward given {@code y}'s variable, whose {@link Var#dy} is complete
+   */
+  public Var record(String name, Tensor y, boolean tracks, Consumer<Var> backward) {
+    if (!recording || !tracks) {
+      return Var.of(this, y, false);
+    }
+    Var out = Var.of(this, y, true);
+    add(name, List.of(out), outs -> backward.accept(outs.get(0)));
+    return out;
+  }
+
+  /**
+   * The same for several outputs, of which those that nobody used have no gradient: {@link
+   * Var#dyOrNull}.
+   */
+  public List<Var> record(
+      String name, List<Tensor> ys, boolean tracks, Consumer<List<Var>> backward) {
+    List<Var> outs = new ArrayList<>(ys.size());
+    for (Tensor y : ys) {
+      outs.add(Var.of(this, y, recording && tracks));
+    }
+    if (recording && tracks) {
+      add(name, outs, backward);
+    }
+    return outs;
+  }
+
+  private void add(String name, List<Var> outs, Consumer<List<Var>> backward) {
+    int to = workspace.mark();
+    nodes.add(new Node(name, mark, to, outs, backward));
+    mark = to;
+  }
+
+  /**
+   * Runs all closures in reverse, starting from d(loss)/d(loss) = 1. The value of the loss stays
+   * readable until the workspace is reset.
+   *
+   * @throws IllegalArgumentException where the loss is not a single F32 number
+   */
+  public void backward(Var loss) {
+    Tensor l = loss.value();
+    if (l.elements() != 1 || l.dtype() != DType.F32) {
+      throw new IllegalArgumentException("backward: the loss must be one F32 number, got " + l);
+    }
+    if (!loss.requiresGrad()) {
+      throw new IllegalArgumentException(
+          "backward: the loss depends on no parameter that wants a gradient");
+    }
+    Tensor one = workspace.alloc(DType.F32, l.shape(), "the root of backward");
+    Fill.constant(one, 1f);
+    backward(List.of(loss), List.of(one));
+  }
+
+  /**
+   * Runs all closures in reverse, starting from the given gradients of some outputs. A tape runs
+   * backward once.
+   */
+  public void backward(List<Var> roots, List<Tensor> gradients) {
+    for (int i = 0; i < roots.size(); i++) {
+      roots.get(i).seed(gradients.get(i));
+    }
+    Tensor[] keep = new Tensor[2 * roots.size()];
+    for (int i = 0; i < roots.size(); i++) {
+      keep[2 * i] = roots.get(i).value();
+      keep[2 * i + 1] = gradients.get(i);
+    }
+    for (int i = nodes.size() - 1; i >= 0; i--) {
+      Node n = nodes.get(i);
+      running = n;
+      boolean used = false;
+      for (Var out : n.outputs()) {
+        used |= out.dyOrNull() != null;
+      }
+      if (used) {
+        n.backward().accept(n.outputs());
+      }
+      workspace.releaseExcept(n.from(), n.to(), keep);
+      for (Var out : n.outputs()) {
+        out.releaseGradient();
+      }
+      nodes.remove(i); // lets go of what the closure captured
+    }
+    running = null;
+  }
+
+  /** Names of the recorded nodes, in forward order. */
+  public List<String> names() {
+    return nodes.stream().map(Node::name).toList();
+  }
+}

@@ -1,0 +1,33 @@
+package dev.javelin.autograd;
+
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class RmsNormTest {
+  private static final float EPS = 1e-5f;
+
+  @ParameterizedTest
+  @CsvSource({"1,1", "2,7", "7,31", "3,33", "33,127", "5,1000"})
+  void matchesItsFormulaAndItsDerivatives(int rows, int cols) {
+    OpCheck.of("rms_norm", in -> Functional.rmsNorm(in[0], in[1], EPS))
+        .input("x", rows, cols)
+        .weight("w", cols)
+        .oracle(in -> oracle(in[0], in[1], cols))
+        .run();
+  }
+
+  static double[] oracle(double[] x, double[] w, int cols) {
+    double[] y = new double[x.length];
+    for (int r = 0; r < x.length; r += cols) {
+      double sum = 0;
+      for (int c = 0; c < cols; c++) {
+        sum += x[r + c] * x[r + c];
+      }
+      double rstd = 1 / Math.sqrt(sum / cols + EPS);
+      for (int c = 0; c < cols; c++) {
+        y[r + c] = x[r + c] * rstd * w[c];
+      }
+    }
+    return y;
+  }
+}

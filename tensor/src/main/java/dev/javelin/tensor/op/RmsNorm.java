@@ -1,0 +1,88 @@
+package dev.javelin.tensor.op;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import dev.javelin.kernels.cpu.RmsNormCpu;
+import dev.javelin.tensor.Check;
+import dev.javelin.tensor.Grad;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Root mean square normalisation of rows.
+ *
+ * @see <a href="https://arxiv.org/abs/1910.07467">Zhang and Sennrich 2019, Root Mean Square Layer
+ *     Normalization</a>
+ */
+public final class RmsNorm {
+  private RmsNorm() {}
+
+  /**
+   * {@code y[r,c] = x[r,c] · rstd[r] · w[c]} with {@code rstd[r] = 1 / sqrt(mean_c(x[r,c]²) +
+   * eps)}; x, y [.., C] with dense rows, w [C], all of one float type; rstd F32 [R]. Sums in fp32
+   * at least.
+   */
+  public static void forward(Tensor y, Tensor rstd, Tensor x, Tensor w, float eps) {
+    Check.that("rmsNorm")
+        .floats("x", x)
+        .sameShape("y", y, "x", x)
+        .dtype("y", y, x.dtype())
+        .shape("w", w, Shape.of(x.last()))
+        .dtype("w", w, x.dtype())
+        .shape("rstd", rstd, Shape.of(x.rows()))
+        .dtype("rstd", rstd, DType.F32)
+        .denseRows("x", x)
+        .denseRows("y", y);
+    switch (x.device()) {
+      case Cpu cpu ->
+          RmsNormCpu.forward(
+              cpu,
+              y.segment(),
+              y.rowStride(),
+              rstd.segment(),
+              x.segment(),
+              x.rowStride(),
+              w.segment(),
+              x.dtype(),
+              x.rows(),
+              x.last(),
+              eps);
+    }
+  }
+
+  /**
+   * {@code dx = rstd · (dy·w − x · rstd² · mean_c(dy·w·x))} and {@code dw[c] = Σ_r dy[r,c] · x[r,c]
+   * · rstd[r]}; dx of x's type, dw F32. Either may be {@code null}.
+   */
+  public static void backward(
+      @Nullable Grad dx, @Nullable Grad dw, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
+    Check.that("rmsNorm backward")
+        .like("dx", dx, "x", x)
+        .weightGrad("dw", dw, "w", w)
+        .sameShape("dy", dy, "x", x)
+        .dtype("dy", dy, x.dtype())
+        .denseRows("dx", dx)
+        .denseRows("dy", dy)
+        .denseRows("x", x);
+    switch (x.device()) {
+      case Cpu cpu ->
+          RmsNormCpu.backward(
+              cpu,
+              dx == null ? null : dx.tensor().segment(),
+              dx == null ? 0 : dx.tensor().rowStride(),
+              dx != null && dx.accumulate(),
+              dw == null ? null : dw.tensor().segment(),
+              dw != null && dw.accumulate(),
+              dy.segment(),
+              dy.rowStride(),
+              x.segment(),
+              x.rowStride(),
+              w.segment(),
+              rstd.segment(),
+              x.dtype(),
+              x.rows(),
+              x.last());
+    }
+  }
+}
