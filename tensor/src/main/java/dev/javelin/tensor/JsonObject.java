@@ -1,0 +1,91 @@
+package dev.javelin.tensor;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.SequencedMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An object read from a JSON file, asked by key and type; every answer that is not as it should be
+ * is a {@link FileFormatException} that names file and key. A member that is null counts as absent,
+ * as it does in Hugging Face configurations.
+ *
+ * @param file the file, for errors
+ * @param prefix the path to this object in the file, {@code ""} or {@code "rope_parameters."}
+ * @param members the values by key, in the file's order, as {@link Json} describes them
+ */
+public record JsonObject(Path file, String prefix, SequencedMap<String, @Nullable Object> members) {
+
+  /** Whether the key is there with a value other than null. */
+  public boolean has(String key) {
+    return members.get(key) != null;
+  }
+
+  public String text(String key) {
+    return of(key, String.class, "text");
+  }
+
+  public String text(String key, String absent) {
+    return has(key) ? text(key) : absent;
+  }
+
+  public boolean flag(String key, boolean absent) {
+    return has(key) ? of(key, Boolean.class, "true or false") : absent;
+  }
+
+  /** A number as a finite double, written as an integer or not. */
+  public double number(String key) {
+    return of(key, Number.class, "a number").doubleValue();
+  }
+
+  public double number(String key, double absent) {
+    return has(key) ? number(key) : absent;
+  }
+
+  /** An integer in {@code [min, max]}. */
+  public int integer(String key, int min, int max) {
+    long value = of(key, Long.class, "an integer");
+    if (value < min || value > max) {
+      throw error(key, "must be from " + min + " to " + max + ", got " + value);
+    }
+    return (int) value;
+  }
+
+  public int integer(String key, int min, int max, int absent) {
+    return has(key) ? integer(key, min, max) : absent;
+  }
+
+  @SuppressWarnings("unchecked") // Json reads objects as maps of this type only
+  public JsonObject object(String key) {
+    SequencedMap<String, @Nullable Object> map = of(key, SequencedMap.class, "an object");
+    return new JsonObject(file, prefix + key + ".", map);
+  }
+
+  @SuppressWarnings("unchecked") // Json reads arrays as lists of this type only
+  public List<@Nullable Object> array(String key) {
+    return of(key, List.class, "an array");
+  }
+
+  private <T> T of(String key, Class<T> type, String expected) {
+    Object value = members.get(key);
+    if (value == null) {
+      throw error(key, "is missing");
+    }
+    if (!type.isInstance(value)) {
+      throw error(key, "must be " + expected + ", got " + brief(value));
+    }
+    return type.cast(value);
+  }
+
+  /** What an error says about the key: {@code config.json: rope_theta must be …; …}. */
+  public FileFormatException error(String key, String what) {
+    return new FileFormatException(
+        file, prefix + key + " " + what, "correct the key or use a file that Javelin can read");
+  }
+
+  /** A value for an error message. */
+  public static String brief(@Nullable Object value) {
+    String written = Json.writeCompact(value);
+    return written.length() <= 80 ? written : written.substring(0, 80) + "…";
+  }
+}
