@@ -1,0 +1,103 @@
+package dev.javelin.kernels.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The fp32 vector of this machine: its species, loads and stores at byte offsets, and reductions
+ * across lanes in one fixed order. {@code reduceLanes(ADD)} leaves the order to the compiler and
+ * gives other bits in the interpreter than in compiled code; the shuffle tree here does not:
+ *
+ * <pre>
+ * 8 lanes   a0 a1 a2 a3 a4 a5 a6 a7
+ *           a0+a4  a1+a5  a2+a6  a3+a7
+ *           (a0+a4)+(a2+a6)  (a1+a5)+(a3+a7)
+ *           ((a0+a4)+(a2+a6)) + ((a1+a5)+(a3+a7))
+ * </pre>
+ */
+final class Lanes {
+  /** The widest float species of the machine, 512 bits at most. */
+  static final VectorSpecies<Float> SPECIES =
+      FloatVector.SPECIES_PREFERRED.length() > 16
+          ? FloatVector.SPECIES_512
+          : FloatVector.SPECIES_PREFERRED;
+
+  /** Ints of the same shape, for work on the bits of floats. */
+  static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, SPECIES.vectorShape());
+
+  /** Lanes of a vector: 4, 8 or 16. */
+  static final int COUNT = SPECIES.length();
+
+  /** Bytes of a vector. */
+  static final int BYTES = COUNT * Float.BYTES;
+
+  private static final VectorShuffle<Float> ROTATE_8 = rotation(8);
+  private static final VectorShuffle<Float> ROTATE_4 = rotation(4);
+  private static final VectorShuffle<Float> ROTATE_2 = rotation(2);
+  private static final VectorShuffle<Float> ROTATE_1 = rotation(1);
+
+  private Lanes() {}
+
+  private static VectorShuffle<Float> rotation(int by) {
+    return VectorShuffle.fromOp(SPECIES, i -> (i + by) % SPECIES.length());
+  }
+
+  /** {@code n} rounded up to whole vectors. */
+  static int pad(int n) {
+    return (n + COUNT - 1) / COUNT * COUNT;
+  }
+
+  static FloatVector load(MemorySegment m, long byteOffset) {
+    return FloatVector.fromMemorySegment(SPECIES, m, byteOffset, ByteOrder.LITTLE_ENDIAN);
+  }
+
+  static void store(FloatVector v, MemorySegment m, long byteOffset) {
+    v.intoMemorySegment(m, byteOffset, ByteOrder.LITTLE_ENDIAN);
+  }
+
+  static FloatVector broadcast(float a) {
+    return FloatVector.broadcast(SPECIES, a);
+  }
+
+  static FloatVector zero() {
+    return FloatVector.zero(SPECIES);
+  }
+
+  static IntVector ints(int a) {
+    return IntVector.broadcast(INTS, a);
+  }
+
+  /** The sum of all lanes, always in the order drawn above. */
+  static float sum(FloatVector v) {
+    FloatVector s = v;
+    if (COUNT >= 16) {
+      s = s.add(s.rearrange(ROTATE_8));
+    }
+    if (COUNT >= 8) {
+      s = s.add(s.rearrange(ROTATE_4));
+    }
+    if (COUNT >= 4) {
+      s = s.add(s.rearrange(ROTATE_2));
+    }
+    return s.add(s.rearrange(ROTATE_1)).lane(0);
+  }
+
+  /** The largest lane; NaN where a lane is NaN. */
+  static float max(FloatVector v) {
+    FloatVector m = v;
+    if (COUNT >= 16) {
+      m = m.max(m.rearrange(ROTATE_8));
+    }
+    if (COUNT >= 8) {
+      m = m.max(m.rearrange(ROTATE_4));
+    }
+    if (COUNT >= 4) {
+      m = m.max(m.rearrange(ROTATE_2));
+    }
+    return m.max(m.rearrange(ROTATE_1)).lane(0);
+  }
+}
