@@ -24,6 +24,10 @@ public final class Cpu implements Device {
     if (threads < 1) {
       throw new IllegalArgumentException("threads must be at least 1, got " + threads);
     }
+    if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
+      throw new IllegalStateException(
+          "the kernels need the Vector API: start Java with --add-modules jdk.incubator.vector");
+    }
     this.parallel = new Parallel(threads);
     this.scratch = new HostMemory[threads];
     for (int i = 0; i < threads; i++) {
@@ -36,6 +40,11 @@ public final class Cpu implements Device {
     return open(Runtime.getRuntime().availableProcessors());
   }
 
+  /**
+   * The CPU with a team of {@code threads}, of which the calling thread is one.
+   *
+   * @throws IllegalStateException where Java was started without the Vector API's module
+   */
   public static Cpu open(int threads) {
     return new Cpu(threads);
   }
