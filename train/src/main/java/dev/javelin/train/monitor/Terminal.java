@@ -1,0 +1,76 @@
+package dev.javelin.train.monitor;
+
+import java.io.Console;
+import java.io.PrintStream;
+import java.util.Locale;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+import org.jspecify.annotations.Nullable;
+
+/** A progress bar with loss, tokens per second and the time left; notes scroll by above it. */
+public final class Terminal implements Watcher {
+  private static final int FALLBACK_WIDTH = 100;
+
+  private final PrintStream out;
+  private final ProgressBar bar;
+  private @Nullable Double lastEval;
+
+  private Terminal(PrintStream out, long startStep, long maxSteps, int width) {
+    this.out = out;
+    bar =
+        new ProgressBarBuilder()
+            .setTaskName("train")
+            .setInitialMax(maxSteps)
+            .startsFrom(startStep, java.time.Duration.ZERO)
+            .setStyle(ProgressBarStyle.COLORFUL_UNICODE_BAR)
+            .setUpdateIntervalMillis(200)
+            .setConsumer(new ConsoleProgressBarConsumer(out, width))
+            .build();
+  }
+
+  /** The bar where standard output is a terminal, plain lines otherwise. */
+  public static Watcher open(long startStep, long maxSteps) {
+    PrintStream out = System.out;
+    Console console = System.console();
+    return console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"))
+        ? new Terminal(out, startStep, maxSteps, width())
+        : new Lines(maxSteps, out::println);
+  }
+
+  private static int width() {
+    String columns = System.getenv("COLUMNS");
+    return columns != null && columns.matches("[1-9]\\d{1,3}")
+        ? Integer.parseInt(columns)
+        : FALLBACK_WIDTH;
+  }
+
+  @Override
+  public void advanced(long step) {
+    bar.stepTo(step);
+  }
+
+  @Override
+  public void logged(StepMetrics m) {
+    lastEval = m.evalLoss() == null ? lastEval : m.evalLoss();
+    String val = lastEval == null ? "" : String.format(Locale.ROOT, " val %.3f", lastEval);
+    bar.setExtraMessage(
+        String.format(Locale.ROOT, "loss %.3f%s %,.0f tok/s", m.loss(), val, m.tokensPerSecond()));
+    if (m.evalLoss() != null) {
+      note("step " + m.step() + " | " + Lines.brief(m));
+    }
+  }
+
+  @Override
+  public void note(String line) {
+    // Clears the bar's line first; the bar draws itself anew below.
+    out.print("\r\u001b[2K" + line + System.lineSeparator());
+    out.flush();
+  }
+
+  @Override
+  public void close() {
+    bar.close();
+  }
+}

@@ -1,0 +1,124 @@
+package dev.javelin.train.monitor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import javax.imageio.ImageIO;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class MonitorTest {
+  @TempDir Path dir;
+
+  @Test
+  void metricsAreCutBackToTheStepOfTheCheckpoint() throws IOException {
+    Path file = dir.resolve("metrics.jsonl");
+    try (MetricsFile f = MetricsFile.open(file, 0)) {
+      for (int s = 1; s <= 7; s++) {
+        f.logged(step(s, 3.0 / s, s == 4 ? 2.5 : null));
+      }
+    }
+    List<String> before = Files.readAllLines(file);
+    Files.writeString(file, Files.readString(file) + "{\"step\":8,\"lo");
+    try (MetricsFile f = MetricsFile.open(file, 5)) {
+      f.logged(step(6, 0.5, null));
+    }
+    List<String> after = Files.readAllLines(file);
+    assertThat(after).hasSize(6);
+    assertThat(after.subList(0, 5)).isEqualTo(before.subList(0, 5));
+    assertThat(after.get(3)).contains("\"eval_loss\":2.5");
+  }
+
+  @Test
+  void aLossThatIsNoNumberIsNullInJson() throws IOException {
+    Path file = dir.resolve("metrics.jsonl");
+    try (MetricsFile f = MetricsFile.open(file, 0)) {
+      f.logged(step(1, Double.NaN, null));
+    }
+    assertThat(Files.readString(file)).contains("\"loss\":null");
+    assertThat(MetricsFile.read(file).getFirst().loss()).isNaN();
+  }
+
+  @Test
+  void eventRecordsHaveTheirLengthsAndChecksums() throws IOException {
+    try (EventFile f = new EventFile(dir, 0)) {
+      f.logged(step(300, 1.5, 1.25));
+    }
+    Path file;
+    try (var files = Files.list(dir)) {
+      file = files.findFirst().orElseThrow();
+    }
+    ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+    List<String> records = new ArrayList<>();
+    while (bytes.hasRemaining()) {
+      int start = bytes.position();
+      byte[] data = new byte[(int) bytes.getLong()];
+      assertThat(bytes.getInt()).isEqualTo(EventFile.maskedCrc(bytes.array(), start, 8));
+      bytes.get(data);
+      assertThat(bytes.getInt()).isEqualTo(EventFile.maskedCrc(data, 0, data.length));
+      records.add(new String(data, StandardCharsets.ISO_8859_1));
+    }
+    assertThat(records).hasSize(2);
+    assertThat(records.get(0)).contains("brain.Event:2");
+    // Field 2, the step 300, as a varint: 0x10 0xac 0x02.
+    assertThat(records.get(1)).contains("train/loss", "eval/loss", "\u0010\u00ac\u0002");
+  }
+
+  @Test
+  void checksumIsTheMaskedCrcOfTheRecordFormat() {
+    // CRC-32C of "123456789" is 0xe3069283; masked: rotr 15, plus 0xa282ead8.
+    byte[] check = "123456789".getBytes(StandardCharsets.US_ASCII);
+    assertThat(EventFile.maskedCrc(check, 0, 9))
+        .isEqualTo(Integer.rotateRight(0xe3069283, 15) + 0xa282ead8);
+  }
+
+  @Test
+  void lossCurveIsAPictureWithBothLines() throws IOException {
+    List<StepMetrics> metrics = new ArrayList<>();
+    for (int s = 10; s <= 1000; s += 10) {
+      double loss = 1.5 + 2.5 * Math.exp(-s / 150.0) + 0.05 * Math.sin(s);
+      metrics.add(step(s, loss, s % 200 == 0 ? loss + 0.1 : null));
+    }
+    Path png = dir.resolve("loss.png");
+    assertThat(LossCurve.draw(png, "llama-small", metrics)).isTrue();
+    BufferedImage image = ImageIO.read(png.toFile());
+    assertThat(image.getWidth()).isEqualTo(960);
+    assertThat(pixels(image, 0x4c78a8)).isGreaterThan(300);
+    assertThat(pixels(image, 0xd6553d)).isGreaterThan(100);
+  }
+
+  @Test
+  void plainLinesTellLossSpeedAndTimeLeft() {
+    List<String> lines = new ArrayList<>();
+    Lines watcher = new Lines(1000, lines::add);
+    watcher.logged(step(500, 2.345678, 2.4));
+    assertThat(lines)
+        .singleElement()
+        .asString()
+        .contains("step 500/1000", "loss 2.3457", "val 2.4000");
+    assertThat(lines.getFirst()).contains("45,678 tok/s", "ETA 0:06");
+  }
+
+  private static int pixels(BufferedImage image, int rgb) {
+    int n = 0;
+    for (int y = 0; y < image.getHeight(); y++) {
+      for (int x = 0; x < image.getWidth(); x++) {
+        n += (image.getRGB(x, y) & 0xffffff) == rgb ? 1 : 0;
+      }
+    }
+    return n;
+  }
+
+  private static StepMetrics step(long step, double loss, @Nullable Double eval) {
+    return new StepMetrics(step, loss, 0.5, 1e-3, step * 768, 45678, 12.5, 1, 0, eval);
+  }
+}
