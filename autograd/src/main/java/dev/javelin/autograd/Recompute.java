@@ -1,5 +1,6 @@
 package dev.javelin.autograd;
 
+import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import java.util.List;
@@ -34,8 +35,10 @@ public final class Recompute {
         true,
         out -> {
           Tensor dy = out.dy();
+          Grad dx =
+              x.grad(); // before the inner tape begins, which would take its memory for its own
           Tape inner = new Tape(ws);
-          Var again = f.apply(inner.leaf(x.value(), x.grad()));
+          Var again = f.apply(inner.leaf(x.value(), dx));
           inner.backward(List.of(again), List.of(dy));
         });
   }
