@@ -1,11 +1,9 @@
 package dev.javelin.tensor;
 
-import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
-import dev.javelin.kernels.cpu.VectorApi;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -47,9 +45,6 @@ public final class Workspace implements AutoCloseable {
   }
 
   private Workspace(Device device, long slabBytes, boolean poison) {
-    switch (device) {
-      case Cpu _ -> VectorApi.require();
-    }
     this.device = device;
     this.slabBytes = slabBytes;
     this.poison = poison;
