@@ -1,0 +1,61 @@
+package dev.javelin.kernels.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.javelin.device.Cpu;
+import java.lang.foreign.MemorySegment;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class GlobalNormCpuTest {
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 7, 31, 33, 127, 1000, 65_536, 200_003})
+  void sumsSquaresAsALoopInDoubleDoesForAnyNumberOfThreads(int n) {
+    var random = new SplittableRandom(n);
+    try (Cpu one = Cpu.open(1);
+        Cpu three = Cpu.open(3)) {
+      MemorySegment x = one.allocate(4L * n).segment();
+      double expected = 0;
+      for (int i = 0; i < n; i++) {
+        float v = (float) random.nextGaussian();
+        x.setAtIndex(JAVA_FLOAT, i, v);
+        expected += (double) v * v;
+      }
+      double got = GlobalNormCpu.sumOfSquares(one, x, n);
+      assertThat(got).isCloseTo(expected, within(expected * n * 0x1p-53));
+      assertThat(GlobalNormCpu.sumOfSquares(three, x, n)).isEqualTo(got);
+    }
+  }
+
+  @Test
+  void neitherOverflowsNorVanishes() {
+    try (Cpu cpu = Cpu.open(1)) {
+      MemorySegment x = cpu.allocate(4L * 40).segment();
+      x.setAtIndex(JAVA_FLOAT, 3, Float.MAX_VALUE);
+      x.setAtIndex(JAVA_FLOAT, 39, Float.MAX_VALUE);
+      assertThat(Math.sqrt(GlobalNormCpu.sumOfSquares(cpu, x, 40)))
+          .isCloseTo(Math.sqrt(2) * Float.MAX_VALUE, within(1e25));
+      x.fill((byte) 0);
+      x.setAtIndex(JAVA_FLOAT, 17, Float.MIN_VALUE);
+      assertThat(Math.sqrt(GlobalNormCpu.sumOfSquares(cpu, x, 40))).isEqualTo(Float.MIN_VALUE);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
+  void isNotFiniteWhereAnElementIsNot(float bad) {
+    try (Cpu cpu = Cpu.open(2)) {
+      MemorySegment x = cpu.allocate(4L * 70_000).segment();
+      for (int at : new int[] {0, 5, 65_536, 69_999}) {
+        x.fill((byte) 0);
+        x.setAtIndex(JAVA_FLOAT, at, bad);
+        assertThat(GlobalNormCpu.sumOfSquares(cpu, x, 70_000)).isNotFinite();
+      }
+    }
+  }
+}

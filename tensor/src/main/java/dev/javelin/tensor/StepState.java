@@ -1,0 +1,230 @@
+package dev.javelin.tensor;
+
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.javelin.device.Device;
+import dev.javelin.device.HostMemory;
+import dev.javelin.device.Memory;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * What changes from step to step, in 64 bytes of device memory: kernels read it there and never get
+ * it as a launch argument, so a step can be captured once and replayed. The host writes the first
+ * half before a step; the device decides the second half, and the host reads it later.
+ *
+ * <pre>
+ *  0 seed            i64      32 loss scale     f32
+ *  8 learning rate   f32      36 gradient norm  f32   of the unscaled gradient
+ * 12 1/N targets     f32      40 clip factor    f32
+ * 16 step            i32      44 gradient scale f32   clip factor / loss scale; 0 where skipped
+ * 20 first sequence  i32      48 applied steps  i32   Adam's t
+ * 24 loss            f64      52 skipped steps  i32
+ *                             56 growth tracker i32   finite steps since the scale changed
+ *                             60 overflow       i32   1 where the last gradient was not finite
+ * </pre>
+ */
+public final class StepState implements AutoCloseable {
+  private static final long BYTES = 64;
+  private static final long SEED = 0;
+  private static final long LEARNING_RATE = 8;
+  private static final long INVERSE_TARGETS = 12;
+  private static final long STEP = 16;
+  private static final long FIRST_SEQUENCE = 20;
+  private static final long LOSS = 24;
+  private static final long LOSS_SCALE = 32;
+  private static final long GRAD_NORM = 36;
+  private static final long CLIP_FACTOR = 40;
+  private static final long GRAD_SCALE = 44;
+  private static final long APPLIED_STEPS = 48;
+  private static final long SKIPPED_STEPS = 52;
+  private static final long GROWTH_TRACKER = 56;
+  private static final long OVERFLOW = 60;
+
+  /** Keeps the clip factor finite for a zero gradient; PyTorch's value. */
+  private static final double CLIP_EPSILON = 1e-6;
+
+  private final Memory memory;
+
+  private StepState(Memory memory) {
+    this.memory = memory;
+  }
+
+  /** A state before the first step, with loss scale 1. */
+  public static StepState on(Device device) {
+    StepState state = new StepState(device.allocate(BYTES));
+    state.restore(new Carried(1, 0, 0, 0));
+    state.begin(0, 0, 0, 1);
+    return state;
+  }
+
+  /** What outlives a step and belongs in a checkpoint. */
+  public record Carried(float lossScale, int growthTracker, int appliedSteps, int skippedSteps) {}
+
+  public Carried carried() {
+    return new Carried(lossScale(), growthTracker(), appliedSteps(), skippedSteps());
+  }
+
+  public void restore(Carried c) {
+    put(LOSS_SCALE, c.lossScale());
+    put(GROWTH_TRACKER, c.growthTracker());
+    put(APPLIED_STEPS, c.appliedSteps());
+    put(SKIPPED_STEPS, c.skippedSteps());
+    put(CLIP_FACTOR, 1f);
+    put(GRAD_SCALE, 1 / c.lossScale());
+  }
+
+  /**
+   * Set by the host before the first micro-batch of a step; the step's loss becomes 0.
+   *
+   * @param step attempted steps so far, which also picks the step's random masks
+   * @param inverseTargets 1/N, N being the valid targets of the whole step
+   */
+  public void begin(long seed, int step, float learningRate, float inverseTargets) {
+    host().set(JAVA_LONG, SEED, seed);
+    put(LEARNING_RATE, learningRate);
+    put(INVERSE_TARGETS, inverseTargets);
+    put(STEP, step);
+    put(FIRST_SEQUENCE, 0);
+    host().set(JAVA_DOUBLE, LOSS, 0);
+  }
+
+  /**
+   * Set by the host before each micro-batch: the index in the step's batch of its first sequence.
+   */
+  public void firstSequence(int index) {
+    put(FIRST_SEQUENCE, index);
+  }
+
+  public long seed() {
+    return host().get(JAVA_LONG, SEED);
+  }
+
+  public float learningRate() {
+    return number(LEARNING_RATE);
+  }
+
+  public float inverseTargets() {
+    return number(INVERSE_TARGETS);
+  }
+
+  public int step() {
+    return integer(STEP);
+  }
+
+  public int firstSequence() {
+    return integer(FIRST_SEQUENCE);
+  }
+
+  /** Sum over the step's micro-batches of their losses, each weighted by 1/N. */
+  public double loss() {
+    return host().get(JAVA_DOUBLE, LOSS);
+  }
+
+  public float lossScale() {
+    return number(LOSS_SCALE);
+  }
+
+  /** L2 norm of the unscaled gradient, before clipping. */
+  public float gradNorm() {
+    return number(GRAD_NORM);
+  }
+
+  public float clipFactor() {
+    return number(CLIP_FACTOR);
+  }
+
+  /** What the optimizer multiplies every gradient by: clip factor / loss scale. */
+  public float gradScale() {
+    return number(GRAD_SCALE);
+  }
+
+  /** Steps that changed the weights, this one included. */
+  public int appliedSteps() {
+    return integer(APPLIED_STEPS);
+  }
+
+  public int skippedSteps() {
+    return integer(SKIPPED_STEPS);
+  }
+
+  public int growthTracker() {
+    return integer(GROWTH_TRACKER);
+  }
+
+  /** Whether the gradient was not finite, so that the step is skipped. */
+  public boolean overflow() {
+    return integer(OVERFLOW) != 0;
+  }
+
+  /** Adds a micro-batch's loss; the loss kernel's part on the CPU. */
+  public void addLoss(double loss) {
+    host().set(JAVA_DOUBLE, LOSS, loss() + loss);
+  }
+
+  /**
+   * Decides the step from the squared norm of the scaled gradient; the second phase of {@link
+   * dev.javelin.tensor.op.GlobalNorm} on the CPU. With {@code s} the loss scale: {@code norm =
+   * sqrt(sum)/s, clip = min(1, maxNorm/(norm + 1e-6)), gradient scale = clip/s}; then the counters,
+   * and the loss scale of the next step, move on. A sum that is not finite skips the step.
+   *
+   * @param maxNorm infinity for no clipping
+   */
+  public void decide(double sumOfSquares, float maxNorm, LossScaling scaling) {
+    double scale = lossScale();
+    double norm = Math.sqrt(sumOfSquares) / scale;
+    boolean finite = Double.isFinite(sumOfSquares);
+    double clip = finite ? Math.min(1, maxNorm / (norm + CLIP_EPSILON)) : 0;
+    put(GRAD_NORM, (float) norm);
+    put(CLIP_FACTOR, (float) clip);
+    put(GRAD_SCALE, (float) (clip / scale));
+    put(OVERFLOW, finite ? 0 : 1);
+    long counter = finite ? APPLIED_STEPS : SKIPPED_STEPS;
+    put(counter, integer(counter) + 1);
+    if (!scaling.isFixed()) {
+      moveScale(finite, scaling);
+    }
+  }
+
+  private void moveScale(boolean finite, LossScaling scaling) {
+    if (!finite) {
+      put(LOSS_SCALE, Math.max(scaling.minScale(), lossScale() * scaling.backoffFactor()));
+      put(GROWTH_TRACKER, 0);
+    } else if (growthTracker() + 1 < scaling.growthInterval()) {
+      put(GROWTH_TRACKER, growthTracker() + 1);
+    } else {
+      float grown = lossScale() * scaling.growthFactor();
+      put(LOSS_SCALE, Float.isFinite(grown) ? grown : lossScale());
+      put(GROWTH_TRACKER, 0);
+    }
+  }
+
+  private MemorySegment host() {
+    return switch (memory) {
+      case HostMemory host -> host.segment();
+    };
+  }
+
+  private float number(long offset) {
+    return host().get(JAVA_FLOAT, offset);
+  }
+
+  private int integer(long offset) {
+    return host().get(JAVA_INT, offset);
+  }
+
+  private void put(long offset, float value) {
+    host().set(JAVA_FLOAT, offset, value);
+  }
+
+  private void put(long offset, int value) {
+    host().set(JAVA_INT, offset, value);
+  }
+
+  @Override
+  public void close() {
+    memory.close();
+  }
+}

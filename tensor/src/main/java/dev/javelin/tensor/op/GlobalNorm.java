@@ -1,0 +1,36 @@
+package dev.javelin.tensor.op;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import dev.javelin.kernels.cpu.GlobalNormCpu;
+import dev.javelin.tensor.Check;
+import dev.javelin.tensor.LossScaling;
+import dev.javelin.tensor.StepState;
+import dev.javelin.tensor.Tensor;
+
+/**
+ * The norm of the whole gradient, and with it everything that a step decides: clip factor,
+ * overflow, skip, the next loss scale. No gradient flows through it.
+ */
+public final class GlobalNorm {
+  private GlobalNorm() {}
+
+  /**
+   * {@code norm = sqrt(Σ g²) / lossScale}, summed in double over a partition that depends on the
+   * length alone, then {@link StepState#decide}. Reads 4·n bytes, writes into {@code state}.
+   *
+   * @param grads fp32, contiguous: the flat gradient buffer
+   * @param maxNorm the norm beyond which the gradient is scaled down to it; infinity for never
+   */
+  public static void run(StepState state, Tensor grads, float maxNorm, LossScaling scaling) {
+    Check.that("globalNorm")
+        .dtype("grads", grads, DType.F32)
+        .contiguous("grads", grads)
+        .is(maxNorm > 0, "maxNorm must be positive (infinity for no clipping), got " + maxNorm);
+    switch (grads.device()) {
+      case Cpu cpu ->
+          state.decide(
+              GlobalNormCpu.sumOfSquares(cpu, grads.segment(), grads.elements()), maxNorm, scaling);
+    }
+  }
+}
