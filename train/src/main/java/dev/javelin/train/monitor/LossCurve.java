@@ -79,5 +79,6 @@ public final class LossCurve {
         .setLegendBorderColor(Color.WHITE)
         .setLegendPosition(LegendPosition.InsideNE)
         .setMarkerSize(7);
+    chart.getStyler().setXAxisTickMarkSpacingHint(130);
   }
 }
