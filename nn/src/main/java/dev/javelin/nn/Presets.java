@@ -1,0 +1,45 @@
+package dev.javelin.nn;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+
+/**
+ * Named shapes for training from scratch; tied heads, no dropout. Vocabulary and positions are
+ * defaults: a run sets them from its tokenizer and its sequence length.
+ */
+public final class Presets {
+  private static final SequencedMap<String, TransformerConfig> ALL = new LinkedHashMap<>();
+
+  static {
+    ALL.put("gpt2-124m", TransformerConfig.gpt2(50304, 12, 12, 768, 1024));
+    ALL.put("llama-124m", TransformerConfig.llama(50304, 12, 12, 12, 768, 2048, 1024));
+    ALL.put("llama-350m", TransformerConfig.llama(32000, 24, 16, 16, 1024, 2816, 2048));
+    ALL.put("llama-1b", TransformerConfig.llama(32000, 22, 32, 4, 2048, 5632, 2048));
+    ALL.put("gpt2-shakespeare-cpu", TransformerConfig.gpt2(65, 4, 4, 128, 64));
+    ALL.put("llama-shakespeare-cpu", TransformerConfig.llama(65, 4, 4, 4, 128, 352, 64));
+    ALL.put("gpt2-shakespeare", TransformerConfig.gpt2(65, 6, 6, 384, 256));
+    ALL.put("llama-shakespeare", TransformerConfig.llama(65, 6, 6, 6, 384, 1024, 256));
+  }
+
+  private Presets() {}
+
+  /** All presets by name. */
+  public static SequencedMap<String, TransformerConfig> all() {
+    return Collections.unmodifiableSequencedMap(ALL);
+  }
+
+  /**
+   * The preset of that name.
+   *
+   * @throws IllegalArgumentException naming all presets where there is none
+   */
+  public static TransformerConfig named(String name) {
+    TransformerConfig config = ALL.get(name);
+    if (config == null) {
+      throw new IllegalArgumentException(
+          "no preset is named " + name + ": there are " + String.join(", ", ALL.keySet()));
+    }
+    return config;
+  }
+}

@@ -1,0 +1,301 @@
+package dev.javelin.nn;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.javelin.device.DType;
+import dev.javelin.tensor.FileFormatException;
+import dev.javelin.tensor.Json;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.FieldSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TransformerConfigTest {
+  private static final String LLAMA =
+      """
+      {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 320, "hidden_size": 64,
+       "intermediate_size": 176, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+       "max_position_embeddings": 128, "rms_norm_eps": 1e-05, "hidden_act": "silu", "rope_theta": 500000.0,
+       "tie_word_embeddings": false, "bos_token_id": 1, "eos_token_id": [2, 3], "torch_dtype": "bfloat16"}""";
+
+  private static final String GPT2 =
+      """
+      {"activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1,
+       "bos_token_id": 50256, "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02,
+       "layer_norm_epsilon": 1e-05, "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12,
+       "n_layer": 12, "n_positions": 1024, "resid_pdrop": 0.1, "summary_activation": null,
+       "summary_first_dropout": 0.1, "summary_proj_to_labels": true, "summary_type": "cls_index",
+       "summary_use_proj": true, "task_specific_params": {"text-generation": {"do_sample": true, "max_length": 50}},
+       "vocab_size": 50257}""";
+
+  @TempDir Path dir;
+
+  private static TransformerConfig read(String json) {
+    return ConfigJson.read(
+        Json.parse(Path.of("config.json"), ByteBuffer.wrap(json.getBytes(StandardCharsets.UTF_8))));
+  }
+
+  /** {@code LLAMA} with one more key, or another value for a key that is there. */
+  private static String with(String json, String key, String value) {
+    String without = json.replaceAll("\"" + key + "\": (\\[[^]]*]|[^,}]*),?", "");
+    return without.replaceFirst("\\{", "{\"" + key + "\": " + value + ", ");
+  }
+
+  @Test
+  void readsAPublishedGpt2() {
+    TransformerConfig c = read(GPT2);
+    assertThat(c.architecture()).isEqualTo(Architecture.GPT2);
+    assertThat(List.of(c.vocab(), c.layers(), c.hidden(), c.heads(), c.headDim(), c.ffn()))
+        .containsExactly(50257, 12, 768, 12, 64, 3072);
+    assertThat(c.positions()).isEqualTo(1024);
+    assertThat(c.rope()).isNull();
+    assertThat(c.tied()).isTrue();
+    assertThat(c.dropout()).isEqualTo(new TransformerConfig.Dropout(0.1, 0.1, 0.1));
+    assertThat(c.extras()).containsEntry("eos_token_id", 50256L);
+  }
+
+  @Test
+  void readsLlamaWithBothSpellingsOfTheRotaryBase() {
+    TransformerConfig classic = read(LLAMA);
+    assertThat(classic.rope()).isEqualTo(RopeConfig.of(500_000));
+    assertThat(classic.kvHeads()).isEqualTo(2);
+    assertThat(classic.headDim()).isEqualTo(16);
+    String current =
+        with(LLAMA, "rope_theta", "null")
+            .replace(
+                "\"rope_theta\": null",
+                "\"rope_parameters\": {\"rope_theta\": 500000.0, \"rope_type\": \"default\"}")
+            .replace("torch_dtype", "dtype");
+    assertThat(read(current)).isEqualTo(classic);
+  }
+
+  @Test
+  void readsLlama31Scaling() {
+    String scaling =
+        """
+        {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+         "original_max_position_embeddings": 8192, "rope_type": "llama3"}""";
+    assertThat(read(with(LLAMA, "rope_scaling", scaling)).rope())
+        .isEqualTo(new RopeConfig(500_000, new RopeConfig.Llama3(8, 1, 4, 8192)));
+  }
+
+  @Test
+  void absentKeysMeanWhatTheyMeanToTransformers() {
+    String llama =
+        LLAMA.replace("\"num_key_value_heads\": 2,", "").replace("\"rms_norm_eps\": 1e-05,", "");
+    assertThat(read(llama).kvHeads()).isEqualTo(4);
+    assertThat(read(llama).normEps()).isEqualTo(1e-6);
+    assertThat(read(llama.replace("\"rope_theta\": 500000.0,", "")).rope())
+        .isEqualTo(RopeConfig.of(10_000));
+    String mistral =
+        LLAMA.replace("\"llama\"", "\"mistral\"").replace("LlamaForCausalLM", "MistralForCausalLM");
+    assertThat(read(mistral).window()).isEqualTo(4096);
+    assertThat(read(with(mistral, "sliding_window", "null")).window()).isZero();
+    assertThat(read(with(mistral, "sliding_window", "8")).window()).isEqualTo(8);
+    String qwen3 =
+        LLAMA.replace("\"llama\"", "\"qwen3\"").replace("LlamaForCausalLM", "Qwen3ForCausalLM");
+    assertThat(read(qwen3).headDim()).isEqualTo(128);
+    assertThat(
+            read(with(qwen3, "layer_types", "[\"full_attention\", \"full_attention\"]")).window())
+        .isZero();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "model_type | \"mixtral\" | model_type must be one of llama, mistral, qwen2, qwen3, gpt2",
+        "architectures | [\"LlamaForSequenceClassification\"] | architectures must name LlamaForCausalLM",
+        "attention_bias | true | attention_bias is supported only as false",
+        "mlp_bias | true | mlp_bias is supported only as false",
+        "hidden_act | \"gelu\" | hidden_act must be silu or swish",
+        "pretraining_tp | 2 | pretraining_tp is supported only as 1",
+        "partial_rotary_factor | 0.5 | partial_rotary_factor is supported only as 1",
+        "rope_scaling | {\"type\": \"dynamic\", \"factor\": 2.0} | rope_scaling.rope_type must be default, linear",
+        "rope_scaling | {\"rope_type\": \"yarn\", \"factor\": 2.0, \"mscale\": 1.0} | rope_scaling.mscale",
+        "rope_scaling | {\"rope_type\": \"linear\"} | rope_scaling.factor is missing",
+        "rope_scaling | {\"rope_type\": \"linear\", \"factor\": -1} | rope_scaling.factor must be a positive",
+        "rope_parameters | {\"rope_theta\": 10000.0} | rope_parameters contradicts",
+        "sliding_window | 16 | sliding_window is not supported for llama",
+        "use_sliding_window | true | use_sliding_window is supported only as false",
+        "layer_types | [\"full_attention\", \"sliding_attention\"] | layer_types must be 2 times",
+        "quantization_config | {\"bits\": 4} | quantization_config",
+        "attn_logit_softcapping | 30.0 | attn_logit_softcapping",
+        "logit_scale | 0.5 | logit_scale",
+        "num_local_experts | 8 | num_local_experts",
+        "use_parallel_residual | true | use_parallel_residual",
+        "position_embedding_type | \"alibi\" | position_embedding_type",
+        "num_attention_heads | 5 | hidden_size 64 cannot be split into 5 heads",
+        "num_key_value_heads | 3 | 4 query heads cannot share 3 key heads",
+        "head_dim | 15 | even width",
+        "head_dim | 16777216 | too wide",
+        "vocab_size | 0 | vocab_size must be from 1",
+        "vocab_size | \"many\" | vocab_size must be an integer",
+        "hidden_size | null | hidden_size is missing",
+        "rms_norm_eps | 0 | rms_norm_eps must be between",
+        "rope_theta | 0 | rope_theta must be greater",
+        "attention_dropout | 1.5 | dropout must be in [0, 1)",
+      })
+  void refusesByNameWhatItCannotCompute(String key, String value, String message) {
+    assertThatThrownBy(() -> read(with(LLAMA, key, value)))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageStartingWith("config.json: ")
+        .hasMessageContaining(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "activation_function | \"relu\"", "scale_attn_weights | false",
+        "scale_attn_by_inverse_layer_idx | true", "reorder_and_upcast_attn | true",
+        "add_cross_attention | true", "is_encoder_decoder | true",
+      })
+  void refusesVariantsOfGpt2(String key, String value) {
+    assertThatThrownBy(() -> read(with(GPT2, key, value)))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining(key);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"is_llama_config\": true", "\"unsloth_version\": \"2026.1\"", "\"_name_or_path\": \"x\"",
+        "\"rope_scaling\": null", "\"rope_interleaved\": false", "\"use_cache\": false",
+        "\"pretraining_tp\": 1", "\"some_switch\": false", "\"some_map\": {}"
+      })
+  void ignoresWhatDoesNotTouchTheMathematics(String member) {
+    assertThat(read(LLAMA.replaceFirst("\\{", "{" + member + ", "))).isEqualTo(read(LLAMA));
+  }
+
+  static final List<TransformerConfig> SHAPES =
+      List.of(
+          TransformerConfig.gpt2(65, 4, 4, 128, 64),
+          TransformerConfig.gpt2(65, 4, 4, 128, 64)
+              .withDropout(new TransformerConfig.Dropout(0.1, 0, 0.2))
+              .withExtras(Map.of("eos_token_id", List.of(1L, 2L))),
+          TransformerConfig.llama(320, 2, 4, 2, 64, 176, 128),
+          rotary(Architecture.LLAMA, new RopeConfig.Linear(4), 0),
+          rotary(Architecture.LLAMA, new RopeConfig.Llama3(8, 1, 4, 8192), 0),
+          rotary(Architecture.LLAMA, new RopeConfig.Yarn(4, 32, 1, 1.25, 512), 0),
+          rotary(Architecture.MISTRAL, new RopeConfig.None(), 8),
+          rotary(Architecture.MISTRAL, new RopeConfig.None(), 0),
+          rotary(Architecture.QWEN2, new RopeConfig.None(), 0),
+          rotary(Architecture.QWEN3, new RopeConfig.None(), 0));
+
+  private static TransformerConfig rotary(Architecture a, RopeConfig.Scaling scaling, int window) {
+    return new TransformerConfig(
+        a,
+        320,
+        2,
+        64,
+        4,
+        2,
+        32,
+        176,
+        128,
+        1e-6,
+        new RopeConfig(1e6, scaling),
+        window,
+        false,
+        TransformerConfig.Dropout.NONE,
+        Map.of());
+  }
+
+  @ParameterizedTest
+  @FieldSource("SHAPES")
+  void readsWhatItWrites(TransformerConfig config) {
+    config.write(dir, DType.BF16);
+    assertThat(TransformerConfig.read(dir)).isEqualTo(config);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "llama-tiny",
+        "gpt2-tiny",
+        "gpt2-hubnames-tiny",
+        "qwen2-tiny",
+        "qwen3-tiny",
+        "mistral-window-tiny",
+        "llama-sharded-bf16-tiny"
+      })
+  void readsTheGoldenModels(String name) {
+    Path directory = Path.of("../../shared/golden/models", name);
+    assumeTrue(Files.isDirectory(directory), "shared/golden is not there");
+    TransformerConfig c = TransformerConfig.read(directory);
+    assertThat(c.window()).isEqualTo(name.startsWith("mistral") ? 8 : 0);
+    assertThat(c.headDim()).isEqualTo(name.startsWith("qwen3") ? 32 : c.hidden() / c.heads());
+  }
+
+  @Test
+  void namesADirectoryWithoutConfig() {
+    assertThatThrownBy(() -> TransformerConfig.read(dir))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining("config.json: there is no such file");
+  }
+
+  @Test
+  void mutatedConfigsGiveTheDeclaredExceptionOnly() throws IOException {
+    String yarn =
+        "{\"rope_type\": \"yarn\", \"factor\": 4, \"original_max_position_embeddings\": 32}";
+    List<String> seeds = List.of(LLAMA, GPT2, with(LLAMA, "rope_scaling", yarn));
+    String alphabet = "0123456789-.eE[]{}:,\"\\ntrufalsx_ \u0000é";
+    int refused = 0;
+    for (int i = 0; i < 10_000; i++) {
+      SplittableRandom random = new SplittableRandom(424242 + i);
+      byte[] bytes = mutate(seeds.get(i % 3).getBytes(StandardCharsets.UTF_8), random, alphabet);
+      try {
+        TransformerConfig c =
+            ConfigJson.read(Json.parse(Path.of("config.json"), ByteBuffer.wrap(bytes)));
+        assertThat(c.qkvWidth()).isPositive();
+      } catch (FileFormatException e) {
+        refused++;
+        assertThat(e.getMessage()).startsWith("config.json: ").doesNotContain("\n");
+      } catch (RuntimeException | Error e) {
+        throw new AssertionError(
+            "mutation " + i + ": " + new String(bytes, StandardCharsets.UTF_8), e);
+      }
+    }
+    assertThat(refused).isBetween(3_000, 9_999);
+  }
+
+  private static byte[] mutate(byte[] whole, SplittableRandom random, String alphabet) {
+    byte[] bytes = whole.clone();
+    for (int n = random.nextInt(1, 4); n > 0; n--) {
+      int at = random.nextInt(bytes.length);
+      switch (random.nextInt(6)) {
+        case 0 -> bytes = Arrays.copyOf(bytes, random.nextInt(1, bytes.length + 1));
+        case 1 -> bytes[at] = (byte) random.nextInt(256);
+        case 2 -> {
+          int to = random.nextInt(bytes.length);
+          int length = Math.min(random.nextInt(40), bytes.length - Math.max(at, to));
+          System.arraycopy(bytes.clone(), at, bytes, to, length);
+        }
+        default -> { // another digit where there is one keeps most of these readable
+          int digit = at;
+          while (digit < bytes.length - 1 && !Character.isDigit(bytes[digit])) {
+            digit++;
+          }
+          boolean plain = random.nextBoolean();
+          bytes[plain ? digit : at] =
+              (byte) alphabet.charAt(random.nextInt(plain ? 10 : alphabet.length()));
+        }
+      }
+    }
+    return bytes;
+  }
+}
