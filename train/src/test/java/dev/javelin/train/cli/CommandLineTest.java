@@ -156,4 +156,19 @@ class CommandLineTest {
     assertThat(r.out())
         .contains("Model and data:", "Optimizer and schedule:", "--max-iters", "--max-steps");
   }
+
+  @Test
+  void doctorSaysWhatIsHere() {
+    Result r = run("doctor");
+    assertThat(r.exit()).isEqualTo(0);
+    assertThat(r.out())
+        .contains("Java", "Vector API", " bits", "Memory", "CUDA", "ready to train on the CPU");
+  }
+
+  @Test
+  void doctorKnowsTheVersionsThatCorruptPinnedObjects() {
+    assertThat(DoctorCommand.knownBug(Runtime.Version.parse("25.0.2+1"))).contains("JDK-8377811");
+    assertThat(DoctorCommand.knownBug(Runtime.Version.parse("25.0.3"))).isNull();
+    assertThat(DoctorCommand.knownBug(Runtime.Version.parse("26"))).isNull();
+  }
 }
