@@ -1,5 +1,6 @@
 package dev.javelin.train.cli;
 
+import dev.javelin.train.Settings;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -1,8 +1,10 @@
 package dev.javelin.train.cli;
 
+import dev.javelin.tensor.FileFormatException;
 import dev.javelin.train.InputException;
-import dev.javelin.train.TrainConfig;
-import dev.javelin.train.schedule.Decay;
+import dev.javelin.train.Names;
+import dev.javelin.train.Settings;
+import dev.javelin.train.checkpoint.IncompleteCheckpointException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.NoSuchFileException;
@@ -10,14 +12,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -51,7 +51,7 @@ public final class Main {
   public static int run(String... args) {
     List<String> arguments = new ArrayList<>(Arrays.asList(args));
     boolean verbose = arguments.remove("--verbose");
-    CommandLine command = configure(new CommandLine(new Main()));
+    CommandLine command = commandLine();
     command.setParameterExceptionHandler((e, a) -> report(e.getCommandLine(), e, verbose));
     command.setExecutionExceptionHandler((e, c, r) -> report(c, e, verbose));
     if (arguments.isEmpty()) {
@@ -65,18 +65,8 @@ public final class Main {
     }
   }
 
-  /** What every command line of ours has: spellings, overriding, converters, help by groups. */
-  static CommandLine configure(CommandLine command) {
-    command.setOverwrittenOptionsAllowed(true);
-    command.setCaseInsensitiveEnumValuesAllowed(true);
-    command.registerConverter(
-        TrainConfig.Number.class, new Choices<>(TrainConfig.Number.class, Choices.NUMBERS));
-    command.registerConverter(
-        TrainConfig.Scheduler.class,
-        new Choices<>(TrainConfig.Scheduler.class, Choices.SCHEDULERS));
-    command.registerConverter(
-        TrainConfig.Order.class, new Choices<>(TrainConfig.Order.class, Map.of()));
-    command.registerConverter(Decay.class, new Choices<>(Decay.class, Map.of()));
+  private static CommandLine commandLine() {
+    CommandLine command = Settings.configure(new CommandLine(new Main()));
     command.setUsageHelpAutoWidth(true);
     command.setUsageHelpLongOptionsMaxWidth(48);
     HelpGroups.install(command);
@@ -124,7 +114,8 @@ public final class Main {
             || e instanceof IllegalArgumentException
             || e instanceof NoSuchFileException
             || e instanceof FileAlreadyExistsException
-            || e.getClass().getSimpleName().equals("FileFormatException");
+            || e instanceof FileFormatException
+            || e instanceof IncompleteCheckpointException;
     err.println("javelin: " + message(e));
     if (verbose) {
       e.printStackTrace(err);
@@ -136,7 +127,7 @@ public final class Main {
   private static String message(Exception e) {
     return switch (e) {
       case UnmatchedArgumentException u -> unmatched(u);
-      case ParameterException p -> firstLine(p);
+      case ParameterException p -> Settings.firstLine(p);
       case NoSuchFileException n -> n.getMessage() + ": no such file or directory";
       case InputException i -> String.valueOf(i.getMessage());
       default ->
@@ -154,7 +145,7 @@ public final class Main {
       String name = argument.replaceFirst("=.*", "");
       return "unknown flag "
           + name
-          + didYouMean(Names.kebab(name), Settings.optionsByName(spec), true);
+          + Settings.didYouMean(Names.kebab(name), Settings.optionsByName(spec), true);
     }
     if (spec.parent() == null) {
       Optional<String> verb = Names.nearest(argument, spec.subcommands().keySet());
@@ -168,15 +159,5 @@ public final class Main {
         + ": javelin "
         + spec.name()
         + " --help lists the flags";
-  }
-
-  static String didYouMean(String wrong, Map<String, OptionSpec> options, boolean asFlag) {
-    Optional<String> near = Names.nearest(wrong, options.keySet());
-    return near.map(n -> ": did you mean " + (asFlag ? "--" + n : Names.snake(n)) + "?")
-        .orElse(": --help lists the known ones");
-  }
-
-  static String firstLine(ParameterException e) {
-    return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
   }
 }

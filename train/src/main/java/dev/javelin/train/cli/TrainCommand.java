@@ -1,5 +1,6 @@
 package dev.javelin.train.cli;
 
+import dev.javelin.train.Settings;
 import dev.javelin.train.TrainConfig;
 import java.io.PrintWriter;
 import java.nio.file.Path;

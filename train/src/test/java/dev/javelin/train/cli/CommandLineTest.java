@@ -2,6 +2,7 @@ package dev.javelin.train.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.javelin.train.Settings;
 import dev.javelin.train.TrainConfig;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

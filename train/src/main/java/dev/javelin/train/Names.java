@@ -1,19 +1,19 @@
-package dev.javelin.train.cli;
+package dev.javelin.train;
 
 import java.util.Collection;
 import java.util.Locale;
 import java.util.Optional;
 
 /** Spellings: one name in kebab-case and snake_case, and the nearest of many to a wrong one. */
-final class Names {
+public final class Names {
   private Names() {}
 
   /** {@code Max_Steps} and {@code --max_steps} become {@code max-steps}. */
-  static String kebab(String name) {
+  public static String kebab(String name) {
     return name.replaceFirst("^--?", "").replace('_', '-').toLowerCase(Locale.ROOT);
   }
 
-  static String snake(String name) {
+  public static String snake(String name) {
     return kebab(name).replace('-', '_');
   }
 
@@ -21,7 +21,7 @@ final class Names {
    * The name with the fewest edits from {@code wrong}, where it needs no more than a third of its
    * length, at least two; an equal beginning counts as near too.
    */
-  static Optional<String> nearest(String wrong, Collection<String> names) {
+  public static Optional<String> nearest(String wrong, Collection<String> names) {
     String best = null;
     int bestEdits = Math.max(2, wrong.length() / 3) + 1;
     for (String name : names) {

@@ -1,7 +1,6 @@
-package dev.javelin.train.cli;
+package dev.javelin.train;
 
-import dev.javelin.train.InputException;
-import dev.javelin.train.TrainConfig;
+import dev.javelin.train.schedule.Decay;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -12,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
@@ -31,7 +31,7 @@ public final class Settings {
   private Settings() {}
 
   /** The flags that a YAML file of {@code snake_case: value} lines stands for. */
-  static List<String> arguments(Path file, CommandSpec spec) {
+  public static List<String> arguments(Path file, CommandSpec spec) {
     Map<String, OptionSpec> options = optionsByName(spec);
     List<String> arguments = new ArrayList<>();
     for (Map.Entry<?, ?> entry : read(file).entrySet()) {
@@ -39,7 +39,7 @@ public final class Settings {
       OptionSpec option = options.get(Names.kebab(key));
       if (option == null) {
         throw new InputException(
-            file + ": unknown key " + key + Main.didYouMean(Names.kebab(key), options, false));
+            file + ": unknown key " + key + didYouMean(Names.kebab(key), options, false));
       }
       Object value = entry.getValue();
       if (value == null) {
@@ -81,16 +81,17 @@ public final class Settings {
   /** Reads what {@link #yaml} wrote. */
   public static TrainConfig load(Path file) {
     TrainConfig config = new TrainConfig();
-    CommandLine command = Main.configure(new CommandLine(CommandSpec.forAnnotatedObject(config)));
+    CommandLine command = configure(new CommandLine(CommandSpec.forAnnotatedObject(config)));
     try {
       command.parseArgs(arguments(file, command.getCommandSpec()).toArray(new String[0]));
     } catch (CommandLine.ParameterException e) {
-      throw new InputException(file + ": " + Main.firstLine(e), e);
+      throw new InputException(file + ": " + firstLine(e), e);
     }
     return config;
   }
 
-  static Map<String, OptionSpec> optionsByName(CommandSpec spec) {
+  /** Every name of every option, without dashes. */
+  public static Map<String, OptionSpec> optionsByName(CommandSpec spec) {
     Map<String, OptionSpec> options = new LinkedHashMap<>();
     for (OptionSpec option : inOrder(spec)) {
       for (String name : option.names()) {
@@ -100,7 +101,8 @@ public final class Settings {
     return options;
   }
 
-  static List<OptionSpec> inOrder(CommandSpec spec) {
+  /** The options in the order of {@code --help}. */
+  public static List<OptionSpec> inOrder(CommandSpec spec) {
     List<OptionSpec> options = new ArrayList<>(spec.options());
     options.sort((a, b) -> Integer.compare(a.order(), b.order()));
     return options;
@@ -147,5 +149,30 @@ public final class Settings {
 
   static String kebabName(Enum<?> e) {
     return e.name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  /** {@code : did you mean max-steps?}, or where to look. */
+  public static String didYouMean(String wrong, Map<String, OptionSpec> options, boolean asFlag) {
+    Optional<String> near = Names.nearest(wrong, options.keySet());
+    return near.map(n -> ": did you mean " + (asFlag ? "--" + n : Names.snake(n)) + "?")
+        .orElse(": --help lists the known ones");
+  }
+
+  public static String firstLine(Exception e) {
+    return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+  }
+
+  /** What every command line of ours has: overriding, and values in every spelling. */
+  public static CommandLine configure(CommandLine command) {
+    command.setOverwrittenOptionsAllowed(true);
+    command.registerConverter(
+        TrainConfig.Number.class, new Choices<>(TrainConfig.Number.class, Choices.NUMBERS));
+    command.registerConverter(
+        TrainConfig.Scheduler.class,
+        new Choices<>(TrainConfig.Scheduler.class, Choices.SCHEDULERS));
+    command.registerConverter(
+        TrainConfig.Order.class, new Choices<>(TrainConfig.Order.class, Map.of()));
+    command.registerConverter(Decay.class, new Choices<>(Decay.class, Map.of()));
+    return command;
   }
 }

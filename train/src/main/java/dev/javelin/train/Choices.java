@@ -1,4 +1,4 @@
-package dev.javelin.train.cli;
+package dev.javelin.train;
 
 import dev.javelin.train.TrainConfig.Number;
 import dev.javelin.train.TrainConfig.Scheduler;
