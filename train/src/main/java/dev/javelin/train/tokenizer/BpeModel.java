@@ -1,0 +1,227 @@
+package dev.javelin.train.tokenizer;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Byte-pair encoding of one word: start from its characters (or bytes), then join the neighbouring
+ * pair of lowest rank, the leftmost of equals, until no pair has a rank. A linked list and a heap
+ * of candidates make it O(n log n), so a word may be a whole text.
+ *
+ * @see <a href="https://arxiv.org/abs/1508.07909">Sennrich, Haddow, Birch 2016</a>
+ */
+final class BpeModel {
+  /** Longer words are rarely met twice. */
+  private static final int CACHED_LENGTH = 32;
+
+  private static final int CACHE_SIZE = 1 << 16;
+
+  /**
+   * How a word becomes its first symbols.
+   *
+   * @param byteLevel symbols are {@link ByteSymbols} of the UTF-8 bytes, otherwise characters
+   * @param unknown id for a character without a token, or -1
+   * @param fuseUnknown one id for a run of unknown characters
+   * @param byteFallback spell unknown characters with {@code <0x00>…<0xFF>}
+   * @param ignoreMerges a word that is a token is that token, whatever the merges say
+   */
+  record Options(
+      boolean byteLevel,
+      int unknown,
+      boolean fuseUnknown,
+      boolean byteFallback,
+      boolean ignoreMerges) {}
+
+  private final Map<String, Integer> vocabulary;
+  private final LongIntMap ranks;
+  private final int[] merged;
+  private final Options options;
+  private final int[] byteIds;
+  private final LongIntMap characters;
+  private final ConcurrentHashMap<String, int[]> cache = new ConcurrentHashMap<>();
+
+  /**
+   * @param ranks pair of ids (see {@link #pair}) to rank
+   * @param merged rank to the id of the joined pair
+   */
+  BpeModel(Map<String, Integer> vocabulary, LongIntMap ranks, int[] merged, Options options) {
+    this.vocabulary = vocabulary;
+    this.ranks = ranks;
+    this.merged = merged;
+    this.options = options;
+    this.byteIds = byteIds(vocabulary, options);
+    this.characters = new LongIntMap(256);
+    vocabulary.forEach(
+        (token, id) -> {
+          if (!token.isEmpty() && token.codePointCount(0, token.length()) == 1) {
+            characters.put(token.codePointAt(0), id);
+          }
+        });
+  }
+
+  private static int[] byteIds(Map<String, Integer> vocabulary, Options options) {
+    int[] ids = new int[256];
+    for (int b = 0; b < 256; b++) {
+      String name = options.byteLevel() ? String.valueOf(ByteSymbols.symbol(b)) : fallbackToken(b);
+      ids[b] = vocabulary.getOrDefault(name, -1);
+    }
+    return ids;
+  }
+
+  /** The name of byte {@code b} where bytes stand for unknown characters. */
+  static String fallbackToken(int b) {
+    return String.format("<0x%02X>", b);
+  }
+
+  static long pair(int left, int right) {
+    return (long) left << 32 | right;
+  }
+
+  boolean byteLevel() {
+    return options.byteLevel();
+  }
+
+  boolean byteFallback() {
+    return options.byteFallback();
+  }
+
+  /** Hands the ids of {@code word} to {@code out}. */
+  void encode(String word, IntConsumer out) {
+    int[] ids = cache.get(word);
+    if (ids == null) {
+      ids = encode(word);
+      if (word.length() <= CACHED_LENGTH && cache.size() < CACHE_SIZE) {
+        cache.put(word, ids);
+      }
+    }
+    for (int id : ids) {
+      out.accept(id);
+    }
+  }
+
+  private int[] encode(String word) {
+    byte @Nullable [] utf8 = options.byteLevel() ? word.getBytes(StandardCharsets.UTF_8) : null;
+    if (options.ignoreMerges()) {
+      Integer whole = vocabulary.get(utf8 == null ? word : ByteSymbols.of(utf8));
+      if (whole != null) {
+        return new int[] {whole};
+      }
+    }
+    int[] ids = new int[utf8 == null ? 4 * word.length() : utf8.length];
+    int n = utf8 == null ? characters(word, ids) : bytes(utf8, ids);
+    return Arrays.copyOf(ids, join(ids, n));
+  }
+
+  private int bytes(byte[] utf8, int[] ids) {
+    int n = 0;
+    for (byte b : utf8) {
+      int id = byteIds[b & 0xFF];
+      if (id < 0) {
+        id = options.unknown();
+      }
+      if (id < 0) {
+        throw new IllegalArgumentException(
+            String.format("byte 0x%02X has no token in the vocabulary", b & 0xFF));
+      }
+      ids[n++] = id;
+    }
+    return n;
+  }
+
+  private int characters(String word, int[] ids) {
+    int n = 0;
+    boolean afterUnknown = false;
+    for (int i = 0, c; i < word.length(); i += Character.charCount(c)) {
+      c = word.codePointAt(i);
+      int id = characters.get(c);
+      if (id == LongIntMap.ABSENT) {
+        int spelled = options.byteFallback() ? spell(c, ids, n) : n;
+        if (spelled > n) {
+          n = spelled;
+          afterUnknown = false;
+          continue;
+        }
+        id = options.unknown();
+        if (id < 0) {
+          throw new IllegalArgumentException(
+              String.format(
+                  "character '%s' (U+%04X) is not in the vocabulary of %d tokens",
+                  Character.toString(c), c, vocabulary.size()));
+        }
+        if (afterUnknown && options.fuseUnknown()) {
+          continue;
+        }
+        afterUnknown = true;
+      } else {
+        afterUnknown = false;
+      }
+      ids[n++] = id;
+    }
+    return n;
+  }
+
+  /** Appends the byte tokens of {@code c}; none where one of them is missing. */
+  private int spell(int c, int[] ids, int n) {
+    int end = n;
+    for (byte b : Character.toString(c).getBytes(StandardCharsets.UTF_8)) {
+      ids[end] = byteIds[b & 0xFF];
+      if (ids[end++] < 0) {
+        return n;
+      }
+    }
+    return end;
+  }
+
+  /** Joins pairs within {@code ids[0, n)} in place and returns how many ids remain. */
+  private int join(int[] ids, int n) {
+    if (n < 2 || ranks.size() == 0) {
+      return n;
+    }
+    int[] next = new int[n];
+    int[] previous = new int[n];
+    LongHeap candidates = new LongHeap(n);
+    for (int i = 0; i < n; i++) {
+      next[i] = i + 1 < n ? i + 1 : -1;
+      previous[i] = i - 1;
+      offer(candidates, ids, i, next[i]);
+    }
+    while (!candidates.isEmpty()) {
+      long candidate = candidates.poll();
+      int left = (int) candidate;
+      int rank = (int) (candidate >>> 32);
+      int right = next[left];
+      // Joined meanwhile (ids < 0), or one of the two has grown since it was offered.
+      if (ids[left] < 0 || right < 0 || ranks.get(pair(ids[left], ids[right])) != rank) {
+        continue;
+      }
+      ids[left] = merged[rank];
+      ids[right] = -1;
+      next[left] = next[right];
+      if (next[left] >= 0) {
+        previous[next[left]] = left;
+      }
+      offer(candidates, ids, left, next[left]);
+      if (previous[left] >= 0) {
+        offer(candidates, ids, previous[left], left);
+      }
+    }
+    int kept = 0;
+    for (int i = 0; i >= 0; i = next[i]) {
+      ids[kept++] = ids[i];
+    }
+    return kept;
+  }
+
+  private void offer(LongHeap candidates, int[] ids, int left, int right) {
+    if (right >= 0) {
+      int rank = ranks.get(pair(ids[left], ids[right]));
+      if (rank != LongIntMap.ABSENT) {
+        candidates.offer((long) rank << 32 | left);
+      }
+    }
+  }
+}

@@ -1,0 +1,193 @@
+package dev.javelin.train.tokenizer;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.SequencedMap;
+import java.util.function.IntConsumer;
+import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Byte-pair encoding in Hugging Face's order of work: added tokens, normalizer, pre-tokenizer,
+ * merges, and for a prompt the template.
+ */
+final class BpeTokenizer implements Tokenizer {
+  private static final Pattern BYTE_TOKEN = Pattern.compile("<0x[0-9A-F]{2}>");
+
+  /**
+   * What the tokenizer is made of.
+   *
+   * @param tokens the token of each id, null where an id has none
+   * @param added found in the text first, or after normalisation where so marked
+   * @param decoder from tokens to pieces of text
+   * @param prefix put before a prompt
+   * @param suffix put behind a prompt
+   */
+  record Parts(
+      List<@Nullable String> tokens,
+      List<AddedTokens.Token> added,
+      UnaryOperator<String> normalizer,
+      PreTokenization.Splitter splitter,
+      BpeModel model,
+      UnaryOperator<List<String>> decoder,
+      List<Integer> prefix,
+      List<Integer> suffix) {}
+
+  private final Parts parts;
+  private final AddedTokens raw;
+  private final AddedTokens normalized;
+  private final SequencedMap<String, Integer> specials = new LinkedHashMap<>();
+  private final BitSet specialIds = new BitSet();
+  private final OptionalInt bos;
+  private final OptionalInt eos;
+  private final SequencedMap<String, byte[]> files;
+
+  BpeTokenizer(Parts parts, OptionalInt bos, OptionalInt eos, SequencedMap<String, byte[]> files) {
+    this.parts = parts;
+    this.bos = bos;
+    this.eos = eos;
+    this.files = files;
+    List<AddedTokens.Token> before = new ArrayList<>();
+    List<AddedTokens.Token> after = new ArrayList<>();
+    for (AddedTokens.Token t : parts.added()) {
+      if (t.special()) {
+        specials.put(t.content(), t.id());
+        specialIds.set(t.id());
+      }
+      if (t.normalized()) {
+        String content = parts.normalizer().apply(t.content());
+        after.add(
+            new AddedTokens.Token(
+                t.id(), content, t.special(), true, t.singleWord(), t.lstrip(), t.rstrip()));
+      } else {
+        before.add(t);
+      }
+    }
+    raw = new AddedTokens(before);
+    normalized = new AddedTokens(after);
+  }
+
+  @Override
+  public void encode(String text, IntConsumer out) {
+    encode(text, false, out);
+  }
+
+  @Override
+  public int[] encodePrompt(String text) {
+    IntStream.Builder ids = IntStream.builder();
+    parts.prefix().forEach(ids::add);
+    encode(text, true, ids);
+    parts.suffix().forEach(ids::add);
+    return ids.build().toArray();
+  }
+
+  private void encode(String text, boolean special, IntConsumer out) {
+    PreTokenization.Words words = (word, first) -> parts.model().encode(word, out);
+    raw.split(
+        text,
+        special,
+        new Pieces(out) {
+          @Override
+          public void text(String piece, int start) {
+            normalized.split(
+                parts.normalizer().apply(piece),
+                special,
+                new Pieces(out) {
+                  @Override
+                  public void text(String part, int at) {
+                    parts.splitter().split(part, start + at == 0, words);
+                  }
+                });
+          }
+        });
+  }
+
+  /** Ids of added tokens go out as they come. */
+  private abstract static class Pieces implements AddedTokens.Pieces {
+    private final IntConsumer out;
+
+    Pieces(IntConsumer out) {
+      this.out = out;
+    }
+
+    @Override
+    public void token(int id) {
+      out.accept(id);
+    }
+  }
+
+  @Override
+  public String decode(int[] ids, boolean skipSpecial) {
+    List<String> names = new ArrayList<>(ids.length);
+    for (int id : ids) {
+      String name = name(id);
+      if (name != null && !(skipSpecial && specialIds.get(id))) {
+        names.add(name);
+      }
+    }
+    return String.join("", parts.decoder().apply(names));
+  }
+
+  private @Nullable String name(int id) {
+    if (id < 0 || id >= vocabSize()) {
+      throw new IllegalArgumentException(
+          "token id " + id + " is outside the vocabulary [0, " + vocabSize() + ")");
+    }
+    return parts.tokens().get(id);
+  }
+
+  @Override
+  public int vocabSize() {
+    return parts.tokens().size();
+  }
+
+  @Override
+  public int byteLength(int id) {
+    String name = name(id);
+    if (name == null || specialIds.get(id)) {
+      return 0;
+    }
+    if (parts.model().byteLevel()) {
+      var bytes = new java.io.ByteArrayOutputStream();
+      ByteSymbols.appendBytes(name, bytes);
+      return bytes.size();
+    }
+    if (parts.model().byteFallback() && BYTE_TOKEN.matcher(name).matches()) {
+      return 1;
+    }
+    // What the token adds behind another one: decoders treat the first token of a text specially.
+    return utf8Length(List.of("a", name)) - utf8Length(List.of("a"));
+  }
+
+  private int utf8Length(List<String> names) {
+    String text = String.join("", parts.decoder().apply(names));
+    return text.getBytes(StandardCharsets.UTF_8).length;
+  }
+
+  @Override
+  public SequencedMap<String, Integer> specialTokens() {
+    return Collections.unmodifiableSequencedMap(specials);
+  }
+
+  @Override
+  public OptionalInt bos() {
+    return bos;
+  }
+
+  @Override
+  public OptionalInt eos() {
+    return eos;
+  }
+
+  @Override
+  public SequencedMap<String, byte[]> files() {
+    return files;
+  }
+}

@@ -1,0 +1,122 @@
+package dev.javelin.train.tokenizer;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** The decoders of {@code tokenizer.json}: from a list of tokens to pieces of text, then joined. */
+final class Decoding {
+  private static final Pattern BYTE = Pattern.compile("<0x([0-9A-Fa-f]{2})>");
+
+  private Decoding() {}
+
+  static UnaryOperator<List<String>> read(@Nullable Json json) {
+    if (json == null) {
+      return tokens -> List.of(String.join(" ", tokens));
+    }
+    String type = json.get("type").text();
+    return switch (type) {
+      case "ByteLevel" -> Decoding::byteLevel;
+      case "ByteFallback" -> Decoding::byteFallback;
+      case "Fuse" -> tokens -> List.of(String.join("", tokens));
+      case "Replace" -> each(Normalization.replace(json));
+      case "Strip" -> strip(json);
+      case "Metaspace" -> metaspace(json);
+      case "Sequence" -> sequence(json.get("decoders").items());
+      default ->
+          throw json.unsupported(
+              type, "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace and Sequence");
+    };
+  }
+
+  private static UnaryOperator<List<String>> each(UnaryOperator<String> one) {
+    return tokens -> tokens.stream().map(one).toList();
+  }
+
+  private static UnaryOperator<List<String>> sequence(List<Json> parts) {
+    List<UnaryOperator<List<String>>> steps = parts.stream().map(Decoding::read).toList();
+    return tokens -> {
+      for (UnaryOperator<List<String>> step : steps) {
+        tokens = step.apply(tokens);
+      }
+      return tokens;
+    };
+  }
+
+  static List<String> byteLevel(List<String> tokens) {
+    ByteArrayOutputStream utf8 = new ByteArrayOutputStream();
+    tokens.forEach(token -> ByteSymbols.appendBytes(token, utf8));
+    return List.of(utf8.toString(StandardCharsets.UTF_8));
+  }
+
+  /** A run of byte tokens is read as UTF-8 as a whole, or is one U+FFFD a byte. */
+  private static List<String> byteFallback(List<String> tokens) {
+    List<String> pieces = new ArrayList<>(tokens.size());
+    ByteArrayOutputStream run = new ByteArrayOutputStream();
+    for (String token : tokens) {
+      var matcher = BYTE.matcher(token);
+      if (matcher.matches()) {
+        run.write(Integer.parseInt(matcher.group(1), 16));
+      } else {
+        flush(run, pieces);
+        pieces.add(token);
+      }
+    }
+    flush(run, pieces);
+    return pieces;
+  }
+
+  private static void flush(ByteArrayOutputStream run, List<String> pieces) {
+    byte[] bytes = run.toByteArray();
+    run.reset();
+    if (bytes.length > 0) {
+      try {
+        pieces.add(StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString());
+      } catch (CharacterCodingException e) {
+        pieces.add("\uFFFD".repeat(bytes.length));
+      }
+    }
+  }
+
+  private static UnaryOperator<List<String>> strip(Json json) {
+    String content = json.get("content").text();
+    int start = json.get("start").id();
+    int stop = json.get("stop").id();
+    return each(
+        token -> {
+          int from = 0;
+          for (int i = 0; i < start && token.startsWith(content, from); i++) {
+            from += content.length();
+          }
+          int to = token.length();
+          for (int i = 0; i < stop && to - content.length() >= from; i++) {
+            if (!token.startsWith(content, to - content.length())) {
+              break;
+            }
+            to -= content.length();
+          }
+          return token.substring(from, to);
+        });
+  }
+
+  private static UnaryOperator<List<String>> metaspace(Json json) {
+    String mark = json.text("replacement", "▁");
+    boolean legacyPrefix = json.flag("add_prefix_space", true);
+    boolean prepended =
+        !json.text("prepend_scheme", legacyPrefix ? "always" : "never").equals("never");
+    return tokens -> {
+      List<String> pieces = new ArrayList<>(tokens.size());
+      for (String token : tokens) {
+        boolean first = pieces.isEmpty() && prepended;
+        pieces.add(token.replace(mark, first ? "" : " "));
+      }
+      return pieces;
+    };
+  }
+}

@@ -1,0 +1,106 @@
+package dev.javelin.train.tokenizer;
+
+import dev.javelin.tensor.FileFormatException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.SequencedMap;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads tiktoken's rank files: lines {@code base64(token) id}. There are no merges; two neighbours
+ * are joined when their bytes together are a token, the smallest id first. Its split pattern and
+ * special tokens stand in tiktoken's code, so the caller brings them.
+ *
+ * @see <a href="https://github.com/openai/tiktoken">tiktoken</a>
+ */
+public final class TiktokenRanks {
+  private static final String REMEDY = "take the .tiktoken file as it was published";
+
+  private TiktokenRanks() {}
+
+  /**
+   * @param pattern tiktoken's split pattern; its {@code $} means the end of the text
+   * @param specials special tokens and their ids; {@code <|endoftext|>} ends a text
+   */
+  public static Tokenizer load(Path file, String pattern, SequencedMap<String, Integer> specials) {
+    Map<String, Integer> vocabulary = vocabulary(file);
+    LongIntMap ranks = new LongIntMap(4 * vocabulary.size());
+    int size = 0;
+    for (int id : vocabulary.values()) {
+      size = Math.max(size, id + 1);
+    }
+    int[] merged = new int[size];
+    vocabulary.forEach(
+        (token, id) -> {
+          merged[id] = id;
+          for (int cut = 1; cut < token.length(); cut++) {
+            Integer left = vocabulary.get(token.substring(0, cut));
+            Integer right = vocabulary.get(token.substring(cut));
+            if (left != null && right != null) {
+              ranks.put(BpeModel.pair(left, right), id);
+            }
+          }
+        });
+    List<AddedTokens.Token> added = new ArrayList<>();
+    specials.forEach((name, id) -> added.add(AddedTokens.Token.special(id, name)));
+    Pattern words = Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS);
+    @Nullable Integer end = specials.get("<|endoftext|>");
+    return new BpeTokenizer(
+        TokenizerFiles.byteLevel(
+            vocabulary, added, ranks, merged, PreTokenization.words(words), true),
+        OptionalInt.empty(),
+        end == null ? OptionalInt.empty() : OptionalInt.of(end),
+        Collections.unmodifiableSequencedMap(new LinkedHashMap<>()));
+  }
+
+  private static Map<String, Integer> vocabulary(Path file) {
+    List<String> lines;
+    try {
+      lines = Files.readString(file, StandardCharsets.US_ASCII).lines().toList();
+    } catch (java.nio.charset.CharacterCodingException e) {
+      throw new FileFormatException(file, "is not a tiktoken rank file", REMEDY, e);
+    } catch (IOException e) {
+      throw new UncheckedIOException(file + ": cannot be read", e);
+    }
+    Map<String, Integer> vocabulary = new HashMap<>();
+    for (int i = 0; i < lines.size(); i++) {
+      String[] fields = lines.get(i).split(" ", -1);
+      try {
+        if (fields.length == 2) {
+          byte[] token = Base64.getDecoder().decode(fields[0]);
+          int id = Integer.parseInt(fields[1]);
+          if (id >= 0 && id <= TokenizerJson.LARGEST_ID) {
+            vocabulary.put(ByteSymbols.of(token), id);
+            continue;
+          }
+        }
+      } catch (IllegalArgumentException e) {
+        throw bad(file, i, e);
+      }
+      throw bad(file, i, null);
+    }
+    if (vocabulary.isEmpty()) {
+      throw new FileFormatException(file, "has no tokens", REMEDY);
+    }
+    return vocabulary;
+  }
+
+  private static FileFormatException bad(Path file, int line, @Nullable Exception cause) {
+    String what = "line " + (line + 1) + " is not a base64 token and a rank";
+    return cause == null
+        ? new FileFormatException(file, what, REMEDY)
+        : new FileFormatException(file, what, REMEDY, cause);
+  }
+}

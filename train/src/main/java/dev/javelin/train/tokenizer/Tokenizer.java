@@ -1,0 +1,82 @@
+package dev.javelin.train.tokenizer;
+
+import java.nio.file.Path;
+import java.util.OptionalInt;
+import java.util.SequencedMap;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+
+/** Text to token ids and back. Instances are immutable in effect and may be shared by threads. */
+public interface Tokenizer {
+
+  /**
+   * Hands the ids of {@code text} to {@code out}. The text is data: what looks like a special token
+   * is encoded as the characters it is made of, and nothing is put before or behind. Equals Hugging
+   * Face's {@code encode(text, add_special_tokens=False)} with {@code encode_special_tokens =
+   * True}.
+   *
+   * @throws IllegalArgumentException for a character that the vocabulary cannot express
+   */
+  void encode(String text, IntConsumer out);
+
+  /** {@link #encode(String, IntConsumer)} into an array. */
+  default int[] encode(String text) {
+    IntStream.Builder ids = IntStream.builder();
+    encode(text, ids);
+    return ids.build().toArray();
+  }
+
+  /**
+   * The ids of a prompt: special tokens in the text are recognised, and what the tokenizer's
+   * template adds (a begin-of-text token, say) is added. Equals Hugging Face's {@code
+   * encode(text)}.
+   */
+  int[] encodePrompt(String text);
+
+  /**
+   * The text of {@code ids}; bytes that are not UTF-8 become U+FFFD.
+   *
+   * @param skipSpecial leave special tokens out rather than write their names
+   * @throws IllegalArgumentException for an id outside {@code [0, vocabSize)}
+   */
+  String decode(int[] ids, boolean skipSpecial);
+
+  /** {@link #decode(int[], boolean)} with special tokens written by name. */
+  default String decode(int... ids) {
+    return decode(ids, false);
+  }
+
+  /** The largest id plus one. */
+  int vocabSize();
+
+  /**
+   * How many UTF-8 bytes of running text the token stands for; 0 for a special token. The sum over
+   * a text's ids is the denominator of bits per byte.
+   */
+  int byteLength(int id);
+
+  /** The special tokens by name. */
+  SequencedMap<String, Integer> specialTokens();
+
+  /** The token before a text, where there is one. */
+  OptionalInt bos();
+
+  /** The token that ends a text, where there is one. */
+  OptionalInt eos();
+
+  /**
+   * The files, by name, that restore this tokenizer in a Hugging Face directory: {@code
+   * tokenizer.json} and what belongs to it.
+   */
+  SequencedMap<String, byte[]> files();
+
+  /**
+   * Reads a tokenizer from a directory that holds {@code tokenizer.json}, or {@code vocab.json}
+   * with {@code merges.txt}; or from a {@code tokenizer.json} itself.
+   *
+   * @throws dev.javelin.tensor.FileFormatException for a damaged file or an unsupported component
+   */
+  static Tokenizer load(Path path) {
+    return TokenizerFiles.load(path);
+  }
+}

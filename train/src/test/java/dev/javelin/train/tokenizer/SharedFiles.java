@@ -1,0 +1,37 @@
+package dev.javelin.train.tokenizer;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Assumptions;
+
+/** Reference files that lie beside the repository; tests that need them are skipped without. */
+final class SharedFiles {
+  private static final Path ROOT = Path.of("../../shared");
+
+  private SharedFiles() {}
+
+  static Path golden(String name) {
+    return existing(ROOT.resolve("golden/tokenizers").resolve(name));
+  }
+
+  static String text(String name) throws IOException {
+    return Files.readString(existing(ROOT.resolve("data").resolve(name)));
+  }
+
+  private static Path existing(Path path) {
+    Assumptions.assumeTrue(Files.exists(path), () -> "no reference files: " + path);
+    return path;
+  }
+
+  static JsonNode json(Path path) throws IOException {
+    return new ObjectMapper().readTree(path.toFile());
+  }
+
+  static int[] ids(JsonNode array) {
+    return IntStream.range(0, array.size()).map(i -> array.get(i).intValue()).toArray();
+  }
+}
