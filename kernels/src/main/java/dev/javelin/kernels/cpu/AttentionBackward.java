@@ -1,0 +1,280 @@
+package dev.javelin.kernels.cpu;
+
+import static dev.javelin.kernels.cpu.AttentionPanel.ROW;
+import static dev.javelin.kernels.cpu.AttentionPanel.WIDTH;
+import static dev.javelin.kernels.cpu.AttentionScores.KEYS;
+import static jdk.incubator.vector.VectorOperators.EQ;
+
+import dev.javelin.device.Cpu;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The backward pass of one key head and its query heads. For each panel of queries and each block
+ * of keys the probabilities are computed again from lse:
+ *
+ * <pre>
+ *   S  = K·(scale·Q)ᵀ      P  = exp(S − lse)
+ *   dP = V·dOᵀ             dS = scale · P · (dP − delta),  delta_i = Σ_d dO[i,d] · O[i,d]
+ *   dV += P·dO             dK += dS·Q             dQ += dSᵀ·K
+ * </pre>
+ *
+ * dK and dV of the whole head are summed in scratch memory in the order of the query heads and
+ * panels, and written at the end.
+ */
+final class AttentionBackward {
+  private final @Nullable HeadGrad dq;
+  private final @Nullable HeadGrad dk;
+  private final @Nullable HeadGrad dv;
+  private final HeadMatrix gradOut;
+  private final HeadMatrix out;
+  private final MemorySegment lse;
+  private final HeadMatrix q;
+  private final HeadMatrix k;
+  private final HeadMatrix v;
+  private final AttentionShape shape;
+  private final AttentionRule rule;
+  private final AttentionPanel panel;
+  private final int dim;
+  private final long rowBytes;
+  private final long limitsAt;
+  private final long queryAt;
+  private final long gradOutAt;
+  private final long scoresAt;
+  private final long gradScoresAt;
+  private final long lseAt;
+  private final long deltaAt;
+  private final long dqAt;
+  private final long dkAt;
+  private final long dvAt;
+  private final long tempAt;
+  private final MemorySegment scratch;
+
+  AttentionBackward(
+      Cpu cpu,
+      @Nullable HeadGrad dq,
+      @Nullable HeadGrad dk,
+      @Nullable HeadGrad dv,
+      HeadView gradOut,
+      HeadView o,
+      MemorySegment lse,
+      HeadView q,
+      HeadView k,
+      HeadView v,
+      AttentionShape shape,
+      AttentionRule rule) {
+    this.dq = dq;
+    this.dk = dk;
+    this.dv = dv;
+    this.lse = lse;
+    this.shape = shape;
+    this.rule = rule;
+    this.panel = new AttentionPanel(shape, rule);
+    this.dim = Lanes.pad(shape.dim());
+    this.rowBytes = 4L * dim;
+    ScratchLayout layout = new ScratchLayout();
+    this.gradOut = new HeadMatrix(gradOut, shape.dim(), WIDTH, layout);
+    this.out = new HeadMatrix(o, shape.dim(), WIDTH, layout);
+    this.q = new HeadMatrix(q, shape.dim(), WIDTH, layout);
+    this.k = new HeadMatrix(k, shape.dim(), shape.keys(), layout);
+    this.v = new HeadMatrix(v, shape.dim(), shape.keys(), layout);
+    this.limitsAt = layout.reserve(2 * ROW);
+    this.queryAt = layout.reserve(dim * ROW);
+    this.gradOutAt = layout.reserve(dim * ROW);
+    this.scoresAt = layout.reserve(KEYS * ROW);
+    this.gradScoresAt = layout.reserve(KEYS * ROW);
+    this.lseAt = layout.reserve(ROW);
+    this.deltaAt = layout.reserve(ROW);
+    this.dqAt = layout.reserve(WIDTH * rowBytes);
+    this.dkAt = layout.reserve(shape.keys() * rowBytes);
+    this.dvAt = layout.reserve(shape.keys() * rowBytes);
+    this.tempAt = layout.reserve(rowBytes);
+    this.scratch = cpu.scratch(layout.bytes());
+  }
+
+  void run(int batch, int kvHead) {
+    k.open(scratch, batch, 0, kvHead, shape.keys());
+    v.open(scratch, batch, 0, kvHead, shape.keys());
+    scratch.asSlice(dkAt, shape.keys() * rowBytes).fill((byte) 0);
+    scratch.asSlice(dvAt, shape.keys() * rowBytes).fill((byte) 0);
+    for (int start = 0; start < shape.queries(); start += WIDTH) {
+      panel.moveTo(batch, start);
+      panel.writeLimits(scratch, limitsAt);
+      for (int h = kvHead * shape.group(); h < (kvHead + 1) * shape.group(); h++) {
+        open(h);
+        int begin = panel.low() / KEYS * KEYS;
+        for (int from = begin; from < panel.high(); from += KEYS) {
+          block(h, from, Math.min(from + KEYS, panel.high()));
+        }
+        if (dq != null) {
+          put(dq, dqAt, panel.start(), h, panel.count());
+        }
+      }
+    }
+    if (dk != null) {
+      put(dk, dkAt, 0, kvHead, shape.keys());
+    }
+    if (dv != null) {
+      put(dv, dvAt, 0, kvHead, shape.keys());
+    }
+  }
+
+  private void put(HeadGrad g, long at, int time, int head, int count) {
+    HeadView view = g.view();
+    for (int t = 0; t < count; t++) {
+      HeadRows.put(
+          view,
+          view.at(panel.batch(), time + t, head),
+          scratch,
+          at + t * rowBytes,
+          tempAt,
+          shape.dim(),
+          g.accumulate());
+    }
+  }
+
+  /** Transposes the panel's queries and output gradients; delta and lse into lanes. */
+  private void open(int head) {
+    int batch = panel.batch();
+    int start = panel.start();
+    int count = panel.count();
+    int width = (panel.vectors() + 1) / 2 * 2 * Lanes.COUNT;
+    q.open(scratch, batch, start, head, count);
+    gradOut.open(scratch, batch, start, head, count);
+    out.open(scratch, batch, start, head, count);
+    HeadRows.transpose(
+        scratch, queryAt, ROW, q.data(), q.at(0), q.row(), count, dim, width, rule.scale());
+    HeadRows.transpose(
+        scratch,
+        gradOutAt,
+        ROW,
+        gradOut.data(),
+        gradOut.at(0),
+        gradOut.row(),
+        count,
+        dim,
+        width,
+        1f);
+    scratch.asSlice(dqAt, count * rowBytes).fill((byte) 0);
+    scratch.asSlice(lseAt, ROW).fill((byte) 0);
+    scratch.asSlice(deltaAt, ROW).fill((byte) 0);
+    for (int t = 0; t < count; t++) {
+      scratch.set(HeadRows.FLOAT, deltaAt + 4L * t, delta(t));
+    }
+    long first = (batch * (long) shape.queryHeads() + head) * shape.queries() + start;
+    MemorySegment.copy(lse, 4L * first, scratch, lseAt, 4L * count);
+    for (long i = lseAt; i < lseAt + ROW; i += Lanes.BYTES) {
+      FloatVector x = Lanes.load(scratch, i);
+      // exp(s - ∞) = 0: a query that sees nothing has no probabilities
+      Lanes.store(
+          x.blend(Float.POSITIVE_INFINITY, x.compare(EQ, Float.NEGATIVE_INFINITY)), scratch, i);
+    }
+  }
+
+  private float delta(int t) {
+    FloatVector sum = Lanes.zero();
+    for (long i = 0; i < rowBytes; i += Lanes.BYTES) {
+      FloatVector g = Lanes.load(gradOut.data(), gradOut.at(t) + i);
+      sum = g.fma(Lanes.load(out.data(), out.at(t) + i), sum);
+    }
+    return Lanes.sum(sum);
+  }
+
+  private void block(int head, int from, int to) {
+    AttentionScores.product(scratch, scoresAt, k, queryAt, dim, panel, from, to);
+    AttentionScores.product(scratch, gradScoresAt, v, gradOutAt, dim, panel, from, to);
+    for (int i = 0; i < panel.vectors(); i++) {
+      int low = Math.max(from, Math.min(to, panel.low(i)));
+      int high = Math.max(low, Math.min(to, panel.high(i)));
+      if (low < high) {
+        vector(i, head, from, low, high);
+      }
+    }
+    keyGradients(from, to);
+  }
+
+  /** P and dS of one vector of queries, and its share of dQ. */
+  private void vector(int i, int head, int from, int low, int high) {
+    long lane = (long) i * Lanes.BYTES;
+    long at = scoresAt + (low - from) * ROW + lane;
+    long gradAt = gradScoresAt + (low - from) * ROW + lane;
+    FloatVector delta = Lanes.load(scratch, deltaAt + lane);
+    if (rule.softCap() != 0) {
+      AttentionScores.capWithGradient(
+          scratch, at, gradAt, high - low, rule.softCap(), deltaAt + lane);
+      delta = Lanes.zero();
+    }
+    AttentionScores.restrict(scratch, at, panel, i, low, high, head, limitsAt);
+    FloatVector normaliser = Lanes.load(scratch, lseAt + lane);
+    AttentionScores.gradient(scratch, at, gradAt, high - low, normaliser, delta, rule.scale());
+    if (dq != null) {
+      TileProduct.multiply(
+          scratch,
+          dqAt + i * Lanes.COUNT * rowBytes,
+          rowBytes,
+          scratch,
+          gradAt,
+          Float.BYTES,
+          ROW,
+          k.data(),
+          k.at(low),
+          k.row(),
+          panel.queries(i),
+          dim / Lanes.COUNT,
+          high - low,
+          true);
+    }
+  }
+
+  /** Adds the panel's share to dK and dV of a block of keys, in runs that meet the same vectors. */
+  private void keyGradients(int from, int to) {
+    int key = from;
+    while (key < to) {
+      int first = 0;
+      while (first < panel.vectors() && panel.high(first) <= key) {
+        first++;
+      }
+      int behind = first;
+      while (behind < panel.vectors() && panel.low(behind) <= key) {
+        behind++;
+      }
+      int next = to;
+      for (int i = 0; i < panel.vectors(); i++) {
+        next = panel.low(i) > key ? Math.min(next, panel.low(i)) : next;
+        next = panel.high(i) > key ? Math.min(next, panel.high(i)) : next;
+      }
+      int query = first * Lanes.COUNT;
+      int queries = Math.min(panel.count(), behind * Lanes.COUNT) - query;
+      if (queries > 0) {
+        long at = (key - from) * ROW + 4L * query;
+        if (dv != null) {
+          keyGradient(dvAt, scoresAt + at, gradOut, query, queries, key, next);
+        }
+        if (dk != null) {
+          keyGradient(dkAt, gradScoresAt + at, q, query, queries, key, next);
+        }
+      }
+      key = next;
+    }
+  }
+
+  private void keyGradient(
+      long gradAt, long at, HeadMatrix rows, int query, int queries, int key, int end) {
+    TileProduct.multiply(
+        scratch,
+        gradAt + key * rowBytes,
+        rowBytes,
+        scratch,
+        at,
+        ROW,
+        Float.BYTES,
+        rows.data(),
+        rows.at(query),
+        rows.row(),
+        end - key,
+        dim / Lanes.COUNT,
+        queries,
+        true);
+  }
+}

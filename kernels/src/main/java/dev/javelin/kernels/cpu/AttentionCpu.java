@@ -1,0 +1,85 @@
+package dev.javelin.kernels.cpu;
+
+import dev.javelin.device.Cpu;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Causal attention on the CPU, in memory that grows with the length and never with its square.
+ *
+ * @see <a href="https://arxiv.org/abs/2307.08691">Dao 2023, FlashAttention-2</a>
+ */
+public final class AttentionCpu {
+  /** Multiply-adds of a piece of parallel work, at least. */
+  private static final long PIECE = 1 << 20;
+
+  private AttentionCpu() {}
+
+  /**
+   * {@code o[b,i,h] = Σ_j p_j · v[b,j,h']} with {@code p = softmax_j(s_j)} over the keys that the
+   * rule shows to query i and {@code lse[b,h,i] = ln Σ_j exp(s_j)}; a query that sees nothing gets
+   * 0 and −∞.
+   *
+   * @param lse F32 [batch, queryHeads, queries]
+   */
+  public static void forward(
+      Cpu cpu,
+      HeadView o,
+      MemorySegment lse,
+      HeadView q,
+      HeadView k,
+      HeadView v,
+      AttentionShape s,
+      AttentionRule rule) {
+    int panels = (s.queries() + AttentionPanel.WIDTH - 1) / AttentionPanel.WIDTH;
+    // Where keys are widened first, a head's panels share the work of it.
+    int chunk = k.direct(s.dim()) && v.direct(s.dim()) ? 1 : 4;
+    int chunks = (panels + chunk - 1) / chunk;
+    long work =
+        2L * s.group() * Math.min(s.queries(), chunk * AttentionPanel.WIDTH) * s.keys() * s.dim();
+    int grain = (int) Math.max(1, PIECE / Math.max(1, work));
+    cpu.parallel(
+        s.batch() * s.kvHeads() * chunks,
+        grain,
+        (from, to) -> {
+          AttentionForward pass = new AttentionForward(cpu, o, lse, q, k, v, s, rule);
+          for (int i = from; i < to; i++) {
+            int head = i / chunks;
+            int first = i % chunks * chunk;
+            pass.run(
+                head / s.kvHeads(), head % s.kvHeads(), first, Math.min(panels, first + chunk));
+          }
+        });
+  }
+
+  /**
+   * The gradients of {@link #forward} from what it left: {@code ds = p · (dp − Σ_d dO·o)} with
+   * {@code dp_j = dO · v_j}, {@code p} computed again from lse. Gradients of a key head are summed
+   * over its query heads in one fixed order. Each of dq, dk, dv may be {@code null}.
+   */
+  public static void backward(
+      Cpu cpu,
+      @Nullable HeadGrad dq,
+      @Nullable HeadGrad dk,
+      @Nullable HeadGrad dv,
+      HeadView gradOut,
+      HeadView o,
+      MemorySegment lse,
+      HeadView q,
+      HeadView k,
+      HeadView v,
+      AttentionShape s,
+      AttentionRule rule) {
+    long work = 5L * s.group() * s.queries() * s.keys() * s.dim();
+    cpu.parallel(
+        s.batch() * s.kvHeads(),
+        (int) Math.max(1, PIECE / Math.max(1, work)),
+        (from, to) -> {
+          AttentionBackward pass =
+              new AttentionBackward(cpu, dq, dk, dv, gradOut, o, lse, q, k, v, s, rule);
+          for (int i = from; i < to; i++) {
+            pass.run(i / s.kvHeads(), i % s.kvHeads());
+          }
+        });
+  }
+}

@@ -1,0 +1,175 @@
+package dev.javelin.kernels.cpu;
+
+import static dev.javelin.kernels.cpu.AttentionPanel.ROW;
+import static dev.javelin.kernels.cpu.AttentionPanel.WIDTH;
+import static jdk.incubator.vector.VectorOperators.EQ;
+
+import dev.javelin.device.Cpu;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The forward pass over panels of queries. For each block of keys: {@code S = K·(scale·Q)ᵀ}, the
+ * online softmax down its columns, {@code O = shrink·O + Pᵀ·V}. Queries lie in lanes, so K and V
+ * are read where they are; only Q is transposed, once per panel.
+ */
+final class AttentionForward {
+  private final AttentionShape shape;
+  private final AttentionRule rule;
+  private final AttentionPanel panel;
+  private final HeadView o;
+  private final MemorySegment lse;
+  private final HeadMatrix q;
+  private final HeadMatrix k;
+  private final HeadMatrix v;
+  private final int dim;
+  private final long outRow;
+  private final long limitsAt;
+  private final long queryAt;
+  private final long blockAt;
+  private final long outAt;
+  private final long maxAt;
+  private final long sumAt;
+  private final long shrinkAt;
+  private final MemorySegment scratch;
+
+  AttentionForward(
+      Cpu cpu,
+      HeadView o,
+      MemorySegment lse,
+      HeadView q,
+      HeadView k,
+      HeadView v,
+      AttentionShape shape,
+      AttentionRule rule) {
+    this.shape = shape;
+    this.rule = rule;
+    this.panel = new AttentionPanel(shape, rule);
+    this.o = o;
+    this.lse = lse;
+    this.dim = Lanes.pad(shape.dim());
+    this.outRow = 4L * dim;
+    ScratchLayout layout = new ScratchLayout();
+    this.q = new HeadMatrix(q, shape.dim(), WIDTH, layout);
+    this.k = new HeadMatrix(k, shape.dim(), shape.keys(), layout);
+    this.v = new HeadMatrix(v, shape.dim(), shape.keys(), layout);
+    this.limitsAt = layout.reserve(2 * ROW);
+    this.queryAt = layout.reserve(dim * ROW);
+    this.blockAt = layout.reserve(AttentionScores.KEYS * ROW);
+    this.outAt = layout.reserve(WIDTH * outRow);
+    this.maxAt = layout.reserve(ROW);
+    this.sumAt = layout.reserve(ROW);
+    this.shrinkAt = layout.reserve(ROW);
+    this.scratch = cpu.scratch(layout.bytes());
+  }
+
+  /** The panels {@code [from, to)} of all query heads of a key head. */
+  void run(int batch, int kvHead, int from, int to) {
+    k.open(scratch, batch, 0, kvHead, shape.keys());
+    v.open(scratch, batch, 0, kvHead, shape.keys());
+    for (int p = from; p < to; p++) {
+      panel.moveTo(batch, p * WIDTH);
+      panel.writeLimits(scratch, limitsAt);
+      for (int h = kvHead * shape.group(); h < (kvHead + 1) * shape.group(); h++) {
+        attend(h);
+        finish(h);
+      }
+    }
+  }
+
+  private void attend(int head) {
+    q.open(scratch, panel.batch(), panel.start(), head, panel.count());
+    int width = (panel.vectors() + 1) / 2 * 2 * Lanes.COUNT;
+    HeadRows.transpose(
+        scratch, queryAt, ROW, q.data(), q.at(0), q.row(), panel.count(), dim, width, rule.scale());
+    for (long i = 0; i < ROW; i += Lanes.BYTES) {
+      Lanes.store(Lanes.broadcast(Float.NEGATIVE_INFINITY), scratch, maxAt + i);
+      Lanes.store(Lanes.zero(), scratch, sumAt + i);
+    }
+    int begin = panel.low() / AttentionScores.KEYS * AttentionScores.KEYS;
+    int end = panel.high();
+    if (begin >= end) {
+      scratch.asSlice(outAt, WIDTH * outRow).fill((byte) 0);
+    }
+    for (int from = begin; from < end; from += AttentionScores.KEYS) {
+      int to = Math.min(from + AttentionScores.KEYS, end);
+      AttentionScores.product(scratch, blockAt, k, queryAt, dim, panel, from, to);
+      for (int i = 0; i < panel.vectors(); i++) {
+        vector(i, head, from, to, from > begin);
+      }
+    }
+  }
+
+  /** Softmax of one vector of queries over a block of keys, and its products with the values. */
+  private void vector(int i, int head, int from, int to, boolean add) {
+    int low = Math.max(from, Math.min(to, panel.low(i)));
+    int high = Math.max(low, Math.min(to, panel.high(i)));
+    long lane = (long) i * Lanes.BYTES;
+    long at = blockAt + (low - from) * ROW + lane;
+    if (low < high) {
+      if (rule.softCap() != 0) {
+        AttentionScores.cap(scratch, at, high - low, rule.softCap());
+      }
+      AttentionScores.restrict(scratch, at, panel, i, low, high, head, limitsAt);
+      AttentionScores.softmax(scratch, at, high - low, maxAt + lane, sumAt + lane, shrinkAt + lane);
+      if (add) {
+        shrink(i);
+      }
+    }
+    if (low < high || !add) {
+      TileProduct.multiply(
+          scratch,
+          outAt + i * Lanes.COUNT * outRow,
+          outRow,
+          scratch,
+          at,
+          Float.BYTES,
+          ROW,
+          v.data(),
+          v.at(low),
+          v.row(),
+          panel.queries(i),
+          dim / Lanes.COUNT,
+          high - low,
+          add);
+    }
+  }
+
+  private void shrink(int i) {
+    for (int t = i * Lanes.COUNT; t < i * Lanes.COUNT + panel.queries(i); t++) {
+      float factor = scratch.get(HeadRows.FLOAT, shrinkAt + 4L * t);
+      if (factor != 1f) {
+        scale(outAt + t * outRow, factor);
+      }
+    }
+  }
+
+  private void scale(long at, float factor) {
+    FloatVector f = Lanes.broadcast(factor);
+    for (long j = at; j < at + outRow; j += Lanes.BYTES) {
+      Lanes.store(Lanes.load(scratch, j).mul(f), scratch, j);
+    }
+  }
+
+  /** {@code O = O / l}, {@code lse = m + ln l}; zero and −∞ for a query that has seen nothing. */
+  private void finish(int head) {
+    for (int i = 0; i < panel.vectors(); i++) {
+      long lane = (long) i * Lanes.BYTES;
+      FloatVector max = Lanes.load(scratch, maxAt + lane);
+      FloatVector sum = Lanes.load(scratch, sumAt + lane);
+      FloatVector inverse = Lanes.broadcast(1f).div(sum);
+      var nothing = max.compare(EQ, Float.NEGATIVE_INFINITY);
+      Lanes.store(inverse.blend(0f, nothing), scratch, shrinkAt + lane);
+      Lanes.store(VectorMath.log(sum).add(max), scratch, sumAt + lane);
+    }
+    int count = panel.count();
+    long lseAt = 4L * ((panel.batch() * (long) shape.queryHeads() + head) * shape.queries());
+    MemorySegment.copy(scratch, sumAt, lse, lseAt + 4L * panel.start(), 4L * count);
+    for (int t = 0; t < count; t++) {
+      long row = outAt + t * outRow;
+      scale(row, scratch.get(HeadRows.FLOAT, shrinkAt + 4L * t));
+      HeadRows.put(
+          o, o.at(panel.batch(), panel.start() + t, head), scratch, row, row, shape.dim(), false);
+    }
+  }
+}

@@ -1,0 +1,235 @@
+package dev.javelin.kernels.cpu;
+
+import static jdk.incubator.vector.VectorOperators.EQ;
+import static jdk.incubator.vector.VectorOperators.GT;
+import static jdk.incubator.vector.VectorOperators.LE;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+
+/**
+ * What happens to a block of scores between the two matrix products. A block has a row for each key
+ * and a lane for each query, so that the softmax over keys is a loop down the rows, without any sum
+ * across lanes. All methods work on one vector of queries: a column of vectors that begins at byte
+ * {@code at}, over {@code rows} rows that are {@link AttentionPanel#ROW} bytes apart.
+ */
+final class AttentionScores {
+  /** Keys of a block: 64 x 64 scores take a third of the first-level cache. */
+  static final int KEYS = 64;
+
+  private static final long ROW = AttentionPanel.ROW;
+  private static final float HIDDEN = Float.NEGATIVE_INFINITY;
+
+  /** 0, 1, 2, … */
+  private static final FloatVector IOTA = iota();
+
+  private AttentionScores() {}
+
+  private static FloatVector iota() {
+    float[] lanes = new float[Lanes.COUNT];
+    for (int i = 0; i < lanes.length; i++) {
+      lanes[i] = i;
+    }
+    return FloatVector.fromArray(Lanes.SPECIES, lanes, 0);
+  }
+
+  /**
+   * {@code block[j, i] = Σ_d rows[j, d] · columns[d, i]} for the keys {@code [from, to)} and the
+   * queries of a panel, as far as some query of a pair of vectors has the key in range.
+   *
+   * @param rows a row for each key
+   * @param columnsAt a transposed panel in scratch memory
+   */
+  static void product(
+      MemorySegment scratch,
+      long blockAt,
+      HeadMatrix rows,
+      long columnsAt,
+      int dim,
+      AttentionPanel panel,
+      int from,
+      int to) {
+    int low = clamp(panel.low(0), from, to);
+    int high = clamp(panel.high(panel.last(0)), from, to);
+    if (panel.vectors() <= 2) {
+      product(scratch, blockAt, rows, columnsAt, dim, 0, 2, low, high, from);
+      return;
+    }
+    int low2 = clamp(panel.low(2), from, to);
+    int high2 = clamp(panel.high(panel.last(2)), from, to);
+    int all = Math.max(low2, high);
+    product(scratch, blockAt, rows, columnsAt, dim, 0, 2, low, Math.min(high, low2), from);
+    product(scratch, blockAt, rows, columnsAt, dim, 0, 4, low2, high, from);
+    product(scratch, blockAt, rows, columnsAt, dim, 2, 2, all, high2, from);
+  }
+
+  private static void product(
+      MemorySegment scratch,
+      long blockAt,
+      HeadMatrix rows,
+      long columnsAt,
+      int dim,
+      int vector,
+      int vectors,
+      int low,
+      int high,
+      int from) {
+    if (low < high) {
+      long column = (long) vector * Lanes.BYTES;
+      TileProduct.multiply(
+          scratch,
+          blockAt + (low - from) * ROW + column,
+          ROW,
+          rows.data(),
+          rows.at(low),
+          rows.row(),
+          Float.BYTES,
+          scratch,
+          columnsAt + column,
+          ROW,
+          high - low,
+          vectors,
+          dim,
+          false);
+    }
+  }
+
+  private static int clamp(int key, int from, int to) {
+    return Math.max(from, Math.min(to, key));
+  }
+
+  /**
+   * Adds the position's slope to the scores of vector {@code v} and hides the keys that a query
+   * does not see, over the keys {@code [from, to)} of the vector's range.
+   *
+   * @param at the vector's scores of key {@code from}
+   * @param limitsAt first and end key of each lane, written by the panel
+   */
+  static void restrict(
+      MemorySegment m,
+      long at,
+      AttentionPanel panel,
+      int v,
+      int from,
+      int to,
+      int head,
+      long limitsAt) {
+    AttentionRule rule = panel.rule();
+    if (rule.slopes() != null) {
+      float position = panel.position() + v * Lanes.COUNT;
+      slope(m, at, to - from, rule.slope(head), from, IOTA.add(position));
+    }
+    if (rule.keyMask() != null) {
+      for (int j = from; j < to; j++) {
+        if (rule.hides(panel.shape(), panel.batch(), j)) {
+          Lanes.store(Lanes.broadcast(HIDDEN), m, at + (j - from) * ROW);
+        }
+      }
+    }
+    int full = clamp(panel.fullLow(v), from, to);
+    int fullEnd = clamp(panel.fullHigh(v), full, to);
+    long lane = limitsAt + (long) v * Lanes.BYTES;
+    FloatVector first = Lanes.load(m, lane);
+    FloatVector end = Lanes.load(m, lane + ROW);
+    hide(m, at, full - from, from, first, end);
+    hide(m, at + (fullEnd - from) * ROW, to - fullEnd, fullEnd, first, end);
+  }
+
+  /** {@code s = c · tanh(s / c)}. */
+  static void cap(MemorySegment m, long at, int rows, float c) {
+    for (int r = 0; r < rows; r++, at += ROW) {
+      Lanes.store(VectorMath.tanh(Lanes.load(m, at).div(c)).mul(c), m, at);
+    }
+  }
+
+  /** {@code t = tanh(s / c)}, {@code s = c · t}, {@code dp = (dp − delta) · (1 − t²)}. */
+  static void capWithGradient(
+      MemorySegment m, long at, long gradAt, int rows, float c, long deltaAt) {
+    FloatVector delta = Lanes.load(m, deltaAt);
+    for (int r = 0; r < rows; r++, at += ROW, gradAt += ROW) {
+      FloatVector t = VectorMath.tanh(Lanes.load(m, at).div(c));
+      FloatVector slope = Lanes.broadcast(1f).sub(t.mul(t));
+      Lanes.store(t.mul(c), m, at);
+      Lanes.store(Lanes.load(m, gradAt).sub(delta).mul(slope), m, gradAt);
+    }
+  }
+
+  /**
+   * {@code s += slope · (j − i)} for key {@code firstKey + r} in row r and the queries at {@code
+   * positions}.
+   */
+  private static void slope(
+      MemorySegment m, long at, int rows, float slope, int firstKey, FloatVector positions) {
+    FloatVector factor = Lanes.broadcast(slope);
+    for (int r = 0; r < rows; r++, at += ROW) {
+      FloatVector distance = Lanes.broadcast(firstKey + r).sub(positions);
+      Lanes.store(distance.fma(factor, Lanes.load(m, at)), m, at);
+    }
+  }
+
+  /** Hides keys, {@code firstKey} in row 0, from the queries outside whose limits they lie. */
+  private static void hide(
+      MemorySegment m, long at, int rows, int firstKey, FloatVector first, FloatVector end) {
+    for (int r = 0; r < rows; r++, at += ROW) {
+      float key = firstKey + r;
+      VectorMask<Float> seen = first.compare(LE, key).and(end.compare(GT, key));
+      Lanes.store(Lanes.broadcast(HIDDEN).blend(Lanes.load(m, at), seen), m, at);
+    }
+  }
+
+  /**
+   * One step of the online softmax: with {@code m' = max(m, max_r s_r)} the scores become {@code
+   * p_r = exp(s_r − m')}, the sum {@code l' = l · exp(m − m') + Σ_r p_r}, and {@code shrink} the
+   * factor {@code exp(m − m')} for what has been summed before. A query that has seen nothing yet
+   * keeps {@code m = −∞}.
+   */
+  static void softmax(MemorySegment m, long at, int rows, long maxAt, long sumAt, long shrinkAt) {
+    FloatVector before = Lanes.load(m, maxAt);
+    FloatVector m0 = before;
+    FloatVector m1 = before;
+    int r = 0;
+    for (; r + 2 <= rows; r += 2) {
+      FloatVector s0 = Lanes.load(m, at + r * ROW);
+      FloatVector s1 = Lanes.load(m, at + (r + 1) * ROW);
+      m0 = m0.blend(s0, s0.compare(GT, m0));
+      m1 = m1.blend(s1, s1.compare(GT, m1));
+    }
+    if (r < rows) {
+      FloatVector s = Lanes.load(m, at + r * ROW);
+      m0 = m0.blend(s, s.compare(GT, m0));
+    }
+    FloatVector max = m0.blend(m1, m1.compare(GT, m0));
+    FloatVector base = max.blend(0f, max.compare(EQ, HIDDEN));
+    FloatVector shrink = VectorMath.expOfNegative(before.sub(base));
+    FloatVector sum = Lanes.load(m, sumAt).mul(shrink);
+    for (r = 0; r < rows; r++) {
+      FloatVector p = VectorMath.expOfNegative(Lanes.load(m, at + r * ROW).sub(base));
+      Lanes.store(p, m, at + r * ROW);
+      sum = sum.add(p);
+    }
+    Lanes.store(max, m, maxAt);
+    Lanes.store(sum, m, sumAt);
+    Lanes.store(shrink, m, shrinkAt);
+  }
+
+  /**
+   * {@code p = exp(s − lse)} in place of s and {@code ds = p · (dp − delta) · scale} in place of
+   * dp.
+   */
+  static void gradient(
+      MemorySegment m,
+      long at,
+      long gradAt,
+      int rows,
+      FloatVector lse,
+      FloatVector delta,
+      float scale) {
+    FloatVector factor = Lanes.broadcast(scale);
+    for (int r = 0; r < rows; r++, at += ROW, gradAt += ROW) {
+      FloatVector p = VectorMath.expOfNegative(Lanes.load(m, at).sub(lse));
+      Lanes.store(p, m, at);
+      Lanes.store(Lanes.load(m, gradAt).sub(delta).mul(p.mul(factor)), m, gradAt);
+    }
+  }
+}
