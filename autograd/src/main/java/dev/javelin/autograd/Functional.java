@@ -3,11 +3,17 @@ package dev.javelin.autograd;
 import static dev.javelin.autograd.Tape.tracks;
 
 import dev.javelin.device.DType;
+import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.AddLayerNorm;
+import dev.javelin.tensor.op.AddRmsNorm;
 import dev.javelin.tensor.op.Embedding;
+import dev.javelin.tensor.op.LayerNorm;
 import dev.javelin.tensor.op.RmsNorm;
 import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The differentiable functions: each runs its operator forward and records how to run it backward.
@@ -15,6 +21,63 @@ import java.util.Arrays;
  */
 public final class Functional {
   private Functional() {}
+
+  /** A residual addition and the layer normalisation of its result; see {@link AddLayerNorm}. */
+  public static AddNorm addLayerNorm(Var x, Var h, @Nullable Var w, @Nullable Var b, float eps) {
+    Tensor sum = x.like();
+    Tensor y = x.like();
+    Tensor mean = x.alloc(DType.F32, x.value().rows());
+    Tensor rstd = x.alloc(DType.F32, x.value().rows());
+    Tensor weight = valueOf(w);
+    AddLayerNorm.forward(sum, y, mean, rstd, x.value(), h.value(), weight, valueOf(b), eps);
+    List<Var> outs =
+        x.tape()
+            .record(
+                "add_layer_norm",
+                List.of(sum, y),
+                tracks(x, h, w, b),
+                out ->
+                    AddLayerNorm.backward(
+                        x.grad(),
+                        h.grad(),
+                        gradOf(w),
+                        gradOf(b),
+                        out.get(0).dyOrNull(),
+                        out.get(1).dyOrNull(),
+                        sum,
+                        weight,
+                        mean,
+                        rstd));
+    return new AddNorm(outs.get(0), outs.get(1));
+  }
+
+  /**
+   * A residual addition and the root mean square normalisation of its result; see {@link
+   * AddRmsNorm}.
+   */
+  public static AddNorm addRmsNorm(Var x, Var h, Var w, float eps) {
+    Tensor sum = x.like();
+    Tensor y = x.like();
+    Tensor rstd = x.alloc(DType.F32, x.value().rows());
+    AddRmsNorm.forward(sum, y, rstd, x.value(), h.value(), w.value(), eps);
+    List<Var> outs =
+        x.tape()
+            .record(
+                "add_rms_norm",
+                List.of(sum, y),
+                tracks(x, h, w),
+                out ->
+                    AddRmsNorm.backward(
+                        x.grad(),
+                        h.grad(),
+                        w.grad(),
+                        out.get(0).dyOrNull(),
+                        out.get(1).dyOrNull(),
+                        sum,
+                        w.value(),
+                        rstd));
+    return new AddNorm(outs.get(0), outs.get(1));
+  }
 
   /** Rows of a table by id; ids I32 of any shape, the result has one more dimension. */
   public static Var embedding(Var table, Tensor ids) {
@@ -56,6 +119,23 @@ public final class Functional {
     return Shape.of(dims);
   }
 
+  /** Layer normalisation of the last dimension; see {@link LayerNorm}. */
+  public static Var layerNorm(Var x, @Nullable Var w, @Nullable Var b, float eps) {
+    Tensor y = x.like();
+    Tensor mean = x.alloc(DType.F32, x.value().rows());
+    Tensor rstd = x.alloc(DType.F32, x.value().rows());
+    Tensor weight = valueOf(w);
+    LayerNorm.forward(y, mean, rstd, x.value(), weight, valueOf(b), eps);
+    return x.tape()
+        .record(
+            "layer_norm",
+            y,
+            tracks(x, w, b),
+            out ->
+                LayerNorm.backward(
+                    x.grad(), gradOf(w), gradOf(b), out.dy(), x.value(), weight, mean, rstd));
+  }
+
   /** Root mean square normalisation of the last dimension; see {@link RmsNorm}. */
   public static Var rmsNorm(Var x, Var w, float eps) {
     Tensor y = x.like();
@@ -67,5 +147,13 @@ public final class Functional {
             y,
             tracks(x, w),
             out -> RmsNorm.backward(x.grad(), w.grad(), out.dy(), x.value(), w.value(), rstd));
+  }
+
+  private static @Nullable Tensor valueOf(@Nullable Var v) {
+    return v == null ? null : v.value();
+  }
+
+  private static @Nullable Grad gradOf(@Nullable Var v) {
+    return v == null ? null : v.grad();
   }
 }

@@ -19,6 +19,7 @@ public final class Cpu implements Device {
   private final Set<HostMemory> live = new LinkedHashSet<>();
   private final AtomicLong allocations = new AtomicLong();
   private final HostMemory[] scratch;
+  private HostMemory shared;
 
   private Cpu(int threads) {
     if (threads < 1) {
@@ -33,6 +34,7 @@ public final class Cpu implements Device {
     for (int i = 0; i < threads; i++) {
       scratch[i] = allocate(ALIGNMENT);
     }
+    this.shared = allocate(ALIGNMENT);
   }
 
   /** The CPU with one thread per available processor. */
@@ -75,6 +77,19 @@ public final class Cpu implements Device {
       old.close();
     }
     return scratch[worker].segment();
+  }
+
+  /**
+   * Scratch memory for all pieces of one loop, taken before it: at least {@code bytes} bytes with
+   * any content, 256-byte aligned, valid until the next call. Pieces leave partial sums there.
+   */
+  public MemorySegment shared(long bytes) {
+    if (shared.byteSize() < bytes) {
+      HostMemory old = shared;
+      shared = allocate(Math.max(bytes, 2 * old.byteSize()));
+      old.close();
+    }
+    return shared.segment();
   }
 
   @Override
@@ -136,6 +151,7 @@ public final class Cpu implements Device {
     for (HostMemory s : scratch) {
       s.close();
     }
+    shared.close();
     synchronized (live) {
       if (DEBUG && !live.isEmpty()) {
         for (HostMemory m : live) {

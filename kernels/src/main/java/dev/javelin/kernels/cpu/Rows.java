@@ -8,45 +8,84 @@ import java.lang.foreign.ValueLayout;
  * One operand of a row kernel: evenly spaced rows of any float type that the kernel sees as whole
  * fp32 vectors, so that it is written once and without a tail. F32 rows of a whole number of
  * vectors are used where they lie. All others pass through a slot of the thread's scratch memory,
- * widened and padded on the way in, narrowed on the way out.
+ * widened and padded with zeros on the way in, narrowed on the way out.
  *
  * <pre>{@code
- * Rows in = new Rows(x, type, ldx, cols, 0), out = new Rows(y, type, ldy, cols, 1);
- * cpu.parallel(rows, Rows.grain(cols), (from, to) -> {
+ * Rows in = x.slot(0), out = y.slot(1);
+ * cpu.parallel(x.count(), Rows.grain(cols), (from, to) -> {
  *   MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 2));
+ *   MemorySegment xs = in.segment(scratch), ys = out.segment(scratch);
  *   for (int r = from; r < to; r++) {
- *     long xr = in.load(r, scratch);                 // byte offset of the row in in.segment(scratch)
- *     long yr = out.target(r, accumulate, scratch);
- *     …                                              // whole vectors over [0, Lanes.pad(cols))
+ *     long xr = in.load(r, scratch);     // byte offset of the row in xs
+ *     long yr = out.target(r, scratch);  // holds the old row where y.accumulate()
+ *     …                                  // whole vectors over [0, Lanes.pad(cols))
  *     out.store(r, scratch);
  *   }
  * });
  * }</pre>
  *
  * @param data from the first element of the first row on
- * @param stride elements between the starts of neighbouring rows; 0 for one row that all share
- * @param slot which part of the scratch memory this operand may use, from 0
+ * @param type F32, BF16 or F16
+ * @param count number of rows
+ * @param cols elements of a row
+ * @param stride elements between the starts of neighbouring rows
+ * @param accumulate whether results are added to what stands there
+ * @param slot which part of the scratch memory this operand uses
  */
-record Rows(MemorySegment data, DType type, long stride, int cols, int slot) {
+public record Rows(
+    MemorySegment data,
+    DType type,
+    int count,
+    int cols,
+    long stride,
+    boolean accumulate,
+    int slot) {
   private static final int PIECE = 8192; // elements of a piece of parallel work
+
+  public Rows {
+    if (!type.isFloat()) {
+      throw new IllegalArgumentException("rows must be of a float type, got " + type);
+    }
+  }
+
+  /** An operator's operand; the kernel gives it its slot. */
+  public Rows(
+      MemorySegment data, DType type, int count, int cols, long stride, boolean accumulate) {
+    this(data, type, count, cols, stride, accumulate, 0);
+  }
+
+  /** Rows that a kernel reaches by an index of its own: the number of them is not used. */
+  Rows(MemorySegment data, DType type, long stride, int cols, int slot) {
+    this(data, type, 0, cols, stride, false, slot);
+  }
+
+  /** The same rows, using another part of the scratch memory. */
+  Rows slot(int slot) {
+    return new Rows(data, type, count, cols, stride, accumulate, slot);
+  }
 
   /** Rows of a piece of parallel work; depends on the size only. */
   static int grain(int cols) {
     return Math.max(1, PIECE / Math.max(1, cols));
   }
 
-  /** Scratch memory for the slots {@code [0, slots)}. */
+  /** Scratch memory for the slots {@code [0, slots)} of operands of this length. */
   static long scratchBytes(int cols, int slots) {
-    return slots * slotBytes(cols);
+    return slots * 4L * Lanes.pad(cols);
   }
 
-  private static long slotBytes(int cols) {
-    return 4L * Lanes.pad(cols);
+  /** Elements of a row as the kernel sees it: whole vectors. */
+  int padded() {
+    return Lanes.pad(cols);
+  }
+
+  private long slotBytes() {
+    return 4L * padded();
   }
 
   /** Whether rows are used where they lie. */
   boolean direct() {
-    return type == DType.F32 && Lanes.pad(cols) == cols;
+    return type == DType.F32 && padded() == cols;
   }
 
   /** The memory that offsets of this operand refer to. */
@@ -54,41 +93,42 @@ record Rows(MemorySegment data, DType type, long stride, int cols, int slot) {
     return direct() ? data : scratch;
   }
 
-  /** Makes row {@code r} readable, padded with zeros; returns its byte offset. */
+  /** Makes row {@code r} readable; returns its byte offset. */
   long load(int r, MemorySegment scratch) {
     if (direct()) {
       return 4 * stride * r;
     }
-    long slot = this.slot * slotBytes(cols);
-    Half.widen(scratch, slot, data, type.bytes(stride * r), type, cols);
+    long at = slot * slotBytes();
+    Half.widen(scratch, at, data, type.bytes(stride * r), type, cols);
     fill(0f, scratch);
-    return slot;
+    return at;
   }
 
-  /**
-   * The byte offset where results of row {@code r} go, before {@link #store}; what stands there is
-   * the row's present content if {@code accumulate}, otherwise anything.
-   */
+  /** The byte offset where results of row {@code r} are left for {@link #store}. */
+  long target(int r, MemorySegment scratch) {
+    return target(r, accumulate, scratch);
+  }
+
+  /** The same; what stands there is the old row if {@code accumulate}, otherwise anything. */
   long target(int r, boolean accumulate, MemorySegment scratch) {
     if (accumulate) {
       return load(r, scratch);
     }
-    return direct() ? 4 * stride * r : slot * slotBytes(cols);
+    return direct() ? 4 * stride * r : slot * slotBytes();
   }
 
-  /** Brings results written at {@link #target} to row {@code r}. */
+  /** Brings the results left at {@link #target} to row {@code r}. */
   void store(int r, MemorySegment scratch) {
     if (!direct()) {
-      Half.narrow(data, type.bytes(stride * r), type, scratch, slot * slotBytes(cols), cols);
+      Half.narrow(data, type.bytes(stride * r), type, scratch, slot * slotBytes(), cols);
     }
   }
 
-  /** Sets the padding of the loaded row, for sums where zero is not neutral. */
-  void fill(float padding, MemorySegment scratch) {
+  /** Sets the padding of the loaded row, for sums to which zero is not neutral. */
+  void fill(float value, MemorySegment scratch) {
     if (!direct()) {
-      long slot = this.slot * slotBytes(cols);
-      for (int i = cols; i < Lanes.pad(cols); i++) {
-        scratch.set(ValueLayout.JAVA_FLOAT_UNALIGNED, slot + 4L * i, padding);
+      for (int i = cols; i < padded(); i++) {
+        scratch.set(ValueLayout.JAVA_FLOAT_UNALIGNED, slot * slotBytes() + 4L * i, value);
       }
     }
   }

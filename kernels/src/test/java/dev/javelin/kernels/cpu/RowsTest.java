@@ -18,7 +18,7 @@ class RowsTest {
     int stride = cols + 3;
     int rows = 4;
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment scratch = arena.allocate(Rows.scratchBytes(cols, 2));
+      MemorySegment scratch = arena.allocate(8L * Lanes.pad(cols));
       MemorySegment values = arena.allocate(4L * rows * stride);
       for (DType type : new DType[] {DType.F32, DType.BF16, DType.F16}) {
         MemorySegment data = arena.allocate(type.bytes((long) rows * stride));
@@ -27,9 +27,9 @@ class RowsTest {
         }
         Half.narrow(data, 0, type, values, 0, rows * stride);
         scratch.fill((byte) -1);
-        Rows operand = new Rows(data, type, stride, cols, 1);
+        Rows operand = new Rows(data, type, rows, cols, stride, true).slot(1);
         for (int r = 0; r < rows; r++) {
-          long at = operand.target(r, true, scratch);
+          long at = operand.target(r, scratch);
           MemorySegment m = operand.segment(scratch);
           for (int i = cols; i < Lanes.pad(cols); i++) {
             assertThat(m.get(FLOAT, at + 4L * i)).isZero();

@@ -1,8 +1,10 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.rows;
+
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
-import dev.javelin.kernels.cpu.RmsNormCpu;
+import dev.javelin.kernels.cpu.NormCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -36,18 +38,8 @@ public final class RmsNorm {
         .denseRows("y", y);
     switch (x.device()) {
       case Cpu cpu ->
-          RmsNormCpu.forward(
-              cpu,
-              y.segment(),
-              y.rowStride(),
-              rstd.segment(),
-              x.segment(),
-              x.rowStride(),
-              w.segment(),
-              x.dtype(),
-              x.rows(),
-              x.last(),
-              eps);
+          NormCpu.forward(
+              cpu, null, rows(y), null, rstd.segment(), rows(x), null, rows(w), null, eps);
     }
   }
 
@@ -67,22 +59,18 @@ public final class RmsNorm {
         .denseRows("x", x);
     switch (x.device()) {
       case Cpu cpu ->
-          RmsNormCpu.backward(
+          NormCpu.backward(
               cpu,
-              dx == null ? null : dx.tensor().segment(),
-              dx == null ? 0 : dx.tensor().rowStride(),
-              dx != null && dx.accumulate(),
-              dw == null ? null : dw.tensor().segment(),
-              dw != null && dw.accumulate(),
-              dy.segment(),
-              dy.rowStride(),
-              x.segment(),
-              x.rowStride(),
-              w.segment(),
-              rstd.segment(),
-              x.dtype(),
-              x.rows(),
-              x.last());
+              rows(dx),
+              null,
+              rows(dw),
+              null,
+              null,
+              rows(dy),
+              rows(x),
+              rows(w),
+              null,
+              rstd.segment());
     }
   }
 }

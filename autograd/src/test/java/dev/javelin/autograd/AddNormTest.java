@@ -1,0 +1,85 @@
+package dev.javelin.autograd;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The fused residual addition and normalisation against the two simple steps. */
+class AddNormTest {
+  private static final float EPS = 1e-5f;
+
+  @ParameterizedTest
+  @CsvSource({"1,2", "7,31", "33,127", "20,64"})
+  void addRmsNormMatchesTheTwoSteps(int rows, int cols) {
+    OpCheck.ofSeveral("add_rms_norm", in -> both(Functional.addRmsNorm(in[0], in[1], in[2], EPS)))
+        .input("x", rows, cols)
+        .input("h", rows, cols)
+        .weight("w", cols)
+        .oracleOfSeveral(in -> rms(in, cols))
+        .run();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"2,7", "7,31", "33,127", "20,64"})
+  void addLayerNormMatchesTheTwoSteps(int rows, int cols) {
+    OpCheck.ofSeveral(
+            "add_layer_norm", in -> both(Functional.addLayerNorm(in[0], in[1], in[2], in[3], EPS)))
+        .input("x", rows, cols)
+        .input("h", rows, cols)
+        .weight("w", cols)
+        .weight("b", cols)
+        .oracleOfSeveral(in -> layer(in, cols))
+        .run();
+  }
+
+  @Test
+  void eitherOutputAloneGivesItsOwnGradient() {
+    int cols = 33;
+    OpCheck.of("add_rms_norm", in -> Functional.addRmsNorm(in[0], in[1], in[2], EPS).norm())
+        .input("x", 7, cols)
+        .input("h", 7, cols)
+        .weight("w", cols)
+        .oracle(in -> rms(in, cols)[1])
+        .run();
+    OpCheck.of("add_rms_norm", in -> Functional.addRmsNorm(in[0], in[1], in[2], EPS).sum())
+        .input("x", 7, cols)
+        .input("h", 7, cols)
+        .weight("w", cols)
+        .oracle(in -> rms(in, cols)[0])
+        .run();
+  }
+
+  @Test
+  void bothPlacesOfOneVariableAddUp() {
+    double[] w = java.util.stream.IntStream.range(0, 33).mapToDouble(i -> 1).toArray();
+    OpCheck.ofSeveral(
+            "add_layer_norm", in -> both(Functional.addLayerNorm(in[0], in[1], null, null, EPS)))
+        .input("x", 7, 33)
+        .input("h", 7, 33)
+        .oracleOfSeveral(in -> layer(new double[][] {in[0], in[1], w, new double[33]}, 33))
+        .run();
+  }
+
+  private static List<Var> both(AddNorm a) {
+    return List.of(a.sum(), a.norm());
+  }
+
+  private static double[][] rms(double[][] in, int cols) {
+    double[] s = sum(in[0], in[1]);
+    return new double[][] {s, RmsNormTest.oracle(s, in[2], cols)};
+  }
+
+  private static double[][] layer(double[][] in, int cols) {
+    double[] s = sum(in[0], in[1]);
+    return new double[][] {s, LayerNormTest.oracle(s, in[2], in[3], cols)};
+  }
+
+  private static double[] sum(double[] a, double[] b) {
+    double[] s = a.clone();
+    for (int i = 0; i < s.length; i++) {
+      s[i] += b[i];
+    }
+    return s;
+  }
+}

@@ -1,0 +1,54 @@
+package dev.javelin.autograd;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class LayerNormTest {
+  private static final float EPS = 1e-5f;
+
+  @ParameterizedTest
+  @CsvSource({"2,7", "7,31", "3,33", "33,127", "5,1000", "20,64"})
+  void matchesItsFormulaAndItsDerivatives(int rows, int cols) {
+    OpCheck.of("layer_norm", in -> Functional.layerNorm(in[0], in[1], in[2], EPS))
+        .input("x", rows, cols)
+        .weight("w", cols)
+        .weight("b", cols)
+        .oracle(in -> oracle(in[0], in[1], in[2], cols))
+        .run();
+  }
+
+  @Test
+  void worksWithoutWeightAndBias() {
+    int cols = 33;
+    double[] ones = new double[cols];
+    java.util.Arrays.fill(ones, 1);
+    OpCheck.of("layer_norm", in -> Functional.layerNorm(in[0], null, null, EPS))
+        .input("x", 5, cols)
+        .oracle(in -> oracle(in[0], ones, new double[cols], cols))
+        .run();
+    OpCheck.of("layer_norm", in -> Functional.layerNorm(in[0], in[1], null, EPS))
+        .input("x", 5, cols)
+        .weight("w", cols)
+        .oracle(in -> oracle(in[0], in[1], new double[cols], cols))
+        .run();
+  }
+
+  static double[] oracle(double[] x, double[] w, double[] b, int cols) {
+    double[] y = new double[x.length];
+    for (int r = 0; r < x.length; r += cols) {
+      double mean = 0;
+      for (int c = 0; c < cols; c++) {
+        mean += x[r + c] / cols;
+      }
+      double variance = 0;
+      for (int c = 0; c < cols; c++) {
+        variance += (x[r + c] - mean) * (x[r + c] - mean) / cols;
+      }
+      for (int c = 0; c < cols; c++) {
+        y[r + c] = (x[r + c] - mean) / Math.sqrt(variance + EPS) * w[c] + b[c];
+      }
+    }
+    return y;
+  }
+}
