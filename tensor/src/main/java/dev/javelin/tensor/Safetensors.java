@@ -332,6 +332,8 @@ public final class Safetensors implements AutoCloseable {
   /**
    * A tensor to be written. The bytes are asked for once, when its turn comes, so that converted
    * tensors need not all exist at the same time.
+   *
+   * @param data off-heap memory or a byte array
    */
   public record Item(String name, DType dtype, Shape shape, Supplier<MemorySegment> data) {
     long bytes() {

@@ -1,0 +1,28 @@
+package dev.javelin.nn;
+
+import dev.javelin.tensor.Group;
+import dev.javelin.tensor.Shape;
+
+/** Says for each parameter, by name and shape, with which others it is updated alike. */
+@FunctionalInterface
+public interface Grouping {
+  Group of(String name, Shape shape);
+
+  /** Weight decay on matrices and embeddings, none on biases and norms. */
+  static Grouping decayMatrices(float weightDecay) {
+    Group matrices = new Group("decay", 1, weightDecay, false);
+    Group vectors = new Group("no-decay", 1, 0, false);
+    return (name, shape) -> shape.rank() >= 2 ? matrices : vectors;
+  }
+
+  static Grouping decayAll(float weightDecay) {
+    Group all = new Group("decay", 1, weightDecay, false);
+    return (name, shape) -> all;
+  }
+
+  /** No gradients: for evaluation and generation. */
+  static Grouping frozen() {
+    Group all = new Group("frozen", 0, 0, true);
+    return (name, shape) -> all;
+  }
+}

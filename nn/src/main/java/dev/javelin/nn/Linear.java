@@ -1,0 +1,17 @@
+package dev.javelin.nn;
+
+import dev.javelin.tensor.Parameter;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code y = x·Wᵀ + b}.
+ *
+ * @param weight [out, in]
+ * @param bias [out], or {@code null} for none
+ */
+record Linear(Parameter weight, @Nullable Parameter bias) {
+
+  static Linear declare(Declare d, int out, int in, boolean bias) {
+    return new Linear(d.parameter(out, in), bias ? d.parameter(out) : null);
+  }
+}
