@@ -1,0 +1,135 @@
+package dev.javelin.train.data;
+
+import dev.javelin.train.InputException;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tokens to train on, tokens to validate on, and what made them.
+ *
+ * @param validation null where none is wanted
+ * @param tokenizer null where token files come without one
+ */
+public record Dataset(
+    TokenSource train, @Nullable TokenSource validation, @Nullable Tokenizer tokenizer)
+    implements AutoCloseable {
+
+  /**
+   * Reads the data of a run.
+   *
+   * @param data text files, directories of them, one token file, or a directory that {@code
+   *     prepare} wrote; empty for {@link DefaultText}
+   * @param valData the same for validation; empty to take the last {@code valFraction} of {@code
+   *     data}
+   * @param tokenizer {@code byte}, {@code char}, the path of a tokenizer, or null to use the one a
+   *     token file was made with
+   * @param column field or column of JSONL and CSV, {@link TextFiles#TEXT} by default
+   * @throws InputException where something named is missing, empty or does not fit together
+   * @throws dev.javelin.tensor.FileFormatException for a damaged file
+   */
+  public static Dataset open(
+      List<Path> data,
+      List<Path> valData,
+      double valFraction,
+      @Nullable String tokenizer,
+      String column) {
+    Path tokens = tokenFile(data, "train.bin");
+    if (tokens != null) {
+      return ofTokens(tokens, valData, valFraction, tokenizer, column);
+    }
+    Texts texts = data.isEmpty() ? DefaultText.load() : TextFiles.of(data, column);
+    if (tokenizer == null) {
+      throw new InputException(
+          texts.name() + " is text: name a tokenizer with --tokenizer byte, char or a directory");
+    }
+    Tokenizer chosen = texts.tokenizer(tokenizer);
+    return split(texts.encode(chosen), valData, valFraction, chosen, column);
+  }
+
+  private static Dataset ofTokens(
+      Path tokens,
+      List<Path> valData,
+      double valFraction,
+      @Nullable String tokenizer,
+      String column) {
+    TokenFile file = TokenFile.open(tokens);
+    String name = tokenizer == null ? file.description().tokenizer() : tokenizer;
+    if ("char".equals(name)) {
+      file.close();
+      throw new InputException(
+          "--tokenizer char is made from text, and " + tokens + " is not: name a directory");
+    }
+    Tokenizer chosen =
+        switch (name) {
+          case null -> null;
+          case "byte" -> Texts.of("", "").tokenizer("byte");
+          default ->
+              Tokenizer.load(tokenizer == null ? tokens.resolveSibling(name) : Path.of(name));
+        };
+    Path prepared = tokens.resolveSibling("val.bin");
+    boolean besideIt = valData.isEmpty() && valFraction == 0 && Files.exists(prepared);
+    return split(file, besideIt ? List.of(prepared) : valData, valFraction, chosen, column);
+  }
+
+  private static Dataset split(
+      TokenSource all,
+      List<Path> valData,
+      double valFraction,
+      @Nullable Tokenizer tokenizer,
+      String column) {
+    if (valData.isEmpty()) {
+      long cut = TokenSource.splitAt(all.size(), valFraction);
+      return cut == all.size()
+          ? new Dataset(all, null, tokenizer)
+          : new Dataset(
+              all.part("training part", 0, cut),
+              all.part("validation part", cut, all.size()),
+              tokenizer);
+    }
+    return new Dataset(all, validation(valData, tokenizer, column), tokenizer);
+  }
+
+  /** Held-out tokens: text, which needs the tokenizer, or a token file. */
+  public static TokenSource validation(
+      List<Path> data, @Nullable Tokenizer tokenizer, String column) {
+    Path tokens = tokenFile(data, "val.bin");
+    if (tokens != null) {
+      return TokenFile.open(tokens);
+    }
+    Texts texts = TextFiles.of(data, column);
+    if (tokenizer == null) {
+      throw new InputException(texts.name() + " is text: name the tokenizer with --tokenizer");
+    }
+    return texts.encode(tokenizer);
+  }
+
+  /** The token file among the paths, itself or in a prepared directory; null where all is text. */
+  private static @Nullable Path tokenFile(List<Path> paths, String prepared) {
+    for (Path path : paths) {
+      Path file = Files.isDirectory(path) ? path.resolve(prepared) : path;
+      if (file.toString().endsWith(".bin") && (file == path || Files.exists(file))) {
+        if (paths.size() > 1) {
+          throw new InputException(
+              path + " is a token file and stands alone: name it only, or text files only");
+        }
+        return file;
+      }
+    }
+    return null;
+  }
+
+  @Override
+  public void close() {
+    whole(train).close();
+    if (validation != null) {
+      whole(validation).close();
+    }
+  }
+
+  private static TokenSource whole(TokenSource source) {
+    return source instanceof TokenSource.Part part ? part.whole() : source;
+  }
+}

