@@ -33,6 +33,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
     description = "Trains and runs transformer language models on this machine.",
     subcommands = {
       TrainCommand.class,
+      PrepareCommand.class,
+      TokenizerCommand.class,
       DoctorCommand.class,
     })
 public final class Main {

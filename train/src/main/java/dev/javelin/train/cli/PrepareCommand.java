@@ -1,0 +1,75 @@
+package dev.javelin.train.cli;
+
+import dev.javelin.train.data.Prepare;
+import dev.javelin.train.data.TextFiles;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code javelin prepare}: text to token files. */
+@Command(
+    name = "prepare",
+    mixinStandardHelpOptions = true,
+    description =
+        "Encodes text (.txt, .jsonl, .csv) into token files: train.bin, val.bin and the tokenizer.")
+final class PrepareCommand implements Callable<Integer> {
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(
+      names = "--data",
+      required = true,
+      arity = "1..*",
+      paramLabel = "PATH",
+      description = "Text files, or directories of them.")
+  private List<Path> data = new ArrayList<>();
+
+  @Option(
+      names = {"--tokenizer", "--tokenizer-name"},
+      required = true,
+      paramLabel = "byte|char|DIR",
+      description = "What encodes the text.")
+  private String tokenizer = "";
+
+  @Option(
+      names = "--output-dir",
+      required = true,
+      paramLabel = "DIR",
+      description = "Where the files go.")
+  private Path outputDir = Path.of("");
+
+  @Option(
+      names = "--val-fraction",
+      paramLabel = "F",
+      description = "Part at the end that becomes val.bin (0: none).")
+  private double valFraction;
+
+  @Option(
+      names = "--column",
+      paramLabel = "NAME",
+      description = "Field of a JSONL line, column of a CSV file (text).")
+  private String column = TextFiles.TEXT;
+
+  @Override
+  public Integer call() {
+    TextFiles texts = TextFiles.of(data, column);
+    Tokenizer chosen = texts.tokenizer(tokenizer);
+    Prepare done = Prepare.run(texts, chosen, valFraction, outputDir);
+    Main.out(spec)
+        .printf(
+            Locale.ROOT,
+            "%s: %,d tokens for training, %,d for validation, vocabulary %,d%n",
+            outputDir,
+            done.trainTokens(),
+            done.valTokens(),
+            chosen.vocabSize());
+    return Main.OK;
+  }
+}

@@ -1,0 +1,150 @@
+package dev.javelin.train.cli;
+
+import dev.javelin.train.InputException;
+import dev.javelin.train.data.Prepare;
+import dev.javelin.train.data.TextFiles;
+import dev.javelin.train.data.Texts;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code javelin tokenizer train|encode|decode}. */
+@Command(
+    name = "tokenizer",
+    mixinStandardHelpOptions = true,
+    description = "Trains a tokenizer, or shows what one does.",
+    subcommands = {
+      TokenizerCommand.Train.class,
+      TokenizerCommand.Encode.class,
+      TokenizerCommand.Decode.class,
+    })
+final class TokenizerCommand implements Callable<Integer> {
+  @Spec private @Nullable CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    CommandSpec self = java.util.Objects.requireNonNull(spec, "picocli sets it");
+    throw new ParameterException(
+        self.commandLine(), "javelin tokenizer needs a verb: train, encode or decode");
+  }
+
+  /** Learns a byte-level BPE vocabulary and writes it as a Hugging Face tokenizer. */
+  @Command(
+      name = "train",
+      mixinStandardHelpOptions = true,
+      description = "Learns a byte-level BPE vocabulary from text.")
+  static final class Train implements Callable<Integer> {
+    @Spec private @Nullable CommandSpec spec;
+
+    @Option(
+        names = "--data",
+        required = true,
+        arity = "1..*",
+        paramLabel = "PATH",
+        description = "Text files, or directories of them.")
+    private List<Path> data = new ArrayList<>();
+
+    @Option(
+        names = "--vocab-size",
+        required = true,
+        paramLabel = "N",
+        description = "Tokens in all: special tokens, 256 bytes, merges.")
+    private int vocabSize;
+
+    @Option(
+        names = "--special-tokens",
+        arity = "1..*",
+        paramLabel = "TOKEN",
+        description = "Special tokens; the first ends a text (<|endoftext|>).")
+    private List<String> specials = new ArrayList<>();
+
+    @Option(
+        names = "--output-dir",
+        required = true,
+        paramLabel = "DIR",
+        description = "Where tokenizer.json goes.")
+    private Path outputDir = Path.of("");
+
+    @Option(
+        names = "--column",
+        paramLabel = "NAME",
+        description = "Field of a JSONL line, column of a CSV file (text).")
+    private String column = TextFiles.TEXT;
+
+    @Override
+    public Integer call() {
+      List<String> names = specials.isEmpty() ? List.of("<|endoftext|>") : specials;
+      Tokenizer trained = TextFiles.of(data, column).trainTokenizer(vocabSize, names);
+      Prepare.save(trained, outputDir);
+      String shortfall =
+          trained.vocabSize() < vocabSize ? " (no further pair occurs twice in the text)" : "";
+      Main.out(spec)
+          .printf(Locale.ROOT, "%s: vocabulary %,d%s%n", outputDir, trained.vocabSize(), shortfall);
+      return Main.OK;
+    }
+  }
+
+  /** Prints the ids of a text. */
+  @Command(
+      name = "encode",
+      mixinStandardHelpOptions = true,
+      description = "Prints the ids of a text, special tokens recognised.")
+  static final class Encode implements Callable<Integer> {
+    @Spec private @Nullable CommandSpec spec;
+
+    @Option(names = "--tokenizer", required = true, paramLabel = "byte|DIR", description = "Which.")
+    private String tokenizer = "";
+
+    @Parameters(paramLabel = "TEXT", description = "The text.")
+    private String text = "";
+
+    @Override
+    public Integer call() {
+      int[] ids = named(tokenizer).encodePrompt(text);
+      Main.out(spec)
+          .println(Arrays.stream(ids).mapToObj(Integer::toString).collect(Collectors.joining(" ")));
+      return Main.OK;
+    }
+  }
+
+  /** Prints the text of ids. */
+  @Command(
+      name = "decode",
+      mixinStandardHelpOptions = true,
+      description = "Prints the text of ids.")
+  static final class Decode implements Callable<Integer> {
+    @Spec private @Nullable CommandSpec spec;
+
+    @Option(names = "--tokenizer", required = true, paramLabel = "byte|DIR", description = "Which.")
+    private String tokenizer = "";
+
+    @Parameters(arity = "1..*", paramLabel = "ID", description = "The ids.")
+    private List<Integer> ids = new ArrayList<>();
+
+    @Override
+    public Integer call() {
+      int[] array = ids.stream().mapToInt(Integer::intValue).toArray();
+      Main.out(spec).println(named(tokenizer).decode(array));
+      return Main.OK;
+    }
+  }
+
+  private static Tokenizer named(String name) {
+    if (name.equals("char")) {
+      throw new InputException("char is made from a text: name the directory it was saved in");
+    }
+    return Texts.of("", "").tokenizer(name);
+  }
+}
