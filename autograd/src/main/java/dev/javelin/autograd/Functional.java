@@ -3,16 +3,21 @@ package dev.javelin.autograd;
 import static dev.javelin.autograd.Tape.tracks;
 
 import dev.javelin.device.DType;
+import dev.javelin.kernels.Activation;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.Activate;
 import dev.javelin.tensor.op.AddLayerNorm;
 import dev.javelin.tensor.op.AddRmsNorm;
 import dev.javelin.tensor.op.Embedding;
+import dev.javelin.tensor.op.Glu;
 import dev.javelin.tensor.op.LayerNorm;
 import dev.javelin.tensor.op.RmsNorm;
+import dev.javelin.tensor.op.Softmax;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +26,18 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Functional {
   private Functional() {}
+
+  /** An elementwise nonlinearity; see {@link Activation}. */
+  public static Var activate(Var x, Activation f) {
+    Tensor y = x.like();
+    Activate.forward(y, x.value(), f);
+    return x.tape()
+        .record(
+            f.name().toLowerCase(Locale.ROOT),
+            y,
+            tracks(x),
+            out -> Activate.backward(x.grad(), out.dy(), x.value(), f));
+  }
 
   /** A residual addition and the layer normalisation of its result; see {@link AddLayerNorm}. */
   public static AddNorm addLayerNorm(Var x, Var h, @Nullable Var w, @Nullable Var b, float eps) {
@@ -119,6 +136,29 @@ public final class Functional {
     return Shape.of(dims);
   }
 
+  /** {@code f(gate) · up}; see {@link Glu}. */
+  public static Var glu(Var gate, Var up, Activation f) {
+    Tensor y = gate.like();
+    Glu.forward(y, gate.value(), up.value(), f);
+    return gate.tape()
+        .record(
+            "glu",
+            y,
+            tracks(gate, up),
+            out -> Glu.backward(gate.grad(), up.grad(), out.dy(), gate.value(), up.value(), f));
+  }
+
+  /** {@code f(gate) · up} of a packed [.., 2F]: the gate in the first half, up in the second. */
+  public static Var glu(Var gateUp, Activation f) {
+    int width = gateUp.value().last();
+    if (width % 2 != 0) {
+      throw new IllegalArgumentException(
+          "glu: the last dimension must be even (gate and up), got " + gateUp.shape());
+    }
+    List<Var> halves = gateUp.split(-1, width / 2, width / 2);
+    return glu(halves.get(0), halves.get(1), f);
+  }
+
   /** Layer normalisation of the last dimension; see {@link LayerNorm}. */
   public static Var layerNorm(Var x, @Nullable Var w, @Nullable Var b, float eps) {
     Tensor y = x.like();
@@ -136,6 +176,14 @@ public final class Functional {
                     x.grad(), gradOf(w), gradOf(b), out.dy(), x.value(), weight, mean, rstd));
   }
 
+  /** The logarithm of softmax over the last dimension; see {@link Softmax}. */
+  public static Var logSoftmax(Var x) {
+    Tensor y = x.like();
+    Softmax.logForward(y, x.value());
+    return x.tape()
+        .record("log_softmax", y, tracks(x), out -> Softmax.logBackward(x.grad(), out.dy(), y));
+  }
+
   /** Root mean square normalisation of the last dimension; see {@link RmsNorm}. */
   public static Var rmsNorm(Var x, Var w, float eps) {
     Tensor y = x.like();
@@ -147,6 +195,13 @@ public final class Functional {
             y,
             tracks(x, w),
             out -> RmsNorm.backward(x.grad(), w.grad(), out.dy(), x.value(), w.value(), rstd));
+  }
+
+  /** Softmax over the last dimension; see {@link Softmax}. */
+  public static Var softmax(Var x) {
+    Tensor y = x.like();
+    Softmax.forward(y, x.value());
+    return x.tape().record("softmax", y, tracks(x), out -> Softmax.backward(x.grad(), out.dy(), y));
   }
 
   private static @Nullable Tensor valueOf(@Nullable Var v) {

@@ -100,10 +100,10 @@ public final class AddLayerNorm {
       case Cpu cpu ->
           NormCpu.backward(
               cpu,
-              rows(dx),
-              rows(dh),
-              rows(dw),
-              rows(db),
+              rowsOrNull(dx),
+              rowsOrNull(dh),
+              rowsOrNull(dw),
+              rowsOrNull(db),
               rowsOrNull(dsum),
               rowsOrNull(dy),
               rows(sum),

@@ -77,9 +77,9 @@ public final class AddRmsNorm {
       case Cpu cpu ->
           NormCpu.backward(
               cpu,
-              rows(dx),
-              rows(dh),
-              rows(dw),
+              rowsOrNull(dx),
+              rowsOrNull(dh),
+              rowsOrNull(dw),
               null,
               rowsOrNull(dsum),
               rowsOrNull(dy),

@@ -93,10 +93,10 @@ public final class LayerNorm {
       case Cpu cpu ->
           NormCpu.backward(
               cpu,
-              rows(dx),
+              rowsOrNull(dx),
               null,
-              rows(dw),
-              rows(db),
+              rowsOrNull(dw),
+              rowsOrNull(db),
               null,
               rows(dy),
               rows(x),

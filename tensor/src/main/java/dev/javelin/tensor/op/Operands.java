@@ -18,8 +18,13 @@ final class Operands {
     return t == null ? null : rows(t, false);
   }
 
-  static @Nullable Rows rows(@Nullable Grad g) {
-    return g == null ? null : rows(g.tensor(), g.accumulate());
+  /** A gradient's destination. */
+  static Rows rows(Grad g) {
+    return rows(g.tensor(), g.accumulate());
+  }
+
+  static @Nullable Rows rowsOrNull(@Nullable Grad g) {
+    return g == null ? null : rows(g);
   }
 
   private static Rows rows(Tensor t, boolean accumulate) {

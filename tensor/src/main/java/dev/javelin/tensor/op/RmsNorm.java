@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import static dev.javelin.tensor.op.Operands.rows;
+import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
@@ -61,9 +62,9 @@ public final class RmsNorm {
       case Cpu cpu ->
           NormCpu.backward(
               cpu,
-              rows(dx),
+              rowsOrNull(dx),
               null,
-              rows(dw),
+              rowsOrNull(dw),
               null,
               null,
               rows(dy),

@@ -1,0 +1,68 @@
+package dev.javelin.autograd;
+
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import dev.javelin.kernels.Activation;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Workspace;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class GluTest {
+  @ParameterizedTest
+  @EnumSource(
+      value = Activation.class,
+      names = {"SILU", "GELU", "GELU_TANH"})
+  void twoTensorsMatchTheFormula(Activation f) {
+    for (int[] shape : new int[][] {{1, 2}, {3, 33}, {5, 64}}) {
+      OpCheck.of("glu " + f, in -> Functional.glu(in[0], in[1], f))
+          .input("gate", shape)
+          .input("up", shape)
+          .oracle(in -> oracle(in[0], in[1], f))
+          .run();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Activation.class,
+      names = {"SILU", "GELU", "GELU_TANH"})
+  void aPackedTensorMatchesTheFormula(Activation f) {
+    for (int[] shape : new int[][] {{2, 1}, {3, 31}, {5, 48}}) {
+      int half = shape[1];
+      OpCheck.of("packed glu " + f, in -> Functional.glu(in[0], f))
+          .input("gateUp", shape[0], 2 * half)
+          .oracle(in -> oracle(columns(in[0], half, 0), columns(in[0], half, half), f))
+          .run();
+    }
+  }
+
+  @Test
+  void anOddPackedWidthIsRefused() {
+    try (Cpu cpu = Cpu.open(1);
+        Workspace ws = Workspace.on(cpu, 1 << 20)) {
+      Var x = new Tape(ws).constant(ws.alloc(DType.F32, Shape.of(2, 7)));
+      assertThatThrownBy(() -> Functional.glu(x, Activation.SILU))
+          .hasMessage("glu: the last dimension must be even (gate and up), got [2, 7]");
+    }
+  }
+
+  private static double[] oracle(double[] gate, double[] up, Activation f) {
+    double[] y = new double[gate.length];
+    for (int i = 0; i < y.length; i++) {
+      y[i] = ActivateTest.value(f, gate[i]) * up[i];
+    }
+    return y;
+  }
+
+  private static double[] columns(double[] packed, int width, int from) {
+    double[] out = new double[packed.length / 2];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = packed[i / width * 2 * width + from + i % width];
+    }
+    return out;
+  }
+}

@@ -1,0 +1,5 @@
+/** What kernels of all devices share. */
+@NullMarked
+package dev.javelin.kernels;
+
+import org.jspecify.annotations.NullMarked;
