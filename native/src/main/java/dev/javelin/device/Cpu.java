@@ -18,8 +18,9 @@ public final class Cpu implements Device {
   private final Parallel parallel;
   private final Set<HostMemory> live = new LinkedHashSet<>();
   private final AtomicLong allocations = new AtomicLong();
-  private final HostMemory[] scratch;
-  private HostMemory shared;
+  private final HostMemory[] scratch; // one for each thread, the last one shared
+  private volatile long scratchBytes;
+  private long levelBytes;
 
   private Cpu(int threads) {
     if (threads < 1) {
@@ -30,11 +31,10 @@ public final class Cpu implements Device {
           "the kernels need the Vector API: start Java with --add-modules jdk.incubator.vector");
     }
     this.parallel = new Parallel(threads);
-    this.scratch = new HostMemory[threads];
-    for (int i = 0; i < threads; i++) {
+    this.scratch = new HostMemory[threads + 1];
+    for (int i = 0; i < scratch.length; i++) {
       scratch[i] = allocate(ALIGNMENT);
     }
-    this.shared = allocate(ALIGNMENT);
   }
 
   /** The CPU with one thread per available processor. */
@@ -62,21 +62,46 @@ public final class Cpu implements Device {
    */
   public void parallel(int n, int grain, Parallel.Range body) {
     parallel.run(n, grain, body);
+    if (scratchBytes > levelBytes) {
+      levelScratch();
+    }
+  }
+
+  /**
+   * Gives every thread as much scratch memory as the neediest has asked for: which thread runs
+   * which piece is chance, and a thread that comes to a large piece late must not allocate in the
+   * steady state.
+   */
+  private void levelScratch() {
+    levelBytes = scratchBytes;
+    for (int worker = 0; worker < threads(); worker++) {
+      grown(worker, levelBytes);
+    }
   }
 
   /**
    * Scratch memory of the calling thread of the team: at least {@code bytes} bytes with any
-   * content, 256-byte aligned, valid until the same thread's next call. Kernels call it inside
-   * their piece and cut it up themselves.
+   * content, 256-byte aligned, valid until the same thread's next call or the end of the loop.
+   * Kernels call it inside their piece and cut it up themselves.
    */
   public MemorySegment scratch(long bytes) {
-    int worker = parallel.worker();
-    if (scratch[worker].byteSize() < bytes) {
-      HostMemory old = scratch[worker];
-      scratch[worker] = allocate(Math.max(bytes, 2 * old.byteSize()));
+    if (bytes > scratchBytes) {
+      noteScratch(bytes);
+    }
+    return grown(parallel.worker(), bytes);
+  }
+
+  private synchronized void noteScratch(long bytes) {
+    scratchBytes = Math.max(scratchBytes, bytes);
+  }
+
+  private MemorySegment grown(int slot, long bytes) {
+    if (scratch[slot].byteSize() < bytes) {
+      HostMemory old = scratch[slot];
+      scratch[slot] = allocate(Math.max(bytes, old.byteSize() + old.byteSize() / 2));
       old.close();
     }
-    return scratch[worker].segment();
+    return scratch[slot].segment();
   }
 
   /**
@@ -84,12 +109,7 @@ public final class Cpu implements Device {
    * any content, 256-byte aligned, valid until the next call. Pieces leave partial sums there.
    */
   public MemorySegment shared(long bytes) {
-    if (shared.byteSize() < bytes) {
-      HostMemory old = shared;
-      shared = allocate(Math.max(bytes, 2 * old.byteSize()));
-      old.close();
-    }
-    return shared.segment();
+    return grown(threads(), bytes);
   }
 
   @Override
@@ -151,7 +171,6 @@ public final class Cpu implements Device {
     for (HostMemory s : scratch) {
       s.close();
     }
-    shared.close();
     synchronized (live) {
       if (DEBUG && !live.isEmpty()) {
         for (HostMemory m : live) {

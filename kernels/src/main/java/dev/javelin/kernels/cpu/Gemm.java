@@ -1,0 +1,362 @@
+package dev.javelin.kernels.cpu;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import dev.javelin.device.Parallel;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * One matrix product {@code C[m, n] (+)= A[m, k] · B[k, n]}: its blocking, and the loops around the
+ * register tile.
+ *
+ * <pre>
+ * for each chunk of columns whose packed B fits the last-level cache
+ *   pack B (and A, if it has few rows) into panels                  in parallel
+ *   for each block of rows (x group of columns)                     in parallel
+ *     pack A, unless done
+ *     for each strip of columns, for each pass over k               the strip of C stays in L2
+ *       for each panel of B, for each panel of A: tile
+ *     epilogue on the strip, rows to C
+ * </pre>
+ *
+ * The passes over k depend on the sizes only and so do the sums of every element of C; blocks,
+ * groups and strips only decide who computes it when. A small C with a long k has too few tiles for
+ * a team: there the passes run in parallel too, into partial matrices that are added in order.
+ */
+final class Gemm {
+  /** Longest pass over k: long, since each pass reads and writes C again. */
+  private static final int MAX_PASS = 1024;
+
+  private static final int SPLIT_PASS = 512;
+  private static final int SPLIT_MAX_AREA = 1 << 14;
+  private static final int SPLIT_MIN_DEPTH = 1 << 10;
+
+  private static final int CHUNK_ELEMENTS = 2 << 20; // packed B: 8 MB
+  private static final int CHUNK_MIN_COLS = 256;
+  private static final int BLOCK_ELEMENTS = 96 << 10; // packed A of one pass: 384 kB of L2
+  private static final int BLOCK_TOTAL_ELEMENTS = 1 << 20; // packed A of all passes: 4 MB
+  private static final int MIN_BLOCK_PANELS = 4;
+  private static final int STRIP_COLS = 512;
+  private static final int PIECES_PER_THREAD = 8;
+  private static final int PIECE_ELEMENTS = 8 << 10; // of packing or summing
+  private static final long MAX_PREPACKED_ELEMENTS = 8L << 20;
+
+  private final Cpu cpu;
+  private final GemmTile tile;
+  private final boolean team;
+  private final MemorySegment c;
+  private final DType cType;
+  private final long ldc;
+  private final GemmOperand a;
+  private final GemmOperand b;
+  private final int m;
+  private final int n;
+  private final int k;
+  private final boolean accumulate;
+  private final GemmEpilogue epilogue;
+
+  private final int kc;
+  private final int passes;
+  private final boolean split;
+  private final boolean direct;
+  private final int rowPanels;
+  private final int colPanels;
+  private final int chunkPanels;
+  private final boolean prepacked;
+  private final int blockPanels;
+  private final int blocks;
+  private final int groupPanels;
+  private final int stripPanels;
+
+  // The chunk in work and where its panels lie.
+  private int firstColPanel;
+  private int colPanelsNow;
+  private long packedB;
+  private long packedA;
+  private long partials;
+
+  /**
+   * @param team whether the loops may use the team of {@code cpu}; false inside a parallel loop
+   */
+  Gemm(
+      Cpu cpu,
+      GemmTile tile,
+      boolean team,
+      MemorySegment c,
+      DType cType,
+      long ldc,
+      GemmOperand a,
+      GemmOperand b,
+      int m,
+      int n,
+      int k,
+      boolean accumulate,
+      GemmEpilogue epilogue) {
+    this.cpu = cpu;
+    this.tile = tile;
+    this.team = team;
+    this.c = c;
+    this.cType = cType;
+    this.ldc = ldc;
+    this.a = a;
+    this.b = b;
+    this.m = m;
+    this.n = n;
+    this.k = k;
+    this.accumulate = accumulate;
+    this.epilogue = epilogue;
+
+    split = (long) m * n <= SPLIT_MAX_AREA && k >= SPLIT_MIN_DEPTH;
+    int wanted = Math.ceilDiv(k, split ? SPLIT_PASS : MAX_PASS);
+    kc = (Math.ceilDiv(k, wanted) + 7) / 8 * 8;
+    passes = Math.ceilDiv(k, kc);
+    direct = cType == DType.F32 || split;
+
+    rowPanels = Math.ceilDiv(m, tile.rows);
+    colPanels = Math.ceilDiv(n, tile.cols);
+    long chunkCols = Math.max(CHUNK_MIN_COLS, CHUNK_ELEMENTS / k);
+    chunkPanels = (int) Math.min(colPanels, chunkCols / tile.cols);
+
+    int pieces = team ? PIECES_PER_THREAD * cpu.threads() : 1;
+    int most = Math.min(BLOCK_ELEMENTS / kc, BLOCK_TOTAL_ELEMENTS / k) / tile.rows;
+    prepacked =
+        split || (rowPanels < MIN_BLOCK_PANELS * pieces && (long) m * k <= MAX_PREPACKED_ELEMENTS);
+    int share = prepacked ? MIN_BLOCK_PANELS : Math.max(MIN_BLOCK_PANELS, rowPanels / pieces);
+    blockPanels = Math.clamp(share, 1, Math.max(1, most));
+    blocks = Math.ceilDiv(rowPanels, blockPanels);
+    int groups = prepacked ? Math.ceilDiv(pieces, blocks * (split ? passes : 1)) : 1;
+    groupPanels = Math.ceilDiv(chunkPanels, groups);
+    stripPanels =
+        direct && passes == 1 ? groupPanels : Math.min(groupPanels, STRIP_COLS / tile.cols);
+  }
+
+  void run() {
+    long bElements = (long) passes * kc * chunkPanels * tile.cols;
+    long aElements = prepacked ? (long) passes * kc * rowPanels * tile.rows : 0;
+    long sums = split ? (long) passes * m * n : 0;
+    long bytes = 4 * (bElements + aElements + sums);
+    packedB =
+        team ? cpu.shared(bytes).address() : cpu.scratch(bytes + ownBytes()).address() + ownBytes();
+    packedA = packedB + 4 * bElements;
+    partials = packedA + 4 * aElements;
+    for (int first = 0; first < colPanels; first += chunkPanels) {
+      firstColPanel = first;
+      colPanelsNow = Math.min(chunkPanels, colPanels - first);
+      boolean packA = prepacked && first == 0;
+      int units = passes * (colPanelsNow + (packA ? rowPanels : 0));
+      each(units, Math.max(1, PIECE_ELEMENTS / (kc * tile.cols)), this::pack);
+      int groups = Math.ceilDiv(colPanelsNow, groupPanels);
+      each(blocks * groups * (split ? passes : 1), 1, this::multiply);
+    }
+    if (split) {
+      each(m, Math.max(1, PIECE_ELEMENTS / (n * passes)), this::sumPartials);
+    }
+  }
+
+  private void each(int count, int grain, Parallel.Range body) {
+    if (team) {
+      cpu.parallel(count, grain, body);
+    } else {
+      body.run(0, count);
+    }
+  }
+
+  // Memory of the thread: packed A | one tile | fp32 strip of C | spare for packing
+
+  private long ownBytes() {
+    return spareOffset()
+        + Math.max(GemmPack.spareBytes(a, tile.rows, kc), GemmPack.spareBytes(b, tile.cols, kc));
+  }
+
+  private long tileOffset() {
+    return prepacked ? 0 : 4L * blockPanels * tile.rows * kc * passes;
+  }
+
+  private long stripOffset() {
+    return tileOffset() + 4L * tile.rows * tile.cols;
+  }
+
+  private long spareOffset() {
+    return stripOffset() + (direct ? 0 : 4L * blockPanels * tile.rows * stripPanels * tile.cols);
+  }
+
+  /** Units of packing: first the panels of B, pass by pass, then those of A. */
+  private void pack(int from, int to) {
+    long spare = cpu.scratch(ownBytes()).address() + spareOffset();
+    int unitsOfB = passes * colPanelsNow;
+    for (int u = from; u < to; u++) {
+      if (u < unitsOfB) {
+        packPanel(packedB, b, tile.cols, n, firstColPanel, colPanelsNow, u, spare);
+      } else {
+        packPanel(packedA, a, tile.rows, m, 0, rowPanels, u - unitsOfB, spare);
+      }
+    }
+  }
+
+  /** Packs panel {@code unit % panels} of pass {@code unit / panels}. */
+  private void packPanel(
+      long packed,
+      GemmOperand x,
+      int width,
+      int lines,
+      int firstPanel,
+      int panels,
+      int unit,
+      long spare) {
+    int pass = unit / panels;
+    int panel = unit % panels;
+    int line = (firstPanel + panel) * width;
+    GemmPack.panel(
+        panelAddress(packed, width, panels, pass, panel),
+        width,
+        x,
+        line,
+        Math.min(width, lines - line),
+        pass * kc,
+        depth(pass),
+        spare);
+  }
+
+  private int depth(int pass) {
+    return Math.min(kc, k - pass * kc);
+  }
+
+  private long panelAddress(long packed, int width, int panels, int pass, int panel) {
+    return packed + 4L * width * ((long) pass * kc * panels + (long) panel * depth(pass));
+  }
+
+  /** One piece: a block of rows times a group of columns (in one pass over k, if split). */
+  private void multiply(int from, int to) {
+    long own = cpu.scratch(ownBytes()).address();
+    int groups = Math.ceilDiv(colPanelsNow, groupPanels);
+    for (int piece = from; piece < to; piece++) {
+      int block = piece / groups % blocks;
+      int firstRowPanel = block * blockPanels;
+      int panels = Math.min(blockPanels, rowPanels - firstRowPanel);
+      if (!prepacked) {
+        for (int u = 0; u < passes * panels; u++) {
+          packPanel(own, a, tile.rows, m, firstRowPanel, panels, u, own + spareOffset());
+        }
+      }
+      int group = piece % groups * groupPanels;
+      int end = Math.min(colPanelsNow, group + groupPanels);
+      for (int strip = group; strip < end; strip += stripPanels) {
+        int count = Math.min(stripPanels, end - strip);
+        if (split) {
+          int pass = piece / (groups * blocks);
+          long part = partials + 4L * pass * m * n;
+          pass(pass, part, n, false, own, firstRowPanel, panels, strip, count);
+        } else {
+          strip(own, firstRowPanel, panels, strip, count);
+        }
+      }
+    }
+  }
+
+  /** All passes over k for a block of rows and a strip of columns, then the epilogue. */
+  private void strip(long own, int firstRowPanel, int panels, int strip, int count) {
+    int row = firstRowPanel * tile.rows;
+    int rows = Math.min(panels * tile.rows, m - row);
+    int col = (firstColPanel + strip) * tile.cols;
+    int cols = Math.min(count * tile.cols, n - col);
+    long target;
+    long stride;
+    if (direct) {
+      target = c.address();
+      stride = ldc;
+    } else {
+      // As if the strip were a whole matrix: its first element is that of (row, col).
+      stride = (long) stripPanels * tile.cols;
+      target = own + stripOffset() - 4 * (row * stride + col);
+      if (accumulate) {
+        for (int i = row; i < row + rows; i++) {
+          Half.widen(
+              Ram.ALL, target + 4 * (i * stride + col), c, cType.bytes(i * ldc + col), cType, cols);
+        }
+      }
+    }
+    for (int pass = 0; pass < passes; pass++) {
+      boolean add = accumulate || pass > 0;
+      pass(pass, target, stride, add, own, firstRowPanel, panels, strip, count);
+    }
+    for (int i = row; i < row + rows; i++) {
+      long at = target + 4 * (i * stride + col);
+      epilogue.apply(Ram.ALL, at, i, col, cols);
+      if (!direct) {
+        Half.narrow(c, cType.bytes(i * ldc + col), cType, Ram.ALL, at, cols);
+      }
+    }
+  }
+
+  /** One pass over k for a block of rows and a strip of columns. */
+  private void pass(
+      int pass,
+      long target,
+      long stride,
+      boolean add,
+      long own,
+      int firstRowPanel,
+      int panels,
+      int strip,
+      int count) {
+    int depth = depth(pass);
+    for (int j = strip; j < strip + count; j++) {
+      long bPanel = panelAddress(packedB, tile.cols, colPanelsNow, pass, j);
+      int col = (firstColPanel + j) * tile.cols;
+      for (int i = 0; i < panels; i++) {
+        long aPanel =
+            prepacked
+                ? panelAddress(packedA, tile.rows, rowPanels, pass, firstRowPanel + i)
+                : panelAddress(own, tile.rows, panels, pass, i);
+        int row = (firstRowPanel + i) * tile.rows;
+        long at = target + 4 * (row * stride + col);
+        int rows = Math.min(tile.rows, m - row);
+        int cols = Math.min(tile.cols, n - col);
+        if (!add && rows == tile.rows && cols == tile.cols) {
+          tile.multiply(at, 4 * stride, aPanel, bPanel, depth);
+        } else {
+          long whole = own + tileOffset();
+          tile.multiply(whole, 4L * tile.cols, aPanel, bPanel, depth);
+          merge(at, 4 * stride, whole, 4L * tile.cols, rows, cols, add);
+        }
+      }
+    }
+  }
+
+  private static void merge(
+      long to, long toBytes, long from, long fromBytes, int rows, int cols, boolean add) {
+    int whole = Lanes.SPECIES.loopBound(cols);
+    for (int i = 0; i < rows; i++) {
+      long dst = to + i * toBytes;
+      long src = from + i * fromBytes;
+      for (int j = 0; j < whole; j += Lanes.COUNT) {
+        FloatVector v = Lanes.load(Ram.ALL, src + 4L * j);
+        Lanes.store(add ? Lanes.load(Ram.ALL, dst + 4L * j).add(v) : v, Ram.ALL, dst + 4L * j);
+      }
+      for (int j = whole; j < cols; j++) {
+        float v = Ram.ALL.get(Ram.FLOAT, src + 4L * j);
+        float sum = add ? Ram.ALL.get(Ram.FLOAT, dst + 4L * j) + v : v;
+        Ram.ALL.set(Ram.FLOAT, dst + 4L * j, sum);
+      }
+    }
+  }
+
+  /** Rows {@code [from, to)} of C from the partial matrices, added in the order of k. */
+  private void sumPartials(int from, int to) {
+    MemorySegment sums = cpu.scratch(4L * n);
+    for (int i = from; i < to; i++) {
+      if (accumulate) {
+        Half.widen(sums, 0, c, cType.bytes(i * ldc), cType, n);
+      } else {
+        sums.asSlice(0, 4L * n).fill((byte) 0);
+      }
+      for (int pass = 0; pass < passes; pass++) {
+        long part = partials + 4L * ((long) pass * m * n + (long) i * n);
+        merge(sums.address(), 4L * n, part, 4L * n, 1, n, true);
+      }
+      epilogue.apply(sums, 0, i, 0, n);
+      Half.narrow(c, cType.bytes(i * ldc), cType, sums, 0, n);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+package dev.javelin.kernels.cpu;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Matrix product on the CPU: {@code C[m, n] = op(A)[m, k] · op(B)[k, n]} or {@code C += …}, where
+ * op is the matrix or its transpose.
+ *
+ * <p>C, A and B are F32, BF16 or F16 independently; sums are fp32 chains of fused multiply-adds
+ * over at most 1024 successive k, the chains added in order, and a half C is rounded once at the
+ * end. The bits depend on the sizes only, not on the number of threads, the width of the machine's
+ * vectors or the compiler. Memory of C is disjoint from A and B. 2·m·n·k FLOPs.
+ *
+ * @see <a href="https://doi.org/10.1145/1356052.1356053">Goto and van de Geijn 2008, Anatomy of
+ *     high-performance matrix multiplication</a>
+ */
+public final class GemmCpu {
+  private static final GemmTile TILE = GemmTile.of(Lanes.SPECIES.vectorBitSize());
+
+  private GemmCpu() {}
+
+  /**
+   * {@code C (+)= op(A) · op(B)}.
+   *
+   * @param ldc elements between rows of C as stored; likewise {@code lda} and {@code ldb}
+   * @param transA whether A is stored as {@code [k, m]}
+   * @param transB whether B is stored as {@code [n, k]}
+   * @param accumulate whether to add to C; otherwise what stands there is not read
+   */
+  public static void gemm(
+      Cpu cpu,
+      MemorySegment c,
+      DType cType,
+      long ldc,
+      MemorySegment a,
+      DType aType,
+      long lda,
+      boolean transA,
+      MemorySegment b,
+      DType bType,
+      long ldb,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      boolean accumulate) {
+    gemm(
+        cpu,
+        TILE,
+        c,
+        cType,
+        ldc,
+        a,
+        aType,
+        lda,
+        transA,
+        b,
+        bType,
+        ldb,
+        transB,
+        m,
+        n,
+        k,
+        accumulate,
+        GemmEpilogue.NONE);
+  }
+
+  static void gemm(
+      Cpu cpu,
+      GemmTile tile,
+      MemorySegment c,
+      DType cType,
+      long ldc,
+      MemorySegment a,
+      DType aType,
+      long lda,
+      boolean transA,
+      MemorySegment b,
+      DType bType,
+      long ldb,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      boolean accumulate,
+      GemmEpilogue epilogue) {
+    if (m < 0 || n < 0 || k < 1) {
+      throw new IllegalArgumentException(
+          "gemm: needs m, n >= 0 and k >= 1, got m=" + m + ", n=" + n + ", k=" + k);
+    }
+    if (m == 0 || n == 0) {
+      return;
+    }
+    GemmOperand.check("C", c, cType, ldc, m, n);
+    GemmOperand opA = GemmOperand.of("A", a, aType, lda, !transA, m, k);
+    GemmOperand opB = GemmOperand.of("B", b, bType, ldb, transB, n, k);
+    new Gemm(cpu, tile, true, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue).run();
+  }
+}

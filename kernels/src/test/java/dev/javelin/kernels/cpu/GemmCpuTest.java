@@ -1,0 +1,457 @@
+package dev.javelin.kernels.cpu;
+
+import static dev.javelin.device.DType.BF16;
+import static dev.javelin.device.DType.F16;
+import static dev.javelin.device.DType.F32;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class GemmCpuTest {
+  private static final int[] AWKWARD = {1, 2, 7, 31, 33, 127, 1000};
+  private static final long MAX_ORACLE_SIZE = 1_200_000;
+
+  private static Cpu cpu;
+  private Arena arena = Arena.ofShared();
+
+  @BeforeAll
+  static void open() {
+    cpu = Cpu.open(2);
+  }
+
+  @AfterAll
+  static void close() {
+    cpu.close();
+  }
+
+  @AfterEach
+  void free() {
+    arena.close();
+  }
+
+  /** A stored matrix whose rows are {@code stride} elements apart, with a mark in every gap. */
+  private final class Matrix {
+    final DType type;
+    final int rows;
+    final int cols;
+    final int stride;
+    final MemorySegment data;
+
+    Matrix(DType type, int rows, int cols, int stride) {
+      this.type = type;
+      this.rows = rows;
+      this.cols = cols;
+      this.stride = stride;
+      this.data = arena.allocate(type.bytes((long) rows * stride), 64);
+      for (int i = 0; i < rows * stride; i++) {
+        set(i, Float.NaN);
+      }
+    }
+
+    float get(int i) {
+      return switch (type) {
+        case F32 -> data.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        case BF16 -> Half.bf16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
+        case F16 -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
+        case I32, I64, U8 -> throw new AssertionError();
+      };
+    }
+
+    void set(int i, float v) {
+      switch (type) {
+        case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, v);
+        case BF16 -> data.setAtIndex(ValueLayout.JAVA_SHORT, i, Half.floatToBf16(v));
+        case F16 -> data.setAtIndex(ValueLayout.JAVA_SHORT, i, Half.floatToF16(v));
+        case I32, I64, U8 -> throw new AssertionError();
+      }
+    }
+
+    float at(int row, int col) {
+      return get(row * stride + col);
+    }
+
+    float rounded(double v) {
+      return switch (type) {
+        case F32 -> (float) v;
+        case BF16 -> Half.bf16ToFloat(Half.floatToBf16((float) v));
+        case F16 -> Float.float16ToFloat(Half.floatToF16((float) v));
+        case I32, I64, U8 -> throw new AssertionError();
+      };
+    }
+
+    /**
+     * Small whole numbers, of which every sum is exact: any mistake is visible, rounding is not.
+     */
+    Matrix wholeNumbers(Random random) {
+      for (int r = 0; r < rows; r++) {
+        for (int c = 0; c < cols; c++) {
+          set(r * stride + c, random.nextInt(9) - 4);
+        }
+      }
+      return this;
+    }
+
+    Matrix gaussian(Random random) {
+      for (int r = 0; r < rows; r++) {
+        for (int c = 0; c < cols; c++) {
+          set(r * stride + c, (float) random.nextGaussian());
+        }
+      }
+      return this;
+    }
+  }
+
+  private static void run(
+      Cpu cpu,
+      GemmTile tile,
+      Matrix c,
+      Matrix a,
+      boolean transA,
+      Matrix b,
+      boolean transB,
+      int k,
+      boolean accumulate,
+      GemmEpilogue epilogue) {
+    GemmCpu.gemm(
+        cpu,
+        tile,
+        c.data,
+        c.type,
+        c.stride,
+        a.data,
+        a.type,
+        a.stride,
+        transA,
+        b.data,
+        b.type,
+        b.stride,
+        transB,
+        c.rows,
+        c.cols,
+        k,
+        accumulate,
+        epilogue);
+  }
+
+  private static double[] oracle(
+      Matrix c, Matrix a, boolean transA, Matrix b, boolean transB, int k) {
+    double[] x = new double[c.rows * k];
+    for (int i = 0; i < c.rows; i++) {
+      for (int p = 0; p < k; p++) {
+        x[i * k + p] = transA ? a.at(p, i) : a.at(i, p);
+      }
+    }
+    double[] y = new double[k * c.cols];
+    for (int p = 0; p < k; p++) {
+      for (int j = 0; j < c.cols; j++) {
+        y[p * c.cols + j] = transB ? b.at(j, p) : b.at(p, j);
+      }
+    }
+    double[] sums = new double[c.rows * c.cols];
+    for (int i = 0; i < c.rows; i++) {
+      for (int p = 0; p < k; p++) {
+        double v = x[i * k + p];
+        for (int j = 0; j < c.cols; j++) {
+          sums[i * c.cols + j] += v * y[p * c.cols + j];
+        }
+      }
+    }
+    return sums;
+  }
+
+  private Matrix stored(DType type, int rows, int cols, boolean transposed, int gap) {
+    return transposed
+        ? new Matrix(type, cols, rows, rows + gap)
+        : new Matrix(type, rows, cols, cols + gap);
+  }
+
+  private void checkWholeNumbers(
+      GemmTile tile,
+      int m,
+      int n,
+      int k,
+      boolean transA,
+      boolean transB,
+      boolean accumulate,
+      int gap,
+      DType cType,
+      DType aType,
+      DType bType) {
+    Random random = new Random(m * 31L + n * 17L + k);
+    Matrix a = stored(aType, m, k, transA, gap).wholeNumbers(random);
+    Matrix b = stored(bType, k, n, transB, gap).wholeNumbers(random);
+    Matrix c = new Matrix(cType, m, n, n + gap);
+    if (accumulate) {
+      c.wholeNumbers(random);
+    }
+    double[] expected = oracle(c, a, transA, b, transB, k);
+    for (int i = 0; accumulate && i < m * n; i++) {
+      expected[i] += c.at(i / n, i % n);
+    }
+    run(cpu, tile, c, a, transA, b, transB, k, accumulate, GemmEpilogue.NONE);
+    for (int i = 0; i < m; i++) {
+      for (int j = 0; j < c.stride; j++) {
+        float got = c.get(i * c.stride + j);
+        if (j >= n ? !Float.isNaN(got) : got != c.rounded(expected[i * n + j])) {
+          throw new AssertionError(
+              "m=%d n=%d k=%d transA=%s transB=%s accumulate=%s gap=%d %s = %s x %s, tile %dx%d: C[%d, %d] = %s, expected %s"
+                  .formatted(
+                      m,
+                      n,
+                      k,
+                      transA,
+                      transB,
+                      accumulate,
+                      gap,
+                      cType,
+                      aType,
+                      bType,
+                      tile.rows,
+                      tile.cols,
+                      i,
+                      j,
+                      got,
+                      j >= n ? "untouched" : expected[i * n + j]));
+        }
+      }
+    }
+  }
+
+  /** Those whose vectors this machine has; narrower machines run these tests with theirs. */
+  static List<GemmTile> tiles() {
+    return IntStream.of(512, 256, 128)
+        .filter(bits -> bits <= Lanes.SPECIES.vectorBitSize())
+        .mapToObj(GemmTile::of)
+        .toList();
+  }
+
+  private static GemmTile widestTile() {
+    return tiles().getFirst();
+  }
+
+  @ParameterizedTest
+  @MethodSource("tiles")
+  void equalsTheDoubleLoopForAwkwardSizesAndAllTransposes(GemmTile tile) {
+    int cases = 0;
+    for (int m : AWKWARD) {
+      for (int n : AWKWARD) {
+        for (int k : AWKWARD) {
+          if ((long) m * n * k <= MAX_ORACLE_SIZE) {
+            int kind = cases++;
+            boolean accumulate = kind % 3 == 0;
+            int gap = kind % 2 * 5;
+            checkWholeNumbers(tile, m, n, k, false, true, accumulate, gap, F32, F32, F32);
+            checkWholeNumbers(tile, m, n, k, false, false, accumulate, gap, F32, F32, F32);
+            checkWholeNumbers(tile, m, n, k, true, false, accumulate, gap, F32, F32, F32);
+            checkWholeNumbers(tile, m, n, k, true, true, accumulate, gap, F32, F32, F32);
+          }
+        }
+      }
+    }
+    assertThat(cases).isGreaterThan(200);
+  }
+
+  @ParameterizedTest
+  @MethodSource("tiles")
+  void everyCombinationOfFloatTypesIsRoundedOnce(GemmTile tile) {
+    DType[] floats = {F32, BF16, F16};
+    int kind = 0;
+    for (DType cType : floats) {
+      for (DType aType : floats) {
+        for (DType bType : floats) {
+          for (int[] size :
+              new int[][] {
+                {1, 33, 127}, {31, 7, 33}, {33, 127, 31}, {127, 1000, 7}, {7, 2, 1000}
+              }) {
+            for (int trans = 0; trans < 4; trans++) {
+              checkWholeNumbers(
+                  tile,
+                  size[0],
+                  size[1],
+                  size[2],
+                  (trans & 1) != 0,
+                  (trans & 2) != 0,
+                  kind % 2 == 0,
+                  kind % 3,
+                  cType,
+                  aType,
+                  bType);
+              kind++;
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** Several passes over k, several chunks of columns, blocks of their own packing. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void equalsTheDoubleLoopWhereEveryLoopRunsMoreThanOnce(boolean accumulate) {
+    GemmTile tile = tiles().getLast();
+    checkWholeNumbers(tile, 33, 300, 2500, false, true, accumulate, 3, F32, F32, F32);
+    checkWholeNumbers(tile, 150, 130, 2050, true, false, accumulate, 0, BF16, BF16, F32);
+    checkWholeNumbers(tile, 5, 530, 8200, false, false, accumulate, 1, F32, F32, F16);
+    checkWholeNumbers(tile, 1000, 40, 300, false, true, accumulate, 0, F16, BF16, F32);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16", "F16"})
+  void aLongSumWithASmallResultIsSplitAndExact(DType type) {
+    GemmTile tile = widestTile();
+    for (int k : new int[] {1024, 1025, 3000, 5000}) {
+      checkWholeNumbers(tile, 31, 33, k, true, false, true, 0, type, F32, F32);
+      checkWholeNumbers(tile, 7, 127, k, true, false, false, 2, type, type, type);
+    }
+  }
+
+  @Test
+  void errorOfRandomNumbersGrowsLikeTheRootOfTheLength() {
+    for (int k : new int[] {7, 127, 1000, 4096}) {
+      Random random = new Random(k);
+      Matrix a = new Matrix(F32, 33, k, k).gaussian(random);
+      Matrix b = new Matrix(F32, 65, k, k).gaussian(random);
+      Matrix c = new Matrix(F32, 33, 65, 65);
+      run(cpu, widestTile(), c, a, false, b, true, k, false, GemmEpilogue.NONE);
+      double[] expected = oracle(c, a, false, b, true, k);
+      double worst = 0;
+      for (int i = 0; i < 33 * 65; i++) {
+        worst = Math.max(worst, Math.abs(c.get(i) - expected[i]));
+      }
+      // Partial sums are about sqrt(k); a rounding of each, half an ulp at most, adds like a walk.
+      assertThat(worst).as("k = %d", k).isLessThan(4 * 0x1p-24 * k);
+    }
+  }
+
+  @Test
+  void bitsAreTheSameForAllTilesAndNumbersOfThreads() {
+    for (int[] size : new int[][] {{127, 130, 1500}, {31, 65, 4096}, {300, 70, 33}}) {
+      int m = size[0];
+      int n = size[1];
+      int k = size[2];
+      Matrix a = new Matrix(F32, m, k, k).gaussian(new Random(1));
+      Matrix b = new Matrix(F32, k, n, n).gaussian(new Random(2));
+      List<byte[]> results = new ArrayList<>();
+      for (int threads : new int[] {1, 2, 4}) {
+        try (Cpu other = Cpu.open(threads)) {
+          for (GemmTile tile : tiles()) {
+            Matrix c = new Matrix(F32, m, n, n).gaussian(new Random(3));
+            run(other, tile, c, a, false, b, false, k, true, GemmEpilogue.NONE);
+            results.add(c.data.toArray(ValueLayout.JAVA_BYTE));
+          }
+        }
+      }
+      assertThat(results).allMatch(r -> Arrays.equals(r, results.getFirst()));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void epilogueSeesEveryElementOnceBeforeItIsRounded(DType type) {
+    for (int[] size : new int[][] {{33, 127, 31}, {3, 65, 128}, {100, 1000, 7}, {20, 20, 2000}}) {
+      int m = size[0];
+      int n = size[1];
+      int k = size[2];
+      Matrix a = new Matrix(F32, m, k, k).wholeNumbers(new Random(1));
+      Matrix b = new Matrix(F32, n, k, k).wholeNumbers(new Random(2));
+      Matrix c = new Matrix(type, m, n, n);
+      run(
+          cpu,
+          widestTile(),
+          c,
+          a,
+          false,
+          b,
+          true,
+          k,
+          false,
+          (sums, at, row, col, count) -> {
+            for (int j = 0; j < count; j++) {
+              long p = at + 4L * j;
+              sums.set(Ram.FLOAT, p, sums.get(Ram.FLOAT, p) * 2 + row + (col + j) * 0.25f);
+            }
+          });
+      double[] expected = oracle(c, a, false, b, true, k);
+      for (int i = 0; i < m * n; i++) {
+        assertThat(c.get(i)).isEqualTo(c.rounded(expected[i] * 2 + i / n + i % n * 0.25));
+      }
+    }
+  }
+
+  @Test
+  void refusesMatricesThatDoNotFitTheirMemory() {
+    Matrix a = new Matrix(F32, 4, 8, 8);
+    Matrix b = new Matrix(F32, 8, 4, 4);
+    Matrix c = new Matrix(F32, 4, 4, 4);
+    assertThatThrownBy(
+            () ->
+                GemmCpu.gemm(
+                    cpu, c.data, F32, 4, a.data, F32, 9, false, b.data, F32, 4, false, 4, 4, 8,
+                    false))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("gemm: A is stored as [4, 8] f32 with row stride 9");
+    assertThatThrownBy(
+            () ->
+                GemmCpu.gemm(
+                    cpu, c.data, F32, 4, a.data, F32, 8, false, b.data, DType.I32, 4, false, 4, 4,
+                    8, false))
+        .hasMessageContaining("B must be f32, bf16 or f16, got i32");
+    assertThatThrownBy(
+            () ->
+                GemmCpu.gemm(
+                    cpu, c.data, F32, 4, a.data, F32, 8, false, b.data, F32, 4, false, 4, 4, 0,
+                    false))
+        .hasMessageContaining("k >= 1");
+  }
+
+  @Test
+  void allocatesOffTheHeapOnlyTheFirstTimeAndLittleOnIt() {
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    Matrix a = new Matrix(F32, 300, 200, 200).gaussian(new Random(1));
+    Matrix b = new Matrix(F32, 100, 200, 200).gaussian(new Random(2));
+    Matrix c = new Matrix(F32, 300, 100, 100);
+    long offHeap = Long.MAX_VALUE;
+    long heapPerCall = Long.MAX_VALUE;
+    // Vectors live on the heap until the loops are compiled.
+    for (int round = 0; round < 200 && heapPerCall > 1000; round++) {
+      offHeap = cpu.allocations();
+      long before = threads.getCurrentThreadAllocatedBytes();
+      for (int i = 0; i < 100; i++) {
+        run(cpu, widestTile(), c, a, false, b, true, 200, false, GemmEpilogue.NONE);
+      }
+      heapPerCall = (threads.getCurrentThreadAllocatedBytes() - before) / 100;
+    }
+    assertThat(cpu.allocations()).isEqualTo(offHeap);
+    assertThat(heapPerCall).isLessThanOrEqualTo(1000);
+  }
+
+  @Test
+  void tilesAreWhatTheGeneratorWrites() throws IOException {
+    for (int[] tile : GemmTileSource.TILES) {
+      assertThat(Files.readString(GemmTileSource.file(Path.of(""), tile[0])))
+          .isEqualTo(GemmTileSource.source(tile[0], tile[1]));
+    }
+  }
+}
