@@ -2,6 +2,10 @@ package dev.javelin.kernels.cpu;
 
 import static dev.javelin.kernels.cpu.AttentionPanel.ROW;
 import static dev.javelin.kernels.cpu.AttentionPanel.WIDTH;
+import static dev.javelin.kernels.cpu.AttentionScores.MAX;
+import static dev.javelin.kernels.cpu.AttentionScores.SHRINK;
+import static dev.javelin.kernels.cpu.AttentionScores.STATE;
+import static dev.javelin.kernels.cpu.AttentionScores.SUM;
 import static jdk.incubator.vector.VectorOperators.EQ;
 
 import dev.javelin.device.Cpu;
@@ -28,9 +32,7 @@ final class AttentionForward {
   private final long queryAt;
   private final long blockAt;
   private final long outAt;
-  private final long maxAt;
-  private final long sumAt;
-  private final long shrinkAt;
+  private final long stateAt;
   private final MemorySegment scratch;
 
   AttentionForward(
@@ -57,9 +59,7 @@ final class AttentionForward {
     this.queryAt = layout.reserve(dim * ROW);
     this.blockAt = layout.reserve(AttentionScores.KEYS * ROW);
     this.outAt = layout.reserve(WIDTH * outRow);
-    this.maxAt = layout.reserve(ROW);
-    this.sumAt = layout.reserve(ROW);
-    this.shrinkAt = layout.reserve(ROW);
+    this.stateAt = layout.reserve(STATE);
     this.scratch = cpu.scratch(layout.bytes());
   }
 
@@ -83,8 +83,8 @@ final class AttentionForward {
     HeadRows.transpose(
         scratch, queryAt, ROW, q.data(), q.at(0), q.row(), panel.count(), dim, width, rule.scale());
     for (long i = 0; i < ROW; i += Lanes.BYTES) {
-      Lanes.store(Lanes.broadcast(Float.NEGATIVE_INFINITY), scratch, maxAt + i);
-      Lanes.store(Lanes.zero(), scratch, sumAt + i);
+      Lanes.store(Lanes.broadcast(Float.NEGATIVE_INFINITY), scratch, stateAt + MAX + i);
+      Lanes.store(Lanes.zero(), scratch, stateAt + SUM + i);
     }
     int begin = panel.low() / AttentionScores.KEYS * AttentionScores.KEYS;
     int end = panel.high();
@@ -111,7 +111,7 @@ final class AttentionForward {
         AttentionScores.cap(scratch, at, high - low, rule.softCap());
       }
       AttentionScores.restrict(scratch, at, panel, i, low, high, head, limitsAt);
-      AttentionScores.softmax(scratch, at, high - low, maxAt + lane, sumAt + lane, shrinkAt + lane);
+      AttentionScores.softmax(scratch, at, high - low, stateAt + lane);
       if (add) {
         shrink(i);
       }
@@ -137,7 +137,7 @@ final class AttentionForward {
 
   private void shrink(int i) {
     for (int t = i * Lanes.COUNT; t < i * Lanes.COUNT + panel.queries(i); t++) {
-      float factor = scratch.get(HeadRows.FLOAT, shrinkAt + 4L * t);
+      float factor = scratch.get(HeadRows.FLOAT, stateAt + SHRINK + 4L * t);
       if (factor != 1f) {
         scale(outAt + t * outRow, factor);
       }
@@ -155,19 +155,19 @@ final class AttentionForward {
   private void finish(int head) {
     for (int i = 0; i < panel.vectors(); i++) {
       long lane = (long) i * Lanes.BYTES;
-      FloatVector max = Lanes.load(scratch, maxAt + lane);
-      FloatVector sum = Lanes.load(scratch, sumAt + lane);
+      FloatVector max = Lanes.load(scratch, stateAt + MAX + lane);
+      FloatVector sum = Lanes.load(scratch, stateAt + SUM + lane);
       FloatVector inverse = Lanes.broadcast(1f).div(sum);
       var nothing = max.compare(EQ, Float.NEGATIVE_INFINITY);
-      Lanes.store(inverse.blend(0f, nothing), scratch, shrinkAt + lane);
-      Lanes.store(VectorMath.log(sum).add(max), scratch, sumAt + lane);
+      Lanes.store(inverse.blend(0f, nothing), scratch, stateAt + SHRINK + lane);
+      Lanes.store(VectorMath.log(sum).add(max), scratch, stateAt + SUM + lane);
     }
     int count = panel.count();
     long lseAt = 4L * ((panel.batch() * (long) shape.queryHeads() + head) * shape.queries());
-    MemorySegment.copy(scratch, sumAt, lse, lseAt + 4L * panel.start(), 4L * count);
+    MemorySegment.copy(scratch, stateAt + SUM, lse, lseAt + 4L * panel.start(), 4L * count);
     for (int t = 0; t < count; t++) {
       long row = outAt + t * outRow;
-      scale(row, scratch.get(HeadRows.FLOAT, shrinkAt + 4L * t));
+      scale(row, scratch.get(HeadRows.FLOAT, stateAt + SHRINK + 4L * t));
       HeadRows.put(
           o, o.at(panel.batch(), panel.start() + t, head), scratch, row, row, shape.dim(), false);
     }

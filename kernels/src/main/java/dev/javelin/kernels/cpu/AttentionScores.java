@@ -19,6 +19,22 @@ final class AttentionScores {
   static final int KEYS = 64;
 
   private static final long ROW = AttentionPanel.ROW;
+
+  /** Rows of the softmax's state: the largest score so far. */
+  static final long MAX = 0;
+
+  /** The sum of exponentials. */
+  static final long SUM = ROW;
+
+  /** The factor that the last step puts on what was summed before. */
+  static final long SHRINK = 2 * ROW;
+
+  /** The largest score, or 0 where there is none. */
+  static final long BASE = 3 * ROW;
+
+  /** Bytes of the state. */
+  static final long STATE = 4 * ROW;
+
   private static final float HIDDEN = Float.NEGATIVE_INFINITY;
 
   /** 0, 1, 2, … */
@@ -183,34 +199,53 @@ final class AttentionScores {
    * p_r = exp(s_r − m')}, the sum {@code l' = l · exp(m − m') + Σ_r p_r}, and {@code shrink} the
    * factor {@code exp(m − m')} for what has been summed before. A query that has seen nothing yet
    * keeps {@code m = −∞}.
+   *
+   * <p>The loops stand in methods of their own: the compiler inlines one exponential in a method,
+   * hardly two.
+   *
+   * @param stateAt the rows {@link #MAX}, {@link #SUM}, {@link #SHRINK} and {@link #BASE}
    */
-  static void softmax(MemorySegment m, long at, int rows, long maxAt, long sumAt, long shrinkAt) {
-    FloatVector before = Lanes.load(m, maxAt);
+  static void softmax(MemorySegment m, long at, int rows, long stateAt) {
+    raise(m, at, rows, stateAt);
+    exp(m, stateAt + SHRINK);
+    exponentials(m, at, rows, stateAt);
+  }
+
+  private static void raise(MemorySegment m, long at, int rows, long stateAt) {
+    FloatVector before = Lanes.load(m, stateAt + MAX);
     FloatVector m0 = before;
     FloatVector m1 = before;
     int r = 0;
-    for (; r + 2 <= rows; r += 2) {
-      FloatVector s0 = Lanes.load(m, at + r * ROW);
-      FloatVector s1 = Lanes.load(m, at + (r + 1) * ROW);
+    for (; r + 2 <= rows; r += 2, at += 2 * ROW) {
+      FloatVector s0 = Lanes.load(m, at);
+      FloatVector s1 = Lanes.load(m, at + ROW);
       m0 = m0.blend(s0, s0.compare(GT, m0));
       m1 = m1.blend(s1, s1.compare(GT, m1));
     }
     if (r < rows) {
-      FloatVector s = Lanes.load(m, at + r * ROW);
+      FloatVector s = Lanes.load(m, at);
       m0 = m0.blend(s, s.compare(GT, m0));
     }
     FloatVector max = m0.blend(m1, m1.compare(GT, m0));
     FloatVector base = max.blend(0f, max.compare(EQ, HIDDEN));
-    FloatVector shrink = VectorMath.expOfNegative(before.sub(base));
-    FloatVector sum = Lanes.load(m, sumAt).mul(shrink);
-    for (r = 0; r < rows; r++) {
-      FloatVector p = VectorMath.expOfNegative(Lanes.load(m, at + r * ROW).sub(base));
-      Lanes.store(p, m, at + r * ROW);
+    Lanes.store(max, m, stateAt + MAX);
+    Lanes.store(base, m, stateAt + BASE);
+    Lanes.store(before.sub(base), m, stateAt + SHRINK);
+  }
+
+  private static void exp(MemorySegment m, long at) {
+    Lanes.store(VectorMath.expOfNegative(Lanes.load(m, at)), m, at);
+  }
+
+  private static void exponentials(MemorySegment m, long at, int rows, long stateAt) {
+    FloatVector base = Lanes.load(m, stateAt + BASE);
+    FloatVector sum = Lanes.load(m, stateAt + SUM).mul(Lanes.load(m, stateAt + SHRINK));
+    for (int r = 0; r < rows; r++, at += ROW) {
+      FloatVector p = VectorMath.expOfNegative(Lanes.load(m, at).sub(base));
+      Lanes.store(p, m, at);
       sum = sum.add(p);
     }
-    Lanes.store(max, m, maxAt);
-    Lanes.store(sum, m, sumAt);
-    Lanes.store(shrink, m, shrinkAt);
+    Lanes.store(sum, m, stateAt + SUM);
   }
 
   /**

@@ -15,9 +15,10 @@ import jdk.incubator.vector.FloatVector;
  * operands give equal bits in every call.
  *
  * <p>A tile keeps {@code m × n} vectors of C in registers, loads a row of B and broadcasts single
- * elements of A. Sixteen accumulators hide the latency of the multiply-add and leave registers
- * free; with eight lanes, where there are half as many registers, eight do. The loops step by
- * strides that are not constants, and loads and stores stand without a helper method between: the
+ * elements of A. Twelve accumulators hide the latency of the multiply-add. More would be a little
+ * faster, but the first compiler (C1) fails on so large a body, and a method that it failed on
+ * after a first, unprofiled version stays in that version for good. The loops step by strides that
+ * are not constants, and loads and stores stand without a helper method between: the second
  * compiler stops inlining plain methods in a body of this size, and a store that is not inlined
  * boxes its vector.
  */
@@ -56,81 +57,36 @@ final class TileProduct {
       int depth,
       boolean add) {
     int v = 0;
-    if (WIDE) {
-      for (; v + 4 <= vectors; v += 4) {
-        long n = (long) v * BYTES;
-        int m = 0;
-        for (; m + 4 <= rows; m += 4) {
-          tile4x4(
-              c,
-              cAt + m * cRow + n,
-              cRow,
-              a,
-              aAt + m * aRow,
-              aRow,
-              aStep,
-              b,
-              bAt + n,
-              bRow,
-              depth,
-              add);
-        }
-        for (; m < rows; m++) {
-          tile1x4(c, cAt + m * cRow + n, a, aAt + m * aRow, aStep, b, bAt + n, bRow, depth, add);
+    for (; WIDE && v + 4 <= vectors; v += 4) {
+      long n = (long) v * BYTES;
+      for (int m = 0, h; m < rows; m += h) {
+        h = fours(rows - m);
+        long to = cAt + m * cRow + n;
+        long from = aAt + m * aRow;
+        switch (h) {
+          case 3 -> tile3x4(c, to, cRow, a, from, aRow, aStep, b, bAt + n, bRow, depth, add);
+          case 2 -> tile2x4(c, to, cRow, a, from, aRow, aStep, b, bAt + n, bRow, depth, add);
+          default -> tile1x4(c, to, a, from, aStep, b, bAt + n, bRow, depth, add);
         }
       }
     }
     for (; v + 2 <= vectors; v += 2) {
       long n = (long) v * BYTES;
-      int m = 0;
-      if (WIDE) {
-        for (; m + 8 <= rows; m += 8) {
-          tile8x2(
-              c,
-              cAt + m * cRow + n,
-              cRow,
-              a,
-              aAt + m * aRow,
-              aRow,
-              aStep,
-              b,
-              bAt + n,
-              bRow,
-              depth,
-              add);
+      for (int m = 0, h; m < rows; m += h) {
+        h = twos(rows - m);
+        long to = cAt + m * cRow + n;
+        long from = aAt + m * aRow;
+        switch (h) {
+          case 6 -> tile6x2(c, to, cRow, a, from, aRow, aStep, b, bAt + n, bRow, depth, add);
+          case 4 -> tile4x2(c, to, cRow, a, from, aRow, aStep, b, bAt + n, bRow, depth, add);
+          default -> {
+            tile1x1(c, to, a, from, aStep, b, bAt + n, bRow, depth, add);
+            tile1x1(c, to + BYTES, a, from, aStep, b, bAt + n + BYTES, bRow, depth, add);
+          }
         }
       }
-      for (; m + 4 <= rows; m += 4) {
-        tile4x2(
-            c,
-            cAt + m * cRow + n,
-            cRow,
-            a,
-            aAt + m * aRow,
-            aRow,
-            aStep,
-            b,
-            bAt + n,
-            bRow,
-            depth,
-            add);
-      }
-      for (; m < rows; m++) {
-        tile1x1(c, cAt + m * cRow + n, a, aAt + m * aRow, aStep, b, bAt + n, bRow, depth, add);
-        tile1x1(
-            c,
-            cAt + m * cRow + n + BYTES,
-            a,
-            aAt + m * aRow,
-            aStep,
-            b,
-            bAt + n + BYTES,
-            bRow,
-            depth,
-            add);
-      }
     }
-    for (; v < vectors; v++) {
+    if (v < vectors) {
       long n = (long) v * BYTES;
       int m = 0;
       for (; m + 4 <= rows; m += 4) {
@@ -154,8 +110,18 @@ final class TileProduct {
     }
   }
 
-  /** Four rows by four vectors. */
-  private static void tile4x4(
+  /** The rows of the next tile of four vectors; 4 rows make two tiles of 2, not 3 and 1. */
+  private static int fours(int rows) {
+    return rows >= 3 && rows != 4 ? 3 : Math.min(rows, 2);
+  }
+
+  /** The rows of the next tile of two vectors; 8 rows make two tiles of 4. */
+  private static int twos(int rows) {
+    return rows >= 6 && rows != 8 ? 6 : rows >= 4 ? 4 : 1;
+  }
+
+  /** Three rows by four vectors. */
+  private static void tile3x4(
       MemorySegment c,
       long cAt,
       long cRow,
@@ -180,10 +146,6 @@ final class TileProduct {
     FloatVector c21 = FloatVector.zero(SPECIES);
     FloatVector c22 = FloatVector.zero(SPECIES);
     FloatVector c23 = FloatVector.zero(SPECIES);
-    FloatVector c30 = FloatVector.zero(SPECIES);
-    FloatVector c31 = FloatVector.zero(SPECIES);
-    FloatVector c32 = FloatVector.zero(SPECIES);
-    FloatVector c33 = FloatVector.zero(SPECIES);
     if (add) {
       c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
       c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
@@ -197,10 +159,6 @@ final class TileProduct {
       c21 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
       c22 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow + 2 * BYTES, LITTLE_ENDIAN);
       c23 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow + 3 * BYTES, LITTLE_ENDIAN);
-      c30 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow, LITTLE_ENDIAN);
-      c31 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
-      c32 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow + 2 * BYTES, LITTLE_ENDIAN);
-      c33 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow + 3 * BYTES, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
@@ -223,11 +181,6 @@ final class TileProduct {
       c21 = a2.fma(b1, c21);
       c22 = a2.fma(b2, c22);
       c23 = a2.fma(b3, c23);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 3 * aRow));
-      c30 = a3.fma(b0, c30);
-      c31 = a3.fma(b1, c31);
-      c32 = a3.fma(b2, c32);
-      c33 = a3.fma(b3, c33);
     }
     c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
     c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
@@ -241,14 +194,109 @@ final class TileProduct {
     c21.intoMemorySegment(c, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
     c22.intoMemorySegment(c, cAt + 2 * cRow + 2 * BYTES, LITTLE_ENDIAN);
     c23.intoMemorySegment(c, cAt + 2 * cRow + 3 * BYTES, LITTLE_ENDIAN);
-    c30.intoMemorySegment(c, cAt + 3 * cRow, LITTLE_ENDIAN);
-    c31.intoMemorySegment(c, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
-    c32.intoMemorySegment(c, cAt + 3 * cRow + 2 * BYTES, LITTLE_ENDIAN);
-    c33.intoMemorySegment(c, cAt + 3 * cRow + 3 * BYTES, LITTLE_ENDIAN);
   }
 
-  /** Eight rows by two vectors. */
-  private static void tile8x2(
+  /** Two rows by four vectors. */
+  private static void tile2x4(
+      MemorySegment c,
+      long cAt,
+      long cRow,
+      MemorySegment a,
+      long aAt,
+      long aRow,
+      long aStep,
+      MemorySegment b,
+      long bAt,
+      long bRow,
+      int depth,
+      boolean add) {
+    FloatVector c00 = FloatVector.zero(SPECIES);
+    FloatVector c01 = FloatVector.zero(SPECIES);
+    FloatVector c02 = FloatVector.zero(SPECIES);
+    FloatVector c03 = FloatVector.zero(SPECIES);
+    FloatVector c10 = FloatVector.zero(SPECIES);
+    FloatVector c11 = FloatVector.zero(SPECIES);
+    FloatVector c12 = FloatVector.zero(SPECIES);
+    FloatVector c13 = FloatVector.zero(SPECIES);
+    if (add) {
+      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
+      c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
+      c02 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * BYTES, LITTLE_ENDIAN);
+      c03 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * BYTES, LITTLE_ENDIAN);
+      c10 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow, LITTLE_ENDIAN);
+      c11 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + BYTES, LITTLE_ENDIAN);
+      c12 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
+      c13 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
+    }
+    long end = bAt + depth * bRow;
+    for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
+      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, b, r + BYTES, LITTLE_ENDIAN);
+      FloatVector b2 = FloatVector.fromMemorySegment(SPECIES, b, r + 2 * BYTES, LITTLE_ENDIAN);
+      FloatVector b3 = FloatVector.fromMemorySegment(SPECIES, b, r + 3 * BYTES, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      c00 = a0.fma(b0, c00);
+      c01 = a0.fma(b1, c01);
+      c02 = a0.fma(b2, c02);
+      c03 = a0.fma(b3, c03);
+      FloatVector a1 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + aRow));
+      c10 = a1.fma(b0, c10);
+      c11 = a1.fma(b1, c11);
+      c12 = a1.fma(b2, c12);
+      c13 = a1.fma(b3, c13);
+    }
+    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
+    c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
+    c02.intoMemorySegment(c, cAt + 2 * BYTES, LITTLE_ENDIAN);
+    c03.intoMemorySegment(c, cAt + 3 * BYTES, LITTLE_ENDIAN);
+    c10.intoMemorySegment(c, cAt + cRow, LITTLE_ENDIAN);
+    c11.intoMemorySegment(c, cAt + cRow + BYTES, LITTLE_ENDIAN);
+    c12.intoMemorySegment(c, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
+    c13.intoMemorySegment(c, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
+  }
+
+  /** One row by four vectors. */
+  private static void tile1x4(
+      MemorySegment c,
+      long cAt,
+      MemorySegment a,
+      long aAt,
+      long aStep,
+      MemorySegment b,
+      long bAt,
+      long bRow,
+      int depth,
+      boolean add) {
+    FloatVector c00 = FloatVector.zero(SPECIES);
+    FloatVector c01 = FloatVector.zero(SPECIES);
+    FloatVector c02 = FloatVector.zero(SPECIES);
+    FloatVector c03 = FloatVector.zero(SPECIES);
+    if (add) {
+      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
+      c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
+      c02 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * BYTES, LITTLE_ENDIAN);
+      c03 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * BYTES, LITTLE_ENDIAN);
+    }
+    long end = bAt + depth * bRow;
+    for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
+      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, b, r + BYTES, LITTLE_ENDIAN);
+      FloatVector b2 = FloatVector.fromMemorySegment(SPECIES, b, r + 2 * BYTES, LITTLE_ENDIAN);
+      FloatVector b3 = FloatVector.fromMemorySegment(SPECIES, b, r + 3 * BYTES, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      c00 = a0.fma(b0, c00);
+      c01 = a0.fma(b1, c01);
+      c02 = a0.fma(b2, c02);
+      c03 = a0.fma(b3, c03);
+    }
+    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
+    c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
+    c02.intoMemorySegment(c, cAt + 2 * BYTES, LITTLE_ENDIAN);
+    c03.intoMemorySegment(c, cAt + 3 * BYTES, LITTLE_ENDIAN);
+  }
+
+  /** Six rows by two vectors. */
+  private static void tile6x2(
       MemorySegment c,
       long cAt,
       long cRow,
@@ -273,10 +321,6 @@ final class TileProduct {
     FloatVector c41 = FloatVector.zero(SPECIES);
     FloatVector c50 = FloatVector.zero(SPECIES);
     FloatVector c51 = FloatVector.zero(SPECIES);
-    FloatVector c60 = FloatVector.zero(SPECIES);
-    FloatVector c61 = FloatVector.zero(SPECIES);
-    FloatVector c70 = FloatVector.zero(SPECIES);
-    FloatVector c71 = FloatVector.zero(SPECIES);
     if (add) {
       c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
       c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
@@ -290,10 +334,6 @@ final class TileProduct {
       c41 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 4 * cRow + BYTES, LITTLE_ENDIAN);
       c50 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 5 * cRow, LITTLE_ENDIAN);
       c51 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 5 * cRow + BYTES, LITTLE_ENDIAN);
-      c60 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 6 * cRow, LITTLE_ENDIAN);
-      c61 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 6 * cRow + BYTES, LITTLE_ENDIAN);
-      c70 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 7 * cRow, LITTLE_ENDIAN);
-      c71 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 7 * cRow + BYTES, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
@@ -317,12 +357,6 @@ final class TileProduct {
       FloatVector a5 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 5 * aRow));
       c50 = a5.fma(b0, c50);
       c51 = a5.fma(b1, c51);
-      FloatVector a6 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 6 * aRow));
-      c60 = a6.fma(b0, c60);
-      c61 = a6.fma(b1, c61);
-      FloatVector a7 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 7 * aRow));
-      c70 = a7.fma(b0, c70);
-      c71 = a7.fma(b1, c71);
     }
     c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
     c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
@@ -336,10 +370,6 @@ final class TileProduct {
     c41.intoMemorySegment(c, cAt + 4 * cRow + BYTES, LITTLE_ENDIAN);
     c50.intoMemorySegment(c, cAt + 5 * cRow, LITTLE_ENDIAN);
     c51.intoMemorySegment(c, cAt + 5 * cRow + BYTES, LITTLE_ENDIAN);
-    c60.intoMemorySegment(c, cAt + 6 * cRow, LITTLE_ENDIAN);
-    c61.intoMemorySegment(c, cAt + 6 * cRow + BYTES, LITTLE_ENDIAN);
-    c70.intoMemorySegment(c, cAt + 7 * cRow, LITTLE_ENDIAN);
-    c71.intoMemorySegment(c, cAt + 7 * cRow + BYTES, LITTLE_ENDIAN);
   }
 
   /** Four rows by two vectors. */
@@ -441,46 +471,6 @@ final class TileProduct {
     c10.intoMemorySegment(c, cAt + cRow, LITTLE_ENDIAN);
     c20.intoMemorySegment(c, cAt + 2 * cRow, LITTLE_ENDIAN);
     c30.intoMemorySegment(c, cAt + 3 * cRow, LITTLE_ENDIAN);
-  }
-
-  /** One row by four vectors. */
-  private static void tile1x4(
-      MemorySegment c,
-      long cAt,
-      MemorySegment a,
-      long aAt,
-      long aStep,
-      MemorySegment b,
-      long bAt,
-      long bRow,
-      int depth,
-      boolean add) {
-    FloatVector c00 = FloatVector.zero(SPECIES);
-    FloatVector c01 = FloatVector.zero(SPECIES);
-    FloatVector c02 = FloatVector.zero(SPECIES);
-    FloatVector c03 = FloatVector.zero(SPECIES);
-    if (add) {
-      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
-      c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
-      c02 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * BYTES, LITTLE_ENDIAN);
-      c03 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * BYTES, LITTLE_ENDIAN);
-    }
-    long end = bAt + depth * bRow;
-    for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
-      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, b, r + BYTES, LITTLE_ENDIAN);
-      FloatVector b2 = FloatVector.fromMemorySegment(SPECIES, b, r + 2 * BYTES, LITTLE_ENDIAN);
-      FloatVector b3 = FloatVector.fromMemorySegment(SPECIES, b, r + 3 * BYTES, LITTLE_ENDIAN);
-      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
-      c00 = a0.fma(b0, c00);
-      c01 = a0.fma(b1, c01);
-      c02 = a0.fma(b2, c02);
-      c03 = a0.fma(b3, c03);
-    }
-    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
-    c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
-    c02.intoMemorySegment(c, cAt + 2 * BYTES, LITTLE_ENDIAN);
-    c03.intoMemorySegment(c, cAt + 3 * BYTES, LITTLE_ENDIAN);
   }
 
   /** One row by one vector. */
