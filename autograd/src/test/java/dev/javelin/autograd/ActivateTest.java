@@ -10,11 +10,30 @@ import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.Activate;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class ActivateTest {
+  static List<Golden.Case> golden() {
+    return Golden.cases("activations");
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void agreesWithPyTorch(Golden.Case c) {
+    Activation f = named(c.name().substring("activations/".length()));
+    c.check(in -> Functional.activate(in.get("x"), f));
+  }
+
+  private static Activation named(String golden) {
+    String name = golden.replaceAll("_(edges|bf16)", "").toUpperCase(Locale.ROOT);
+    return name.equals("GELU_EXACT") ? Activation.GELU : Activation.valueOf(name);
+  }
+
   @ParameterizedTest
   @EnumSource(Activation.class)
   void matchesItsFormulaAndItsDerivative(Activation f) {

@@ -4,10 +4,28 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** The fused residual addition and normalisation against the two simple steps. */
 class AddNormTest {
   private static final float EPS = 1e-5f;
+
+  static List<Golden.Case> golden() {
+    return Golden.cases("rmsnorm", c -> c.has("residual"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void addRmsNormAgreesWithPyTorch(Golden.Case c) {
+    c.weights("weight")
+        .checkSeveral(
+            in -> {
+              AddNorm both =
+                  Functional.addRmsNorm(
+                      in.get("x"), in.get("residual"), in.get("weight"), c.number("eps"));
+              return List.of(both.norm(), both.sum());
+            });
+  }
 
   @ParameterizedTest
   @CsvSource({"1,2", "7,31", "33,127", "20,64"})

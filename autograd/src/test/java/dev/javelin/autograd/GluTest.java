@@ -7,11 +7,29 @@ import dev.javelin.device.DType;
 import dev.javelin.kernels.Activation;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Workspace;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class GluTest {
+  static List<Golden.Case> golden() {
+    return Golden.cases("glu", c -> c.has("gate"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void agreesWithPyTorch(Golden.Case c) {
+    Activation f =
+        switch (c.params().path("formula").asText().split(":")[0]) {
+          case "geglu_exact" -> Activation.GELU;
+          case "geglu_tanh" -> Activation.GELU_TANH;
+          default -> Activation.SILU;
+        };
+    c.check(in -> Functional.glu(in.get("gate"), in.get("up"), f));
+  }
+
   @ParameterizedTest
   @EnumSource(
       value = Activation.class,

@@ -1,11 +1,30 @@
 package dev.javelin.autograd;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class LayerNormTest {
   private static final float EPS = 1e-5f;
+
+  static List<Golden.Case> golden() {
+    return Golden.cases("layernorm");
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void agreesWithPyTorch(Golden.Case c) {
+    c.weights("weight", "bias")
+        .check(
+            in ->
+                Functional.layerNorm(
+                    in.get("x"),
+                    c.has("weight") ? in.get("weight") : null,
+                    c.has("bias") ? in.get("bias") : null,
+                    c.number("eps")));
+  }
 
   @ParameterizedTest
   @CsvSource({"2,7", "7,31", "3,33", "33,127", "5,1000", "20,64"})

@@ -1,10 +1,23 @@
 package dev.javelin.autograd;
 
+import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class RmsNormTest {
   private static final float EPS = 1e-5f;
+
+  static List<Golden.Case> golden() {
+    return Golden.cases("rmsnorm", c -> !c.has("residual"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void agreesWithPyTorch(Golden.Case c) {
+    c.weights("weight")
+        .check(in -> Functional.rmsNorm(in.get("x"), in.get("weight"), c.number("eps")));
+  }
 
   @ParameterizedTest
   @CsvSource({"1,1", "2,7", "7,31", "3,33", "33,127", "5,1000"})

@@ -1,9 +1,25 @@
 package dev.javelin.autograd;
 
+import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class SoftmaxTest {
+  static List<Golden.Case> golden() {
+    return Golden.cases("softmax", c -> c.params().get("dim").asInt() == -1);
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void agreesWithPyTorch(Golden.Case c) {
+    c.check(
+        in ->
+            c.name().contains("log_softmax")
+                ? Functional.logSoftmax(in.get("x"))
+                : Functional.softmax(in.get("x")));
+  }
+
   @ParameterizedTest
   @CsvSource({"2,1", "2,7", "3,33", "33,127", "5,1000", "20,64"})
   void matchesItsFormulaAndItsDerivatives(int rows, int cols) {

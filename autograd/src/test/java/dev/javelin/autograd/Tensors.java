@@ -43,6 +43,15 @@ public final class Tensors {
     return out;
   }
 
+  /** Dense elements. */
+  public static double[] toDoubles(MemorySegment s, DType t, int count) {
+    double[] out = new double[count];
+    for (int i = 0; i < count; i++) {
+      out[i] = get(s, t, i);
+    }
+    return out;
+  }
+
   /** {@code x} rounded to the type, to nearest even. */
   public static double round(double x, DType t) {
     return switch (t) {

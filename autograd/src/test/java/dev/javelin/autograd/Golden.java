@@ -1,0 +1,311 @@
+package dev.javelin.autograd;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import dev.javelin.device.HostMemory;
+import dev.javelin.tensor.Grad;
+import dev.javelin.tensor.Group;
+import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Safetensors;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.op.Fill;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Predicate;
+
+/**
+ * Holds operators against reference values that PyTorch computed in float64: {@code
+ * src/test/resources/golden/ops}, whose {@code manifest.json} lists cases with parameters and
+ * tensors. Inputs stand under their own names, outputs as {@code out} or {@code out_<name>}, the
+ * gradients that reach them as {@code gout…}, the inputs' gradients as {@code grad_<input>}.
+ *
+ * <p>A case is run in F32, and one whose inputs are bf16 or f16 numbers in these types as well. The
+ * measure is max|got − reference| / max|reference| over a tensor.
+ *
+ * <pre>{@code
+ * static List<Golden.Case> cases() {
+ *   return Golden.cases("rmsnorm", c -> c.has("weight"));
+ * }
+ * @ParameterizedTest @MethodSource("cases")
+ * void agreesWithPyTorch(Golden.Case c) {
+ *   c.weights("weight").check(in -> Functional.rmsNorm(in.get("x"), in.get("weight"), c.number("eps")));
+ * }
+ * }</pre>
+ */
+public final class Golden {
+  private static final Path DIRECTORY = Path.of("src/test/resources/golden/ops");
+  private static final long SLAB_BYTES = 32L << 20;
+
+  private Golden() {}
+
+  /** All cases of one file, without its extension. */
+  public static List<Case> cases(String file) {
+    return cases(file, c -> true);
+  }
+
+  public static List<Case> cases(String file, Predicate<Case> filter) {
+    try (Safetensors tensors = Safetensors.open(DIRECTORY.resolve(file + ".safetensors"))) {
+      JsonNode manifest = new ObjectMapper().readTree(DIRECTORY.resolve("manifest.json").toFile());
+      List<Case> cases = new ArrayList<>();
+      for (JsonNode node : manifest.get("ops").get(file).get("cases")) {
+        Case c = new Case(file, node, tensors);
+        if (filter.test(c)) {
+          cases.add(c);
+        }
+      }
+      assertThat(cases).as("golden cases of " + file).isNotEmpty();
+      return cases;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private record Reference(String role, DType dtype, Shape shape, double[] values) {}
+
+  /** One case: an operator's inputs, parameters, outputs and gradients. */
+  public static final class Case {
+    private final String name;
+    private final JsonNode params;
+    private final double suggested;
+    private final Map<String, Reference> tensors = new LinkedHashMap<>();
+    private Set<String> weights = Set.of();
+    private double factor = 1;
+
+    private Case(String file, JsonNode node, Safetensors data) {
+      String prefix = node.get("case").asText();
+      this.name = file + "/" + prefix;
+      this.params = node.get("params");
+      this.suggested = node.get("suggested_rtol").asDouble();
+      for (JsonNode t : node.get("tensors")) {
+        Safetensors.Entry e = data.get(t.get("name").asText());
+        tensors.put(
+            e.name().substring(prefix.length() + 1),
+            new Reference(
+                t.get("role").asText(),
+                e.dtype(),
+                e.shape(),
+                Tensors.toDoubles(e.data(), e.dtype(), (int) e.shape().elements())));
+      }
+    }
+
+    public String name() {
+      return name;
+    }
+
+    public boolean has(String tensor) {
+      return tensors.containsKey(tensor);
+    }
+
+    public Shape shape(String tensor) {
+      return reference(tensor).shape;
+    }
+
+    public double[] values(String tensor) {
+      return reference(tensor).values;
+    }
+
+    /** The case's parameters: layout, flags, formula. */
+    public JsonNode params() {
+      return params;
+    }
+
+    public float number(String param) {
+      return (float) params.get(param).asDouble();
+    }
+
+    private Reference reference(String tensor) {
+      Reference r = tensors.get(tensor);
+      if (r == null) {
+        throw new IllegalArgumentException(
+            name + " has no " + tensor + ", only " + tensors.keySet());
+      }
+      return r;
+    }
+
+    /** Inputs that are parameters: their gradients are F32 and accumulate. */
+    public Case weights(String... names) {
+      weights = Set.of(names);
+      return this;
+    }
+
+    /** Multiplies the tolerances, for operators with long sums. */
+    public Case tolerance(double times) {
+      factor = times;
+      return this;
+    }
+
+    /** F32, and the half types if the inputs are exact in them. */
+    public List<DType> types() {
+      boolean half =
+          tensors.values().stream().anyMatch(r -> r.dtype == DType.BF16 || r.dtype == DType.F16);
+      return half ? List.of(DType.F32, DType.BF16, DType.F16) : List.of(DType.F32);
+    }
+
+    /** Runs an operator of one output in all {@link #types}. */
+    public void check(Function<Inputs, Var> op) {
+      checkSeveral(in -> List.of(op.apply(in)));
+    }
+
+    /** Runs an operator of several outputs, in the manifest's order, in all {@link #types}. */
+    public void checkSeveral(Function<Inputs, List<Var>> op) {
+      for (DType t : types()) {
+        check(t, op);
+      }
+    }
+
+    private void check(DType t, Function<Inputs, List<Var>> op) {
+      try (Cpu cpu = Cpu.open(2);
+          Workspace ws = Workspace.poisoned(cpu, SLAB_BYTES);
+          HostMemory memory = cpu.allocate(SLAB_BYTES)) {
+        Inputs in = new Inputs(this, t, ws, memory);
+        List<Var> outs = op.apply(in);
+        List<String> names =
+            tensors.keySet().stream().filter(n -> reference(n).role.equals("output")).toList();
+        assertThat(outs).as(name).hasSameSizeAs(names);
+        List<Tensor> dys = new ArrayList<>();
+        for (int o = 0; o < outs.size(); o++) {
+          Tensor y = outs.get(o).value();
+          compare(names.get(o), t, Tensors.toDoubles(y), outputTolerance(t));
+          dys.add(upstream(names.get(o), y, ws));
+        }
+        if (in.gradients.isEmpty()) {
+          return;
+        }
+        in.tape.backward(outs, dys);
+        in.gradients.forEach(
+            (input, grad) ->
+                compare("grad_" + input, t, Tensors.toDoubles(grad), gradTolerance(t)));
+      }
+    }
+
+    private Tensor upstream(String output, Tensor y, Workspace ws) {
+      Tensor dy = ws.alloc(y.dtype(), y.shape());
+      String gout = "g" + output;
+      if (has(gout)) {
+        Tensors.fill(dy, values(gout));
+      } else {
+        Fill.constant(dy, 1f);
+      }
+      return dy;
+    }
+
+    private double outputTolerance(DType t) {
+      return factor * Math.max(Tolerances.output(t), types().size() == 1 ? suggested : 0);
+    }
+
+    private double gradTolerance(DType t) {
+      return factor * Math.max(Tolerances.gradient(t), types().size() == 1 ? suggested : 0);
+    }
+
+    private void compare(String tensor, DType t, double[] got, double tolerance) {
+      double[] want = values(tensor);
+      assertThat(got).as("%s %s %s", name, t, tensor).hasSameSizeAs(want);
+      double scale = 0;
+      double worst = 0;
+      int at = 0;
+      for (int i = 0; i < want.length; i++) {
+        assertThat(got[i]).as("%s %s %s[%d]", name, t, tensor, i).isFinite();
+        scale = Math.max(scale, Math.abs(want[i]));
+        if (Math.abs(got[i] - want[i]) > worst) {
+          worst = Math.abs(got[i] - want[i]);
+          at = i;
+        }
+      }
+      assertThat(worst)
+          .as(
+              "%s %s: %s differs most at %d of %d (got %s, want %s)",
+              name,
+              t,
+              tensor,
+              at,
+              want.length,
+              want.length == 0 ? 0 : got[at],
+              want.length == 0 ? 0 : want[at])
+          .isLessThanOrEqualTo(tolerance * Math.max(scale, 1e-30));
+    }
+
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
+
+  /** The inputs of a case on a tape. */
+  public static final class Inputs {
+    private final Case golden;
+    private final HostMemory memory;
+    private final Tape tape;
+    private final Map<String, Var> vars = new LinkedHashMap<>();
+    private final Map<String, Tensor> gradients = new LinkedHashMap<>();
+    private long used;
+
+    private Inputs(Case golden, DType t, Workspace ws, HostMemory memory) {
+      this.golden = golden;
+      this.memory = memory;
+      this.tape = new Tape(ws);
+      golden.tensors.forEach(
+          (name, r) -> {
+            if (r.role.equals("input")) {
+              vars.put(name, variable(name, t, r));
+            }
+          });
+    }
+
+    private Var variable(String name, DType t, Reference r) {
+      Tensor value = place(t, r.shape);
+      Tensors.fill(value, r.values);
+      if (!golden.has("grad_" + name)) {
+        return tape.constant(value);
+      }
+      boolean weight = golden.weights.contains(name);
+      Tensor grad = place(weight ? DType.F32 : t, r.shape);
+      gradients.put(name, grad);
+      if (weight) {
+        Fill.zero(grad);
+        return tape.param(new Parameter(name, value, grad, new Group("all", 1, 0, false)));
+      }
+      grad.segment().fill((byte) 0xFF);
+      return tape.leaf(value, new Grad(grad, false));
+    }
+
+    private Tensor place(DType t, Shape shape) {
+      Tensor tensor = Tensor.of(memory, used, t, shape);
+      used += (t.bytes(shape.elements()) + 255) / 256 * 256;
+      return tensor;
+    }
+
+    public Tape tape() {
+      return tape;
+    }
+
+    public Var get(String name) {
+      Var v = vars.get(name);
+      if (v == null) {
+        throw new IllegalArgumentException(
+            golden + " has inputs " + vars.keySet() + ", not " + name);
+      }
+      return v;
+    }
+
+    /** A constant input, ids or masks, in its own type. */
+    public Tensor constant(String name) {
+      Reference r = golden.reference(name);
+      Tensor t = place(r.dtype, r.shape);
+      Tensors.fill(t, r.values);
+      return t;
+    }
+  }
+}
