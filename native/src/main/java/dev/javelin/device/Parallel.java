@@ -30,7 +30,11 @@ public final class Parallel implements AutoCloseable {
   private final Helper[] helpers;
   private final AtomicBoolean busy = new AtomicBoolean();
 
-  /** Upper half: number of the loop; lower half: the next piece of it that nobody has claimed. */
+  /**
+   * Upper half: number of the loop; lower half: how many of its pieces nobody has claimed. Whether
+   * there is anything to claim must stand in the same word as the loop: the fields below may
+   * already belong to the next one.
+   */
   private final AtomicLong ticket = new AtomicLong();
 
   /** Pieces of the current loop that are not finished. */
@@ -108,7 +112,7 @@ public final class Parallel implements AutoCloseable {
     this.pieces = count;
     this.body = body;
     unfinished.set(count);
-    ticket.set(((ticket.get() >>> 32) + 1) << 32);
+    ticket.set(((ticket.get() >>> 32) + 1) << 32 | count);
     for (int i = 0; i < helpers.length && i < count - 1; i++) {
       helpers[i].wake();
     }
@@ -131,16 +135,16 @@ public final class Parallel implements AutoCloseable {
   private void takePieces() {
     while (true) {
       long t = ticket.get();
-      int piece = (int) t;
-      int from = piece * grain;
-      int to = Math.min(n, from + grain);
-      Range b = body;
-      if (piece >= pieces) {
+      int unclaimed = (int) t;
+      if (unclaimed == 0) {
         return;
       }
+      int from = (pieces - unclaimed) * grain;
+      int to = Math.min(n, from + grain);
+      Range b = body;
       // Success proves that the loop of this ticket still has an unfinished piece (this one), so
       // the caller has not replaced the fields read above.
-      if (ticket.compareAndSet(t, t + 1)) {
+      if (ticket.compareAndSet(t, t - 1)) {
         try {
           if (failure.get() == null) {
             b.run(from, to);

@@ -57,6 +57,29 @@ class ParallelTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3, 5})
+  void aLateHelperNeverTakesAPieceOfALoopThatIsNotIssuedYet(int threads) {
+    try (Parallel team = new Parallel(threads)) {
+      AtomicIntegerArray seen = new AtomicIntegerArray(40);
+      int[] loop = {0};
+      for (int i = 0; i < 100_000; i++) {
+        loop[0] = i;
+        int n = 2 + i * 7 % 39;
+        team.run(n, 1, (from, to) -> seen.addAndGet(from, loop[0]));
+      }
+      int[] expected = new int[40];
+      for (int i = 0; i < 100_000; i++) {
+        for (int p = 0; p < 2 + i * 7 % 39; p++) {
+          expected[p] += i;
+        }
+      }
+      for (int p = 0; p < 40; p++) {
+        assertThat(seen.get(p)).isEqualTo(expected[p]);
+      }
+    }
+  }
+
   @Test
   void helpersWakeUpAgainAfterAPause() {
     try (Parallel team = new Parallel(3)) {
