@@ -1,5 +1,5 @@
 /** Benchmarks, each with the figure it is compared with. */
-@NullMarked
+@NullUnmarked
 package dev.javelin.bench;
 
-import org.jspecify.annotations.NullMarked;
+import org.jspecify.annotations.NullUnmarked;
