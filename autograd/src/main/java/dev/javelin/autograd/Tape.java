@@ -25,6 +25,7 @@ public final class Tape {
   private final Workspace workspace;
   private final boolean recording;
   private final List<Node> nodes = new ArrayList<>();
+  private final List<Var> leaves = new ArrayList<>();
   private final Map<Parameter, Var> parameters = new IdentityHashMap<>();
   private int mark;
   private @Nullable Node running;
@@ -73,7 +74,9 @@ public final class Tape {
 
   /** A leaf whose gradient is written to {@code grad}; a constant where that is {@code null}. */
   public Var leaf(Tensor value, @Nullable Grad grad) {
-    return Var.leaf(this, value, grad);
+    Var v = Var.leaf(this, value, grad);
+    leaves.add(v);
+    return v;
   }
 
   /** Whether any of the variables wants a gradient. */
@@ -183,6 +186,7 @@ public final class Tape {
       nodes.remove(i); // lets go of what the closure captured
     }
     running = null;
+    leaves.forEach(Var::completeGradient);
   }
 
   /** Names of the recorded nodes, in forward order. */

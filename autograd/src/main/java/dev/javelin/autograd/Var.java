@@ -225,6 +225,20 @@ public final class Var {
     written = true;
   }
 
+  /**
+   * Zeros in what no use has written, when backward is over: for a leaf, which no node completes.
+   */
+  void completeGradient() {
+    if (requiresGrad) {
+      zeroUnwritten();
+    }
+  }
+
+  /** Whether backward starts here: the gradient was given, not computed. */
+  boolean isRoot() {
+    return borrowed;
+  }
+
   void releaseGradient() {
     if (gradient != null && base == null && !borrowed) {
       tape.workspace().release(gradient);

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
@@ -96,6 +97,16 @@ public final class StepState implements AutoCloseable {
    */
   public void firstSequence(int index) {
     put(FIRST_SEQUENCE, index);
+  }
+
+  /** Where kernels read 1/N: F32, one element. */
+  public Tensor inverseTargetsTensor() {
+    return Tensor.of(memory, INVERSE_TARGETS, DType.F32, Shape.of());
+  }
+
+  /** Where kernels read the loss scale: F32, one element; the root gradient of a backward pass. */
+  public Tensor lossScaleTensor() {
+    return Tensor.of(memory, LOSS_SCALE, DType.F32, Shape.of());
   }
 
   public long seed() {

@@ -6,6 +6,7 @@ import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** Rows of a table, chosen by id. */
@@ -119,6 +120,6 @@ public final class Embedding {
 
   private static Shape leading(Tensor y) {
     int[] dims = y.shape().toArray();
-    return Shape.of(java.util.Arrays.copyOf(dims, dims.length - 1));
+    return Shape.of(Arrays.copyOf(dims, dims.length - 1));
   }
 }

@@ -1,0 +1,229 @@
+package dev.javelin.autograd;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import dev.javelin.device.HostMemory;
+import dev.javelin.tensor.Grad;
+import dev.javelin.tensor.Group;
+import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepState;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.op.LossOptions;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class LinearCrossEntropyTest {
+  private static final LossOptions ALL = new LossOptions(LossOptions.IGNORED, 0.1f, 1e-2f, 3f);
+
+  static Stream<Arguments> sizesAndOptions() {
+    return Stream.of(
+        Arguments.of(1, 1, 2, LossOptions.PLAIN),
+        Arguments.of(7, 5, 31, LossOptions.PLAIN),
+        Arguments.of(6, 33, 17, ALL),
+        Arguments.of(31, 16, 48, LossOptions.PLAIN.withLabelSmoothing(0.2f)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("sizesAndOptions")
+  void lossesMatchTheirFormulaAndTheirDerivatives(
+      int rows, int cols, int vocabulary, LossOptions options) {
+    OpCheck.of(
+            "linear_cross_entropy",
+            in -> Functional.linearCrossEntropyLosses(in[0], in[1], in[2].value(), options))
+        .input("x", rows, cols)
+        .weight("w", vocabulary, cols)
+        .ids("targets", CrossEntropyTest.targets(rows, vocabulary), rows)
+        .oracle(in -> oracle(in[0], in[1], in[2], cols, options))
+        .tolerance(3)
+        .run();
+  }
+
+  /** More rows than fit one chunk of logits; every row's loss and the sums over all rows. */
+  @Test
+  void chunksJoinWithoutASeam() {
+    int rows = 300; // of a vocabulary that allows 256 at a time
+    int vocabulary = 40_000;
+    int cols = 2;
+    var random = new Random(5);
+    double[] x = random.doubles(rows * cols, -1, 1).map(v -> (float) v).toArray();
+    double[] w = random.doubles(vocabulary * cols, -1, 1).map(v -> (float) v).toArray();
+    double[] targets = new double[rows];
+    for (int r = 0; r < rows; r++) {
+      targets[r] = random.nextInt(vocabulary);
+    }
+    try (Fixture f = new Fixture(DType.F32, x, w, targets, cols)) {
+      f.state.begin(0, 0, 0, 1f / rows);
+      Tape tape = new Tape(f.ws);
+      Var loss =
+          Functional.linearCrossEntropy(
+              f.x(tape), tape.param(f.w), f.targets, LossOptions.PLAIN, f.state);
+      double mean = 0;
+      for (double l : oracle(x, w, targets, cols, LossOptions.PLAIN)) {
+        mean += l / rows;
+      }
+      assertThat(Tensors.toDoubles(loss.value())[0]).isCloseTo(mean, within(1e-5 * mean));
+      tape.backward(loss);
+
+      double[] dw = new double[w.length];
+      double[] dx = new double[x.length];
+      for (int r = 0; r < rows; r++) {
+        double[] p = new double[vocabulary];
+        double sum = 0;
+        for (int v = 0; v < vocabulary; v++) {
+          p[v] = Math.exp(x[2 * r] * w[2 * v] + x[2 * r + 1] * w[2 * v + 1]);
+          sum += p[v];
+        }
+        for (int v = 0; v < vocabulary; v++) {
+          double d = (p[v] / sum - (v == (int) targets[r] ? 1 : 0)) / rows;
+          for (int c = 0; c < cols; c++) {
+            dw[cols * v + c] += d * x[cols * r + c];
+            dx[cols * r + c] += d * w[cols * v + c];
+          }
+        }
+      }
+      assertClose(Tensors.toDoubles(f.dw), dw, 2e-5);
+      assertClose(Tensors.toDoubles(f.dx), dx, 2e-5);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16", "F16"})
+  void theRootFormEqualsTheTwoPassFormTimesTheLossScale(DType type) {
+    int rows = 13;
+    int cols = 9;
+    int vocabulary = 21;
+    var random = new Random(6);
+    double[] x = random.doubles(rows * cols, -1, 1).map(v -> Tensors.round(v, type)).toArray();
+    double[] w =
+        random.doubles(vocabulary * cols, -1, 1).map(v -> Tensors.round(v, type)).toArray();
+    double[] targets =
+        java.util.Arrays.stream(CrossEntropyTest.targets(rows, vocabulary))
+            .asDoubleStream()
+            .toArray();
+    try (Fixture root = new Fixture(type, x, w, targets, cols);
+        Fixture twoPass = new Fixture(type, x, w, targets, cols)) {
+      for (Fixture f : List.of(root, twoPass)) {
+        f.state.restore(new StepState.Carried(256, 0, 0, 0));
+        f.state.begin(0, 0, 0, 1f / 11);
+        for (int micro = 0; micro < 2; micro++) {
+          f.ws.reset();
+          Tape tape = new Tape(f.ws);
+          Var hidden = f.x(tape);
+          Var loss =
+              f == root
+                  ? Functional.linearCrossEntropy(hidden, tape.param(f.w), f.targets, ALL, f.state)
+                  : Functional.stepLoss(
+                      Functional.linearCrossEntropyLosses(hidden, tape.param(f.w), f.targets, ALL),
+                      f.state);
+          tape.backward(List.of(loss), List.of(f.state.lossScaleTensor()));
+        }
+      }
+      assertThat(root.state.loss()).isEqualTo(twoPass.state.loss()).isPositive();
+      assertThat(Tensors.toDoubles(root.dx)).isEqualTo(Tensors.toDoubles(twoPass.dx));
+      assertThat(Tensors.toDoubles(root.dw)).isEqualTo(Tensors.toDoubles(twoPass.dw));
+    }
+  }
+
+  @Test
+  void inferenceWritesNoGradient() {
+    try (Fixture f =
+        new Fixture(
+            DType.F32, new double[] {1, 2}, new double[] {1, 2, 3, 4}, new double[] {1}, 2)) {
+      Tape tape = Tape.inference(f.ws);
+      Var loss =
+          Functional.linearCrossEntropy(
+              f.x(tape), tape.param(f.w), f.targets, LossOptions.PLAIN, f.state);
+      assertThat(Tensors.toDoubles(loss.value())[0])
+          .isCloseTo(Math.log1p(Math.exp(5 - 11)), within(1e-6));
+      assertThat(Tensors.toDoubles(f.dw)).containsOnly(0);
+    }
+  }
+
+  @Test
+  void asATermOfALossTheRootFormIsRefused() {
+    try (Fixture f =
+        new Fixture(
+            DType.F32, new double[] {1, 2}, new double[] {1, 2, 3, 4}, new double[] {1}, 2)) {
+      Tape tape = new Tape(f.ws);
+      Var loss =
+          Functional.linearCrossEntropy(
+              f.x(tape), tape.param(f.w), f.targets, LossOptions.PLAIN, f.state);
+      Var other = Functional.stepLoss(loss, f.state);
+      assertThatThrownBy(() -> tape.backward(other))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("use linearCrossEntropyLosses");
+    }
+  }
+
+  private static final class Fixture implements AutoCloseable {
+    final Cpu cpu = Cpu.open(2);
+    final Workspace ws = Workspace.poisoned(cpu, 1 << 20);
+    final StepState state = StepState.on(cpu);
+    final HostMemory memory = cpu.allocate(4 << 20);
+    final Tensor xValue;
+    final Tensor dx;
+    final Tensor dw;
+    final Tensor targets;
+    final Parameter w;
+
+    Fixture(DType type, double[] x, double[] w, double[] targets, int cols) {
+      Shape xs = Shape.of(x.length / cols, cols);
+      Shape ws = Shape.of(w.length / cols, cols);
+      this.xValue = Tensors.of(memory, 0, type, xs, x);
+      this.dx = Tensor.of(memory, 1 << 20, type, xs);
+      this.dw = Tensor.of(memory, 2 << 20, DType.F32, ws);
+      this.targets = Tensors.of(memory, 3 << 20, DType.I32, Shape.of(targets.length), targets);
+      Tensor value = Tensors.of(memory, (3 << 20) + (1 << 16), type, ws, w);
+      this.w = new Parameter("w", value, dw, new Group("all", 1, 0, false));
+    }
+
+    Var x(Tape tape) {
+      return tape.leaf(xValue, new Grad(dx, false));
+    }
+
+    @Override
+    public void close() {
+      ws.close();
+      state.close();
+      memory.close();
+      cpu.close();
+    }
+  }
+
+  private static void assertClose(double[] got, double[] want, double tolerance) {
+    double scale = 0;
+    double worst = 0;
+    for (int i = 0; i < want.length; i++) {
+      scale = Math.max(scale, Math.abs(want[i]));
+      worst = Math.max(worst, Math.abs(want[i] - got[i]));
+    }
+    assertThat(worst).isLessThanOrEqualTo(tolerance * scale);
+  }
+
+  private static double[] oracle(
+      double[] x, double[] w, double[] targets, int cols, LossOptions options) {
+    int rows = x.length / cols;
+    int vocabulary = w.length / cols;
+    double[] logits = new double[rows * vocabulary];
+    for (int r = 0; r < rows; r++) {
+      for (int v = 0; v < vocabulary; v++) {
+        for (int c = 0; c < cols; c++) {
+          logits[r * vocabulary + v] += x[r * cols + c] * w[v * cols + c];
+        }
+      }
+    }
+    return CrossEntropyTest.oracle(logits, targets, vocabulary, options);
+  }
+}
