@@ -1,5 +1,6 @@
 package dev.javelin.train;
 
+import dev.javelin.train.data.InputException;
 import dev.javelin.train.schedule.Decay;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,5 +1,6 @@
 package dev.javelin.train;
 
+import dev.javelin.train.data.InputException;
 import dev.javelin.train.schedule.Decay;
 import dev.javelin.train.schedule.Schedule;
 import java.nio.file.Path;

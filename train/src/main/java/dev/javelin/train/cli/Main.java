@@ -1,10 +1,10 @@
 package dev.javelin.train.cli;
 
 import dev.javelin.tensor.FileFormatException;
-import dev.javelin.train.InputException;
 import dev.javelin.train.Names;
 import dev.javelin.train.Settings;
 import dev.javelin.train.checkpoint.IncompleteCheckpointException;
+import dev.javelin.train.data.InputException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.NoSuchFileException;

@@ -1,6 +1,6 @@
 package dev.javelin.train.cli;
 
-import dev.javelin.train.InputException;
+import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.Prepare;
 import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.data.Texts;

@@ -1,6 +1,5 @@
 package dev.javelin.train.data;
 
-import dev.javelin.train.InputException;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,5 @@
 package dev.javelin.train.data;
 
-import dev.javelin.train.InputException;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;

@@ -1,6 +1,5 @@
 package dev.javelin.train.data;
 
-import dev.javelin.train.InputException;
 import dev.javelin.train.tokenizer.BpeTrainer;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.CharTokenizer;

@@ -4,7 +4,6 @@ import dev.javelin.device.DType;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.train.InputException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 

@@ -7,7 +7,6 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.train.InputException;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.HashSet;

@@ -1,4 +1,4 @@
-package dev.javelin.train;
+package dev.javelin.train.data;
 
 /**
  * Something the user gave cannot be used: a flag, a key, a file, a directory. The message is one
