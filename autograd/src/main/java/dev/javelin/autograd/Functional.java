@@ -13,6 +13,7 @@ import dev.javelin.tensor.op.Activate;
 import dev.javelin.tensor.op.AddLayerNorm;
 import dev.javelin.tensor.op.AddRmsNorm;
 import dev.javelin.tensor.op.CrossEntropy;
+import dev.javelin.tensor.op.Dropout;
 import dev.javelin.tensor.op.Embedding;
 import dev.javelin.tensor.op.Glu;
 import dev.javelin.tensor.op.LayerNorm;
@@ -116,6 +117,18 @@ public final class Functional {
             out ->
                 CrossEntropy.backward(
                     logits.grad(), out.dy(), logits.value(), targets, stats, options));
+  }
+
+  /** Random zeros, the same in a re-run; {@code x} itself for p = 0. See {@link Dropout}. */
+  public static Var dropout(Var x, float p, int site, StepState state) {
+    if (p == 0) {
+      return x;
+    }
+    Tensor y = x.like();
+    Dropout.forward(y, x.value(), p, site, state);
+    return x.tape()
+        .record(
+            "dropout", y, tracks(x), out -> Dropout.backward(x.grad(), out.dy(), p, site, state));
   }
 
   /** Rows of a table by id; ids I32 of any shape, the result has one more dimension. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.Grad;
@@ -24,6 +25,74 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class AlgebraTest {
+  static List<Golden.Case> golden() {
+    return Golden.cases("tensor");
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void agreesWithPyTorch(Golden.Case c) {
+    String name = c.name().substring("tensor/".length());
+    if (name.equals("split3_last")) {
+      c.checkSeveral(
+          in -> in.get("x").split(-1, 5, 5, 5).stream().map(Algebra::contiguous).toList());
+    } else {
+      c.check(in -> composed(c, name, in));
+    }
+  }
+
+  private static Var composed(Golden.Case c, String name, Golden.Inputs in) {
+    Var x = in.get("x");
+    JsonNode p = c.params();
+    return switch (name.split("_")[0]) {
+      case "transpose" ->
+          c.has("w")
+              ? Algebra.sum( // [2, 4, 3, 1] times [3, 5]
+                  Algebra.multiply(
+                      Algebra.contiguous(x.transpose(1, 2)).reshape(2, 4, 3, 1), in.get("w")),
+                  false,
+                  2)
+              : Algebra.contiguous(x.transpose(0, 1));
+      case "permute" -> Algebra.contiguous(Algebra.permute(x, ints(p.get("perm"))));
+      case "add" -> Algebra.add(x, in.get("y"));
+      case "sub" -> Algebra.subtract(x, in.get("y"));
+      case "mul" -> Algebra.multiply(x, in.get("y"));
+      case "div" -> Algebra.divide(x, in.get("y"));
+      case "sum" -> Algebra.sum(x, p.get("keepdim").asBoolean(), ints(p.get("dims")));
+      case "mean" -> Algebra.mean(x, p.get("keepdim").asBoolean(), ints(p.get("dims")));
+      case "long" -> Algebra.sum(x, false);
+      case "max" -> Algebra.max(x, p.get("dim").asInt());
+      case "var" -> {
+        Var d = Algebra.subtract(x, Algebra.mean(x, true, -1));
+        yield Algebra.mean(Algebra.multiply(d, d), false, -1);
+      }
+      case "concat" -> Algebra.concat(p.get("dim").asInt(), x, in.get("y"));
+      case "slice" ->
+          Algebra.contiguous(
+              Algebra.slice(x, p.get("dim").asInt(), p.get("start").asInt(), p.get("end").asInt()));
+      case "repeat" -> Algebra.repeatInterleave(x, p.get("dim").asInt(), p.get("repeats").asInt());
+      case "reused" -> Algebra.add(Algebra.multiply(x, x), x);
+      case "exp" -> Algebra.exp(x);
+      case "log" -> Algebra.log(x);
+      case "sqrt" -> Algebra.sqrt(x);
+      case "rsqrt" -> {
+        Tensor one = in.tape().alloc(x.value().dtype(), Shape.of());
+        Tensors.fill(one, new double[] {1});
+        yield Algebra.divide(in.tape().constant(one), Algebra.sqrt(x));
+      }
+      case "pow3" -> Algebra.multiply(Algebra.multiply(x, x), x);
+      default -> throw new AssertionError("no function for golden case " + name);
+    };
+  }
+
+  private static int[] ints(JsonNode list) {
+    int[] values = new int[list.size()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = list.get(i).asInt();
+    }
+    return values;
+  }
+
   private record Binary(
       String name,
       BiFunction<Var, Var, Var> op,

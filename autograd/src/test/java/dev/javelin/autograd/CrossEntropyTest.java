@@ -12,6 +12,7 @@ import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.LossOptions;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -21,6 +22,29 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class CrossEntropyTest {
   private static final LossOptions ALL = new LossOptions(LossOptions.IGNORED, 0.1f, 1e-2f, 3f);
+
+  static List<Golden.Case> golden() {
+    return Golden.cases("cross_entropy", c -> c.has("logits"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void agreesWithPyTorch(Golden.Case c) {
+    LossOptions options =
+        LossOptions.PLAIN
+            .withLabelSmoothing((float) c.params().path("label_smoothing").asDouble())
+            .withZLoss((float) c.params().path("z_loss").asDouble());
+    c.check(
+        in -> {
+          Tensor targets = in.constant("targets");
+          Var losses = Functional.crossEntropy(in.get("logits"), targets, options);
+          return switch (c.params().get("reduction").asText()) {
+            case "none" -> losses;
+            case "sum" -> Algebra.sum(losses, false);
+            default -> Functional.meanLoss(losses, targets, options);
+          };
+        });
+  }
 
   static Stream<Arguments> sizesAndOptions() {
     LossOptions plain = LossOptions.PLAIN;

@@ -7,12 +7,45 @@ import dev.javelin.device.DType;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class EmbeddingTest {
+
+  static List<Golden.Case> golden() {
+    return Golden.cases("embedding");
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void agreesWithPyTorch(Golden.Case c) {
+    c.weights("weight", "wte", "wpe")
+        .check(
+            in -> {
+              Tensor ids = in.constant("ids");
+              if (c.has("wpe")) {
+                Tensor positions = in.tape().alloc(DType.I32, ids.shape());
+                double[] p = new double[(int) ids.elements()];
+                for (int i = 0; i < p.length; i++) {
+                  p[i] = i % ids.dim(-1);
+                }
+                Tensors.fill(positions, p);
+                return Functional.embedding(in.get("wte"), ids, in.get("wpe"), positions);
+              }
+              Var w = in.get("weight");
+              Var x = Functional.embedding(w, ids, c.params().path("padding_idx").asInt(-1));
+              if (!c.name().contains("tied_head")) {
+                return x;
+              }
+              // logits [2, 4, 11] = Σ over C of [2, 4, 1, C] times [11, C]
+              return Algebra.sum(
+                  Algebra.multiply(x.reshape(2, 4, 1, w.shape().last()), w), false, -1);
+            });
+  }
 
   @ParameterizedTest
   @CsvSource({"1,1,1", "2,7,3", "7,31,2", "33,127,5", "13,130,40"})
