@@ -390,7 +390,7 @@ final class ConfigJson {
     json.put("n_layer", c.layers());
     json.put("n_embd", c.hidden());
     json.put("n_head", c.heads());
-    json.put("n_inner", c.ffn());
+    json.put("n_inner", c.ffn() == 4 * c.hidden() ? null : c.ffn());
     json.put("n_positions", c.positions());
     json.put("n_ctx", c.positions());
     json.put("layer_norm_epsilon", c.normEps());
@@ -409,7 +409,9 @@ final class ConfigJson {
     json.put("hidden_size", c.hidden());
     json.put("num_attention_heads", c.heads());
     json.put("num_key_value_heads", c.kvHeads());
-    json.put("head_dim", c.headDim());
+    if (c.architecture() != Architecture.QWEN2 || c.headDim() * c.heads() != c.hidden()) {
+      json.put("head_dim", c.headDim());
+    }
     json.put("intermediate_size", c.ffn());
     json.put("max_position_embeddings", c.positions());
     json.put("rms_norm_eps", c.normEps());

@@ -1,5 +1,7 @@
 package dev.javelin.nn;
 
+import dev.javelin.autograd.Tape;
+import dev.javelin.autograd.Var;
 import dev.javelin.tensor.Parameter;
 import org.jspecify.annotations.Nullable;
 
@@ -13,5 +15,10 @@ record Linear(Parameter weight, @Nullable Parameter bias) {
 
   static Linear declare(Declare d, int out, int in, boolean bias) {
     return new Linear(d.parameter(out, in), bias ? d.parameter(out) : null);
+  }
+
+  Var forward(Var x) {
+    Tape tape = x.tape();
+    return Stub.linear(x, tape.param(weight), bias == null ? null : tape.param(bias));
   }
 }

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -42,9 +43,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   private static final int ALIGNMENT = 128; // elements: 256 bytes of the smallest float type
+  private static final Group DECLARED = new Group("declared", 0, 0, true);
 
   private final M model;
   private final Memory weightMemory;
+  private final Memory constantMemory;
   private final @Nullable Memory gradientMemory;
   private final @Nullable Memory masterMemory;
   private final SequencedMap<String, Parameter> named;
@@ -64,22 +67,75 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
    */
   public static <M extends Record> ParameterBuffer<M> allocate(
       Device device, Precision precision, Grouping grouping, Function<Declare, M> model) {
-    List<Parameter> declared = new ArrayList<>();
     Map<Parameter, String> names = new IdentityHashMap<>();
     try (Memory none = device.allocate(0)) {
-      M skeleton = model.apply(dims -> declare(declared, none, precision.weights(), dims));
+      Shapes shapes = new Shapes(none, precision.weights());
+      M skeleton = model.apply(shapes);
       walk("", skeleton, (name, p) -> names.putIfAbsent(p, name));
+      return new ParameterBuffer<>(
+          device,
+          precision.weights(),
+          layOut(shapes.parameters, names, grouping),
+          shapes.constantBytes,
+          model);
     }
-    return new ParameterBuffer<>(
-        device, precision.weights(), layOut(declared, names, grouping), model);
   }
 
-  private static Parameter declare(List<Parameter> list, Memory none, DType type, int... dims) {
-    // A shape without memory: reading it fails.
-    Tensor shape = new Tensor(none, 0, Layout.contiguous(Shape.of(dims)), type, Lease.UNLIMITED);
-    Parameter p = new Parameter("declared", shape, null, new Group("declared", 0, 0, true));
-    list.add(p);
-    return p;
+  /** The first pass: tensors of the right shapes without memory; reading them fails. */
+  private static final class Shapes implements Declare {
+    private final Memory none;
+    private final DType type;
+    private final List<Parameter> parameters = new ArrayList<>();
+    private long constantBytes;
+
+    Shapes(Memory none, DType type) {
+      this.none = none;
+      this.type = type;
+    }
+
+    @Override
+    public Parameter parameter(int... dims) {
+      Parameter p = new Parameter("declared", tensor(type, dims), null, DECLARED);
+      parameters.add(p);
+      return p;
+    }
+
+    @Override
+    public Tensor constant(float[] values, int... dims) {
+      constantBytes += DType.F32.bytes(padded(Shape.of(dims)));
+      return tensor(DType.F32, dims);
+    }
+
+    private Tensor tensor(DType type, int... dims) {
+      return new Tensor(none, 0, Layout.contiguous(Shape.of(dims)), type, Lease.UNLIMITED);
+    }
+  }
+
+  /** The second pass: the same tensors in their places. */
+  private final class Places implements Declare {
+    private final Iterator<Slot> slots;
+    private long constantOffset;
+
+    Places(List<Slot> slots) {
+      this.slots = slots.iterator();
+    }
+
+    @Override
+    public Parameter parameter(int... dims) {
+      return ParameterBuffer.this.parameter(slots.next(), Shape.of(dims));
+    }
+
+    @Override
+    public Tensor constant(float[] values, int... dims) {
+      Shape shape = Shape.of(dims);
+      Tensor t = Tensor.of(constantMemory, constantOffset, DType.F32, shape);
+      constantOffset += DType.F32.bytes(padded(shape));
+      MemorySegment to = t.segment();
+      for (int i = 0; i < values.length; i++) {
+        FloatBits.put(to, DType.F32, i, values[i]);
+      }
+      return t;
+    }
   }
 
   /** In order of declaration; positions are by group. */
@@ -119,7 +175,11 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   }
 
   private ParameterBuffer(
-      Device device, DType type, List<Slot> slots, Function<Declare, M> builder) {
+      Device device,
+      DType type,
+      List<Slot> slots,
+      long constantBytes,
+      Function<Declare, M> builder) {
     this.type = type;
     long all = 0;
     long updated = 0;
@@ -133,8 +193,8 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     this.gradientMemory = updated == 0 ? null : device.allocate(DType.F32.bytes(updated));
     this.masterMemory =
         updated == 0 || type == DType.F32 ? null : device.allocate(DType.F32.bytes(updated));
-    int[] next = {0};
-    this.model = builder.apply(dims -> parameter(slots.get(next[0]++), Shape.of(dims)));
+    this.constantMemory = device.allocate(constantBytes);
+    this.model = builder.apply(new Places(slots));
     SequencedMap<String, Parameter> found = new LinkedHashMap<>();
     walk("", model, (name, p) -> found.putIfAbsent(p.name(), p));
     this.named = Collections.unmodifiableSequencedMap(found);
@@ -304,6 +364,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   @Override
   public void close() {
     weightMemory.close();
+    constantMemory.close();
     if (gradientMemory != null) {
       gradientMemory.close();
     }

@@ -12,6 +12,7 @@ public final class Presets {
   private static final SequencedMap<String, TransformerConfig> ALL = new LinkedHashMap<>();
 
   static {
+    ALL.put("llama-small", TransformerConfig.llama(1024, 4, 4, 4, 192, 512, 128));
     ALL.put("gpt2-124m", TransformerConfig.gpt2(50304, 12, 12, 768, 1024));
     ALL.put("llama-124m", TransformerConfig.llama(50304, 12, 12, 12, 768, 2048, 1024));
     ALL.put("llama-350m", TransformerConfig.llama(32000, 24, 16, 16, 1024, 2816, 2048));

@@ -1,6 +1,22 @@
 package dev.javelin.nn;
 
+import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Recompute;
+import dev.javelin.autograd.Tape;
+import dev.javelin.autograd.Var;
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import dev.javelin.device.Device;
+import dev.javelin.nn.Norm.Stream;
+import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepState;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.op.LossOptions;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -11,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * @param tokens [V, C]
  * @param positions [P, C], or {@code null} where positions are rotary
  * @param head [V, C], or {@code null} where it is the token embedding
+ * @param recompute whether training keeps only the input of each block and runs it again in the
+ *     backward pass
  */
 public record Transformer(
     TransformerConfig config,
@@ -18,20 +36,158 @@ public record Transformer(
     @Nullable Parameter positions,
     List<Block> blocks,
     Norm norm,
-    @Nullable Parameter head) {
+    @Nullable Parameter head,
+    boolean recompute) {
+
+  /**
+   * Allocates a model whose parameters are zero; fill it by {@link Init} or {@link HuggingFace}.
+   */
+  public static ParameterBuffer<Transformer> allocate(
+      Device device, TransformerConfig config, Precision precision, Grouping grouping) {
+    return ParameterBuffer.allocate(device, precision, grouping, d -> declare(config, d));
+  }
 
   static Transformer declare(TransformerConfig c, Declare d) {
+    RopeTable rope =
+        c.rope() == null ? null : RopeTable.declare(d, c.rope(), c.positions(), c.headDim());
     return new Transformer(
         c,
         d.parameter(c.vocab(), c.hidden()),
         c.rope() == null ? d.parameter(c.positions(), c.hidden()) : null,
-        IntStream.range(0, c.layers()).mapToObj(i -> Block.declare(d, c)).toList(),
+        IntStream.range(0, c.layers()).mapToObj(i -> Block.declare(d, c, i, rope)).toList(),
         Norm.declare(d, c),
-        c.tied() ? null : d.parameter(c.vocab(), c.hidden()));
+        c.tied() ? null : d.parameter(c.vocab(), c.hidden()),
+        false);
+  }
+
+  /** The same model, its parameters shared, with activations recomputed in the backward pass. */
+  public Transformer withRecompute(boolean on) {
+    return new Transformer(config, tokens, positions, blocks, norm, head, on);
   }
 
   /** Whether a parameter of that name projects onto the residual stream. */
   static boolean writesResidual(String name) {
     return name.endsWith(".attn.out.weight") || name.endsWith(".mlp.down.weight");
+  }
+
+  /**
+   * The logits of all positions, without dropout.
+   *
+   * @param tokens I32 [B, T], T at most the model's positions
+   * @return [B, T, V], of the weights' element type
+   */
+  public Var forward(Tape tape, Tensor tokens) {
+    return Stub.linear(hidden(tape, tokens, Pass.PLAIN), headWeight(tape), null);
+  }
+
+  /**
+   * The logits behind the last of some tokens that go on from what a cache holds; the cache then
+   * holds them too.
+   *
+   * @param tape an inference tape
+   * @param tokens I32 [B, T], B as in the cache
+   * @return [B, V], of the weights' element type, alive until the workspace is reset
+   */
+  public Tensor next(Tape tape, Tensor tokens, KvCache cache) {
+    Var hidden = hidden(tape, tokens, Pass.cached(cache));
+    cache.advance(tokens.dim(1));
+    Tensor last = hidden.value().slice(1, tokens.dim(1) - 1, tokens.dim(1));
+    Var row = tape.constant(last.reshape(tokens.dim(0), config.hidden()));
+    return Stub.linear(row, headWeight(tape), null).value();
+  }
+
+  /**
+   * The micro-batch's share of the step's loss, the root of backward: the sum of the
+   * cross-entropies of its targets times {@link StepState#inverseTargets}. On a recording tape it
+   * is the training loss, with the configuration's dropout; on an inference tape it evaluates,
+   * without. The full logits never exist.
+   *
+   * @param tokens I32 [B, T]
+   * @param targets I32 [B, T], the token after each; {@link LossOptions#IGNORED} where there is
+   *     none
+   * @param state gets the loss added to its sum
+   */
+  public Var loss(Tape tape, Tensor tokens, Tensor targets, StepState state) {
+    if (tape.isRecording() && config.dropout().attention() > 0) {
+      throw new IllegalArgumentException(
+          "dropout of attention weights (%s) is not supported in training: set attn_pdrop or attention_dropout to 0"
+              .formatted(config.dropout().attention()));
+    }
+    Var hidden = hidden(tape, tokens, tape.isRecording() ? Pass.training(state) : Pass.PLAIN);
+    return Functional.linearCrossEntropy(
+        hidden, headWeight(tape), targets, LossOptions.PLAIN, state);
+  }
+
+  private Var headWeight(Tape tape) {
+    return tape.param(head == null ? tokens : head);
+  }
+
+  /** The normalised output of the last block, [B, T, C]. */
+  private Var hidden(Tape tape, Tensor ids, Pass pass) {
+    Stream stream = embed(tape, ids, pass);
+    for (Block block : blocks) {
+      stream = run(block, stream, pass);
+    }
+    return norm.forward(stream).norm();
+  }
+
+  /** Token and learned positions, [B, T, C]. */
+  Stream embed(Tape tape, Tensor ids, Pass pass) {
+    int end = pass.firstPosition() + ids.dim(1);
+    Check.that("transformer")
+        .rank("tokens", ids, 2)
+        .dtype("tokens", ids, DType.I32)
+        .is(
+            end <= config.positions(),
+            "a sequence of %d tokens is longer than the model's %d positions"
+                .formatted(end, config.positions()));
+    Var table = tape.param(tokens);
+    Var x =
+        positions == null
+            ? Functional.embedding(table, ids)
+            : Functional.embedding(
+                table, ids, tape.param(positions), positionIds(tape, ids.shape(), pass));
+    return new Stream(pass.dropout(x, config.dropout().embedding(), 0), null);
+  }
+
+  private static Tensor positionIds(Tape tape, Shape shape, Pass pass) {
+    Tensor ids = tape.alloc(DType.I32, shape);
+    switch (ids.device()) {
+      case Cpu cpu -> {
+        MemorySegment s = ids.segment();
+        for (int i = 0; i < shape.elements(); i++) {
+          s.setAtIndex(ValueLayout.JAVA_INT, i, pass.firstPosition() + i % shape.last());
+        }
+      }
+    }
+    return ids;
+  }
+
+  private Stream run(Block block, Stream in, Pass pass) {
+    Tape tape = in.sum().tape();
+    if (recompute && tape.isRecording()) {
+      Var out =
+          Recompute.block(in.settled(), x -> block.forward(new Stream(x, null), pass).settled());
+      return new Stream(out, null);
+    }
+    return tape.isRecording() ? block.forward(in, pass) : scoped(block, in, pass);
+  }
+
+  /** Releases the block's inside and input: evaluation holds one block's activations, not all. */
+  private static Stream scoped(Block block, Stream in, Pass pass) {
+    Workspace ws = in.sum().tape().workspace();
+    Stream out;
+    try (Workspace.Scope scope = ws.scope()) {
+      out = block.forward(in, pass);
+      scope.keep(out.sum().value());
+      if (out.pending() != null) {
+        scope.keep(out.pending().value());
+      }
+    }
+    ws.release(in.sum().value());
+    if (in.pending() != null) {
+      ws.release(in.pending().value());
+    }
+    return out;
   }
 }

@@ -200,6 +200,14 @@ public record TransformerConfig(
         extras);
   }
 
+  /**
+   * Dropout of the embedding and of what blocks add to the residual stream; none of attention
+   * weights, which training does not support.
+   */
+  public TransformerConfig withDropout(double p) {
+    return withDropout(new Dropout(p, 0, p));
+  }
+
   public TransformerConfig withExtras(Map<String, Object> extras) {
     return new TransformerConfig(
         architecture,

@@ -7,9 +7,10 @@ import org.junit.jupiter.api.Test;
 
 class PresetsTest {
   @Test
-  void holdsTheEightNamedShapes() {
+  void holdsTheNamedShapes() {
     assertThat(Presets.all().keySet())
         .containsExactly(
+            "llama-small",
             "gpt2-124m",
             "llama-124m",
             "llama-350m",

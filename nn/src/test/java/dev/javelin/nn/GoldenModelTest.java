@@ -1,0 +1,177 @@
+package dev.javelin.nn;
+
+import static dev.javelin.nn.ModelCase.assertClose;
+import static dev.javelin.nn.ModelCase.floats;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.javelin.autograd.Tape;
+import dev.javelin.autograd.Var;
+import dev.javelin.nn.Norm.Stream;
+import dev.javelin.tensor.JsonObject;
+import dev.javelin.tensor.Safetensors;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.FieldSource;
+
+/** The seven reference models in fp32. */
+class GoldenModelTest {
+  static final List<String> NAMES = ModelCase.NAMES;
+
+  private static final double LOGITS = 1e-4;
+  private static final double LOSS = 1e-5;
+  private static final double GRADIENTS = 1e-3;
+
+  @ParameterizedTest
+  @FieldSource("NAMES")
+  void hiddenStatesAndLogitsAreThoseOfTheReference(String name) {
+    try (ModelCase c = ModelCase.open(name, Precision.FP32);
+        Safetensors ref = c.file("reference.safetensors")) {
+      assertThat(c.buffer.size())
+          .isEqualTo(c.json("reference.json").integer("n_params", 1, 1 << 30));
+      Tensor ids = c.ids(ref.get("input_ids"));
+      Tape tape = Tape.inference(c.workspace);
+      Transformer model = c.model();
+      Stream stream = model.embed(tape, ids, Pass.PLAIN);
+      for (int i = 0; i < model.blocks().size(); i++) {
+        assertClose(
+            "hidden state " + i,
+            floats(stream.settled().value()),
+            floats(ref.get("hidden_states." + i)),
+            LOGITS);
+        stream = model.blocks().get(i).forward(stream, Pass.PLAIN);
+      }
+      Var last = model.norm().forward(stream).norm();
+      assertClose(
+          "last hidden state",
+          floats(last.value()),
+          floats(ref.get("hidden_states." + model.blocks().size())),
+          LOGITS);
+      c.workspace.reset();
+      Var logits = model.forward(Tape.inference(c.workspace), ids);
+      assertClose("logits", floats(logits.value()), floats(ref.get("logits")), LOGITS);
+    }
+  }
+
+  @ParameterizedTest
+  @FieldSource("NAMES")
+  void lossAndEveryGradientAreThoseOfTheReference(String name) {
+    for (boolean recompute : new boolean[] {false, true}) {
+      try (ModelCase c = ModelCase.open(name, Precision.FP32);
+          Safetensors ref = c.file("reference.safetensors");
+          Safetensors grads = c.file("reference_grads.safetensors")) {
+        Tensor targets = c.targets(ref.get("labels"));
+        c.beginStep(targets);
+        Tape tape = new Tape(c.workspace);
+        Var loss =
+            c.model()
+                .withRecompute(recompute)
+                .loss(tape, c.ids(ref.get("input_ids")), targets, c.state);
+        tape.backward(loss);
+        double expected = c.json("reference.json").number("loss");
+        assertThat(c.state.loss()).isCloseTo(expected, within(LOSS * expected));
+        assertThat(floats(loss.value())[0]).isCloseTo(expected, within(LOSS * expected));
+        c.assertGradients(grads, GRADIENTS);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @FieldSource("NAMES")
+  void paddingOnTheRightChangesNoRealPosition(String name) {
+    try (ModelCase c = ModelCase.open(name, Precision.FP32);
+        Safetensors ref = c.file("reference.safetensors")) {
+      Tensor ids = c.ids(ref.get("padded.input_ids"));
+      double[] logits = floats(c.model().forward(Tape.inference(c.workspace), ids).value());
+      double[] expected = floats(ref.get("padded.logits"));
+      int[] real = ModelCase.integers(ref.get("padded.attention_mask"));
+      int vocab = c.model().config().vocab();
+      for (int i = 0; i < real.length; i++) {
+        if (real[i] == 0) {
+          Arrays.fill(logits, i * vocab, (i + 1) * vocab, 0);
+          Arrays.fill(expected, i * vocab, (i + 1) * vocab, 0);
+        }
+      }
+      assertClose("padded logits", logits, expected, LOGITS);
+      Tensor targets = c.targets(ref.get("padded.labels"));
+      c.beginStep(targets);
+      c.model().loss(Tape.inference(c.workspace), ids, targets, c.state);
+      double loss = c.json("reference.json").number("padded_loss");
+      assertThat(c.state.loss()).isCloseTo(loss, within(LOSS * loss));
+    }
+  }
+
+  @ParameterizedTest
+  @FieldSource("NAMES")
+  void greedyContinuationIsThatOfTheReferenceWithCacheAndWithout(String name) {
+    try (ModelCase c = ModelCase.open(name, Precision.FP32);
+        Safetensors ref = c.file("reference.safetensors")) {
+      int[] prompt = ModelCase.integers(ref.get("greedy.prompt_ids"));
+      int[] expected = ModelCase.integers(ref.get("greedy.output_ids"));
+      assertThat(greedy(c, prompt, expected.length)).isEqualTo(expected);
+      // The prompt at once, in two parts, and token by token.
+      for (int part : new int[] {prompt.length, 5, 1}) {
+        assertThat(cachedGreedy(c, prompt, expected.length, part)).isEqualTo(expected);
+      }
+    }
+  }
+
+  private static int[] greedy(ModelCase c, int[] prompt, int length) {
+    int[] ids = Arrays.copyOf(prompt, length);
+    int vocab = c.model().config().vocab();
+    for (int n = prompt.length; n < length; n++) {
+      c.workspace.reset();
+      Tensor tokens = c.ids(Arrays.copyOf(ids, n), Shape.of(1, n));
+      double[] logits = floats(c.model().forward(Tape.inference(c.workspace), tokens).value());
+      ids[n] = argmax(Arrays.copyOfRange(logits, (n - 1) * vocab, n * vocab));
+    }
+    return ids;
+  }
+
+  private static int[] cachedGreedy(ModelCase c, int[] prompt, int length, int part) {
+    int[] ids = Arrays.copyOf(prompt, length);
+    try (KvCache cache =
+        KvCache.allocate(
+            c.cpu, c.model().config(), c.model().tokens().value().dtype(), 1, length)) {
+      for (int from = 0, n = prompt.length; n < length; ) {
+        int to = Math.min(n, from + Math.max(1, part));
+        c.workspace.reset();
+        Tensor tokens = c.ids(Arrays.copyOfRange(ids, from, to), Shape.of(1, to - from));
+        Tensor logits = c.model().next(Tape.inference(c.workspace), tokens, cache);
+        if (to == n) {
+          ids[n++] = argmax(floats(logits));
+        }
+        from = to;
+      }
+    }
+    return ids;
+  }
+
+  private static int argmax(double[] x) {
+    int best = 0;
+    for (int i = 1; i < x.length; i++) {
+      best = x[i] > x[best] ? i : best;
+    }
+    return best;
+  }
+
+  @ParameterizedTest
+  @FieldSource("NAMES")
+  void twentyStepsFollowTheReferenceCurve(String name) {
+    try (ModelCase c = ModelCase.open(name, Precision.FP32)) {
+      List<Training.Step> steps = Training.run(c);
+      List<JsonObject> curve = Training.reference(c, "curve_float64");
+      for (int i = 0; i < steps.size(); i++) {
+        double loss = curve.get(i).number("loss");
+        double norm = curve.get(i).number("grad_norm");
+        assertThat(steps.get(i).loss())
+            .as("loss of step " + i)
+            .isCloseTo(loss, within(1e-4 * loss));
+        assertThat(steps.get(i).gradNorm()).isCloseTo(norm, within(1e-3 * norm));
+      }
+    }
+  }
+}

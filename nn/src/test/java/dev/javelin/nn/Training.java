@@ -1,0 +1,91 @@
+package dev.javelin.nn;
+
+import dev.javelin.autograd.Tape;
+import dev.javelin.device.DType;
+import dev.javelin.device.Memory;
+import dev.javelin.tensor.JsonObject;
+import dev.javelin.tensor.LossScaling;
+import dev.javelin.tensor.Safetensors;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.AdamW;
+import dev.javelin.tensor.op.GlobalNorm;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SequencedMap;
+import org.jspecify.annotations.Nullable;
+
+/** The training that the reference curves record: AdamW, accumulation, clipping, cosine. */
+final class Training {
+  private Training() {}
+
+  record Step(double loss, double gradNorm) {}
+
+  static List<JsonObject> reference(ModelCase c, String curve) {
+    JsonObject json = c.json("training_curve.json");
+    List<JsonObject> steps = new ArrayList<>();
+    for (Object step : json.array(curve)) {
+      @SuppressWarnings("unchecked") // objects are read as maps of this type
+      var members = (SequencedMap<String, @Nullable Object>) step;
+      steps.add(new JsonObject(json.file(), curve + ".", members));
+    }
+    return steps;
+  }
+
+  static List<Step> run(ModelCase c) {
+    JsonObject settings = c.json("training_curve.json").object("training");
+    LossScaling scaling = LossScaling.NONE;
+    List<Step> steps = new ArrayList<>();
+    long bytes = DType.F32.bytes(c.buffer.flat().elements());
+    try (Safetensors batches = c.file("training_batches.safetensors");
+        Memory m = c.cpu.allocate(bytes);
+        Memory v = c.cpu.allocate(bytes)) {
+      Tensor m1 = Tensor.of(m, 0, DType.F32, c.buffer.flat());
+      Tensor m2 = Tensor.of(v, 0, DType.F32, c.buffer.flat());
+      Shape shape = batches.get("inputs").shape();
+      int[] inputs = ModelCase.integers(batches.get("inputs"));
+      int[] targets = ModelCase.integers(batches.get("targets"));
+      int micro = shape.dim(2) * shape.dim(3);
+      int perStep = shape.dim(1) * micro;
+      for (int step = 0; step < shape.dim(0); step++) {
+        int first = step * perStep;
+        long valid =
+            Arrays.stream(targets, first, first + perStep).filter(target -> target >= 0).count();
+        c.state.begin(0, step, (float) learningRate(settings, step), (float) (1.0 / valid));
+        for (int from = first; from < first + perStep; from += micro) {
+          Shape batch = Shape.of(shape.dim(2), shape.dim(3));
+          Tensor tokens = c.ids(Arrays.copyOfRange(inputs, from, from + micro), batch);
+          Tensor next = c.ids(Arrays.copyOfRange(targets, from, from + micro), batch);
+          c.workspace.reset();
+          Tape tape = new Tape(c.workspace);
+          tape.backward(c.model().loss(tape, tokens, next, c.state));
+        }
+        GlobalNorm.run(c.state, c.buffer.gradients(), (float) settings.number("clip"), scaling);
+        AdamW.step(
+            c.buffer.weights(),
+            c.buffer.master(),
+            m1,
+            m2,
+            c.buffer.gradients(),
+            c.buffer.segments(),
+            c.state,
+            (float) settings.number("beta1"),
+            (float) settings.number("beta2"),
+            (float) settings.number("eps"));
+        steps.add(new Step(c.state.loss(), c.state.gradNorm()));
+      }
+    }
+    return steps;
+  }
+
+  private static double learningRate(JsonObject s, int step) {
+    double max = s.number("max_lr");
+    double min = s.number("min_lr");
+    int warmup = s.integer("warmup_steps", 1, 1000);
+    int steps = s.integer("steps", 1, 1000);
+    return step < warmup
+        ? max * (step + 1) / warmup
+        : min + 0.5 * (1 + Math.cos(Math.PI * (step - warmup) / (steps - warmup))) * (max - min);
+  }
+}
