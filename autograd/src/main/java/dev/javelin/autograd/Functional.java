@@ -17,6 +17,7 @@ import dev.javelin.tensor.op.Dropout;
 import dev.javelin.tensor.op.Embedding;
 import dev.javelin.tensor.op.Glu;
 import dev.javelin.tensor.op.LayerNorm;
+import dev.javelin.tensor.op.Linear;
 import dev.javelin.tensor.op.LinearCrossEntropy;
 import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.op.MeanLoss;
@@ -300,6 +301,38 @@ public final class Functional {
                     logits.tensor());
               }
             });
+  }
+
+  /** {@code x · wᵀ + b}, w [N, K]; see {@link Linear}. */
+  public static Var linear(Var x, Var w, @Nullable Var b) {
+    return linear(x, w, b, null);
+  }
+
+  /**
+   * {@code f(x · wᵀ + b)}, the activation applied while the sums are in the cache; see {@link
+   * Linear}.
+   */
+  public static Var linear(Var x, Var w, @Nullable Var b, @Nullable Activation f) {
+    Tape tape = x.tape();
+    boolean tracked = tape.isRecording() && tracks(x, w, b);
+    Shape shape = x.shape().with(-1, w.value().dim(0));
+    Tensor y = tape.alloc(x.value().dtype(), shape);
+    Tensor z = f != null && tracked ? tape.alloc(x.value().dtype(), shape) : null;
+    Linear.forward(y, z, x.value(), w.value(), valueOf(b), f);
+    return tape.record(
+        "linear",
+        y,
+        tracked,
+        out -> {
+          if (f == null || z == null) {
+            Linear.backward(x.grad(), w.grad(), gradOf(b), out.dy(), x.value(), w.value());
+            return;
+          }
+          try (Workspace.Scratch dz = tape.workspace().scratch(z.dtype(), shape)) {
+            Activate.backward(new Grad(dz.tensor(), false), out.dy(), z, f);
+            Linear.backward(x.grad(), w.grad(), gradOf(b), dz.tensor(), x.value(), w.value());
+          }
+        });
   }
 
   /** The logarithm of softmax over the last dimension; see {@link Softmax}. */

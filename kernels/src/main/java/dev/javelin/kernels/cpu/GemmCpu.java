@@ -48,7 +48,6 @@ public final class GemmCpu {
       boolean accumulate) {
     gemm(
         cpu,
-        TILE,
         c,
         cType,
         ldc,
@@ -65,6 +64,46 @@ public final class GemmCpu {
         k,
         accumulate,
         GemmEpilogue.NONE);
+  }
+
+  /** The same, with something done to the sums before they become C. */
+  static void gemm(
+      Cpu cpu,
+      MemorySegment c,
+      DType cType,
+      long ldc,
+      MemorySegment a,
+      DType aType,
+      long lda,
+      boolean transA,
+      MemorySegment b,
+      DType bType,
+      long ldb,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      boolean accumulate,
+      GemmEpilogue epilogue) {
+    gemm(
+        cpu,
+        TILE,
+        c,
+        cType,
+        ldc,
+        a,
+        aType,
+        lda,
+        transA,
+        b,
+        bType,
+        ldb,
+        transB,
+        m,
+        n,
+        k,
+        accumulate,
+        epilogue);
   }
 
   static void gemm(
