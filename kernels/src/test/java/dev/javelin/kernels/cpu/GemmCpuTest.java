@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -434,8 +435,9 @@ class GemmCpuTest {
     Matrix c = new Matrix(F32, 300, 100, 100);
     long offHeap = Long.MAX_VALUE;
     long heapPerCall = Long.MAX_VALUE;
-    // Vectors live on the heap until the loops are compiled.
-    for (int round = 0; round < 200 && heapPerCall > 1000; round++) {
+    // Vectors live on the heap until the loops are compiled, which may take long on a busy machine.
+    long patience = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+    while (heapPerCall > 1000 && System.nanoTime() < patience) {
       offHeap = cpu.allocations();
       long before = threads.getCurrentThreadAllocatedBytes();
       for (int i = 0; i < 100; i++) {
