@@ -20,6 +20,7 @@ import dev.javelin.tensor.op.LayerNorm;
 import dev.javelin.tensor.op.Linear;
 import dev.javelin.tensor.op.LinearCrossEntropy;
 import dev.javelin.tensor.op.LossOptions;
+import dev.javelin.tensor.op.Matmul;
 import dev.javelin.tensor.op.MeanLoss;
 import dev.javelin.tensor.op.RmsNorm;
 import dev.javelin.tensor.op.Softmax;
@@ -348,6 +349,18 @@ public final class Functional {
     Tensor weight = losses.alloc(DType.F32);
     MeanLoss.weightOfValid(weight, targets, options.ignoreIndex());
     return weighted(losses, weight, null);
+  }
+
+  /** Matrix product of the last two dimensions, leading ones broadcast; see {@link Matmul}. */
+  public static Var matmul(Var a, Var b) {
+    Tensor c = a.tape().alloc(a.value().dtype(), Matmul.shape(a.shape(), b.shape()));
+    Matmul.forward(c, a.value(), b.value());
+    return a.tape()
+        .record(
+            "matmul",
+            c,
+            tracks(a, b),
+            out -> Matmul.backward(a.grad(), b.grad(), out.dy(), a.value(), b.value()));
   }
 
   /** Root mean square normalisation of the last dimension; see {@link RmsNorm}. */
