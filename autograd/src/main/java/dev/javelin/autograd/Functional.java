@@ -12,6 +12,8 @@ import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.Activate;
 import dev.javelin.tensor.op.AddLayerNorm;
 import dev.javelin.tensor.op.AddRmsNorm;
+import dev.javelin.tensor.op.Attention;
+import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.op.CrossEntropy;
 import dev.javelin.tensor.op.Dropout;
 import dev.javelin.tensor.op.Embedding;
@@ -22,7 +24,10 @@ import dev.javelin.tensor.op.LinearCrossEntropy;
 import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.op.Matmul;
 import dev.javelin.tensor.op.MeanLoss;
+import dev.javelin.tensor.op.QkNormRope;
 import dev.javelin.tensor.op.RmsNorm;
+import dev.javelin.tensor.op.Rope;
+import dev.javelin.tensor.op.Rotation;
 import dev.javelin.tensor.op.Softmax;
 import java.util.Arrays;
 import java.util.List;
@@ -103,6 +108,28 @@ public final class Functional {
                         w.value(),
                         rstd));
     return new AddNorm(outs.get(0), outs.get(1));
+  }
+
+  /** Attention with the scale 1/√D; see {@link Attention}. */
+  public static Var attention(Var q, Var k, Var v, AttentionMask mask) {
+    return attention(q, k, v, mask, Attention.scale(q.value()));
+  }
+
+  /** Attention of heads [B, T, H, D]; see {@link Attention}. */
+  public static Var attention(Var q, Var k, Var v, AttentionMask mask, float scale) {
+    Shape s = q.shape();
+    Tensor o = q.like();
+    Tensor lse = q.alloc(DType.F32, s.dim(0), s.dim(2), s.dim(1));
+    Attention.forward(o, lse, q.value(), k.value(), v.value(), mask, scale);
+    return q.tape()
+        .record(
+            "attention",
+            o,
+            tracks(q, k, v),
+            out ->
+                Attention.backward(
+                    q.grad(), k.grad(), v.grad(), out.dy(), o, lse, q.value(), k.value(), v.value(),
+                    mask, scale));
   }
 
   /** Cross-entropy of the last dimension, one loss for each target; see {@link CrossEntropy}. */
@@ -194,6 +221,25 @@ public final class Functional {
     }
     List<Var> halves = gateUp.split(-1, width / 2, width / 2);
     return glu(halves.get(0), halves.get(1), f);
+  }
+
+  /**
+   * Queries, keys and values of a packed [B, T, (H + 2·Hkv)·D]: views, the values without a copy.
+   */
+  public static Heads heads(Var qkv, int queryHeads, int kvHeads) {
+    int dim = qkv.value().last() / (queryHeads + 2 * kvHeads);
+    if (qkv.value().rank() != 3 || dim * (queryHeads + 2 * kvHeads) != qkv.value().last()) {
+      throw new IllegalArgumentException(
+          "heads: qkv must be [B, T, (H + 2·Hkv)·D] with H = %d and Hkv = %d, got %s"
+              .formatted(queryHeads, kvHeads, qkv.shape()));
+    }
+    int b = qkv.value().dim(0);
+    int t = qkv.value().dim(1);
+    List<Var> parts = qkv.split(2, queryHeads * dim, kvHeads * dim, kvHeads * dim);
+    return new Heads(
+        parts.get(0).reshape(b, t, queryHeads, dim),
+        parts.get(1).reshape(b, t, kvHeads, dim),
+        parts.get(2).reshape(b, t, kvHeads, dim));
   }
 
   /** Layer normalisation of the last dimension; see {@link LayerNorm}. */
@@ -344,6 +390,61 @@ public final class Functional {
         .record("log_softmax", y, tracks(x), out -> Softmax.logBackward(x.grad(), out.dy(), y));
   }
 
+  /**
+   * Turns queries and keys, each head RMS-normalised before; the values stay. See {@link
+   * QkNormRope}.
+   */
+  public static Heads qkNormRope(
+      Heads heads, Var qWeight, Var kWeight, float eps, Rotation rotation) {
+    return qkNormRope("qk_norm_rope", heads, qWeight, kWeight, eps, rotation);
+  }
+
+  /** Turns queries and keys in one pass; see {@link QkNormRope}. */
+  public static Heads qkRope(Heads heads, Rotation rotation) {
+    return qkNormRope("qk_rope", heads, null, null, 0, rotation);
+  }
+
+  private static Heads qkNormRope(
+      String name,
+      Heads heads,
+      @Nullable Var qWeight,
+      @Nullable Var kWeight,
+      float eps,
+      Rotation rotation) {
+    Var q = heads.q();
+    Var k = heads.k();
+    Tensor qOut = q.like();
+    Tensor kOut = k.like();
+    Tensor qRstd = rstd(q, qWeight);
+    Tensor kRstd = rstd(k, kWeight);
+    Tensor qw = valueOf(qWeight);
+    Tensor kw = valueOf(kWeight);
+    QkNormRope.forward(
+        new QkNormRope.Side(qOut, qRstd, q.value(), qw),
+        new QkNormRope.Side(kOut, kRstd, k.value(), kw),
+        rotation,
+        eps);
+    List<Var> outs =
+        q.tape()
+            .record(
+                name,
+                List.of(qOut, kOut),
+                tracks(q, k, qWeight, kWeight),
+                out ->
+                    QkNormRope.backward(
+                        new QkNormRope.GradSide(
+                            q.grad(), gradOf(qWeight), out.get(0).dyOrNull(), q.value(), qw, qRstd),
+                        new QkNormRope.GradSide(
+                            k.grad(), gradOf(kWeight), out.get(1).dyOrNull(), k.value(), kw, kRstd),
+                        rotation));
+    return new Heads(outs.get(0), outs.get(1), heads.v());
+  }
+
+  private static @Nullable Tensor rstd(Var x, @Nullable Var weight) {
+    Shape s = x.shape();
+    return weight == null ? null : x.alloc(DType.F32, s.dim(0), s.dim(1), s.dim(2));
+  }
+
   /** The mean over the targets that are not ignored; 0 where all are. See {@link MeanLoss}. */
   public static Var meanLoss(Var losses, Tensor targets, LossOptions options) {
     Tensor weight = losses.alloc(DType.F32);
@@ -374,6 +475,14 @@ public final class Functional {
             y,
             tracks(x, w),
             out -> RmsNorm.backward(x.grad(), w.grad(), out.dy(), x.value(), w.value(), rstd));
+  }
+
+  /** Rotary position embedding of heads [B, T, H, D]; see {@link Rope}. */
+  public static Var rope(Var x, Rotation rotation) {
+    Tensor y = x.like();
+    Rope.forward(y, x.value(), rotation);
+    return x.tape()
+        .record("rope", y, tracks(x), out -> Rope.backward(x.grad(), out.dy(), rotation));
   }
 
   /** Softmax over the last dimension; see {@link Softmax}. */

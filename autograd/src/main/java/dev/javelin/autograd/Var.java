@@ -25,6 +25,7 @@ public final class Var {
   private final @Nullable Parameter parameter;
   private final @Nullable Var base; // of a view
   private final UnaryOperator<Tensor> view; // from the base's tensors to this one's
+  private final @Nullable UnaryOperator<Tensor> inverse; // back, where the view covers its base
   private final boolean whole; // the view covers its base
 
   private @Nullable Tensor gradient;
@@ -39,22 +40,23 @@ public final class Var {
       @Nullable Parameter parameter,
       @Nullable Var base,
       UnaryOperator<Tensor> view,
-      boolean whole) {
+      @Nullable UnaryOperator<Tensor> inverse) {
     this.tape = tape;
     this.value = value;
     this.requiresGrad = requiresGrad;
     this.parameter = parameter;
     this.base = base;
     this.view = view;
-    this.whole = whole;
+    this.inverse = inverse;
+    this.whole = base == null || inverse != null;
   }
 
   static Var of(Tape tape, Tensor value, boolean requiresGrad) {
-    return new Var(tape, value, requiresGrad, null, null, UnaryOperator.identity(), true);
+    return new Var(tape, value, requiresGrad, null, null, UnaryOperator.identity(), null);
   }
 
   static Var of(Tape tape, Parameter p) {
-    return new Var(tape, p.value(), p.grad() != null, p, null, UnaryOperator.identity(), true);
+    return new Var(tape, p.value(), p.grad() != null, p, null, UnaryOperator.identity(), null);
   }
 
   /** A leaf whose gradient goes where its owner says. */
@@ -98,12 +100,12 @@ public final class Var {
   public Var reshape(int... dims) {
     Shape from = value.shape();
     Shape to = Shape.of(dims);
-    return from.equals(to) ? this : view(t -> t.reshape(to), true);
+    return from.equals(to) ? this : view(t -> t.reshape(to), t -> t.reshape(from));
   }
 
   /** A view with two dimensions exchanged. */
   public Var transpose(int a, int b) {
-    return view(t -> t.transpose(a, b), true);
+    return view(t -> t.transpose(a, b), t -> t.transpose(a, b));
   }
 
   /**
@@ -115,7 +117,7 @@ public final class Var {
     int from = 0;
     for (int size : sizes) {
       int start = from;
-      out.add(view(t -> t.slice(dim, start, start + size), false));
+      out.add(view(t -> t.slice(dim, start, start + size), null));
       from += size;
     }
     if (from != value.dim(dim)) {
@@ -143,8 +145,8 @@ public final class Var {
 
   private boolean overlapping;
 
-  private Var view(UnaryOperator<Tensor> f, boolean whole) {
-    return new Var(tape, f.apply(value), requiresGrad, null, this, f, whole);
+  private Var view(UnaryOperator<Tensor> f, @Nullable UnaryOperator<Tensor> inverse) {
+    return new Var(tape, f.apply(value), requiresGrad, null, this, f, inverse);
   }
 
   /** The variable that this one shows entirely. */
@@ -212,8 +214,8 @@ public final class Var {
 
   /** Gives the gradient of a root before its node runs. */
   void seed(Tensor dy) {
-    if (base != null && whole) {
-      base.seed(dy.reshape(base.shape()));
+    if (base != null && inverse != null) {
+      base.seed(inverse.apply(dy));
       return;
     }
     if (base != null || gradient != null) {

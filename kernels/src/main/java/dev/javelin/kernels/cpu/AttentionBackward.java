@@ -41,6 +41,7 @@ final class AttentionBackward {
   private final long limitsAt;
   private final long queryAt;
   private final long gradOutAt;
+  private final long outAt;
   private final long scoresAt;
   private final long gradScoresAt;
   private final long lseAt;
@@ -82,6 +83,7 @@ final class AttentionBackward {
     this.limitsAt = layout.reserve(2 * ROW);
     this.queryAt = layout.reserve(dim * ROW);
     this.gradOutAt = layout.reserve(dim * ROW);
+    this.outAt = layout.reserve(dim * ROW);
     this.scoresAt = layout.reserve(KEYS * ROW);
     this.gradScoresAt = layout.reserve(KEYS * ROW);
     this.lseAt = layout.reserve(ROW);
@@ -158,9 +160,10 @@ final class AttentionBackward {
         1f);
     scratch.asSlice(dqAt, count * rowBytes).fill((byte) 0);
     scratch.asSlice(lseAt, ROW).fill((byte) 0);
-    scratch.asSlice(deltaAt, ROW).fill((byte) 0);
-    for (int t = 0; t < count; t++) {
-      scratch.set(HeadRows.FLOAT, deltaAt + 4L * t, delta(t));
+    HeadRows.transpose(
+        scratch, outAt, ROW, out.data(), out.at(0), out.row(), count, dim, width, 1f);
+    for (long i = 0; i < 4L * width; i += Lanes.BYTES) {
+      delta(i);
     }
     long first = (batch * (long) shape.queryHeads() + head) * shape.queries() + start;
     MemorySegment.copy(lse, 4L * first, scratch, lseAt, 4L * count);
@@ -172,13 +175,16 @@ final class AttentionBackward {
     }
   }
 
-  private float delta(int t) {
+  /**
+   * In the order in which dP is summed, so that a query that sees one key, whose O is that key's V,
+   * has dP − delta = 0 exactly.
+   */
+  private void delta(long lane) {
     FloatVector sum = Lanes.zero();
-    for (long i = 0; i < rowBytes; i += Lanes.BYTES) {
-      FloatVector g = Lanes.load(gradOut.data(), gradOut.at(t) + i);
-      sum = g.fma(Lanes.load(out.data(), out.at(t) + i), sum);
+    for (long i = lane; i < lane + dim * ROW; i += ROW) {
+      sum = Lanes.load(scratch, outAt + i).fma(Lanes.load(scratch, gradOutAt + i), sum);
     }
-    return Lanes.sum(sum);
+    Lanes.store(sum, scratch, deltaAt + lane);
   }
 
   private void block(int head, int from, int to) {

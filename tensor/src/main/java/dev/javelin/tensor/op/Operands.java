@@ -1,6 +1,9 @@
 package dev.javelin.tensor.op;
 
+import dev.javelin.kernels.cpu.HeadGrad;
+import dev.javelin.kernels.cpu.HeadView;
 import dev.javelin.kernels.cpu.Rows;
+import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -29,5 +32,28 @@ final class Operands {
 
   private static Rows rows(Tensor t, boolean accumulate) {
     return new Rows(t.segment(), t.dtype(), t.rows(), t.last(), t.rowStride(), accumulate);
+  }
+
+  /** Heads [B, T, H, D] with a dense last dimension, wherever they lie. */
+  static HeadView heads(Tensor t) {
+    // The stride of a dimension of one element may be anything; kernels step by it.
+    long time = t.dim(1) == 1 ? t.last() : t.stride(1);
+    return new HeadView(t.segment(), t.dtype(), t.stride(0), time, t.stride(2));
+  }
+
+  static @Nullable HeadGrad headsOrNull(@Nullable Grad g) {
+    return g == null ? null : new HeadGrad(heads(g.tensor()), g.accumulate());
+  }
+
+  /** Requires heads [B, T, H, D]. */
+  static void checkHeads(Check check, String name, Tensor t) {
+    check
+        .rank(name, t, 4)
+        .is(
+            t.last() <= 1 || t.stride(3) == 1,
+            name + " must have a dense last dimension: call contiguous(); got layout " + t.layout())
+        .is(
+            t.dim(1) <= 1 || t.stride(1) > 0,
+            name + " must not repeat time steps: call contiguous(); got layout " + t.layout());
   }
 }
