@@ -9,6 +9,7 @@ import jdk.incubator.vector.VectorSpecies;
 /** 8 x 8 tile of 128-bit vectors. Written by GemmTileSource. */
 final class GemmTile128 extends GemmTile {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_128;
+  private static final Class<? extends FloatVector> V = Lanes.type(S);
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
   private static final ValueLayout.OfFloat F = Ram.FLOAT;
   private static final MemorySegment RAM = Ram.ALL;
@@ -75,21 +76,21 @@ final class GemmTile128 extends GemmTile {
     long r5 = r4 + rowBytes;
     long r6 = r5 + rowBytes;
     long r7 = r6 + rowBytes;
-    c0x0.intoMemorySegment(RAM, r0, LE);
-    c0x1.intoMemorySegment(RAM, r0 + 16, LE);
-    c1x0.intoMemorySegment(RAM, r1, LE);
-    c1x1.intoMemorySegment(RAM, r1 + 16, LE);
-    c2x0.intoMemorySegment(RAM, r2, LE);
-    c2x1.intoMemorySegment(RAM, r2 + 16, LE);
-    c3x0.intoMemorySegment(RAM, r3, LE);
-    c3x1.intoMemorySegment(RAM, r3 + 16, LE);
-    c4x0.intoMemorySegment(RAM, r4, LE);
-    c4x1.intoMemorySegment(RAM, r4 + 16, LE);
-    c5x0.intoMemorySegment(RAM, r5, LE);
-    c5x1.intoMemorySegment(RAM, r5 + 16, LE);
-    c6x0.intoMemorySegment(RAM, r6, LE);
-    c6x1.intoMemorySegment(RAM, r6 + 16, LE);
-    c7x0.intoMemorySegment(RAM, r7, LE);
-    c7x1.intoMemorySegment(RAM, r7 + 16, LE);
+    V.cast(c0x0).intoMemorySegment(RAM, r0, LE);
+    V.cast(c0x1).intoMemorySegment(RAM, r0 + 16, LE);
+    V.cast(c1x0).intoMemorySegment(RAM, r1, LE);
+    V.cast(c1x1).intoMemorySegment(RAM, r1 + 16, LE);
+    V.cast(c2x0).intoMemorySegment(RAM, r2, LE);
+    V.cast(c2x1).intoMemorySegment(RAM, r2 + 16, LE);
+    V.cast(c3x0).intoMemorySegment(RAM, r3, LE);
+    V.cast(c3x1).intoMemorySegment(RAM, r3 + 16, LE);
+    V.cast(c4x0).intoMemorySegment(RAM, r4, LE);
+    V.cast(c4x1).intoMemorySegment(RAM, r4 + 16, LE);
+    V.cast(c5x0).intoMemorySegment(RAM, r5, LE);
+    V.cast(c5x1).intoMemorySegment(RAM, r5 + 16, LE);
+    V.cast(c6x0).intoMemorySegment(RAM, r6, LE);
+    V.cast(c6x1).intoMemorySegment(RAM, r6 + 16, LE);
+    V.cast(c7x0).intoMemorySegment(RAM, r7, LE);
+    V.cast(c7x1).intoMemorySegment(RAM, r7 + 16, LE);
   }
 }

@@ -9,6 +9,7 @@ import jdk.incubator.vector.VectorSpecies;
 /** 6 x 16 tile of 256-bit vectors. Written by GemmTileSource. */
 final class GemmTile256 extends GemmTile {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_256;
+  private static final Class<? extends FloatVector> V = Lanes.type(S);
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
   private static final ValueLayout.OfFloat F = Ram.FLOAT;
   private static final MemorySegment RAM = Ram.ALL;
@@ -63,17 +64,17 @@ final class GemmTile256 extends GemmTile {
     long r3 = r2 + rowBytes;
     long r4 = r3 + rowBytes;
     long r5 = r4 + rowBytes;
-    c0x0.intoMemorySegment(RAM, r0, LE);
-    c0x1.intoMemorySegment(RAM, r0 + 32, LE);
-    c1x0.intoMemorySegment(RAM, r1, LE);
-    c1x1.intoMemorySegment(RAM, r1 + 32, LE);
-    c2x0.intoMemorySegment(RAM, r2, LE);
-    c2x1.intoMemorySegment(RAM, r2 + 32, LE);
-    c3x0.intoMemorySegment(RAM, r3, LE);
-    c3x1.intoMemorySegment(RAM, r3 + 32, LE);
-    c4x0.intoMemorySegment(RAM, r4, LE);
-    c4x1.intoMemorySegment(RAM, r4 + 32, LE);
-    c5x0.intoMemorySegment(RAM, r5, LE);
-    c5x1.intoMemorySegment(RAM, r5 + 32, LE);
+    V.cast(c0x0).intoMemorySegment(RAM, r0, LE);
+    V.cast(c0x1).intoMemorySegment(RAM, r0 + 32, LE);
+    V.cast(c1x0).intoMemorySegment(RAM, r1, LE);
+    V.cast(c1x1).intoMemorySegment(RAM, r1 + 32, LE);
+    V.cast(c2x0).intoMemorySegment(RAM, r2, LE);
+    V.cast(c2x1).intoMemorySegment(RAM, r2 + 32, LE);
+    V.cast(c3x0).intoMemorySegment(RAM, r3, LE);
+    V.cast(c3x1).intoMemorySegment(RAM, r3 + 32, LE);
+    V.cast(c4x0).intoMemorySegment(RAM, r4, LE);
+    V.cast(c4x1).intoMemorySegment(RAM, r4 + 32, LE);
+    V.cast(c5x0).intoMemorySegment(RAM, r5, LE);
+    V.cast(c5x1).intoMemorySegment(RAM, r5 + 32, LE);
   }
 }

@@ -63,6 +63,7 @@ final class GemmTileSource {
         rows, VECTORS * lanes, bits);
     line("final class GemmTile%d extends GemmTile {", bits);
     line("  private static final VectorSpecies<Float> S = FloatVector.SPECIES_%d;", bits);
+    line("  private static final Class<? extends FloatVector> V = Lanes.type(S);");
     line("  private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;");
     line("  private static final ValueLayout.OfFloat F = Ram.FLOAT;");
     line("  private static final MemorySegment RAM = Ram.ALL;");
@@ -116,7 +117,7 @@ final class GemmTileSource {
     for (int i = 0; i < rows; i++) {
       for (int j = 0; j < VECTORS; j++) {
         String at = j == 0 ? "r" + i : "r" + i + " + " + j * lanes * Float.BYTES;
-        line("    c%dx%d.intoMemorySegment(RAM, %s, LE);", i, j, at);
+        line("    V.cast(c%dx%d).intoMemorySegment(RAM, %s, LE);", i, j, at);
       }
     }
   }
