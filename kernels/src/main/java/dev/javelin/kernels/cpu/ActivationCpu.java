@@ -3,7 +3,6 @@ package dev.javelin.kernels.cpu;
 import dev.javelin.device.Cpu;
 import dev.javelin.kernels.Activation;
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
 
 /** An activation of every element. */
 public final class ActivationCpu {
@@ -13,18 +12,19 @@ public final class ActivationCpu {
   public static void forward(Cpu cpu, Rows y, Rows x, Activation f) {
     Rows out = y.slot(0);
     Rows in = x.slot(1);
-    int cols = x.cols();
+    RowPass<ActivationRow> value = ActivationRow.value(f);
     cpu.parallel(
         x.count(),
-        Rows.grain(cols),
+        Rows.grain(x.cols()),
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 2));
-          MemorySegment ys = out.segment(scratch);
-          MemorySegment xs = in.segment(scratch);
+          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 2));
+          ActivationRow row = new ActivationRow(scratch, in.padded());
+          row.x = in.segment(scratch);
+          row.out = out.segment(scratch);
           for (int r = from; r < to; r++) {
-            long xr = in.load(r, scratch);
-            long yr = out.target(r, scratch);
-            ActivationRows.value(f, ys, yr, xs, xr, in.padded());
+            row.xAt = in.load(r, scratch);
+            row.outAt = out.target(r, scratch);
+            RowPass.run(value, row);
             out.store(r, scratch);
           }
         });
@@ -35,41 +35,29 @@ public final class ActivationCpu {
     Rows out = dx.slot(0);
     Rows upstream = dy.slot(1);
     Rows in = x.slot(2);
-    int cols = x.cols();
+    RowPass<ActivationRow> derivative = ActivationRow.derivative(f);
+    RowPass<ActivationRow> multiply = ActivationRow::multiply;
     cpu.parallel(
         x.count(),
-        Rows.grain(cols),
+        Rows.grain(x.cols()),
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 4));
-          long slope = Rows.scratchBytes(cols, 3);
-          MemorySegment xs = in.segment(scratch);
-          MemorySegment ds = upstream.segment(scratch);
-          MemorySegment gs = out.segment(scratch);
+          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 4));
+          ActivationRow slope = new ActivationRow(scratch, in.padded());
+          slope.x = in.segment(scratch);
+          slope.outAt = Rows.scratchBytes(in.cols(), 3);
+          ActivationRow product = new ActivationRow(scratch, in.padded());
+          product.out = out.segment(scratch);
+          product.accumulate = out.accumulate();
+          product.x = upstream.segment(scratch);
+          product.factorAt = slope.outAt;
           for (int r = from; r < to; r++) {
-            long xr = in.load(r, scratch);
-            ActivationRows.derivative(f, scratch, slope, xs, xr, in.padded());
-            long dr = upstream.load(r, scratch);
-            long gr = out.target(r, scratch);
-            multiply(gs, gr, out.accumulate(), ds, dr, scratch, slope, in.padded());
+            slope.xAt = in.load(r, scratch);
+            RowPass.run(derivative, slope);
+            product.xAt = upstream.load(r, scratch);
+            product.outAt = out.target(r, scratch);
+            RowPass.run(multiply, product);
             out.store(r, scratch);
           }
         });
-  }
-
-  /** {@code y (+)= a · b}. */
-  static void multiply(
-      MemorySegment y,
-      long yr,
-      boolean accumulate,
-      MemorySegment a,
-      long ar,
-      MemorySegment b,
-      long br,
-      int n) {
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      long at = 4L * i;
-      FloatVector v = Lanes.load(a, ar + at).mul(Lanes.load(b, br + at));
-      Lanes.store(accumulate ? v.add(Lanes.load(y, yr + at)) : v, y, yr + at);
-    }
   }
 }

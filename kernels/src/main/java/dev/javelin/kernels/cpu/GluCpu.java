@@ -14,21 +14,26 @@ public final class GluCpu {
     Rows out = y.slot(0);
     Rows g = gate.slot(1);
     Rows u = up.slot(2);
-    int cols = y.cols();
+    RowPass<ActivationRow> value = ActivationRow.value(f);
+    RowPass<ActivationRow> multiply = ActivationRow::multiply;
     cpu.parallel(
         y.count(),
-        Rows.grain(cols),
+        Rows.grain(y.cols()),
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 4));
-          long value = Rows.scratchBytes(cols, 3);
+          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(out.cols(), 4));
+          ActivationRow gated = new ActivationRow(scratch, out.padded());
+          gated.x = g.segment(scratch);
+          gated.outAt = Rows.scratchBytes(out.cols(), 3);
+          ActivationRow product = new ActivationRow(scratch, out.padded());
+          product.out = out.segment(scratch);
+          product.x = u.segment(scratch);
+          product.factorAt = gated.outAt;
           for (int r = from; r < to; r++) {
-            long gr = g.load(r, scratch);
-            long ur = u.load(r, scratch);
-            long yr = out.target(r, scratch);
-            int n = out.padded();
-            ActivationRows.value(f, scratch, value, g.segment(scratch), gr, n);
-            ActivationCpu.multiply(
-                out.segment(scratch), yr, false, u.segment(scratch), ur, scratch, value, n);
+            gated.xAt = g.load(r, scratch);
+            RowPass.run(value, gated);
+            product.xAt = u.load(r, scratch);
+            product.outAt = out.target(r, scratch);
+            RowPass.run(multiply, product);
             out.store(r, scratch);
           }
         });
@@ -51,39 +56,51 @@ public final class GluCpu {
     Rows u = up.slot(2);
     Rows gateOut = dgate == null ? null : dgate.slot(3);
     Rows upOut = dup == null ? null : dup.slot(3);
-    int cols = dy.cols();
+    RowPass<ActivationRow> value = ActivationRow.value(f);
+    RowPass<ActivationRow> derivative = ActivationRow.derivative(f);
+    RowPass<ActivationRow> multiply = ActivationRow::multiply;
     cpu.parallel(
         dy.count(),
-        Rows.grain(cols),
+        Rows.grain(dy.cols()),
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 5));
-          long temporary = Rows.scratchBytes(cols, 4);
-          MemorySegment ds = d.segment(scratch);
-          MemorySegment gs = g.segment(scratch);
-          MemorySegment us = u.segment(scratch);
-          int n = d.padded();
+          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(d.cols(), 5));
+          ActivationRow gated = new ActivationRow(scratch, d.padded());
+          gated.x = g.segment(scratch);
+          gated.outAt = Rows.scratchBytes(d.cols(), 4);
+          ActivationRow product = new ActivationRow(scratch, d.padded());
+          product.factorAt = gated.outAt;
           for (int r = from; r < to; r++) {
-            long dr = d.load(r, scratch);
-            long gr = g.load(r, scratch);
+            long dyAt = d.load(r, scratch);
+            gated.xAt = g.load(r, scratch);
             if (gateOut != null) {
-              long ur = u.load(r, scratch);
-              ActivationRows.derivative(f, scratch, temporary, gs, gr, n);
-              ActivationCpu.multiply(scratch, temporary, false, us, ur, scratch, temporary, n);
-              emit(gateOut, r, scratch, ds, dr, temporary, n);
+              RowPass.run(derivative, gated);
+              product.x = u.segment(scratch);
+              product.xAt = u.load(r, scratch);
+              product.out = scratch;
+              product.outAt = gated.outAt;
+              product.accumulate = false;
+              RowPass.run(multiply, product);
+              aim(product, gateOut, d, dyAt, r, scratch);
+              RowPass.run(multiply, product);
+              gateOut.store(r, scratch);
             }
             if (upOut != null) {
-              ActivationRows.value(f, scratch, temporary, gs, gr, n);
-              emit(upOut, r, scratch, ds, dr, temporary, n);
+              RowPass.run(value, gated);
+              aim(product, upOut, d, dyAt, r, scratch);
+              RowPass.run(multiply, product);
+              upOut.store(r, scratch);
             }
           }
         });
   }
 
-  private static void emit(
-      Rows out, int r, MemorySegment scratch, MemorySegment dy, long dr, long factor, int n) {
-    long at = out.target(r, scratch);
-    MemorySegment m = out.segment(scratch);
-    ActivationCpu.multiply(m, at, out.accumulate(), dy, dr, scratch, factor, n);
-    out.store(r, scratch);
+  /** Makes the product {@code out (+)= dy · factor}. */
+  private static void aim(
+      ActivationRow product, Rows out, Rows dy, long dyAt, int r, MemorySegment scratch) {
+    product.x = dy.segment(scratch);
+    product.xAt = dyAt;
+    product.out = out.segment(scratch);
+    product.outAt = out.target(r, scratch);
+    product.accumulate = out.accumulate();
   }
 }

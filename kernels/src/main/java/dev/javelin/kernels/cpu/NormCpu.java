@@ -51,46 +51,50 @@ public final class NormCpu {
     Rows bias = b == null ? null : b.slot(3);
     Rows added = h == null ? null : h.slot(4);
     Rows total = sum == null ? null : sum.slot(5);
-    int n = x.padded();
+    RowPass<NormRow> add = NormRow::add;
+    RowPass<NormRow> meanPass = NormRow::mean;
+    RowPass<NormRow> squares = NormRow::squares;
+    RowPass<NormRow> normalise = NormRow::normalise;
     cpu.parallel(
         x.count(),
         Rows.grain(x.cols()),
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(x.cols(), 6));
-          MemorySegment ws = weight == null ? scratch : weight.segment(scratch);
-          MemorySegment bs = bias == null ? scratch : bias.segment(scratch);
-          long wr = weight == null ? -1 : weight.load(0, scratch);
-          long br = bias == null ? -1 : bias.load(0, scratch);
+          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 6));
+          NormRow row = new NormRow(scratch, in.padded(), in.cols());
+          if (weight != null) {
+            row.w = weight.segment(scratch);
+            row.wAt = weight.load(0, scratch);
+          }
+          if (bias != null) {
+            row.b = bias.segment(scratch);
+            row.bAt = bias.load(0, scratch);
+          }
           for (int r = from; r < to; r++) {
             Rows operand = in;
-            long at = in.load(r, scratch);
+            row.x = in.segment(scratch);
+            row.xAt = in.load(r, scratch);
             if (added != null && total != null) {
-              long hr = added.load(r, scratch);
-              long sr = total.target(r, scratch);
-              add(
-                  total.segment(scratch),
-                  sr,
-                  in.segment(scratch),
-                  at,
-                  added.segment(scratch),
-                  hr,
-                  n);
+              row.h = added.segment(scratch);
+              row.hAt = added.load(r, scratch);
+              row.out = total.segment(scratch);
+              row.outAt = total.target(r, scratch);
+              RowPass.run(add, row);
               total.store(r, scratch);
               operand = total;
-              at = sr;
+              row.x = row.out;
+              row.xAt = row.outAt;
             }
-            MemorySegment xs = operand.segment(scratch);
-            float m = 0;
             if (mean != null) {
-              m = sum(xs, at, n) / x.cols();
-              mean.setAtIndex(JAVA_FLOAT_UNALIGNED, r, m);
-              operand.fill(m, scratch);
+              RowPass.run(meanPass, row);
+              mean.setAtIndex(JAVA_FLOAT_UNALIGNED, r, row.mean);
+              operand.fill(row.mean, scratch);
             }
-            double variance = (double) sumOfSquares(xs, at, m, n) / x.cols();
-            float s = (float) (1 / Math.sqrt(variance + eps));
-            rstd.setAtIndex(JAVA_FLOAT_UNALIGNED, r, s);
-            long yr = out.target(r, scratch);
-            normalise(out.segment(scratch), yr, xs, at, ws, wr, bs, br, m, s, n);
+            RowPass.run(squares, row);
+            row.rstd = (float) (1 / Math.sqrt((double) row.squares / in.cols() + eps));
+            rstd.setAtIndex(JAVA_FLOAT_UNALIGNED, r, row.rstd);
+            row.out = out.segment(scratch);
+            row.outAt = out.target(r, scratch);
+            RowPass.run(normalise, row);
             out.store(r, scratch);
           }
         });
@@ -126,73 +130,96 @@ public final class NormCpu {
     Rows first = dx == null ? null : dx.slot(4);
     Rows second = dh == null ? null : dh.slot(4);
     Rows alone = dh == null && first != null && !first.accumulate() ? first : null;
-    long gradient = Rows.scratchBytes(x.cols(), 5);
-    int n = x.padded();
+    long part = Rows.scratchBytes(x.cols(), 1);
     int partRows = Math.max(MIN_PART_ROWS, (x.count() + PARTS - 1) / PARTS);
     int parts = (x.count() + partRows - 1) / partRows;
-    MemorySegment partial = cpu.shared(2 * parts * Rows.scratchBytes(x.cols(), 1));
+    MemorySegment partial = cpu.shared(2 * parts * part);
+    RowPass<NormRow> weightGradient = NormRow::addWeightGradient;
+    RowPass<NormRow> biasGradient = NormRow::addBiasGradient;
+    RowPass<NormRow> sumOfG = NormRow::sumOfG;
+    RowPass<NormRow> sumOfGx = NormRow::sumOfGx;
+    RowPass<NormRow> gradient = NormRow::gradient;
+    RowPass<NormRow> add = NormRow::add;
     cpu.parallel(
         x.count(),
         partRows,
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(x.cols(), 6));
-          MemorySegment ws = weight == null ? scratch : weight.segment(scratch);
-          long wr = weight == null ? -1 : weight.load(0, scratch);
-          long dwr = 2L * (from / partRows) * Rows.scratchBytes(x.cols(), 1);
-          long dbr = dwr + Rows.scratchBytes(x.cols(), 1);
-          partial.asSlice(dwr, Rows.scratchBytes(x.cols(), 2)).fill((byte) 0);
+          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 6));
+          NormRow row = new NormRow(scratch, in.padded(), in.cols());
+          if (weight != null) {
+            row.w = weight.segment(scratch);
+            row.wAt = weight.load(0, scratch);
+          }
+          row.dw = partial;
+          row.dwAt = 2L * (from / partRows) * part;
+          row.db = partial;
+          row.dbAt = row.dwAt + part;
+          partial.asSlice(row.dwAt, 2 * part).fill((byte) 0);
+          NormRow sum = new NormRow(scratch, in.padded(), in.cols());
           for (int r = from; r < to; r++) {
-            MemorySegment g = alone == null ? scratch : alone.segment(scratch);
-            long gr = alone == null ? gradient : alone.target(r, scratch);
+            row.out = alone == null ? scratch : alone.segment(scratch);
+            row.outAt = alone == null ? 5 * part : alone.target(r, scratch);
             if (upstream == null) {
-              g.asSlice(gr, 4L * n).fill((byte) 0);
+              row.out.asSlice(row.outAt, part).fill((byte) 0);
             } else {
-              MemorySegment ds = upstream.segment(scratch);
-              MemorySegment xs = in.segment(scratch);
-              long dr = upstream.load(r, scratch);
-              long xr = in.load(r, scratch);
-              float m = mean == null ? 0 : mean.getAtIndex(JAVA_FLOAT_UNALIGNED, r);
-              float s = rstd.getAtIndex(JAVA_FLOAT_UNALIGNED, r);
+              row.dy = upstream.segment(scratch);
+              row.dyAt = upstream.load(r, scratch);
+              row.x = in.segment(scratch);
+              row.xAt = in.load(r, scratch);
+              row.mean = mean == null ? 0 : mean.getAtIndex(JAVA_FLOAT_UNALIGNED, r);
+              row.rstd = rstd.getAtIndex(JAVA_FLOAT_UNALIGNED, r);
               if (dw != null) {
-                addProduct(partial, dwr, ds, dr, xs, xr, m, s, n);
+                RowPass.run(weightGradient, row);
               }
               if (db != null) {
-                addRow(partial, dbr, ds, dr, n);
+                RowPass.run(biasGradient, row);
               }
               if (first == null && second == null) {
                 continue;
               }
-              float meanG = mean == null ? 0 : weightedSum(ds, dr, ws, wr, n) / x.cols();
-              float meanGx = weightedDot(ds, dr, xs, xr, ws, wr, m, n) * s / x.cols();
-              gradient(g, gr, ds, dr, xs, xr, ws, wr, m, s, meanG, meanGx, n);
+              if (mean != null) {
+                RowPass.run(sumOfG, row);
+              }
+              RowPass.run(sumOfGx, row);
+              RowPass.run(gradient, row);
             }
             if (direct != null) {
-              long at = direct.load(r, scratch);
-              addRow(g, gr, direct.segment(scratch), at, n);
+              sum.out = row.out;
+              sum.outAt = row.outAt;
+              sum.x = row.out;
+              sum.xAt = row.outAt;
+              sum.h = direct.segment(scratch);
+              sum.hAt = direct.load(r, scratch);
+              RowPass.run(add, sum);
             }
-            if (alone == null) {
-              emit(first, r, scratch, gradient, n);
-              emit(second, r, scratch, gradient, n);
-            } else {
+            if (alone != null) {
               alone.store(r, scratch);
+              continue;
             }
+            sum.h = scratch;
+            sum.hAt = 5 * part;
+            emit(first, r, scratch, add, sum);
+            emit(second, r, scratch, add, sum);
           }
         });
     reduce(cpu, dw, partial, 0, parts);
-    reduce(cpu, db, partial, Rows.scratchBytes(x.cols(), 1), parts);
+    reduce(cpu, db, partial, part, parts);
   }
 
+  /** Writes or adds the row at {@code sum.h} to its destination. */
   private static void emit(
-      @Nullable Rows destination, int r, MemorySegment scratch, long gradient, int n) {
+      @Nullable Rows destination, int r, MemorySegment scratch, RowPass<NormRow> add, NormRow sum) {
     if (destination == null) {
       return;
     }
-    MemorySegment m = destination.segment(scratch);
-    long at = destination.target(r, scratch);
+    sum.out = destination.segment(scratch);
+    sum.outAt = destination.target(r, scratch);
     if (destination.accumulate()) {
-      addRow(m, at, scratch, gradient, n);
+      sum.x = sum.out;
+      sum.xAt = sum.outAt;
+      RowPass.run(add, sum);
     } else {
-      MemorySegment.copy(scratch, gradient, m, at, 4L * n);
+      MemorySegment.copy(sum.h, sum.hAt, sum.out, sum.outAt, 4L * sum.n);
     }
     destination.store(r, scratch);
   }
@@ -216,173 +243,5 @@ public final class NormCpu {
       Lanes.store(total, m, at + 4L * i);
     }
     destination.store(0, scratch);
-  }
-
-  private static void add(
-      MemorySegment s, long sr, MemorySegment x, long xr, MemorySegment h, long hr, int n) {
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      long at = 4L * i;
-      Lanes.store(Lanes.load(x, xr + at).add(Lanes.load(h, hr + at)), s, sr + at);
-    }
-  }
-
-  private static void addRow(MemorySegment y, long yr, MemorySegment x, long xr, int n) {
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      long at = 4L * i;
-      Lanes.store(Lanes.load(y, yr + at).add(Lanes.load(x, xr + at)), y, yr + at);
-    }
-  }
-
-  private static float sum(MemorySegment x, long xr, int n) {
-    FloatVector a = Lanes.zero();
-    FloatVector b = Lanes.zero();
-    int i = 0;
-    for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      a = a.add(Lanes.load(x, xr + 4L * i));
-      b = b.add(Lanes.load(x, xr + 4L * i + Lanes.BYTES));
-    }
-    if (i < n) {
-      a = a.add(Lanes.load(x, xr + 4L * i));
-    }
-    return Lanes.sum(a.add(b));
-  }
-
-  private static float sumOfSquares(MemorySegment x, long xr, float mean, int n) {
-    FloatVector m = Lanes.broadcast(mean);
-    FloatVector a = Lanes.zero();
-    FloatVector b = Lanes.zero();
-    int i = 0;
-    for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      FloatVector u = Lanes.load(x, xr + 4L * i).sub(m);
-      FloatVector v = Lanes.load(x, xr + 4L * i + Lanes.BYTES).sub(m);
-      a = u.fma(u, a);
-      b = v.fma(v, b);
-    }
-    if (i < n) {
-      FloatVector u = Lanes.load(x, xr + 4L * i).sub(m);
-      a = u.fma(u, a);
-    }
-    return Lanes.sum(a.add(b));
-  }
-
-  private static void normalise(
-      MemorySegment y,
-      long yr,
-      MemorySegment x,
-      long xr,
-      MemorySegment w,
-      long wr,
-      MemorySegment b,
-      long br,
-      float mean,
-      float rstd,
-      int n) {
-    FloatVector m = Lanes.broadcast(mean);
-    FloatVector s = Lanes.broadcast(rstd);
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      long at = 4L * i;
-      FloatVector v = Lanes.load(x, xr + at).sub(m).mul(s);
-      v = wr < 0 ? v : v.mul(Lanes.load(w, wr + at));
-      v = br < 0 ? v : v.add(Lanes.load(b, br + at));
-      Lanes.store(v, y, yr + at);
-    }
-  }
-
-  /** {@code Σ dy · w}. */
-  private static float weightedSum(MemorySegment dy, long dr, MemorySegment w, long wr, int n) {
-    if (wr < 0) {
-      return sum(dy, dr, n);
-    }
-    FloatVector a = Lanes.zero();
-    FloatVector b = Lanes.zero();
-    int i = 0;
-    for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      long at = 4L * i;
-      a = Lanes.load(dy, dr + at).fma(Lanes.load(w, wr + at), a);
-      b = Lanes.load(dy, dr + at + Lanes.BYTES).fma(Lanes.load(w, wr + at + Lanes.BYTES), b);
-    }
-    if (i < n) {
-      a = Lanes.load(dy, dr + 4L * i).fma(Lanes.load(w, wr + 4L * i), a);
-    }
-    return Lanes.sum(a.add(b));
-  }
-
-  /** {@code Σ dy · w · (x − mean)}. */
-  private static float weightedDot(
-      MemorySegment dy,
-      long dr,
-      MemorySegment x,
-      long xr,
-      MemorySegment w,
-      long wr,
-      float mean,
-      int n) {
-    FloatVector m = Lanes.broadcast(mean);
-    FloatVector a = Lanes.zero();
-    FloatVector b = Lanes.zero();
-    int i = 0;
-    for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      long at = 4L * i;
-      long next = at + Lanes.BYTES;
-      FloatVector g = Lanes.load(dy, dr + at);
-      FloatVector h = Lanes.load(dy, dr + next);
-      g = wr < 0 ? g : g.mul(Lanes.load(w, wr + at));
-      h = wr < 0 ? h : h.mul(Lanes.load(w, wr + next));
-      a = g.fma(Lanes.load(x, xr + at).sub(m), a);
-      b = h.fma(Lanes.load(x, xr + next).sub(m), b);
-    }
-    if (i < n) {
-      FloatVector g = Lanes.load(dy, dr + 4L * i);
-      g = wr < 0 ? g : g.mul(Lanes.load(w, wr + 4L * i));
-      a = g.fma(Lanes.load(x, xr + 4L * i).sub(m), a);
-    }
-    return Lanes.sum(a.add(b));
-  }
-
-  private static void gradient(
-      MemorySegment d,
-      long at0,
-      MemorySegment dy,
-      long dr,
-      MemorySegment x,
-      long xr,
-      MemorySegment w,
-      long wr,
-      float mean,
-      float rstd,
-      float meanG,
-      float meanGx,
-      int n) {
-    FloatVector m = Lanes.broadcast(mean);
-    FloatVector s = Lanes.broadcast(rstd);
-    FloatVector c = Lanes.broadcast(meanG);
-    FloatVector k = Lanes.broadcast(-rstd * meanGx);
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      long at = 4L * i;
-      FloatVector g = Lanes.load(dy, dr + at);
-      g = wr < 0 ? g : g.mul(Lanes.load(w, wr + at));
-      FloatVector v = Lanes.load(x, xr + at).sub(m).fma(k, g.sub(c));
-      Lanes.store(v.mul(s), d, at0 + at);
-    }
-  }
-
-  /** {@code dw += dy · (x − mean) · rstd}. */
-  private static void addProduct(
-      MemorySegment dw,
-      long wr,
-      MemorySegment dy,
-      long dr,
-      MemorySegment x,
-      long xr,
-      float mean,
-      float rstd,
-      int n) {
-    FloatVector m = Lanes.broadcast(mean);
-    FloatVector s = Lanes.broadcast(rstd);
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      long at = 4L * i;
-      FloatVector v = Lanes.load(x, xr + at).sub(m).mul(s);
-      Lanes.store(v.fma(Lanes.load(dy, dr + at), Lanes.load(dw, wr + at)), dw, wr + at);
-    }
   }
 }

@@ -1,9 +1,9 @@
 package dev.javelin.kernels.cpu;
 
+import static dev.javelin.kernels.cpu.Lanes.broadcast;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.GT;
-import static jdk.incubator.vector.VectorOperators.IS_NAN;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LT;
 
@@ -12,28 +12,33 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 
 /**
- * Elementary functions on fp32 vectors, each with a scalar twin that gives the same bits. The
- * coefficients are minimax fits of our own; the largest errors stand at the functions, in units in
- * the last place of the result, measured over dense ranges. Overflow gives infinity, underflow
- * passes through the subnormal numbers to zero, NaN stays NaN.
+ * Elementary functions on fp32 vectors, each with a scalar form of the same bits. The coefficients
+ * are minimax fits of our own; the largest errors stand at the functions, in units in the last
+ * place of the result, measured over dense ranges. Overflow gives infinity, underflow passes
+ * through the subnormal numbers to zero, NaN stays NaN.
  *
  * <p>Written without {@code lanewise} transcendentals, whose bits differ between interpreter,
  * compiler and machine, and without {@code min} and {@code max}, which cost six instructions where
  * a compare and a blend cost two.
+ *
+ * <p>The functions are meant to be inlined into a loop, and the compiler stops inlining when the
+ * loop's method has grown to 18000 nodes: some 400 for each vector operation, and half as many more
+ * where an operand is a scalar. So constants are vectors, and the functions are short: exp 24
+ * operations, sigmoid 26, erf and tanh 22, log 31. A loop with more than 45 belongs in two.
  */
 final class VectorMath {
+  private static final float ZERO = 0f;
+  private static final float HALF = 0.5f;
+  private static final float ONE = 1f;
+
   private static final float LOG2_E = 1.44269504f;
 
   /** ln 2 in two parts; the first has 9 bits, so that its product with a whole number is exact. */
   private static final float LN2_HIGH = 0.693359375f;
 
   private static final float LN2_LOW = -2.12194440e-4f;
-
-  /** Adding 1.5·2²³ rounds to a whole number, which then stands in the low bits of the sum. */
-  private static final float ROUND = 12582912f;
-
-  private static final int ONE_BITS = 0x3F800000;
-  private static final int SIGN_BIT = 0x80000000;
+  private static final float MINUS_LN2_HIGH = -LN2_HIGH;
+  private static final float MINUS_LN2_LOW = -LN2_LOW;
 
   // e^r = 1 + r + r²·q(r) on |r| <= ln(2)/2
   private static final float E0 = 0.4999999343f;
@@ -42,13 +47,22 @@ final class VectorMath {
   private static final float E3 = 0.008368745763f;
   private static final float E4 = 0.001381453856f;
 
-  /** Below this e^x rounds to zero, above the next to infinity. */
+  /** Below the one e^x rounds to zero, above the other to infinity. */
   private static final float EXP_LOW = -103.97208f;
 
   private static final float EXP_HIGH = 88.72284f;
+  private static final float INFINITY = Float.POSITIVE_INFINITY;
+
+  /**
+   * Adding 1.5·2²³ rounds to a whole number n, which then stands in the low bits of the sum. With
+   * 64 more it is n + 64, with 64 less n − 64: 2ⁿ spans 278 exponents, more than a float has, so
+   * the product with 2^∓64 comes last.
+   */
+  private static final float ROUND_UP_64 = 12582912f + 64;
+
+  private static final float ROUND_DOWN_64 = 12582912f - 64;
   private static final float TWO_64 = 0x1p64f;
   private static final float TWO_MINUS_64 = 0x1p-64f;
-  private static final int EXPONENT_64 = 64 << 23;
 
   // ln(1 + f) = f − f²/2 + f³·q(f) on [√½ − 1, √2 − 1]
   private static final float L0 = 0.333333126f;
@@ -62,15 +76,25 @@ final class VectorMath {
   private static final float L8 = 0.06746638265f;
   private static final int SQRT_HALF_BITS = 0x3F3504F3;
   private static final int MANTISSA = 0x007FFFFF;
+  private static final float MIN_NORMAL = Float.MIN_NORMAL;
+  private static final float MIN_VALUE = Float.MIN_VALUE;
   private static final float TWO_23 = 0x1p23f;
+  private static final float MINUS_23 = -23f;
+  private static final float MINUS_INFINITY = Float.NEGATIVE_INFINITY;
+  private static final float NAN = Float.NaN;
 
-  // tanh x = x + x³·q(x²) on |x| < 0.55
-  private static final float TANH_SMALL = 0.55f;
-  private static final float T0 = -0.3333331658f;
-  private static final float T1 = 0.1333254682f;
-  private static final float T2 = -0.05384762736f;
-  private static final float T3 = 0.02105034019f;
-  private static final float T4 = -0.006241427731f;
+  // tanh x = x·a(x²)/b(x²) on |x| < 9.02; beyond, tanh rounds to ±1
+  private static final float TANH_ONE = 9.02f;
+  private static final float A0 = 0.9999999987f;
+  private static final float A1 = 0.1367991481f;
+  private static final float A2 = 0.003868327437f;
+  private static final float A3 = 2.800745377e-05f;
+  private static final float A4 = 3.058501366e-08f;
+  private static final float A5 = -1.220346194e-11f;
+  private static final float B1 = 0.4701324687f;
+  private static final float B2 = 0.02724583762f;
+  private static final float B3 = 0.0003938630614f;
+  private static final float B4 = 1.287366292e-06f;
 
   // erf x = x·p(x²)/q(x²) on |x| < 3.92; beyond, erf rounds to ±1
   private static final float ERF_ONE = 3.92f;
@@ -87,179 +111,151 @@ final class VectorMath {
   private static final float Q4 = 0.001304063194f;
   private static final float Q5 = 6.269302694e-05f;
 
+  private static final int SIGN_BIT = 0x80000000;
+  private static final int ONE_BITS = 0x3F800000;
+
   private VectorMath() {}
-
-  private static FloatVector fma(FloatVector a, FloatVector b, float c) {
-    return a.fma(b, Lanes.broadcast(c));
-  }
-
-  private static FloatVector fma(FloatVector a, float b, FloatVector c) {
-    return a.fma(Lanes.broadcast(b), c);
-  }
-
-  private static FloatVector copySign(IntVector magnitude, FloatVector sign) {
-    return sign.reinterpretAsInts().and(SIGN_BIT).or(magnitude).reinterpretAsFloats();
-  }
 
   /** {@code e^x}, 1 ulp. */
   static FloatVector exp(FloatVector x) {
-    VectorMask<Float> high = x.compare(GT, EXP_HIGH);
-    VectorMask<Float> low = x.compare(LT, EXP_LOW);
-    VectorMask<Float> negative = x.compare(LT, 0f);
-    FloatVector c = x.blend(0f, high.or(low));
-    FloatVector t = c.fma(Lanes.broadcast(LOG2_E), Lanes.broadcast(ROUND));
-    FloatVector p = expFraction(c, t.sub(ROUND));
-    // 2^n spans 278 exponents, more than a float has: 64 of them are moved into a product.
-    IntVector n = t.reinterpretAsInts().lanewise(LSHL, 23);
-    IntVector move = Lanes.ints(-EXPONENT_64).blend(EXPONENT_64, negative.cast(Lanes.INTS));
-    FloatVector back = Lanes.broadcast(TWO_64).blend(TWO_MINUS_64, negative);
-    FloatVector y = p.reinterpretAsInts().add(n).add(move).reinterpretAsFloats();
-    // 0·c carries a NaN through, which the arithmetic on the exponent loses
-    return y.fma(back, c.mul(0f)).blend(0f, low).blend(Float.POSITIVE_INFINITY, high);
+    VectorMask<Float> negative = x.compare(LT, broadcast(ZERO));
+    FloatVector round = broadcast(ROUND_DOWN_64).blend(broadcast(ROUND_UP_64), negative);
+    FloatVector back = broadcast(TWO_64).blend(broadcast(TWO_MINUS_64), negative);
+    FloatVector y = scaledExp(x, round, back);
+    return y.blend(broadcast(ZERO), x.compare(LT, broadcast(EXP_LOW)))
+        .blend(broadcast(INFINITY), x.compare(GT, broadcast(EXP_HIGH)));
   }
 
-  /** The scalar twin of {@link #exp(FloatVector)}. */
   static float exp(float x) {
-    if (Float.isNaN(x) || x > EXP_HIGH) {
-      return x * Float.POSITIVE_INFINITY;
-    }
-    if (x < EXP_LOW) {
-      return 0f;
-    }
-    float t = Math.fma(x, LOG2_E, ROUND);
-    float p = expFraction(x, t - ROUND);
-    int n = Float.floatToRawIntBits(t) << 23;
-    int bits = Float.floatToRawIntBits(p) + n;
-    return x < 0
-        ? Float.intBitsToFloat(bits + EXPONENT_64) * TWO_MINUS_64
-        : Float.intBitsToFloat(bits - EXPONENT_64) * TWO_64;
+    return exp(broadcast(x)).lane(0);
   }
 
   /**
-   * {@code e^x} for {@code x <= 0}, the same bits as {@link #exp(FloatVector)} at two thirds of the
-   * cost; for softmax and the like. A positive argument gives a wrong result.
+   * {@code e^x} for {@code x <= 0}, the same bits as {@link #exp(FloatVector)} at less cost; for
+   * softmax and the like. A positive argument gives a wrong result.
    */
   static FloatVector expOfNegative(FloatVector x) {
-    VectorMask<Float> low = x.compare(LT, EXP_LOW);
-    FloatVector c = x.blend(0f, low);
-    FloatVector t = c.fma(Lanes.broadcast(LOG2_E), Lanes.broadcast(ROUND));
-    FloatVector p = expFraction(c, t.sub(ROUND));
-    IntVector n = t.reinterpretAsInts().lanewise(LSHL, 23);
-    IntVector bits = p.reinterpretAsInts().add(n).add(EXPONENT_64);
-    return fma(bits.reinterpretAsFloats(), TWO_MINUS_64, c.mul(0f)).blend(0f, low);
+    return scaledExp(x, broadcast(ROUND_UP_64), broadcast(TWO_MINUS_64))
+        .blend(broadcast(ZERO), x.compare(LT, broadcast(EXP_LOW)));
   }
 
-  /** The scalar twin of {@link #expOfNegative(FloatVector)}. */
-  static float expOfNegative(float x) {
-    return exp(x);
-  }
-
-  /** {@code e^(x − n·ln 2)}, between √½ and √2. */
-  private static FloatVector expFraction(FloatVector x, FloatVector n) {
-    FloatVector r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, x));
-    FloatVector q = fma(fma(fma(fma(Lanes.broadcast(E4), r, E3), r, E2), r, E1), r, E0);
-    return q.fma(r.mul(r), r).add(1f);
-  }
-
-  private static float expFraction(float x, float n) {
-    float r = Math.fma(n, -LN2_LOW, Math.fma(n, -LN2_HIGH, x));
-    float q = Math.fma(Math.fma(Math.fma(Math.fma(E4, r, E3), r, E2), r, E1), r, E0);
-    return Math.fma(q, r * r, r) + 1f;
+  /** {@code e^x} within its limits, NaN for NaN, anything beyond the limits. */
+  private static FloatVector scaledExp(FloatVector x, FloatVector round, FloatVector back) {
+    FloatVector t = x.fma(broadcast(LOG2_E), round);
+    FloatVector n = t.sub(round);
+    FloatVector r = n.fma(broadcast(MINUS_LN2_LOW), n.fma(broadcast(MINUS_LN2_HIGH), x));
+    FloatVector q =
+        broadcast(E4)
+            .fma(r, broadcast(E3))
+            .fma(r, broadcast(E2))
+            .fma(r, broadcast(E1))
+            .fma(r, broadcast(E0));
+    FloatVector p = q.fma(r.mul(r), r).add(broadcast(ONE));
+    IntVector exponent = t.reinterpretAsInts().lanewise(LSHL, 23);
+    FloatVector y = p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
+    // 0·x carries a NaN through, which the arithmetic on the exponent loses
+    return y.fma(back, x.mul(broadcast(ZERO)));
   }
 
   /** {@code 1 / (1 + e^−x)}, 2 ulp. */
   static FloatVector sigmoid(FloatVector x) {
     FloatVector e = expOfNegative(x.abs().neg());
-    return e.blend(1f, x.compare(GE, 0f)).div(e.add(1f));
+    return e.blend(broadcast(ONE), x.compare(GE, broadcast(ZERO))).div(e.add(broadcast(ONE)));
   }
 
-  /** The scalar twin of {@link #sigmoid(FloatVector)}. */
   static float sigmoid(float x) {
-    float e = exp(-Math.abs(x));
-    return (x >= 0 ? 1f : e) / (e + 1f);
+    return sigmoid(broadcast(x)).lane(0);
   }
 
   /** {@code ln x}, 1 ulp; −∞ at zero, NaN below it. */
   static FloatVector log(FloatVector x) {
-    VectorMask<Float> subnormal = x.compare(LT, Float.MIN_NORMAL);
-    FloatVector normal = x.blend(x.mul(TWO_23), subnormal);
-    IntVector shifted = normal.reinterpretAsInts().sub(SQRT_HALF_BITS);
+    VectorMask<Float> subnormal = x.compare(LT, broadcast(MIN_NORMAL));
+    FloatVector normal = x.blend(x.mul(broadcast(TWO_23)), subnormal);
+    IntVector shifted = normal.reinterpretAsInts().sub(Lanes.ints(SQRT_HALF_BITS));
     FloatVector e = (FloatVector) shifted.lanewise(ASHR, 23).castShape(Lanes.SPECIES, 0);
-    e = e.sub(Lanes.zero().blend(23f, subnormal));
-    FloatVector f = shifted.and(MANTISSA).add(SQRT_HALF_BITS).reinterpretAsFloats().sub(1f);
-    FloatVector q = fma(fma(fma(fma(Lanes.broadcast(L8), f, L7), f, L6), f, L5), f, L4);
-    q = fma(fma(fma(fma(q, f, L3), f, L2), f, L1), f, L0);
+    e = e.add(broadcast(ZERO).blend(broadcast(MINUS_23), subnormal));
+    FloatVector f =
+        shifted
+            .and(Lanes.ints(MANTISSA))
+            .add(Lanes.ints(SQRT_HALF_BITS))
+            .reinterpretAsFloats()
+            .sub(broadcast(ONE));
+    FloatVector q =
+        broadcast(L8)
+            .fma(f, broadcast(L7))
+            .fma(f, broadcast(L6))
+            .fma(f, broadcast(L5))
+            .fma(f, broadcast(L4));
+    q = q.fma(f, broadcast(L3)).fma(f, broadcast(L2)).fma(f, broadcast(L1)).fma(f, broadcast(L0));
     FloatVector square = f.mul(f);
-    FloatVector tail = fma(e, LN2_LOW, fma(square, -0.5f, q.mul(square.mul(f))));
-    FloatVector y = fma(e, LN2_HIGH, f.add(tail));
-    y = y.blend(x, x.compare(GE, Float.POSITIVE_INFINITY));
-    y = y.blend(Float.NEGATIVE_INFINITY, x.compare(LT, Float.MIN_VALUE));
-    return y.blend(Float.NaN, x.compare(LT, 0f)).blend(x, x.test(IS_NAN));
+    FloatVector tail = q.mul(f).sub(broadcast(HALF)).mul(square);
+    // 0·x carries a NaN through
+    FloatVector y =
+        e.fma(broadcast(LN2_HIGH), e.fma(broadcast(LN2_LOW), tail).add(x.fma(broadcast(ZERO), f)));
+    y = y.blend(broadcast(INFINITY), x.compare(GE, broadcast(INFINITY)));
+    return y.blend(broadcast(MINUS_INFINITY), x.compare(LT, broadcast(MIN_VALUE)))
+        .blend(broadcast(NAN), x.compare(LT, broadcast(ZERO)));
   }
 
-  /** The scalar twin of {@link #log(FloatVector)}. */
   static float log(float x) {
-    if (Float.isNaN(x) || x == Float.POSITIVE_INFINITY) {
-      return x;
-    }
-    if (x <= 0) {
-      return x == 0 ? Float.NEGATIVE_INFINITY : Float.NaN;
-    }
-    boolean subnormal = x < Float.MIN_NORMAL;
-    int shifted = Float.floatToRawIntBits(subnormal ? x * TWO_23 : x) - SQRT_HALF_BITS;
-    float e = (shifted >> 23) - (subnormal ? 23f : 0f);
-    float f = Float.intBitsToFloat((shifted & MANTISSA) + SQRT_HALF_BITS) - 1f;
-    float q = Math.fma(Math.fma(Math.fma(Math.fma(L8, f, L7), f, L6), f, L5), f, L4);
-    q = Math.fma(Math.fma(Math.fma(Math.fma(q, f, L3), f, L2), f, L1), f, L0);
-    float square = f * f;
-    float tail = Math.fma(e, LN2_LOW, Math.fma(square, -0.5f, q * (square * f)));
-    return Math.fma(e, LN2_HIGH, f + tail);
+    return log(broadcast(x)).lane(0);
   }
 
-  /** {@code tanh x}, 2 ulp. */
+  /** {@code tanh x}, 6 ulp. */
   static FloatVector tanh(FloatVector x) {
-    FloatVector magnitude = x.abs();
-    FloatVector e = expOfNegative(magnitude.mul(-2f));
-    FloatVector large = Lanes.broadcast(1f).sub(e).div(e.add(1f));
+    VectorMask<Float> one = x.abs().compare(GE, broadcast(TANH_ONE));
     FloatVector u = x.mul(x);
-    FloatVector q = fma(fma(fma(fma(Lanes.broadcast(T4), u, T3), u, T2), u, T1), u, T0);
-    FloatVector small = q.mul(u).fma(x, x);
-    return copySign(large.reinterpretAsInts(), x).blend(small, magnitude.compare(LT, TANH_SMALL));
+    FloatVector a =
+        broadcast(A5)
+            .fma(u, broadcast(A4))
+            .fma(u, broadcast(A3))
+            .fma(u, broadcast(A2))
+            .fma(u, broadcast(A1))
+            .fma(u, broadcast(A0));
+    FloatVector b =
+        broadcast(B4)
+            .fma(u, broadcast(B3))
+            .fma(u, broadcast(B2))
+            .fma(u, broadcast(B1))
+            .fma(u, broadcast(ONE));
+    return x.mul(a).div(b).blend(signOf(x), one);
   }
 
-  /** The scalar twin of {@link #tanh(FloatVector)}. */
   static float tanh(float x) {
-    float magnitude = Math.abs(x);
-    if (magnitude < TANH_SMALL) {
-      float u = x * x;
-      float q = Math.fma(Math.fma(Math.fma(Math.fma(T4, u, T3), u, T2), u, T1), u, T0);
-      return Math.fma(q * u, x, x);
-    }
-    float e = exp(magnitude * -2f);
-    return Math.copySign((1f - e) / (e + 1f), x);
+    return tanh(broadcast(x)).lane(0);
   }
 
   /** {@code erf x = 2/√π · ∫₀ˣ e^−t² dt}, 6 ulp. */
   static FloatVector erf(FloatVector x) {
-    VectorMask<Float> one = x.abs().compare(GE, ERF_ONE);
-    FloatVector c = x.blend(0f, one);
-    FloatVector u = c.mul(c);
-    FloatVector p = fma(fma(fma(Lanes.broadcast(P6), u, P5), u, P4), u, P3);
-    p = fma(fma(fma(p, u, P2), u, P1), u, P0);
-    FloatVector q = fma(fma(fma(fma(Lanes.broadcast(Q5), u, Q4), u, Q3), u, Q2), u, Q1);
-    FloatVector y = c.mul(p).div(fma(q, u, 1f));
-    return y.blend(copySign(Lanes.ints(ONE_BITS), x), one);
+    VectorMask<Float> one = x.abs().compare(GE, broadcast(ERF_ONE));
+    FloatVector u = x.mul(x);
+    FloatVector p =
+        broadcast(P6)
+            .fma(u, broadcast(P5))
+            .fma(u, broadcast(P4))
+            .fma(u, broadcast(P3))
+            .fma(u, broadcast(P2))
+            .fma(u, broadcast(P1))
+            .fma(u, broadcast(P0));
+    FloatVector q =
+        broadcast(Q5)
+            .fma(u, broadcast(Q4))
+            .fma(u, broadcast(Q3))
+            .fma(u, broadcast(Q2))
+            .fma(u, broadcast(Q1))
+            .fma(u, broadcast(ONE));
+    return x.mul(p).div(q).blend(signOf(x), one);
   }
 
-  /** The scalar twin of {@link #erf(FloatVector)}. */
   static float erf(float x) {
-    if (Math.abs(x) >= ERF_ONE) {
-      return Math.copySign(1f, x);
-    }
-    float u = x * x;
-    float p = Math.fma(Math.fma(Math.fma(P6, u, P5), u, P4), u, P3);
-    p = Math.fma(Math.fma(Math.fma(p, u, P2), u, P1), u, P0);
-    float q = Math.fma(Math.fma(Math.fma(Math.fma(Q5, u, Q4), u, Q3), u, Q2), u, Q1);
-    return x * p / Math.fma(q, u, 1f);
+    return erf(broadcast(x)).lane(0);
+  }
+
+  /** ±1. */
+  private static FloatVector signOf(FloatVector x) {
+    return x.reinterpretAsInts()
+        .and(Lanes.ints(SIGN_BIT))
+        .or(Lanes.ints(ONE_BITS))
+        .reinterpretAsFloats();
   }
 }
