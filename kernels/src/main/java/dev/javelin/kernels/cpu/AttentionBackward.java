@@ -35,7 +35,6 @@ final class AttentionBackward {
   private final HeadMatrix v;
   private final AttentionShape shape;
   private final AttentionRule rule;
-  private final AttentionPanel panel;
   private final int dim;
   private final long rowBytes;
   private final long limitsAt;
@@ -50,10 +49,9 @@ final class AttentionBackward {
   private final long dkAt;
   private final long dvAt;
   private final long tempAt;
-  private final MemorySegment scratch;
+  private final long scratchBytes;
 
   AttentionBackward(
-      Cpu cpu,
       @Nullable HeadGrad dq,
       @Nullable HeadGrad dk,
       @Nullable HeadGrad dv,
@@ -71,7 +69,6 @@ final class AttentionBackward {
     this.lse = lse;
     this.shape = shape;
     this.rule = rule;
-    this.panel = new AttentionPanel(shape, rule);
     this.dim = Lanes.pad(shape.dim());
     this.rowBytes = 4L * dim;
     ScratchLayout layout = new ScratchLayout();
@@ -80,7 +77,7 @@ final class AttentionBackward {
     this.q = new HeadMatrix(q, shape.dim(), WIDTH, layout);
     this.k = new HeadMatrix(k, shape.dim(), shape.keys(), layout);
     this.v = new HeadMatrix(v, shape.dim(), shape.keys(), layout);
-    this.limitsAt = layout.reserve(2 * ROW);
+    this.limitsAt = layout.reserve(AttentionPanel.LIMITS);
     this.queryAt = layout.reserve(dim * ROW);
     this.gradOutAt = layout.reserve(dim * ROW);
     this.outAt = layout.reserve(dim * ROW);
@@ -92,42 +89,42 @@ final class AttentionBackward {
     this.dkAt = layout.reserve(shape.keys() * rowBytes);
     this.dvAt = layout.reserve(shape.keys() * rowBytes);
     this.tempAt = layout.reserve(rowBytes);
-    this.scratch = cpu.scratch(layout.bytes());
+    this.scratchBytes = layout.bytes();
   }
 
-  void run(int batch, int kvHead) {
-    k.open(scratch, batch, 0, kvHead, shape.keys());
-    v.open(scratch, batch, 0, kvHead, shape.keys());
-    scratch.asSlice(dkAt, shape.keys() * rowBytes).fill((byte) 0);
-    scratch.asSlice(dvAt, shape.keys() * rowBytes).fill((byte) 0);
+  /** A panel for one piece of work, with the scratch memory of the calling thread. */
+  AttentionPanel panel(Cpu cpu) {
+    return new AttentionPanel(shape, rule, cpu.scratch(scratchBytes), limitsAt);
+  }
+
+  void run(AttentionPanel panel, int batch, int kvHead) {
+    MemorySegment scratch = panel.scratch();
+    panel.keysAt = k.open(scratch, batch, 0, kvHead, shape.keys());
+    panel.valuesAt = v.open(scratch, batch, 0, kvHead, shape.keys());
+    HeadRows.clear(scratch, dkAt, shape.keys() * rowBytes);
+    HeadRows.clear(scratch, dvAt, shape.keys() * rowBytes);
     for (int start = 0; start < shape.queries(); start += WIDTH) {
       panel.moveTo(batch, start);
-      panel.writeLimits(scratch, limitsAt);
       for (int h = kvHead * shape.group(); h < (kvHead + 1) * shape.group(); h++) {
-        open(h);
+        open(panel, h);
         int begin = panel.low() / KEYS * KEYS;
         for (int from = begin; from < panel.high(); from += KEYS) {
-          block(h, from, Math.min(from + KEYS, panel.high()));
+          block(panel, h, from, Math.min(from + KEYS, panel.high()));
         }
-        if (dq != null) {
-          put(dq, dqAt, panel.start(), h, panel.count());
-        }
+        put(scratch, dq, dqAt, batch, start, h, panel.count());
       }
     }
-    if (dk != null) {
-      put(dk, dkAt, 0, kvHead, shape.keys());
-    }
-    if (dv != null) {
-      put(dv, dvAt, 0, kvHead, shape.keys());
-    }
+    put(scratch, dk, dkAt, batch, 0, kvHead, shape.keys());
+    put(scratch, dv, dvAt, batch, 0, kvHead, shape.keys());
   }
 
-  private void put(HeadGrad g, long at, int time, int head, int count) {
-    HeadView view = g.view();
-    for (int t = 0; t < count; t++) {
+  private void put(
+      MemorySegment scratch, @Nullable HeadGrad g, long at, int batch, int time, int head, int n) {
+    for (int t = 0; g != null && t < n; t++) {
+      HeadView view = g.view();
       HeadRows.put(
           view,
-          view.at(panel.batch(), time + t, head),
+          view.at(batch, time + t, head),
           scratch,
           at + t * rowBytes,
           tempAt,
@@ -137,34 +134,23 @@ final class AttentionBackward {
   }
 
   /** Transposes the panel's queries and output gradients; delta and lse into lanes. */
-  private void open(int head) {
+  private void open(AttentionPanel panel, int head) {
+    MemorySegment scratch = panel.scratch();
     int batch = panel.batch();
     int start = panel.start();
     int count = panel.count();
-    int width = (panel.vectors() + 1) / 2 * 2 * Lanes.COUNT;
-    q.open(scratch, batch, start, head, count);
-    gradOut.open(scratch, batch, start, head, count);
-    out.open(scratch, batch, start, head, count);
-    HeadRows.transpose(
-        scratch, queryAt, ROW, q.data(), q.at(0), q.row(), count, dim, width, rule.scale());
-    HeadRows.transpose(
-        scratch,
-        gradOutAt,
-        ROW,
-        gradOut.data(),
-        gradOut.at(0),
-        gradOut.row(),
-        count,
-        dim,
-        width,
-        1f);
-    scratch.asSlice(dqAt, count * rowBytes).fill((byte) 0);
-    scratch.asSlice(lseAt, ROW).fill((byte) 0);
-    HeadRows.transpose(
-        scratch, outAt, ROW, out.data(), out.at(0), out.row(), count, dim, width, 1f);
+    int width = panel.width();
+    panel.queriesAt = q.open(scratch, batch, start, head, count);
+    panel.gradOutAt = gradOut.open(scratch, batch, start, head, count);
+    long o = out.open(scratch, batch, start, head, count);
+    transpose(scratch, queryAt, q, panel.queriesAt, count, width, rule.scale());
+    transpose(scratch, gradOutAt, gradOut, panel.gradOutAt, count, width, 1f);
+    transpose(scratch, outAt, out, o, count, width, 1f);
+    HeadRows.clear(scratch, dqAt, count * rowBytes);
     for (long i = 0; i < 4L * width; i += Lanes.BYTES) {
-      delta(i);
+      delta(scratch, i);
     }
+    HeadRows.clear(scratch, lseAt, ROW);
     long first = (batch * (long) shape.queryHeads() + head) * shape.queries() + start;
     MemorySegment.copy(lse, 4L * first, scratch, lseAt, 4L * count);
     for (long i = lseAt; i < lseAt + ROW; i += Lanes.BYTES) {
@@ -175,11 +161,16 @@ final class AttentionBackward {
     }
   }
 
+  private void transpose(
+      MemorySegment scratch, long to, HeadMatrix m, long at, int count, int width, float factor) {
+    HeadRows.transpose(scratch, to, ROW, m.data(scratch), at, m.row(), count, dim, width, factor);
+  }
+
   /**
    * In the order in which dP is summed, so that a query that sees one key, whose O is that key's V,
    * has dP − delta = 0 exactly.
    */
-  private void delta(long lane) {
+  private void delta(MemorySegment scratch, long lane) {
     FloatVector sum = Lanes.zero();
     for (long i = lane; i < lane + dim * ROW; i += ROW) {
       sum = Lanes.load(scratch, outAt + i).fma(Lanes.load(scratch, gradOutAt + i), sum);
@@ -187,21 +178,25 @@ final class AttentionBackward {
     Lanes.store(sum, scratch, deltaAt + lane);
   }
 
-  private void block(int head, int from, int to) {
-    AttentionScores.product(scratch, scoresAt, k, queryAt, dim, panel, from, to);
-    AttentionScores.product(scratch, gradScoresAt, v, gradOutAt, dim, panel, from, to);
+  private void block(AttentionPanel panel, int head, int from, int to) {
+    MemorySegment scratch = panel.scratch();
+    AttentionScores.product(
+        panel, scoresAt, k.data(scratch), panel.keysAt, k.row(), queryAt, dim, from, to);
+    AttentionScores.product(
+        panel, gradScoresAt, v.data(scratch), panel.valuesAt, v.row(), gradOutAt, dim, from, to);
     for (int i = 0; i < panel.vectors(); i++) {
       int low = Math.max(from, Math.min(to, panel.low(i)));
       int high = Math.max(low, Math.min(to, panel.high(i)));
       if (low < high) {
-        vector(i, head, from, low, high);
+        vector(panel, i, head, from, low, high);
       }
     }
-    keyGradients(from, to);
+    keyGradients(panel, from, to);
   }
 
   /** P and dS of one vector of queries, and its share of dQ. */
-  private void vector(int i, int head, int from, int low, int high) {
+  private void vector(AttentionPanel panel, int i, int head, int from, int low, int high) {
+    MemorySegment scratch = panel.scratch();
     long lane = (long) i * Lanes.BYTES;
     long at = scoresAt + (low - from) * ROW + lane;
     long gradAt = gradScoresAt + (low - from) * ROW + lane;
@@ -211,7 +206,7 @@ final class AttentionBackward {
           scratch, at, gradAt, high - low, rule.softCap(), deltaAt + lane);
       delta = Lanes.zero();
     }
-    AttentionScores.restrict(scratch, at, panel, i, low, high, head, limitsAt);
+    AttentionScores.restrict(panel, at, i, low, high, head);
     FloatVector normaliser = Lanes.load(scratch, lseAt + lane);
     AttentionScores.gradient(scratch, at, gradAt, high - low, normaliser, delta, rule.scale());
     if (dq != null) {
@@ -223,8 +218,8 @@ final class AttentionBackward {
           gradAt,
           Float.BYTES,
           ROW,
-          k.data(),
-          k.at(low),
+          k.data(scratch),
+          panel.keysAt + low * k.row(),
           k.row(),
           panel.queries(i),
           dim / Lanes.COUNT,
@@ -234,7 +229,7 @@ final class AttentionBackward {
   }
 
   /** Adds the panel's share to dK and dV of a block of keys, in runs that meet the same vectors. */
-  private void keyGradients(int from, int to) {
+  private void keyGradients(AttentionPanel panel, int from, int to) {
     int key = from;
     while (key < to) {
       int first = 0;
@@ -255,10 +250,12 @@ final class AttentionBackward {
       if (queries > 0) {
         long at = (key - from) * ROW + 4L * query;
         if (dv != null) {
-          keyGradient(dvAt, scoresAt + at, gradOut, query, queries, key, next);
+          long rows = panel.gradOutAt + query * gradOut.row();
+          keyGradient(panel.scratch(), dvAt, scoresAt + at, gradOut, rows, queries, key, next);
         }
         if (dk != null) {
-          keyGradient(dkAt, gradScoresAt + at, q, query, queries, key, next);
+          long rows = panel.queriesAt + query * q.row();
+          keyGradient(panel.scratch(), dkAt, gradScoresAt + at, q, rows, queries, key, next);
         }
       }
       key = next;
@@ -266,7 +263,14 @@ final class AttentionBackward {
   }
 
   private void keyGradient(
-      long gradAt, long at, HeadMatrix rows, int query, int queries, int key, int end) {
+      MemorySegment scratch,
+      long gradAt,
+      long at,
+      HeadMatrix rows,
+      long rowsAt,
+      int queries,
+      int key,
+      int end) {
     TileProduct.multiply(
         scratch,
         gradAt + key * rowBytes,
@@ -275,8 +279,8 @@ final class AttentionBackward {
         at,
         ROW,
         Float.BYTES,
-        rows.data(),
-        rows.at(query),
+        rows.data(scratch),
+        rowsAt,
         rows.row(),
         end - key,
         dim / Lanes.COUNT,

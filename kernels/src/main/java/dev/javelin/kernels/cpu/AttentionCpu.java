@@ -13,6 +13,9 @@ public final class AttentionCpu {
   /** Multiply-adds of a piece of parallel work, at least. */
   private static final long PIECE = 1 << 20;
 
+  /** Pieces at most, so that what each needs once does not count. */
+  private static final int PIECES = 64;
+
   private AttentionCpu() {}
 
   /**
@@ -31,25 +34,47 @@ public final class AttentionCpu {
       HeadView v,
       AttentionShape s,
       AttentionRule rule) {
+    if (s.queries() == 1) {
+      decode(cpu, new AttentionDecode(o, lse, q, k, v, s, rule), s);
+      return;
+    }
     int panels = (s.queries() + AttentionPanel.WIDTH - 1) / AttentionPanel.WIDTH;
     // Where keys are widened first, a head's panels share the work of it.
     int chunk = k.direct(s.dim()) && v.direct(s.dim()) ? 1 : 4;
     int chunks = (panels + chunk - 1) / chunk;
-    long work =
-        2L * s.group() * Math.min(s.queries(), chunk * AttentionPanel.WIDTH) * s.keys() * s.dim();
-    int grain = (int) Math.max(1, PIECE / Math.max(1, work));
+    int items = s.batch() * s.kvHeads() * chunks;
+    long queries = Math.min(s.queries(), (long) chunk * AttentionPanel.WIDTH);
+    AttentionForward pass = new AttentionForward(o, lse, q, k, v, s, rule);
     cpu.parallel(
-        s.batch() * s.kvHeads() * chunks,
-        grain,
+        items,
+        grain(items, 2 * s.group() * queries * s.keys() * s.dim()),
         (from, to) -> {
-          AttentionForward pass = new AttentionForward(cpu, o, lse, q, k, v, s, rule);
+          AttentionPanel panel = pass.panel(cpu);
           for (int i = from; i < to; i++) {
             int head = i / chunks;
             int first = i % chunks * chunk;
-            pass.run(
-                head / s.kvHeads(), head % s.kvHeads(), first, Math.min(panels, first + chunk));
+            int end = Math.min(panels, first + chunk);
+            pass.run(panel, head / s.kvHeads(), head % s.kvHeads(), first, end);
           }
         });
+  }
+
+  private static void decode(Cpu cpu, AttentionDecode pass, AttentionShape s) {
+    int items = s.batch() * s.kvHeads();
+    cpu.parallel(
+        items,
+        grain(items, 2L * s.group() * s.keys() * s.dim()),
+        (from, to) -> {
+          MemorySegment scratch = cpu.scratch(pass.scratchBytes());
+          for (int i = from; i < to; i++) {
+            pass.run(scratch, i / s.kvHeads(), i % s.kvHeads());
+          }
+        });
+  }
+
+  /** Items to a piece of parallel work; depends on sizes only. */
+  private static int grain(int items, long work) {
+    return (int) Math.max((items + PIECES - 1) / PIECES, PIECE / Math.max(1, work));
   }
 
   /**
@@ -70,15 +95,15 @@ public final class AttentionCpu {
       HeadView v,
       AttentionShape s,
       AttentionRule rule) {
-    long work = 5L * s.group() * s.queries() * s.keys() * s.dim();
+    int items = s.batch() * s.kvHeads();
+    AttentionBackward pass = new AttentionBackward(dq, dk, dv, gradOut, o, lse, q, k, v, s, rule);
     cpu.parallel(
-        s.batch() * s.kvHeads(),
-        (int) Math.max(1, PIECE / Math.max(1, work)),
+        items,
+        grain(items, 5L * s.group() * s.queries() * s.keys() * s.dim()),
         (from, to) -> {
-          AttentionBackward pass =
-              new AttentionBackward(cpu, dq, dk, dv, gradOut, o, lse, q, k, v, s, rule);
+          AttentionPanel panel = pass.panel(cpu);
           for (int i = from; i < to; i++) {
-            pass.run(i / s.kvHeads(), i % s.kvHeads());
+            pass.run(panel, i / s.kvHeads(), i % s.kvHeads());
           }
         });
   }

@@ -2,6 +2,7 @@ package dev.javelin.kernels.cpu;
 
 import static dev.javelin.kernels.cpu.AttentionPanel.ROW;
 import static dev.javelin.kernels.cpu.AttentionPanel.WIDTH;
+import static dev.javelin.kernels.cpu.AttentionScores.KEYS;
 import static dev.javelin.kernels.cpu.AttentionScores.MAX;
 import static dev.javelin.kernels.cpu.AttentionScores.SHRINK;
 import static dev.javelin.kernels.cpu.AttentionScores.STATE;
@@ -20,23 +21,21 @@ import jdk.incubator.vector.FloatVector;
 final class AttentionForward {
   private final AttentionShape shape;
   private final AttentionRule rule;
-  private final AttentionPanel panel;
   private final HeadView o;
   private final MemorySegment lse;
   private final HeadMatrix q;
   private final HeadMatrix k;
   private final HeadMatrix v;
   private final int dim;
-  private final long outRow;
+  private final long rowBytes;
   private final long limitsAt;
   private final long queryAt;
   private final long blockAt;
   private final long outAt;
   private final long stateAt;
-  private final MemorySegment scratch;
+  private final long scratchBytes;
 
   AttentionForward(
-      Cpu cpu,
       HeadView o,
       MemorySegment lse,
       HeadView q,
@@ -46,62 +45,77 @@ final class AttentionForward {
       AttentionRule rule) {
     this.shape = shape;
     this.rule = rule;
-    this.panel = new AttentionPanel(shape, rule);
     this.o = o;
     this.lse = lse;
     this.dim = Lanes.pad(shape.dim());
-    this.outRow = 4L * dim;
+    this.rowBytes = 4L * dim;
     ScratchLayout layout = new ScratchLayout();
     this.q = new HeadMatrix(q, shape.dim(), WIDTH, layout);
     this.k = new HeadMatrix(k, shape.dim(), shape.keys(), layout);
     this.v = new HeadMatrix(v, shape.dim(), shape.keys(), layout);
-    this.limitsAt = layout.reserve(2 * ROW);
+    this.limitsAt = layout.reserve(AttentionPanel.LIMITS);
     this.queryAt = layout.reserve(dim * ROW);
-    this.blockAt = layout.reserve(AttentionScores.KEYS * ROW);
-    this.outAt = layout.reserve(WIDTH * outRow);
+    this.blockAt = layout.reserve(KEYS * ROW);
+    this.outAt = layout.reserve(WIDTH * rowBytes);
     this.stateAt = layout.reserve(STATE);
-    this.scratch = cpu.scratch(layout.bytes());
+    this.scratchBytes = layout.bytes();
+  }
+
+  /** A panel for one piece of work, with the scratch memory of the calling thread. */
+  AttentionPanel panel(Cpu cpu) {
+    return new AttentionPanel(shape, rule, cpu.scratch(scratchBytes), limitsAt);
   }
 
   /** The panels {@code [from, to)} of all query heads of a key head. */
-  void run(int batch, int kvHead, int from, int to) {
-    k.open(scratch, batch, 0, kvHead, shape.keys());
-    v.open(scratch, batch, 0, kvHead, shape.keys());
+  void run(AttentionPanel panel, int batch, int kvHead, int from, int to) {
+    panel.keysAt = k.open(panel.scratch(), batch, 0, kvHead, shape.keys());
+    panel.valuesAt = v.open(panel.scratch(), batch, 0, kvHead, shape.keys());
     for (int p = from; p < to; p++) {
       panel.moveTo(batch, p * WIDTH);
-      panel.writeLimits(scratch, limitsAt);
       for (int h = kvHead * shape.group(); h < (kvHead + 1) * shape.group(); h++) {
-        attend(h);
-        finish(h);
+        attend(panel, h);
+        finish(panel, h);
       }
     }
   }
 
-  private void attend(int head) {
-    q.open(scratch, panel.batch(), panel.start(), head, panel.count());
-    int width = (panel.vectors() + 1) / 2 * 2 * Lanes.COUNT;
+  private void attend(AttentionPanel panel, int head) {
+    MemorySegment scratch = panel.scratch();
+    int count = panel.count();
+    long at = q.open(scratch, panel.batch(), panel.start(), head, count);
     HeadRows.transpose(
-        scratch, queryAt, ROW, q.data(), q.at(0), q.row(), panel.count(), dim, width, rule.scale());
-    for (long i = 0; i < ROW; i += Lanes.BYTES) {
-      Lanes.store(Lanes.broadcast(Float.NEGATIVE_INFINITY), scratch, stateAt + MAX + i);
-      Lanes.store(Lanes.zero(), scratch, stateAt + SUM + i);
+        scratch,
+        queryAt,
+        ROW,
+        q.data(scratch),
+        at,
+        q.row(),
+        count,
+        dim,
+        panel.width(),
+        rule.scale());
+    for (long i = stateAt; i < stateAt + ROW; i += Lanes.BYTES) {
+      Lanes.store(Lanes.broadcast(Float.NEGATIVE_INFINITY), scratch, i + MAX);
+      Lanes.store(Lanes.zero(), scratch, i + SUM);
     }
-    int begin = panel.low() / AttentionScores.KEYS * AttentionScores.KEYS;
+    int begin = panel.low() / KEYS * KEYS;
     int end = panel.high();
     if (begin >= end) {
-      scratch.asSlice(outAt, WIDTH * outRow).fill((byte) 0);
+      HeadRows.clear(scratch, outAt, WIDTH * rowBytes);
     }
-    for (int from = begin; from < end; from += AttentionScores.KEYS) {
-      int to = Math.min(from + AttentionScores.KEYS, end);
-      AttentionScores.product(scratch, blockAt, k, queryAt, dim, panel, from, to);
+    for (int from = begin; from < end; from += KEYS) {
+      int to = Math.min(from + KEYS, end);
+      AttentionScores.product(
+          panel, blockAt, k.data(scratch), panel.keysAt, k.row(), queryAt, dim, from, to);
       for (int i = 0; i < panel.vectors(); i++) {
-        vector(i, head, from, to, from > begin);
+        vector(panel, i, head, from, to, from > begin);
       }
     }
   }
 
   /** Softmax of one vector of queries over a block of keys, and its products with the values. */
-  private void vector(int i, int head, int from, int to, boolean add) {
+  private void vector(AttentionPanel panel, int i, int head, int from, int to, boolean add) {
+    MemorySegment scratch = panel.scratch();
     int low = Math.max(from, Math.min(to, panel.low(i)));
     int high = Math.max(low, Math.min(to, panel.high(i)));
     long lane = (long) i * Lanes.BYTES;
@@ -110,23 +124,23 @@ final class AttentionForward {
       if (rule.softCap() != 0) {
         AttentionScores.cap(scratch, at, high - low, rule.softCap());
       }
-      AttentionScores.restrict(scratch, at, panel, i, low, high, head, limitsAt);
+      AttentionScores.restrict(panel, at, i, low, high, head);
       AttentionScores.softmax(scratch, at, high - low, stateAt + lane);
       if (add) {
-        shrink(i);
+        shrink(scratch, i * Lanes.COUNT, panel.queries(i));
       }
     }
     if (low < high || !add) {
       TileProduct.multiply(
           scratch,
-          outAt + i * Lanes.COUNT * outRow,
-          outRow,
+          outAt + i * Lanes.COUNT * rowBytes,
+          rowBytes,
           scratch,
           at,
           Float.BYTES,
           ROW,
-          v.data(),
-          v.at(low),
+          v.data(scratch),
+          panel.valuesAt + low * v.row(),
           v.row(),
           panel.queries(i),
           dim / Lanes.COUNT,
@@ -135,24 +149,25 @@ final class AttentionForward {
     }
   }
 
-  private void shrink(int i) {
-    for (int t = i * Lanes.COUNT; t < i * Lanes.COUNT + panel.queries(i); t++) {
+  private void shrink(MemorySegment scratch, int first, int count) {
+    for (int t = first; t < first + count; t++) {
       float factor = scratch.get(HeadRows.FLOAT, stateAt + SHRINK + 4L * t);
       if (factor != 1f) {
-        scale(outAt + t * outRow, factor);
+        scale(scratch, outAt + t * rowBytes, factor);
       }
     }
   }
 
-  private void scale(long at, float factor) {
+  private void scale(MemorySegment scratch, long at, float factor) {
     FloatVector f = Lanes.broadcast(factor);
-    for (long j = at; j < at + outRow; j += Lanes.BYTES) {
+    for (long j = at; j < at + rowBytes; j += Lanes.BYTES) {
       Lanes.store(Lanes.load(scratch, j).mul(f), scratch, j);
     }
   }
 
   /** {@code O = O / l}, {@code lse = m + ln l}; zero and −∞ for a query that has seen nothing. */
-  private void finish(int head) {
+  private void finish(AttentionPanel panel, int head) {
+    MemorySegment scratch = panel.scratch();
     for (int i = 0; i < panel.vectors(); i++) {
       long lane = (long) i * Lanes.BYTES;
       FloatVector max = Lanes.load(scratch, stateAt + MAX + lane);
@@ -166,8 +181,8 @@ final class AttentionForward {
     long lseAt = 4L * ((panel.batch() * (long) shape.queryHeads() + head) * shape.queries());
     MemorySegment.copy(scratch, stateAt + SUM, lse, lseAt + 4L * panel.start(), 4L * count);
     for (int t = 0; t < count; t++) {
-      long row = outAt + t * outRow;
-      scale(row, scratch.get(HeadRows.FLOAT, stateAt + SHRINK + 4L * t));
+      long row = outAt + t * rowBytes;
+      scale(scratch, row, scratch.get(HeadRows.FLOAT, stateAt + SHRINK + 4L * t));
       HeadRows.put(
           o, o.at(panel.batch(), panel.start() + t, head), scratch, row, row, shape.dim(), false);
     }

@@ -1,6 +1,7 @@
 package dev.javelin.kernels.cpu;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /**
  * A panel of neighbouring queries of one head, one query to a lane, and the keys they see.
@@ -28,64 +29,92 @@ final class AttentionPanel {
   /** Bytes of a row of a block of scores: one key, all queries. */
   static final long ROW = 4L * WIDTH;
 
+  /** Bytes of scratch memory for the limits of the lanes and the ranges of the vectors. */
+  static final long LIMITS = 2 * ROW + 4L * 4 * VECTORS;
+
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+
   /** Keys that are handled together. */
   private static final int STEP = 4;
 
+  private static final int LOW = 0; // places in the table of ranges
+  private static final int HIGH = VECTORS;
+  private static final int FULL_LOW = 2 * VECTORS;
+  private static final int FULL_HIGH = 3 * VECTORS;
+
   private final AttentionShape shape;
   private final AttentionRule rule;
-  private final int[] low = new int[VECTORS];
-  private final int[] high = new int[VECTORS];
-  private final int[] fullLow = new int[VECTORS];
-  private final int[] fullHigh = new int[VECTORS];
-  private final int[] first = new int[WIDTH];
-  private final int[] end = new int[WIDTH];
+  private final MemorySegment scratch;
+  private final long limitsAt;
   private int batch;
   private int start;
   private int count;
   private int vectors;
 
-  AttentionPanel(AttentionShape shape, AttentionRule rule) {
+  /** Where the opened keys, values, queries and output gradients begin, in bytes. */
+  long keysAt;
+
+  long valuesAt;
+  long queriesAt;
+  long gradOutAt;
+
+  /**
+   * @param limitsAt {@link #LIMITS} bytes of scratch memory
+   */
+  AttentionPanel(AttentionShape shape, AttentionRule rule, MemorySegment scratch, long limitsAt) {
     this.shape = shape;
     this.rule = rule;
+    this.scratch = scratch;
+    this.limitsAt = limitsAt;
   }
 
-  /** Moves to the queries {@code [start, start + count)} of batch row {@code batch}. */
+  /** Moves to the queries {@code [start, start + WIDTH)} of batch row {@code batch}. */
   void moveTo(int batch, int start) {
     this.batch = batch;
     this.start = start;
     this.count = Math.min(WIDTH, shape.queries() - start);
     this.vectors = (count + Lanes.COUNT - 1) / Lanes.COUNT;
-    for (int i = 0; i < WIDTH; i++) {
-      int query = start + Math.min(i, count - 1); // spare lanes go with the last query
-      first[i] = Math.max(0, rule.firstKey(shape, batch, query));
-      end[i] = Math.min(shape.keys(), rule.endKey(shape, batch, query));
-    }
-    int from = shape.keys();
-    for (int v = vectors - 1; v >= 0; v--) {
-      fullLow[v] = 0;
-      for (int i = v * Lanes.COUNT; i < (v + 1) * Lanes.COUNT; i++) {
-        fullLow[v] = Math.max(fullLow[v], first[i]);
-        from = Math.min(from, first[i]);
-      }
-      low[v] = from / STEP * STEP;
-    }
     int to = 0;
     for (int v = 0; v < vectors; v++) {
-      fullHigh[v] = shape.keys();
+      int from = shape.keys();
+      int fullLow = 0;
+      int fullHigh = shape.keys();
       for (int i = v * Lanes.COUNT; i < (v + 1) * Lanes.COUNT; i++) {
-        fullHigh[v] = Math.min(fullHigh[v], end[i]);
-        to = Math.max(to, end[i]);
+        int query = start + Math.min(i, count - 1); // spare lanes go with the last query
+        int first = Math.max(0, rule.firstKey(shape, batch, query));
+        int end = Math.min(shape.keys(), rule.endKey(shape, batch, query));
+        scratch.set(HeadRows.FLOAT, limitsAt + 4L * i, first);
+        scratch.set(HeadRows.FLOAT, limitsAt + ROW + 4L * i, end);
+        from = Math.min(from, first);
+        to = Math.max(to, end);
+        fullLow = Math.max(fullLow, first);
+        fullHigh = Math.min(fullHigh, end);
       }
-      high[v] = Math.min(shape.keys(), (to + STEP - 1) / STEP * STEP);
+      range(LOW + v, from / STEP * STEP);
+      range(HIGH + v, Math.min(shape.keys(), (to + STEP - 1) / STEP * STEP));
+      range(FULL_LOW + v, fullLow);
+      range(FULL_HIGH + v, fullHigh);
+    }
+    for (int v = vectors - 2; v >= 0; v--) {
+      range(LOW + v, Math.min(low(v), low(v + 1)));
     }
   }
 
-  /** Writes first keys and end keys of the lanes, two rows of floats, to compare in lanes. */
-  void writeLimits(MemorySegment scratch, long at) {
-    for (int i = 0; i < WIDTH; i++) {
-      scratch.set(HeadRows.FLOAT, at + 4L * i, first[i]);
-      scratch.set(HeadRows.FLOAT, at + ROW + 4L * i, end[i]);
-    }
+  private void range(int place, int key) {
+    scratch.set(INT, limitsAt + 2 * ROW + 4L * place, key);
+  }
+
+  private int range(int place) {
+    return scratch.get(INT, limitsAt + 2 * ROW + 4L * place);
+  }
+
+  MemorySegment scratch() {
+    return scratch;
+  }
+
+  /** First keys and, a {@link #ROW} further, end keys of the lanes, as floats. */
+  long limitsAt() {
+    return limitsAt;
   }
 
   AttentionShape shape() {
@@ -120,6 +149,11 @@ final class AttentionPanel {
     return vectors;
   }
 
+  /** Columns of a transposed panel: whole pairs of vectors. */
+  int width() {
+    return (vectors + 1) / 2 * 2 * Lanes.COUNT;
+  }
+
   /** The last vector in use of the pair that begins with vector {@code v}. */
   int last(int v) {
     return Math.min(v + 1, vectors - 1);
@@ -132,30 +166,30 @@ final class AttentionPanel {
 
   /** The first key in range of vector {@code v}. */
   int low(int v) {
-    return low[v];
+    return range(LOW + v);
   }
 
   /** The key behind the last one in range of vector {@code v}. */
   int high(int v) {
-    return high[v];
+    return range(HIGH + v);
   }
 
   /** From here to {@link #fullHigh} all queries of vector {@code v} see all keys. */
   int fullLow(int v) {
-    return fullLow[v];
+    return range(FULL_LOW + v);
   }
 
   int fullHigh(int v) {
-    return fullHigh[v];
+    return range(FULL_HIGH + v);
   }
 
   /** The first key in range of any query. */
   int low() {
-    return low[0];
+    return low(0);
   }
 
   /** The key behind the last one in range of any query. */
   int high() {
-    return high[vectors - 1];
+    return high(vectors - 1);
   }
 }

@@ -54,54 +54,58 @@ final class AttentionScores {
    * {@code block[j, i] = Σ_d rows[j, d] · columns[d, i]} for the keys {@code [from, to)} and the
    * queries of a panel, as far as some query of a pair of vectors has the key in range.
    *
-   * @param rows a row for each key
+   * @param rows the memory with a row for each key, key 0 at byte {@code rowsAt}
    * @param columnsAt a transposed panel in scratch memory
    */
   static void product(
-      MemorySegment scratch,
+      AttentionPanel panel,
       long blockAt,
-      HeadMatrix rows,
+      MemorySegment rows,
+      long rowsAt,
+      long row,
       long columnsAt,
       int dim,
-      AttentionPanel panel,
       int from,
       int to) {
     int low = clamp(panel.low(0), from, to);
     int high = clamp(panel.high(panel.last(0)), from, to);
     if (panel.vectors() <= 2) {
-      product(scratch, blockAt, rows, columnsAt, dim, 0, 2, low, high, from);
+      product(panel, blockAt, rows, rowsAt, row, columnsAt, dim, from, 0, 2, low, high);
       return;
     }
     int low2 = clamp(panel.low(2), from, to);
     int high2 = clamp(panel.high(panel.last(2)), from, to);
-    int all = Math.max(low2, high);
-    product(scratch, blockAt, rows, columnsAt, dim, 0, 2, low, Math.min(high, low2), from);
-    product(scratch, blockAt, rows, columnsAt, dim, 0, 4, low2, high, from);
-    product(scratch, blockAt, rows, columnsAt, dim, 2, 2, all, high2, from);
+    int left = Math.min(high, low2);
+    int right = Math.max(high, low2);
+    product(panel, blockAt, rows, rowsAt, row, columnsAt, dim, from, 0, 2, low, left);
+    product(panel, blockAt, rows, rowsAt, row, columnsAt, dim, from, 0, 4, low2, high);
+    product(panel, blockAt, rows, rowsAt, row, columnsAt, dim, from, 2, 2, right, high2);
   }
 
   private static void product(
-      MemorySegment scratch,
+      AttentionPanel panel,
       long blockAt,
-      HeadMatrix rows,
+      MemorySegment rows,
+      long rowsAt,
+      long row,
       long columnsAt,
       int dim,
+      int from,
       int vector,
       int vectors,
       int low,
-      int high,
-      int from) {
+      int high) {
     if (low < high) {
       long column = (long) vector * Lanes.BYTES;
       TileProduct.multiply(
-          scratch,
+          panel.scratch(),
           blockAt + (low - from) * ROW + column,
           ROW,
-          rows.data(),
-          rows.at(low),
-          rows.row(),
+          rows,
+          rowsAt + low * row,
+          row,
           Float.BYTES,
-          scratch,
+          panel.scratch(),
           columnsAt + column,
           ROW,
           high - low,
@@ -120,17 +124,9 @@ final class AttentionScores {
    * does not see, over the keys {@code [from, to)} of the vector's range.
    *
    * @param at the vector's scores of key {@code from}
-   * @param limitsAt first and end key of each lane, written by the panel
    */
-  static void restrict(
-      MemorySegment m,
-      long at,
-      AttentionPanel panel,
-      int v,
-      int from,
-      int to,
-      int head,
-      long limitsAt) {
+  static void restrict(AttentionPanel panel, long at, int v, int from, int to, int head) {
+    MemorySegment m = panel.scratch();
     AttentionRule rule = panel.rule();
     if (rule.slopes() != null) {
       float position = panel.position() + v * Lanes.COUNT;
@@ -145,7 +141,7 @@ final class AttentionScores {
     }
     int full = clamp(panel.fullLow(v), from, to);
     int fullEnd = clamp(panel.fullHigh(v), full, to);
-    long lane = limitsAt + (long) v * Lanes.BYTES;
+    long lane = panel.limitsAt() + (long) v * Lanes.BYTES;
     FloatVector first = Lanes.load(m, lane);
     FloatVector end = Lanes.load(m, lane + ROW);
     hide(m, at, full - from, from, first, end);

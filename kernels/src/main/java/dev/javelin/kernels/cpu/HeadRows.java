@@ -51,6 +51,13 @@ final class HeadRows {
     }
   }
 
+  /** Zeros, over a whole number of vectors. */
+  static void clear(MemorySegment m, long at, long bytes) {
+    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
+      Lanes.store(Lanes.zero(), m, i);
+    }
+  }
+
   /**
    * {@code dst (+)= src} for one row of {@code dim} elements; {@code src} is scratch memory with a
    * padded row, which is used up.

@@ -1,0 +1,174 @@
+package dev.javelin.kernels.cpu;
+
+import static dev.javelin.kernels.cpu.HeadRows.FLOAT;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The forward pass of a single query for each head, over a KV cache. With one query there is no
+ * panel to fill the lanes, so features lie in lanes for {@code q·k} and for {@code Σ p·v}, and keys
+ * lie in lanes for the softmax between. Keys are read in blocks, each once for all query heads that
+ * share it.
+ */
+final class AttentionDecode {
+  private static final int BLOCK = 64;
+
+  private final AttentionShape shape;
+  private final AttentionRule rule;
+  private final HeadView o;
+  private final MemorySegment lse;
+  private final HeadMatrix q;
+  private final HeadMatrix k;
+  private final HeadMatrix v;
+  private final int dim;
+  private final long rowBytes;
+  private final long scoreBytes; // of one query head
+  private final long queryAt;
+  private final long scoresAt;
+  private final long outAt;
+  private final long scratchBytes;
+
+  AttentionDecode(
+      HeadView o,
+      MemorySegment lse,
+      HeadView q,
+      HeadView k,
+      HeadView v,
+      AttentionShape shape,
+      AttentionRule rule) {
+    this.shape = shape;
+    this.rule = rule;
+    this.o = o;
+    this.lse = lse;
+    this.dim = Lanes.pad(shape.dim());
+    this.rowBytes = 4L * dim;
+    this.scoreBytes = 4L * Lanes.pad(shape.keys());
+    ScratchLayout layout = new ScratchLayout();
+    this.q = new HeadMatrix(q, shape.dim(), 1, layout);
+    this.k = new HeadMatrix(k, shape.dim(), BLOCK, layout);
+    this.v = new HeadMatrix(v, shape.dim(), BLOCK, layout);
+    this.queryAt = layout.reserve(shape.group() * rowBytes);
+    this.scoresAt = layout.reserve(shape.group() * scoreBytes);
+    this.outAt = layout.reserve(shape.group() * rowBytes);
+    this.scratchBytes = layout.bytes();
+  }
+
+  long scratchBytes() {
+    return scratchBytes;
+  }
+
+  /** All query heads of a key head. */
+  void run(MemorySegment scratch, int batch, int kvHead) {
+    int low = Math.max(0, rule.firstKey(shape, batch, 0));
+    int high = Math.max(low, Math.min(shape.keys(), rule.endKey(shape, batch, 0)));
+    int head = kvHead * shape.group();
+    for (int g = 0; g < shape.group(); g++) {
+      long at = q.open(scratch, batch, 0, head + g, 1);
+      MemorySegment.copy(q.data(scratch), at, scratch, queryAt + g * rowBytes, rowBytes);
+    }
+    HeadRows.clear(scratch, outAt, shape.group() * rowBytes);
+    for (int from = low; from < high; from += BLOCK) {
+      int count = Math.min(BLOCK, high - from);
+      long rows = k.open(scratch, batch, from, kvHead, count);
+      for (int g = 0; g < shape.group(); g++) {
+        long to = scoresAt + g * scoreBytes + 4L * (from - low);
+        scores(scratch, to, queryAt + g * rowBytes, k.data(scratch), rows, k.row(), count);
+      }
+    }
+    for (int g = 0; g < shape.group(); g++) {
+      normalise(scratch, scoresAt + g * scoreBytes, batch, head + g, low, high);
+    }
+    for (int from = low; from < high; from += BLOCK) {
+      int count = Math.min(BLOCK, high - from);
+      long rows = v.open(scratch, batch, from, kvHead, count);
+      for (int g = 0; g < shape.group(); g++) {
+        TileProduct.multiply(
+            scratch,
+            outAt + g * rowBytes,
+            rowBytes,
+            scratch,
+            scoresAt + g * scoreBytes + 4L * (from - low),
+            scoreBytes,
+            Float.BYTES,
+            v.data(scratch),
+            rows,
+            v.row(),
+            1,
+            dim / Lanes.COUNT,
+            count,
+            true);
+      }
+    }
+    for (int g = 0; g < shape.group(); g++) {
+      long row = outAt + g * rowBytes;
+      HeadRows.put(o, o.at(batch, 0, head + g), scratch, row, row, shape.dim(), false);
+    }
+  }
+
+  /** {@code scale · q·k} for {@code count} keys. */
+  private void scores(
+      MemorySegment scratch,
+      long to,
+      long query,
+      MemorySegment keys,
+      long at,
+      long row,
+      int count) {
+    for (int j = 0; j < count; j++, at += row) {
+      FloatVector sum = Lanes.zero();
+      for (long d = 0; d < rowBytes; d += Lanes.BYTES) {
+        sum = Lanes.load(scratch, query + d).fma(Lanes.load(keys, at + d), sum);
+      }
+      scratch.set(FLOAT, to + 4L * j, rule.scale() * Lanes.sum(sum));
+    }
+  }
+
+  /** Scores become probabilities, and lse is written. */
+  private void normalise(MemorySegment m, long at, int batch, int head, int low, int high) {
+    int count = high - low;
+    int padded = Lanes.pad(count);
+    for (int j = 0; j < count; j++) {
+      m.set(FLOAT, at + 4L * j, restricted(m.get(FLOAT, at + 4L * j), batch, head, low + j));
+    }
+    for (int j = count; j < padded; j++) {
+      m.set(FLOAT, at + 4L * j, Float.NEGATIVE_INFINITY);
+    }
+    float max = max(m, at, padded);
+    float sum = max == Float.NEGATIVE_INFINITY ? 0 : exponentials(m, at, padded, max);
+    float inverse = sum == 0 ? 0 : 1 / sum;
+    FloatVector factor = Lanes.broadcast(inverse);
+    for (long j = at; j < at + 4L * padded; j += Lanes.BYTES) {
+      Lanes.store(sum == 0 ? Lanes.zero() : Lanes.load(m, j).mul(factor), m, j);
+    }
+    lse.setAtIndex(FLOAT, batch * (long) shape.queryHeads() + head, VectorMath.log(sum) + max);
+  }
+
+  private float restricted(float score, int batch, int head, int key) {
+    if (rule.hides(shape, batch, key)) {
+      return Float.NEGATIVE_INFINITY;
+    }
+    float c = rule.softCap();
+    float s = c == 0 ? score : c * VectorMath.tanh(score / c);
+    return Math.fma(rule.slope(head), key - shape.firstPosition(), s);
+  }
+
+  private static float max(MemorySegment m, long at, int padded) {
+    FloatVector max = Lanes.broadcast(Float.NEGATIVE_INFINITY);
+    for (long j = at; j < at + 4L * padded; j += Lanes.BYTES) {
+      max = max.max(Lanes.load(m, j));
+    }
+    return Lanes.max(max);
+  }
+
+  private static float exponentials(MemorySegment m, long at, int padded, float max) {
+    FloatVector base = Lanes.broadcast(max);
+    FloatVector sum = Lanes.zero();
+    for (long j = at; j < at + 4L * padded; j += Lanes.BYTES) {
+      FloatVector p = VectorMath.expOfNegative(Lanes.load(m, j).sub(base));
+      Lanes.store(p, m, j);
+      sum = sum.add(p);
+    }
+    return Lanes.sum(sum);
+  }
+}
