@@ -1,10 +1,12 @@
 package dev.javelin.nn;
 
-import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Heads;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.op.AttentionMask;
+import dev.javelin.tensor.op.Rotation;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -16,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param qNorm RMSNorm weight of each query head, [D], or {@code null}
  * @param kNorm of each key head
  * @param out [C, H·D]
- * @param rope cos and sin of the angle at each position, or {@code null} for learned positions
+ * @param rotation turns queries and keys by their positions; {@code null} for learned positions
  */
 record Attention(
     int index,
@@ -25,19 +27,21 @@ record Attention(
     @Nullable Parameter qNorm,
     @Nullable Parameter kNorm,
     Linear out,
-    @Nullable RopeTable rope) {
+    @Nullable Rotation rotation,
+    AttentionMask mask) {
 
-  static Attention declare(Declare d, TransformerConfig c, int index, @Nullable RopeTable rope) {
+  static Attention declare(Declare d, TransformerConfig c, int index, @Nullable Rotation rotation) {
     boolean norm = c.architecture().qkNorm();
+    boolean gpt2 = c.architecture() == Architecture.GPT2;
     return new Attention(
         index,
         c,
         Linear.declare(d, c.qkvWidth(), c.hidden(), c.architecture().qkvBias()),
         norm ? d.parameter(c.headDim()) : null,
         norm ? d.parameter(c.headDim()) : null,
-        Linear.declare(
-            d, c.hidden(), c.heads() * c.headDim(), c.architecture() == Architecture.GPT2),
-        rope);
+        Linear.declare(d, c.hidden(), c.heads() * c.headDim(), gpt2),
+        rotation,
+        AttentionMask.CAUSAL.window(c.window()));
   }
 
   /**
@@ -45,29 +49,42 @@ record Attention(
    * @return [B, T, C]
    */
   Var forward(Var x, Pass pass) {
-    Tape tape = x.tape();
-    int batch = x.shape().dim(0);
-    int seqLen = x.shape().dim(1);
-    int queries = config.heads() * config.headDim();
-    int keys = config.kvHeads() * config.headDim();
-    List<Var> parts = qkv.forward(x).split(2, queries, keys, keys);
-    Var q = parts.get(0).reshape(batch, seqLen, config.heads(), config.headDim());
-    Var k = parts.get(1).reshape(batch, seqLen, config.kvHeads(), config.headDim());
-    Var v = parts.get(2).reshape(batch, seqLen, config.kvHeads(), config.headDim());
-    if (qNorm != null && kNorm != null) {
-      q = Functional.rmsNorm(Algebra.contiguous(q), tape.param(qNorm), (float) config.normEps());
-      k = Functional.rmsNorm(Algebra.contiguous(k), tape.param(kNorm), (float) config.normEps());
-    }
-    if (rope != null) {
-      q = Stub.rope(q, rope, pass.firstPosition());
-      k = Stub.rope(k, rope, pass.firstPosition());
-    }
+    Heads heads = turned(heads(qkv.forward(x)), pass.firstPosition());
     KvCache cache = pass.cache();
     if (cache != null) {
-      k = tape.constant(cache.append(2 * index, k.value()));
-      v = tape.constant(cache.append(2 * index + 1, v.value()));
+      heads = cache.append(index, heads);
     }
-    Var o = Stub.attention(q, k, v, config.window()); // [B, T, H, D]
-    return out.forward(o.reshape(batch, seqLen, queries));
+    Var o = Functional.attention(heads.q(), heads.k(), heads.v(), mask); // [B, T, H, D]
+    return out.forward(o.reshape(x.shape().dim(0), x.shape().dim(1), queryWidth()));
+  }
+
+  private int queryWidth() {
+    return config.heads() * config.headDim();
+  }
+
+  /** The parts of a packed projection [B, T, (H + 2·Hkv)·D], as views. */
+  private Heads heads(Var packed) {
+    int batch = packed.shape().dim(0);
+    int seqLen = packed.shape().dim(1);
+    int dim = config.headDim();
+    int keyWidth = config.kvHeads() * dim;
+    List<Var> parts = packed.split(2, queryWidth(), keyWidth, keyWidth);
+    return new Heads(
+        parts.get(0).reshape(batch, seqLen, config.heads(), dim),
+        parts.get(1).reshape(batch, seqLen, config.kvHeads(), dim),
+        parts.get(2).reshape(batch, seqLen, config.kvHeads(), dim));
+  }
+
+  private Heads turned(Heads heads, int firstPosition) {
+    if (rotation == null) {
+      return heads;
+    }
+    Rotation here = rotation.from(firstPosition);
+    if (qNorm == null || kNorm == null) {
+      return Functional.qkRope(heads, here);
+    }
+    Tape tape = heads.q().tape();
+    float eps = (float) config.normEps();
+    return Functional.qkNormRope(heads, tape.param(qNorm), tape.param(kNorm), eps, here);
   }
 }

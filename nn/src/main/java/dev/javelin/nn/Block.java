@@ -3,6 +3,7 @@ package dev.javelin.nn;
 import dev.javelin.autograd.AddNorm;
 import dev.javelin.autograd.Var;
 import dev.javelin.nn.Norm.Stream;
+import dev.javelin.tensor.op.Rotation;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,12 +14,12 @@ import org.jspecify.annotations.Nullable;
  */
 record Block(int index, double dropout, Norm norm1, Attention attn, Norm norm2, Mlp mlp) {
 
-  static Block declare(Declare d, TransformerConfig c, int index, @Nullable RopeTable rope) {
+  static Block declare(Declare d, TransformerConfig c, int index, @Nullable Rotation rotation) {
     return new Block(
         index,
         c.dropout().residual(),
         Norm.declare(d, c),
-        Attention.declare(d, c, index, rope),
+        Attention.declare(d, c, index, rotation),
         Norm.declare(d, c),
         Mlp.declare(d, c));
   }

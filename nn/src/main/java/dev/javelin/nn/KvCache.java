@@ -1,9 +1,10 @@
 package dev.javelin.nn;
 
+import dev.javelin.autograd.Heads;
+import dev.javelin.autograd.Tape;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.Memory;
-import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Elementwise;
@@ -72,20 +73,26 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Writes keys or values of the tokens that follow, and returns those of all tokens so far.
+   * Takes up the keys and values of the tokens that follow, and gives those of all tokens so far.
    *
-   * @param part {@code 2·layer} for keys, {@code 2·layer + 1} for values
-   * @param x [B, T, Hkv, D]
-   * @return [B, length + T, Hkv, D], a view
+   * @param next q [B, T, H, D], k and v [B, T, Hkv, D]
+   * @return the same q, with k and v [B, length + T, Hkv, D], views of the cache
    */
-  Tensor append(int part, Tensor x) {
+  Heads append(int layer, Heads next) {
+    Tape tape = next.q().tape();
+    return new Heads(
+        next.q(),
+        tape.constant(append(part(2 * layer), next.k().value())),
+        tape.constant(append(part(2 * layer + 1), next.v().value())));
+  }
+
+  private Tensor append(Tensor all, Tensor x) {
     int end = length + x.dim(1);
-    Check.that("kv cache")
-        .is(
-            x.dim(0) == shape.dim(0),
-            "the batch must have %d sequences, got %d".formatted(shape.dim(0), x.dim(0)))
-        .is(end <= capacity, "%d tokens do not fit its %d".formatted(end, capacity));
-    Tensor all = part(part);
+    if (x.dim(0) != shape.dim(0) || end > capacity) {
+      throw new IllegalArgumentException(
+          "kv cache: %d sequences of %d tokens do not fit its %d of %d"
+              .formatted(x.dim(0), end, shape.dim(0), capacity));
+    }
     Elementwise.copy(all.slice(1, length, end), x);
     return all.slice(1, 0, end);
   }

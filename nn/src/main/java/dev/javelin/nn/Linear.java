@@ -1,7 +1,9 @@
 package dev.javelin.nn;
 
+import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
+import dev.javelin.kernels.Activation;
 import dev.javelin.tensor.Parameter;
 import org.jspecify.annotations.Nullable;
 
@@ -18,7 +20,13 @@ record Linear(Parameter weight, @Nullable Parameter bias) {
   }
 
   Var forward(Var x) {
+    return forward(x, null);
+  }
+
+  /** {@code f(x·Wᵀ + b)} in one pass. */
+  Var forward(Var x, @Nullable Activation f) {
     Tape tape = x.tape();
-    return Stub.linear(x, tape.param(weight), bias == null ? null : tape.param(bias));
+    Var b = bias == null ? null : tape.param(bias);
+    return Functional.linear(x, tape.param(weight), b, f);
   }
 }

@@ -21,7 +21,7 @@ sealed interface Mlp {
   record Gelu(Linear up, Linear down) implements Mlp {
     @Override
     public Var forward(Var x) {
-      return down.forward(Functional.activate(up.forward(x), Activation.GELU_TANH));
+      return down.forward(up.forward(x, Activation.GELU_TANH));
     }
   }
 

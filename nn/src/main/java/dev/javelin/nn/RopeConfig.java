@@ -1,5 +1,7 @@
 package dev.javelin.nn;
 
+import dev.javelin.tensor.op.Rotation;
+
 /**
  * Rotary positions: feature pair i of a head turns by {@code position · f(i)} with {@code f(i) =
  * theta^(-2i/D)}, the frequencies stretched to longer contexts by the scaling.
@@ -60,6 +62,20 @@ public record RopeConfig(double theta, Scaling scaling) {
           };
     }
     return f;
+  }
+
+  /** The tables of cosines and sines for all positions of a model. */
+  Rotation rotation(Declare d, int positions, int headDim) {
+    double[] f = frequencies(headDim);
+    double amplitude = amplitude();
+    float[] cos = new float[positions * f.length];
+    float[] sin = new float[positions * f.length];
+    for (int at = 0; at < cos.length; at++) {
+      double angle = at / f.length * f[at % f.length];
+      cos[at] = (float) (amplitude * StrictMath.cos(angle));
+      sin[at] = (float) (amplitude * StrictMath.sin(angle));
+    }
+    return Rotation.of(d.constant(cos, positions, f.length), d.constant(sin, positions, f.length));
   }
 
   /** What cos and sin are multiplied by. */

@@ -15,6 +15,7 @@ import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.LossOptions;
+import dev.javelin.tensor.op.Rotation;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -48,13 +49,12 @@ public record Transformer(
   }
 
   static Transformer declare(TransformerConfig c, Declare d) {
-    RopeTable rope =
-        c.rope() == null ? null : RopeTable.declare(d, c.rope(), c.positions(), c.headDim());
+    Rotation rotation = c.rope() == null ? null : c.rope().rotation(d, c.positions(), c.headDim());
     return new Transformer(
         c,
         d.parameter(c.vocab(), c.hidden()),
         c.rope() == null ? d.parameter(c.positions(), c.hidden()) : null,
-        IntStream.range(0, c.layers()).mapToObj(i -> Block.declare(d, c, i, rope)).toList(),
+        IntStream.range(0, c.layers()).mapToObj(i -> Block.declare(d, c, i, rotation)).toList(),
         Norm.declare(d, c),
         c.tied() ? null : d.parameter(c.vocab(), c.hidden()),
         false);
@@ -77,7 +77,7 @@ public record Transformer(
    * @return [B, T, V], of the weights' element type
    */
   public Var forward(Tape tape, Tensor tokens) {
-    return Stub.linear(hidden(tape, tokens, Pass.PLAIN), headWeight(tape), null);
+    return Functional.linear(hidden(tape, tokens, Pass.PLAIN), headWeight(tape), null);
   }
 
   /**
@@ -93,7 +93,7 @@ public record Transformer(
     cache.advance(tokens.dim(1));
     Tensor last = hidden.value().slice(1, tokens.dim(1) - 1, tokens.dim(1));
     Var row = tape.constant(last.reshape(tokens.dim(0), config.hidden()));
-    return Stub.linear(row, headWeight(tape), null).value();
+    return Functional.linear(row, headWeight(tape), null).value();
   }
 
   /**
@@ -134,13 +134,12 @@ public record Transformer(
   /** Token and learned positions, [B, T, C]. */
   Stream embed(Tape tape, Tensor ids, Pass pass) {
     int end = pass.firstPosition() + ids.dim(1);
-    Check.that("transformer")
-        .rank("tokens", ids, 2)
-        .dtype("tokens", ids, DType.I32)
-        .is(
-            end <= config.positions(),
-            "a sequence of %d tokens is longer than the model's %d positions"
-                .formatted(end, config.positions()));
+    Check.that("transformer").rank("tokens", ids, 2).dtype("tokens", ids, DType.I32);
+    if (end > config.positions()) {
+      throw new IllegalArgumentException(
+          "transformer: a sequence of %d tokens is longer than the model's %d positions"
+              .formatted(end, config.positions()));
+    }
     Var table = tape.param(tokens);
     Var x =
         positions == null
