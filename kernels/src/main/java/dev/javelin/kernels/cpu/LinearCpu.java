@@ -35,8 +35,9 @@ public final class LinearCpu {
       Rows w,
       @Nullable Rows bias,
       @Nullable Activation f) {
-    // An activation works on whole vectors: where rows end within one, it runs afterwards.
-    boolean fused = f != null && w.count() % Lanes.COUNT == 0;
+    // An activation works on whole vectors: where rows end within one, it runs afterwards; as does
+    // softplus, which reads its argument again after its first pass.
+    boolean fused = f != null && f != Activation.SOFTPLUS && w.count() % Lanes.COUNT == 0;
     Rows sums = f == null || fused || z == null ? y : z;
     GemmEpilogue epilogue =
         bias == null && !fused
@@ -76,7 +77,10 @@ public final class LinearCpu {
         Half.narrow(z.data(), z.type().bytes(z.stride() * row + col), z.type(), sums, at, count);
       }
       if (f != null) {
-        ActivationRows.value(f, sums, at, sums, at, count);
+        ActivationRow row = new ActivationRow(sums, count);
+        row.xAt = at;
+        row.outAt = at;
+        RowPass.run(ActivationRow.value(f), row);
       }
     }
   }
