@@ -77,10 +77,10 @@ public final class LinearCpu {
         Half.narrow(z.data(), z.type().bytes(z.stride() * row + col), z.type(), sums, at, count);
       }
       if (f != null) {
-        ActivationRow row = new ActivationRow(sums, count);
-        row.xAt = at;
-        row.outAt = at;
-        RowPass.run(ActivationRow.value(f), row);
+        ActivationRow values = new ActivationRow(sums, count);
+        values.xAt = at;
+        values.outAt = at;
+        RowPass.run(ActivationRow.value(f), values);
       }
     }
   }
