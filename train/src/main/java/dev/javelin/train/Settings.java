@@ -7,12 +7,14 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
@@ -31,8 +33,12 @@ import picocli.CommandLine.Model.OptionSpec;
 public final class Settings {
   private Settings() {}
 
-  /** The flags that a YAML file of {@code snake_case: value} lines stands for. */
-  public static List<String> arguments(Path file, CommandSpec spec) {
+  /**
+   * The flags that a YAML file of {@code snake_case: value} lines stands for.
+   *
+   * @param except names of options, as {@link Names#kebab} writes them, that are given elsewhere
+   */
+  public static List<String> arguments(Path file, CommandSpec spec, Set<String> except) {
     Map<String, OptionSpec> options = optionsByName(spec);
     List<String> arguments = new ArrayList<>();
     for (Map.Entry<?, ?> entry : read(file).entrySet()) {
@@ -43,7 +49,8 @@ public final class Settings {
             file + ": unknown key " + key + didYouMean(Names.kebab(key), options, false));
       }
       Object value = entry.getValue();
-      if (value == null) {
+      if (value == null
+          || Arrays.stream(option.names()).map(Names::kebab).anyMatch(except::contains)) {
         continue;
       }
       if (value instanceof Map) {
@@ -84,7 +91,7 @@ public final class Settings {
     TrainConfig config = new TrainConfig();
     CommandLine command = configure(new CommandLine(CommandSpec.forAnnotatedObject(config)));
     try {
-      command.parseArgs(arguments(file, command.getCommandSpec()).toArray(new String[0]));
+      command.parseArgs(arguments(file, command.getCommandSpec(), Set.of()).toArray(new String[0]));
     } catch (CommandLine.ParameterException e) {
       throw new InputException(file + ": " + firstLine(e), e);
     }

@@ -17,6 +17,9 @@ import picocli.CommandLine.Option;
  * <p>The hundreds of {@code order} are the groups of {@code --help}.
  */
 public final class TrainConfig {
+  /** The model of a run that names none. */
+  public static final String DEFAULT_MODEL = "llama-small";
+
   /** The numbers weights and activations are stored in; masters and moments are always fp32. */
   public enum Number {
     FP32,
@@ -44,7 +47,7 @@ public final class TrainConfig {
       order = 100,
       paramLabel = "NAME|DIR",
       description = "A preset (--list-models) or a Hugging Face directory.")
-  public String model = "llama-small";
+  public String model = DEFAULT_MODEL;
 
   @Option(
       names = {"--data", "--dataset", "--train-file"},
@@ -72,7 +75,7 @@ public final class TrainConfig {
   @Option(
       names = {"--tokenizer", "--tokenizer-name"},
       order = 104,
-      paramLabel = "byte|char|DIR",
+      paramLabel = "byte|char|bpe|DIR",
       description = "The model's own by default.")
   public @Nullable String tokenizer;
 
@@ -283,7 +286,7 @@ public final class TrainConfig {
       names = {"--output-dir", "--out-dir"},
       order = 600,
       paramLabel = "DIR",
-      description = "The run's directory (out/run-N).")
+      description = "The run's directory (out, or out-2 … where that holds a run).")
   public @Nullable Path outputDir;
 
   @Option(

@@ -1,19 +1,26 @@
 package dev.javelin.train.cli;
 
+import dev.javelin.device.Cpu;
 import dev.javelin.tensor.FileFormatException;
 import dev.javelin.train.Names;
+import dev.javelin.train.Run;
 import dev.javelin.train.Settings;
 import dev.javelin.train.checkpoint.IncompleteCheckpointException;
 import dev.javelin.train.data.InputException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -33,6 +40,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
     description = "Trains and runs transformer language models on this machine.",
     subcommands = {
       TrainCommand.class,
+      EvalCommand.class,
+      GenerateCommand.class,
       PrepareCommand.class,
       TokenizerCommand.class,
       DoctorCommand.class,
@@ -75,35 +84,70 @@ public final class Main {
     return command;
   }
 
+  /** The processor with that many threads, the value of {@code --threads}. */
+  static Cpu cpu(int threads) {
+    atLeast(1, "--threads", threads);
+    return Cpu.open(threads);
+  }
+
+  static void atLeast(int least, String flag, int value) {
+    if (value < least) {
+      throw new InputException(flag + " must be at least " + least + ", got " + value);
+    }
+  }
+
   /** Where a verb prints its answer. */
   static PrintWriter out(@Nullable CommandSpec spec) {
     return Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
   }
 
-  /** Turns {@code --max_steps} into {@code --max-steps} and {@code --config FILE} into flags. */
+  /**
+   * Turns {@code --max_steps} into {@code --max-steps}, and files of settings into the flags they
+   * stand for: first those the resumed run was started with, then those of {@code --config}. What
+   * the command line gives itself is left out of both.
+   */
   private static List<String> expand(List<String> arguments, CommandLine command) {
-    CommandLine verb = command.getSubcommands().get(arguments.getFirst());
     List<String> flags = new ArrayList<>();
-    List<String> fromFile = new ArrayList<>();
+    Map<String, String> given = new LinkedHashMap<>();
     for (int i = 0; i < arguments.size(); i++) {
       String argument = arguments.get(i);
-      int equals = argument.indexOf('=');
-      if (argument.startsWith("--") && argument.length() > 2) {
-        String name = equals < 0 ? argument : argument.substring(0, equals);
-        String value = equals < 0 ? "" : argument.substring(equals);
-        argument = "--" + Names.kebab(name) + value;
+      if (!argument.startsWith("--") || argument.length() == 2) {
+        flags.add(argument);
+        continue;
       }
-      flags.add(argument);
-      if (verb != null && verb.getCommandSpec().findOption("--config") != null) {
-        if (argument.startsWith("--config=")) {
-          fromFile.addAll(
-              Settings.arguments(Path.of(argument.substring(9)), verb.getCommandSpec()));
-        } else if (argument.equals("--config") && i + 1 < arguments.size()) {
-          fromFile.addAll(Settings.arguments(Path.of(arguments.get(i + 1)), verb.getCommandSpec()));
-        }
+      int equals = argument.indexOf('=');
+      String name = Names.kebab(equals < 0 ? argument : argument.substring(0, equals));
+      boolean valueNext =
+          equals < 0 && i + 1 < arguments.size() && !arguments.get(i + 1).startsWith("-");
+      given.put(
+          name,
+          equals >= 0 ? argument.substring(equals + 1) : valueNext ? arguments.get(i + 1) : "");
+      flags.add("--" + name + (equals < 0 ? "" : argument.substring(equals)));
+    }
+    CommandLine verb = command.getSubcommands().get(flags.getFirst());
+    if (verb != null && verb.getCommand() instanceof TrainCommand) {
+      flags.addAll(1, fromFiles(given, verb.getCommandSpec()));
+    }
+    return flags;
+  }
+
+  private static List<String> fromFiles(Map<String, String> given, CommandSpec train) {
+    Set<String> except = new HashSet<>(given.keySet());
+    List<String> flags = new ArrayList<>();
+    String config = given.get("config");
+    if (config != null && !config.isEmpty()) {
+      flags.addAll(Settings.arguments(Path.of(config), train, except));
+    }
+    String resume = given.getOrDefault("resume", given.get("resume-from-checkpoint"));
+    if (resume != null) {
+      String output = given.getOrDefault("output-dir", given.get("out-dir"));
+      Path run = Run.directory(output == null ? null : Path.of(output), resume);
+      Path settings = run.resolve(Run.CONFIG_FILE);
+      if (Files.isRegularFile(settings)) {
+        except.addAll(List.of("output-dir", "resume"));
+        flags.addAll(0, Settings.arguments(settings, train, except));
       }
     }
-    flags.addAll(1, fromFile);
     return flags;
   }
 

@@ -13,6 +13,8 @@ import java.util.stream.Stream;
 
 /** Documents to learn from. */
 public interface Texts {
+  /** Tokens of a byte-pair vocabulary that is learned on the way: small, as its models are. */
+  int BPE_VOCABULARY = 1024;
 
   /** How they are called in messages. */
   String name();
@@ -47,13 +49,15 @@ public interface Texts {
   }
 
   /**
-   * {@code byte}, {@code char} (of these texts), or the tokenizer in a directory.
+   * {@code byte}, {@code char} (of these texts), {@code bpe} (learned from them), or the tokenizer
+   * in a directory.
    *
    * @throws InputException where there is no text to take the characters from
    */
   default Tokenizer tokenizer(String name) {
     return switch (name) {
       case "byte" -> new ByteTokenizer();
+      case "bpe" -> trainTokenizer(BPE_VOCABULARY, List.of("<|endoftext|>"));
       case "char" -> {
         try (Stream<String> documents = documents()) {
           Stream<String> newline = separated() ? Stream.of("\n") : Stream.empty();

@@ -19,6 +19,11 @@ public sealed interface TokenSource extends AutoCloseable
   @Override
   void close();
 
+  /** Tokens in memory. */
+  static TokenSource of(String name, int... ids) {
+    return new TokenArray(name, ids);
+  }
+
   /** The tokens [from, to), open as long as this source is. */
   default TokenSource part(String partName, long from, long to) {
     return new Part(name() + " (" + partName + ")", this, from, to);

@@ -143,6 +143,13 @@ class CommandLineTest {
   }
 
   @Test
+  void aListOnTheCommandLineReplacesTheFiles() throws IOException {
+    Path file = Files.writeString(dir.resolve("run.yaml"), "data: [x.txt, y.txt]\n");
+    Result r = run("train", "--config", file.toString(), "--data", "z.txt", "--print-config");
+    assertThat(r.out()).contains("- z.txt").doesNotContain("x.txt", "y.txt");
+  }
+
+  @Test
   void printedConfigurationReadsBackAsItself() throws IOException {
     Result r = run("train", "--print-config", "--learning-rate", "0.003", "--data", "x y", "z");
     Path file = Files.writeString(dir.resolve("again.yaml"), r.out());

@@ -1,0 +1,232 @@
+package dev.javelin.train;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.nn.Grouping;
+import dev.javelin.nn.HuggingFace;
+import dev.javelin.nn.Precision;
+import dev.javelin.nn.Presets;
+import dev.javelin.nn.TransformerConfig;
+import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.Checkpoints;
+import dev.javelin.train.data.Dataset;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.TextFiles;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A training run put together from its settings: device, data, model and trainer, fresh or resumed.
+ * {@code javelin train} is this with a screen.
+ *
+ * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
+ */
+public record Run(
+    TrainConfig config,
+    Path directory,
+    Cpu cpu,
+    Dataset data,
+    LanguageModel model,
+    Trainer trainer,
+    @Nullable Checkpoint resumedFrom)
+    implements AutoCloseable {
+  /** The effective settings of a run, in its directory. */
+  public static final String CONFIG_FILE = "config.yaml";
+
+  private static final Path DEFAULT_DIRECTORY = Path.of("out");
+  private static final String RESUME_NEWEST = "auto";
+
+  /**
+   * Reads what is to be read, refuses what does not fit, allocates the rest.
+   *
+   * @throws InputException where settings, data, model or directory cannot be used
+   * @throws dev.javelin.tensor.FileFormatException for a damaged file
+   */
+  public static Run open(TrainConfig config) {
+    config.resolved();
+    Path directory = directory(config.outputDir, config.resume);
+    config.outputDir = directory;
+    Checkpoint checkpoint = checkpoint(config, directory);
+    Precision precision = Precision.named(config.precision.name().toLowerCase(Locale.ROOT));
+    TransformerConfig wanted = wanted(config);
+    TransformerConfig shape = checkpoint == null ? wanted : resumed(checkpoint, wanted, precision);
+    Dataset data =
+        Dataset.open(
+            config.data,
+            config.valData,
+            config.valFraction == null ? 0 : config.valFraction,
+            tokenizer(config, checkpoint),
+            TextFiles.TEXT);
+    Cpu cpu = Cpu.open(config.threads == null ? 1 : config.threads);
+    LanguageModel model = null;
+    try {
+      model =
+          model(config, cpu, fitted(config, checkpoint, shape, data), precision, checkpoint, data);
+      Trainer trainer = new Trainer(model, data, config);
+      if (checkpoint != null) {
+        trainer.resume(checkpoint);
+      }
+      return new Run(config, directory, cpu, data, model, trainer, checkpoint);
+    } catch (RuntimeException e) {
+      if (model != null) {
+        model.close();
+      }
+      data.close();
+      cpu.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Where a run's files go: as told; else beside the checkpoint to resume from; else {@code out},
+   * or {@code out-2} … where that holds a run, of which {@code auto} resumes the last.
+   */
+  public static Path directory(@Nullable Path outputDir, @Nullable String resume) {
+    if (outputDir != null) {
+      return outputDir;
+    }
+    boolean newest = resume == null || resume.isEmpty() || resume.equals(RESUME_NEWEST);
+    if (!newest) {
+      Path parent = Path.of(resume).toAbsolutePath().normalize().getParent();
+      return parent == null ? DEFAULT_DIRECTORY : parent;
+    }
+    Path directory = DEFAULT_DIRECTORY;
+    Path next = directory;
+    for (int n = 2; Checkpoints.existIn(next); n++) {
+      directory = next;
+      next = Path.of(DEFAULT_DIRECTORY + "-" + n);
+    }
+    return resume == null ? next : directory;
+  }
+
+  private static @Nullable Checkpoint checkpoint(TrainConfig config, Path directory) {
+    if (config.resume == null) {
+      if (Checkpoints.existIn(directory)) {
+        throw new InputException(
+            directory
+                + " holds checkpoints: go on from the newest with --resume, or choose another --output-dir");
+      }
+      return null;
+    }
+    if (config.resume.equals(RESUME_NEWEST)) {
+      Optional<Checkpoint> newest = new Checkpoints(directory, 0).newest();
+      return newest.orElse(null);
+    }
+    Path named = Path.of(config.resume);
+    if (!Files.isDirectory(named)) {
+      throw new InputException(
+          "--resume " + named + ": there is no such directory: name a checkpoint, or auto");
+    }
+    return Checkpoint.open(named);
+  }
+
+  /** The model the settings name: a preset, or the configuration in a directory. */
+  private static TransformerConfig wanted(TrainConfig config) {
+    TransformerConfig preset = Presets.all().get(config.model);
+    if (preset != null) {
+      return preset;
+    }
+    Path directory = Path.of(config.model);
+    if (!Files.isDirectory(directory)) {
+      throw new InputException(
+          "--model "
+              + config.model
+              + " is neither a directory nor a preset"
+              + Names.nearest(config.model, Presets.all().keySet())
+                  .map(n -> ": did you mean " + n + "?")
+                  .orElse(": --list-models lists the presets"));
+    }
+    return LanguageModel.readConfig(directory);
+  }
+
+  private static TransformerConfig resumed(
+      Checkpoint checkpoint, TransformerConfig wanted, Precision precision) {
+    TransformerConfig saved = LanguageModel.readConfig(checkpoint.directory());
+    String asked =
+        LanguageModel.describe(
+            wanted.withVocab(saved.vocab()).withPositions(saved.positions()), precision);
+    if (!asked.equals(checkpoint.state().model())) {
+      throw new InputException(
+          "--resume: %s holds another model (%s) than the run asks for (%s): give the same --model and --precision, or start from its weights with --model %s"
+              .formatted(
+                  checkpoint.directory(),
+                  checkpoint.state().model(),
+                  asked,
+                  checkpoint.directory()));
+    }
+    return saved;
+  }
+
+  private static @Nullable String tokenizer(TrainConfig config, @Nullable Checkpoint checkpoint) {
+    if (checkpoint != null && LanguageModel.hasTokenizer(checkpoint.directory())) {
+      return checkpoint.directory().toString();
+    }
+    if (config.tokenizer != null) {
+      return config.tokenizer;
+    }
+    boolean preset = Presets.all().containsKey(config.model);
+    if (!preset) {
+      return LanguageModel.hasTokenizer(Path.of(config.model)) ? config.model : null;
+    }
+    boolean tokens = config.data.stream().anyMatch(p -> p.toString().endsWith(".bin"));
+    if (tokens) {
+      return null;
+    }
+    return config.model.equals(TrainConfig.DEFAULT_MODEL)
+        ? "bpe"
+        : config.model.contains("shakespeare") ? "char" : null;
+  }
+
+  /**
+   * A preset takes its vocabulary from the tokenizer and its positions from the sequence length.
+   */
+  private static TransformerConfig fitted(
+      TrainConfig config, @Nullable Checkpoint checkpoint, TransformerConfig shape, Dataset data) {
+    TransformerConfig fitted = shape;
+    Tokenizer tokenizer = data.tokenizer();
+    if (checkpoint == null && Presets.all().containsKey(config.model)) {
+      fitted = fitted.withPositions(config.seqLen);
+      fitted = tokenizer == null ? fitted : fitted.withVocab(tokenizer.vocabSize());
+    } else if (tokenizer != null && tokenizer.vocabSize() > shape.vocab()) {
+      throw new InputException(
+          "the tokenizer has %d tokens, the model %d: name the model's own with --tokenizer"
+              .formatted(tokenizer.vocabSize(), shape.vocab()));
+    }
+    if (config.dropout != null) {
+      double p = config.dropout;
+      fitted = fitted.withDropout(new TransformerConfig.Dropout(p, 0, p));
+    }
+    return fitted;
+  }
+
+  private static LanguageModel model(
+      TrainConfig config,
+      Cpu cpu,
+      TransformerConfig shape,
+      Precision precision,
+      @Nullable Checkpoint checkpoint,
+      Dataset data) {
+    Grouping grouping =
+        config.decayAll
+            ? Grouping.decayAll(config.weightDecay)
+            : Grouping.decayMatrices(config.weightDecay);
+    Path weights =
+        checkpoint != null
+            ? checkpoint.directory()
+            : Presets.all().containsKey(config.model) ? null : Path.of(config.model);
+    return weights != null && HuggingFace.hasWeights(weights)
+        ? LanguageModel.load(cpu, weights, shape, precision, grouping, data.tokenizer())
+        : LanguageModel.create(cpu, shape, precision, grouping, config.seed, data.tokenizer());
+  }
+
+  @Override
+  public void close() {
+    trainer.close();
+    model.close();
+    data.close();
+    cpu.close();
+  }
+}

@@ -1,0 +1,338 @@
+package dev.javelin.train;
+
+import dev.javelin.autograd.Tape;
+import dev.javelin.autograd.Var;
+import dev.javelin.device.DType;
+import dev.javelin.device.Device;
+import dev.javelin.device.Memory;
+import dev.javelin.nn.Transformer;
+import dev.javelin.tensor.AtomicFile;
+import dev.javelin.tensor.LossScaling;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepState;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.Checkpoints;
+import dev.javelin.train.checkpoint.TrainingState;
+import dev.javelin.train.data.Dataset;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.TokenLoader;
+import dev.javelin.train.data.WindowOrder;
+import dev.javelin.train.data.Windows;
+import dev.javelin.train.eval.Evaluation;
+import dev.javelin.train.eval.Evaluator;
+import dev.javelin.train.monitor.EventFile;
+import dev.javelin.train.monitor.LogFile;
+import dev.javelin.train.monitor.MetricsFile;
+import dev.javelin.train.monitor.StepMetrics;
+import dev.javelin.train.monitor.Watcher;
+import dev.javelin.train.monitor.Watchers;
+import dev.javelin.train.optim.AdamWConfig;
+import dev.javelin.train.optim.Optimizer;
+import dev.javelin.train.schedule.Schedule;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The training loop. A step is A micro-batches forward and backward into the accumulated gradient,
+ * each weighted by its share of the step's target tokens, then one update; whatever changes between
+ * steps is in {@link StepState}, so all steps do the same work at the same addresses.
+ *
+ * <p>With an output directory it logs, evaluates, and saves checkpoints there; without one it only
+ * trains. The same model, data and settings give the same bits, resumed or not.
+ */
+public final class Trainer implements AutoCloseable {
+  private final LanguageModel model;
+  private final TrainConfig config;
+  private final Schedule schedule;
+  private final TokenLoader loader;
+  private final Workspace workspace;
+  private final StepState state;
+  private final Optimizer optimizer;
+  private final LossScaling scaling;
+  private final Memory batchMemory;
+  private final Tensor tokens; // i32 [B, T]
+  private final Tensor targets; // i32 [B, T]
+  private final StepGraph microStep;
+  private final StepGraph update;
+  private final Runnable forwardBackward;
+  private final Runnable applyUpdate;
+  private final @Nullable Evaluator evaluator;
+  private final List<Watcher> watchers = new ArrayList<>();
+
+  private long step;
+  private long tokensSeen;
+  private @Nullable Double bestLoss;
+  private long bestStep;
+  private long savedStep = -1;
+  private @Nullable Evaluation lastEvaluation;
+  private long evaluatedStep = -1;
+  private volatile boolean stopRequested;
+
+  /**
+   * How a run ended.
+   *
+   * @param step steps done
+   * @param loss training loss of the last step
+   * @param evaluation the last one, {@code null} where there are no validation data
+   * @param interrupted whether it was asked to stop before its end
+   */
+  public record Outcome(
+      long step, double loss, @Nullable Evaluation evaluation, boolean interrupted) {}
+
+  /**
+   * @throws dev.javelin.train.data.InputException where data, model and settings do not fit
+   */
+  public Trainer(LanguageModel model, Dataset data, TrainConfig config) {
+    this.model = model;
+    this.config = config.resolved();
+    this.schedule = config.schedule();
+    this.scaling = model.precision().lossScaling();
+    int positions = model.config().positions();
+    if (config.seqLen > positions) {
+      throw new InputException(
+          "--seq-len %d is longer than the model's %d positions: choose at most %d"
+              .formatted(config.seqLen, positions, positions));
+    }
+    Windows windows = new Windows(data.train(), config.seqLen, model.config().vocab());
+    WindowOrder order =
+        switch (config.order) {
+          case SHUFFLED -> WindowOrder.shuffled(config.seed);
+          case SEQUENTIAL -> WindowOrder.sequential();
+        };
+    this.loader =
+        new TokenLoader(windows, order, config.batchSize, config.gradientAccumulationSteps);
+    Device device = model.device();
+    this.workspace = Workspace.on(device);
+    this.state = StepState.on(device);
+    state.restore(new StepState.Carried(scaling.initialScale(), 0, 0, 0));
+    float maxNorm = config.maxGradNorm == 0 ? Float.POSITIVE_INFINITY : config.maxGradNorm;
+    this.optimizer =
+        new Optimizer(
+            device,
+            model.parameters(),
+            new AdamWConfig(config.adamBeta1, config.adamBeta2, config.adamEpsilon, maxNorm),
+            scaling);
+    Shape batch = Shape.of(config.batchSize, config.seqLen);
+    long bytes = DType.I32.bytes(batch.elements());
+    this.batchMemory = device.allocate(2 * bytes);
+    this.tokens = Tensor.of(batchMemory, 0, DType.I32, batch);
+    this.targets = Tensor.of(batchMemory, bytes, DType.I32, batch);
+    this.microStep = new StepGraph("micro-step", workspace);
+    this.update = new StepGraph("update", workspace);
+    Transformer transformer = model.transformer().withRecompute(config.recompute);
+    this.forwardBackward =
+        () -> {
+          Tape tape = new Tape(workspace);
+          Var loss = transformer.loss(tape, tokens, targets, state);
+          tape.backward(loss);
+        };
+    this.applyUpdate = () -> optimizer.step(state);
+    this.evaluator =
+        data.validation() == null
+            ? null
+            : new Evaluator(
+                device,
+                transformer,
+                workspace,
+                data.validation(),
+                config.seqLen,
+                config.batchSize,
+                config.evalBatches,
+                model.tokenizer());
+  }
+
+  /** Lets {@code watcher} follow the run; the trainer closes it at the end. */
+  public Trainer watch(Watcher watcher) {
+    watchers.add(watcher);
+    return this;
+  }
+
+  /** Ends the run after the step in progress, with a checkpoint. May be called by any thread. */
+  public void requestStop() {
+    stopRequested = true;
+  }
+
+  /** Steps done so far. */
+  public long step() {
+    return step;
+  }
+
+  /**
+   * Goes on where a checkpoint of this model stood, whose weights are loaded already: moments,
+   * masters, counters, loss scale.
+   */
+  public void resume(Checkpoint checkpoint) {
+    TrainingState saved = checkpoint.state();
+    optimizer.load(checkpoint.directory());
+    state.restore(saved.carried());
+    step = saved.step();
+    tokensSeen = saved.tokens();
+    bestLoss = saved.bestLoss();
+    bestStep = saved.bestStep();
+    savedStep = step;
+  }
+
+  /**
+   * Trains up to {@code maxSteps} steps in all.
+   *
+   * @throws DivergedException where loss or gradient is no number
+   * @throws dev.javelin.train.checkpoint.SaveException where a checkpoint cannot be written
+   */
+  public Outcome run() throws IOException {
+    Path directory = config.outputDir;
+    Checkpoints checkpoints = directory == null ? null : prepare(directory);
+    Watchers all = new Watchers(watchers);
+    try (all) {
+      loop(all, checkpoints);
+      boolean interrupted = step < config.maxSteps;
+      if (checkpoints != null && savedStep != step) {
+        save(checkpoints, all);
+      }
+      if (interrupted) {
+        all.note(
+            "stopped after step "
+                + step
+                + (directory == null ? "" : ": checkpoint saved; go on with --resume"));
+      }
+      return new Outcome(step, state.loss(), lastEvaluation, interrupted);
+    }
+  }
+
+  private Checkpoints prepare(Path directory) throws IOException {
+    Files.createDirectories(directory);
+    AtomicFile.write(directory.resolve(Run.CONFIG_FILE), Settings.yaml(config));
+    watchers.add(MetricsFile.open(directory.resolve("metrics.jsonl"), step));
+    watchers.add(new LogFile(directory.resolve("train.log"), config.maxSteps));
+    watchers.add(new EventFile(directory.resolve("runs"), step));
+    Checkpoints checkpoints = new Checkpoints(directory, config.keep);
+    checkpoints.sweep();
+    return checkpoints;
+  }
+
+  private void loop(Watchers all, @Nullable Checkpoints checkpoints) {
+    long stepNanos = 0;
+    long stepsTimed = 0;
+    while (step < config.maxSteps && !stopRequested) {
+      long start = System.nanoTime();
+      double lr = schedule.at(step);
+      float scale = state.lossScale();
+      trainStep(lr);
+      stepNanos += System.nanoTime() - start;
+      stepsTimed++;
+      all.advanced(step);
+      checkFinite(scale);
+      boolean last = step == config.maxSteps;
+      boolean saving = last || isTurn(config.saveEvery);
+      boolean evaluating = isTurn(config.evalEvery) || last || saving && config.evalEvery > 0;
+      Evaluation evaluation = evaluating ? evaluate() : null;
+      if (last || evaluation != null || isTurn(config.loggingSteps)) {
+        double seconds = stepNanos * 1e-9;
+        all.logged(
+            new StepMetrics(
+                step,
+                state.loss(),
+                state.gradNorm(),
+                lr,
+                tokensSeen,
+                stepsTimed * config.tokensPerStep() / seconds,
+                seconds * 1e3 / stepsTimed,
+                scale,
+                state.skippedSteps(),
+                evaluation == null ? null : evaluation.loss()));
+        stepNanos = 0;
+        stepsTimed = 0;
+      }
+      if (checkpoints != null && saving) {
+        save(checkpoints, all);
+      }
+    }
+  }
+
+  /** One optimizer step. */
+  private void trainStep(double lr) {
+    long targetsInStep = loader.validTargets(step);
+    state.begin(config.seed, (int) step, (float) lr, 1f / targetsInStep);
+    for (int micro = 0; micro < config.gradientAccumulationSteps; micro++) {
+      state.firstSequence(micro * config.batchSize);
+      loader.fill(step, micro, tokens, targets);
+      microStep.run(forwardBackward);
+    }
+    update.run(applyUpdate);
+    step++;
+    tokensSeen += targetsInStep;
+  }
+
+  private boolean isTurn(int every) {
+    return every > 0 && step % every == 0;
+  }
+
+  private void checkFinite(float scale) {
+    if (state.overflow() && scale <= scaling.minScale()) {
+      throw new DivergedException(
+          "step %d: loss %s, gradient norm %s: training diverged; the step was not applied. Lower --learning-rate or lengthen --warmup-steps%s"
+              .formatted(
+                  step,
+                  state.loss(),
+                  state.gradNorm(),
+                  config.outputDir == null
+                      ? ""
+                      : ", and go on from the last checkpoint with --resume"));
+    }
+  }
+
+  private @Nullable Evaluation evaluate() {
+    if (evaluator == null) {
+      return null;
+    }
+    lastEvaluation = evaluator.run();
+    evaluatedStep = step;
+    return lastEvaluation;
+  }
+
+  private void save(Checkpoints checkpoints, Watchers all) {
+    Evaluation evaluation = evaluatedStep == step ? lastEvaluation : null;
+    if (evaluation != null && (bestLoss == null || evaluation.loss() < bestLoss)) {
+      bestLoss = evaluation.loss();
+      bestStep = step;
+    }
+    long sequences = step * config.batchSize * config.gradientAccumulationSteps;
+    TrainingState saved =
+        new TrainingState(
+            step,
+            sequences,
+            tokensSeen,
+            config.seed,
+            state.carried(),
+            bestLoss,
+            bestStep,
+            LanguageModel.describe(model.config(), model.precision()),
+            Map.of());
+    Checkpoint written =
+        checkpoints.save(
+            saved,
+            into -> {
+              model.save(into);
+              optimizer.save(into);
+            });
+    savedStep = step;
+    all.note("saved " + written.directory());
+  }
+
+  @Override
+  public void close() {
+    if (evaluator != null) {
+      evaluator.close();
+    }
+    optimizer.close();
+    state.close();
+    batchMemory.close();
+    workspace.close();
+  }
+}

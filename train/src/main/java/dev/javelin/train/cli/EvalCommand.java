@@ -1,0 +1,149 @@
+package dev.javelin.train.cli;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.nn.HuggingFace;
+import dev.javelin.tensor.FileFormatException;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.train.LanguageModel;
+import dev.javelin.train.data.Dataset;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.TextFiles;
+import dev.javelin.train.data.TokenSource;
+import dev.javelin.train.eval.Evaluation;
+import dev.javelin.train.eval.Evaluator;
+import dev.javelin.train.tokenizer.ByteTokenizer;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+@Command(
+    name = "eval",
+    mixinStandardHelpOptions = true,
+    description = "Loss, perplexity and bits per byte of a model on held-out data.")
+final class EvalCommand implements Callable<Integer> {
+  private static final double OWN_FRACTION = 0.1;
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(
+      names = {"--model", "--model-name-or-path"},
+      required = true,
+      paramLabel = "DIR",
+      description = "A Hugging Face directory with weights; a checkpoint is one.")
+  private Path model = Path.of("");
+
+  @Option(
+      names = {"--data", "--dataset", "--val-data"},
+      arity = "1..*",
+      paramLabel = "PATH",
+      description = "Text or a token file; without it the validation part of the own text.")
+  private List<Path> data = new ArrayList<>();
+
+  @Option(
+      names = "--val-fraction",
+      paramLabel = "F",
+      description = "Evaluate the last part of --data only (all of it).")
+  private double valFraction;
+
+  @Option(
+      names = {"--tokenizer", "--tokenizer-name"},
+      paramLabel = "byte|DIR",
+      description = "The model's own by default.")
+  private @Nullable String tokenizer;
+
+  @Option(
+      names = {"--seq-len", "--block-size"},
+      paramLabel = "N",
+      description = "Tokens in a window (the model's positions, at most 1024).")
+  private int seqLen;
+
+  @Option(names = "--batch-size", paramLabel = "N", description = "Windows at a time.")
+  private int batchSize = 16;
+
+  @Option(names = "--eval-batches", paramLabel = "N", description = "Batches at most; 0 for all.")
+  private int batches;
+
+  @Option(names = "--threads", paramLabel = "N", description = "Threads (all cores).")
+  private int threads = Runtime.getRuntime().availableProcessors();
+
+  @Option(names = "--json", description = "Print one JSON object on the last line.")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    PrintWriter out = Main.out(spec);
+    Main.atLeast(1, "--batch-size", batchSize);
+    Main.atLeast(0, "--eval-batches", batches);
+    if (!(valFraction >= 0 && valFraction < 1)) {
+      throw new InputException("--val-fraction must lie in [0, 1), got " + valFraction);
+    }
+    try (Cpu cpu = Main.cpu(threads);
+        LanguageModel loaded = load(cpu);
+        TokenSource source = source(loaded.tokenizer());
+        Workspace workspace = Workspace.on(cpu);
+        Evaluator evaluator =
+            new Evaluator(
+                cpu,
+                loaded.transformer(),
+                workspace,
+                source,
+                seqLen(loaded),
+                batchSize,
+                batches,
+                loaded.tokenizer())) {
+      Evaluation result = evaluator.run();
+      out.println(json ? result.json() : result.toString());
+      out.flush();
+    }
+    return Main.OK;
+  }
+
+  private LanguageModel load(Cpu cpu) {
+    LanguageModel.readConfig(model);
+    if (!HuggingFace.hasWeights(model)) {
+      throw new FileFormatException(
+          model, "has no model.safetensors", "name a directory with weights, such as out/last");
+    }
+    LanguageModel loaded = LanguageModel.load(cpu, model);
+    if (tokenizer == null) {
+      return loaded;
+    }
+    Tokenizer named =
+        tokenizer.equals("byte") ? new ByteTokenizer() : Tokenizer.load(Path.of(tokenizer));
+    return new LanguageModel(cpu, loaded.parameters(), loaded.precision(), named);
+  }
+
+  private TokenSource source(@Nullable Tokenizer tokens) {
+    if (data.isEmpty()) {
+      String name = tokenizer == null ? model.toString() : tokenizer;
+      Dataset own = Dataset.open(List.of(), List.of(), OWN_FRACTION, name, TextFiles.TEXT);
+      return Objects.requireNonNull(own.validation(), "a tenth of the own text");
+    }
+    TokenSource all = Dataset.validation(data, tokens, TextFiles.TEXT);
+    long cut = valFraction == 0 ? 0 : TokenSource.splitAt(all.size(), valFraction);
+    return cut == 0 ? all : all.part("validation part", cut, all.size());
+  }
+
+  private int seqLen(LanguageModel loaded) {
+    int positions = loaded.config().positions();
+    if (seqLen == 0) {
+      return Math.min(positions, 1024);
+    }
+    Main.atLeast(1, "--seq-len", seqLen);
+    if (seqLen > positions) {
+      throw new InputException(
+          "--seq-len %d is longer than the model's %d positions: choose at most %d"
+              .formatted(seqLen, positions, positions));
+    }
+    return seqLen;
+  }
+}

@@ -1,0 +1,97 @@
+package dev.javelin.train.eval;
+
+import dev.javelin.autograd.Tape;
+import dev.javelin.device.DType;
+import dev.javelin.device.Device;
+import dev.javelin.device.Memory;
+import dev.javelin.nn.Transformer;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepState;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.train.data.EvalLoader;
+import dev.javelin.train.data.TokenSource;
+import dev.javelin.train.data.Windows;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The mean loss over held-out tokens: all whole windows of length T, stride T, the last batch
+ * filled up with rows that do not count. Without dropout; the model is not changed.
+ */
+public final class Evaluator implements AutoCloseable {
+  private final Transformer model;
+  private final Workspace workspace;
+  private final EvalLoader loader;
+  private final @Nullable Tokenizer tokenizer;
+  private final StepState state;
+  private final Memory batchMemory;
+  private final Tensor tokens; // i32 [B, T]
+  private final Tensor targets; // i32 [B, T]
+  private final long batches;
+
+  /**
+   * @param maxBatches how many batches to take at most; 0 for all
+   */
+  public Evaluator(
+      Device device,
+      Transformer model,
+      Workspace workspace,
+      TokenSource source,
+      int seqLen,
+      int batch,
+      long maxBatches,
+      @Nullable Tokenizer tokenizer) {
+    this.model = model;
+    this.workspace = workspace;
+    this.loader = new EvalLoader(new Windows(source, seqLen, model.config().vocab()), batch);
+    this.tokenizer = tokenizer;
+    this.batches = maxBatches == 0 ? loader.batches() : Math.min(maxBatches, loader.batches());
+    this.state = StepState.on(device);
+    long bytes = DType.I32.bytes((long) batch * seqLen);
+    this.batchMemory = device.allocate(2 * bytes);
+    this.tokens = Tensor.of(batchMemory, 0, DType.I32, Shape.of(batch, seqLen));
+    this.targets = Tensor.of(batchMemory, bytes, DType.I32, Shape.of(batch, seqLen));
+  }
+
+  public Evaluation run() {
+    double sum = 0;
+    long counted = 0;
+    long textBytes = 0;
+    for (long i = 0; i < batches; i++) {
+      int valid = loader.fill(i, tokens, targets);
+      textBytes += textBytes();
+      state.begin(0, 0, 0, 1f / valid);
+      workspace.reset();
+      model.loss(Tape.inference(workspace), tokens, targets, state);
+      sum += state.loss() * valid;
+      counted += valid;
+    }
+    workspace.reset();
+    double loss = sum / counted;
+    Double bitsPerByte = tokenizer == null || textBytes == 0 ? null : sum / Math.log(2) / textBytes;
+    return new Evaluation(loss, bitsPerByte, counted);
+  }
+
+  /** Bytes of text the targets of the batch stand for. */
+  private long textBytes() {
+    if (tokenizer == null) {
+      return 0;
+    }
+    MemorySegment ids = targets.segment();
+    long bytes = 0;
+    for (long i = 0; i < targets.elements(); i++) {
+      int id = ids.getAtIndex(ValueLayout.JAVA_INT, i);
+      bytes += id >= 0 && id < tokenizer.vocabSize() ? tokenizer.byteLength(id) : 0;
+    }
+    return bytes;
+  }
+
+  @Override
+  public void close() {
+    state.close();
+    batchMemory.close();
+  }
+}

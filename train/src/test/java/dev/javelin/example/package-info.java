@@ -1,0 +1,5 @@
+/** Javelin used as a library. */
+@NullMarked
+package dev.javelin.example;
+
+import org.jspecify.annotations.NullMarked;

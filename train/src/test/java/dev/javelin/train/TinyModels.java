@@ -1,0 +1,48 @@
+package dev.javelin.train;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.nn.Grouping;
+import dev.javelin.nn.Precision;
+import dev.javelin.nn.TransformerConfig;
+import dev.javelin.train.data.Dataset;
+import dev.javelin.train.data.TokenSource;
+
+/** Models and data for tests of the loop, in memory. */
+final class TinyModels {
+  static final int VOCAB = 31;
+  static final int SEQ_LEN = 8;
+
+  private TinyModels() {}
+
+  static TransformerConfig llama() {
+    return TransformerConfig.llama(VOCAB, 2, 4, 2, 32, 48, SEQ_LEN);
+  }
+
+  static LanguageModel model(Cpu cpu, TransformerConfig config, Precision precision) {
+    return LanguageModel.create(cpu, config, precision, Grouping.decayMatrices(0.1f), 1, null);
+  }
+
+  /** Ids with a pattern: each follows from the two before it. */
+  static int[] ids(int count) {
+    int[] ids = new int[count];
+    for (int i = 2; i < count; i++) {
+      ids[i] = (3 * ids[i - 1] + ids[i - 2] + 1) % VOCAB;
+    }
+    return ids;
+  }
+
+  static Dataset data(int tokens) {
+    return new Dataset(TokenSource.of("pattern", ids(tokens)), null, null);
+  }
+
+  static TrainConfig config(int steps) {
+    TrainConfig config = new TrainConfig();
+    config.maxSteps = steps;
+    config.seqLen = SEQ_LEN;
+    config.batchSize = 4;
+    config.learningRate = 1e-2;
+    config.loggingSteps = 1;
+    config.threads = 1;
+    return config;
+  }
+}

@@ -1,0 +1,162 @@
+package dev.javelin.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import com.sun.management.ThreadMXBean;
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import dev.javelin.nn.Precision;
+import dev.javelin.tensor.LossScaling;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.train.data.Dataset;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.TokenSource;
+import dev.javelin.train.monitor.StepMetrics;
+import dev.javelin.train.monitor.Watcher;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class TrainerTest {
+  private final Cpu cpu = Cpu.open(2);
+
+  @AfterEach
+  void close() {
+    cpu.close();
+  }
+
+  @Test
+  void oneBatchIsLearnedByHeart() throws IOException {
+    TrainConfig config = TinyModels.config(150);
+    // Four windows, one batch, each token followed by one token only.
+    int[] ids = IntStream.rangeClosed(0, 4 * TinyModels.SEQ_LEN).map(i -> i * 7 % 31).toArray();
+    try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
+        Dataset batch = new Dataset(TokenSource.of("batch", ids), null, null);
+        Trainer trainer = new Trainer(model, batch, config)) {
+      assertThat(trainer.run().loss()).isLessThan(0.02);
+    }
+  }
+
+  @Test
+  void halfTypesLearnAsFp32Does() throws IOException {
+    double fp32 = lossAfter(60, Precision.FP32);
+    assertThat(lossAfter(60, Precision.BF16))
+        .isCloseTo(fp32, within(0.15));
+    assertThat(lossAfter(60, Precision.FP16))
+        .isCloseTo(fp32, within(0.15));
+  }
+
+  private double lossAfter(int steps, Precision precision) throws IOException {
+    try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), precision);
+        Trainer trainer = new Trainer(model, TinyModels.data(500), TinyModels.config(steps))) {
+      return trainer.run().loss();
+    }
+  }
+
+  @Test
+  void aScaleTooLargeIsHalvedUntilGradientsAreFiniteAndThoseStepsAreSkipped() throws IOException {
+    LossScaling large = new LossScaling(0x1p30f, 2, 0.5f, 2000, 1);
+    List<StepMetrics> steps = new ArrayList<>();
+    try (LanguageModel model =
+            TinyModels.model(cpu, TinyModels.llama(), new Precision("fp16", DType.F16, large));
+        Trainer trainer = new Trainer(model, TinyModels.data(500), TinyModels.config(60))) {
+      trainer.watch(collect(steps)).run();
+    }
+    long skipped = steps.getLast().skipped();
+    assertThat(skipped).isBetween(1L, 30L);
+    for (int i = 1; i < steps.size(); i++) {
+      boolean overflowed = steps.get(i - 1).skipped() > (i == 1 ? 0 : steps.get(i - 2).skipped());
+      double factor = overflowed ? 0.5 : 1;
+      assertThat(steps.get(i).lossScale()).isEqualTo(steps.get(i - 1).lossScale() * factor);
+    }
+    assertThat(steps.getLast().loss()).isLessThan(steps.getFirst().loss() - 0.5);
+  }
+
+  @Test
+  void aLossThatIsNoNumberEndsTheRunWithItsStep() {
+    TrainConfig config = TinyModels.config(50);
+    config.learningRate = 1e30;
+    try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
+        Trainer trainer = new Trainer(model, TinyModels.data(500), config)) {
+      assertThatThrownBy(trainer::run)
+          .isInstanceOf(DivergedException.class)
+          .hasMessageContaining("diverged")
+          .hasMessageContaining("--learning-rate");
+    }
+  }
+
+  @Test
+  void theSteadyStateTakesNoMemory() throws IOException {
+    int warm = 30;
+    int measured = 20;
+    long[] garbage = new long[2];
+    long[] offHeap = new long[2];
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    TrainConfig config = TinyModels.config(warm + measured);
+    config.loggingSteps = 1000;
+    try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
+        Trainer trainer = new Trainer(model, TinyModels.data(500), config)) {
+      trainer
+          .watch(
+              new Watcher() {
+                @Override
+                public void advanced(long step) {
+                  int at = step == warm ? 0 : 1;
+                  if (step == warm || step == warm + measured) {
+                    garbage[at] = threads.getTotalThreadAllocatedBytes();
+                    offHeap[at] = cpu.allocations();
+                  }
+                }
+              })
+          .run();
+    }
+    assertThat(offHeap[1]).isEqualTo(offHeap[0]);
+    assertThat((garbage[1] - garbage[0]) / measured).isLessThan(256 * 1024);
+  }
+
+  @Test
+  void aSequenceLongerThanThePositionsAndDataThatAreTooShortAreRefused() {
+    TrainConfig config = TinyModels.config(1);
+    config.seqLen = TinyModels.SEQ_LEN + 1;
+    try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
+        Dataset one = TinyModels.data(1)) {
+      assertThatThrownBy(() -> new Trainer(model, one, config))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("8 positions");
+      assertThatThrownBy(() -> new Trainer(model, one, TinyModels.config(1)))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("1 token");
+    }
+  }
+
+  @Test
+  void aStepThatAsksForOtherMemoryTheSecondTimeIsFoundOut() {
+    try (Workspace workspace = Workspace.on(cpu, 1 << 20)) {
+      StepGraph graph = new StepGraph("micro-step", workspace);
+      int[] size = {7};
+      Runnable step =
+          () -> workspace.alloc(DType.F32, Shape.of(100 * size[0]++));
+      graph.run(step);
+      assertThatThrownBy(() -> graph.run(step))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("micro-step")
+          .hasMessageContaining("other memory");
+    }
+  }
+
+  private static Watcher collect(List<StepMetrics> into) {
+    return new Watcher() {
+      @Override
+      public void logged(StepMetrics metrics) {
+        into.add(metrics);
+      }
+    };
+  }
+}

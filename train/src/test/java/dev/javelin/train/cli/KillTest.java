@@ -1,0 +1,97 @@
+package dev.javelin.train.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.javelin.train.checkpoint.Checkpoints;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A training killed at random moments and resumed each time, against one that was left alone. */
+class KillTest {
+  private static final int STEPS = 240;
+  private static final String[] FLAGS = {
+    "--max-steps=" + STEPS, "--save-every=4", "--eval-every=20", "--val-fraction=0.2", "--keep=2"
+  };
+
+  @TempDir Path dir;
+  private Map<String, String> unbroken = Map.of();
+
+  @BeforeEach
+  void trainUnbroken() throws IOException {
+    Path run = dir.resolve("unbroken");
+    ResumeTest.assertSuccess(Tiny.train(dir, run, FLAGS));
+    unbroken = Tiny.numbers(run.resolve("checkpoint-" + STEPS));
+  }
+
+  @Test
+  void fiveKillsLeaveTheBitsOfAnUnbrokenRun() throws Exception {
+    rehearse(5, 20260701);
+  }
+
+  @Test
+  @Tag("long")
+  void fifteenMoreKillsLeaveTheBitsOfAnUnbrokenRun() throws Exception {
+    rehearse(15, 20260702);
+  }
+
+  /** Each child gets some steps further than its checkpoint and dies, often while saving. */
+  private void rehearse(int kills, long seed) throws Exception {
+    Random random = new Random(seed);
+    Path run = dir.resolve("killed");
+    for (int i = 1; i <= kills; i++) {
+      int step = STEPS * i / (kills + 1) - random.nextInt(STEPS / (kills + 1));
+      boolean whileSaving = random.nextBoolean();
+      ChildJvm child = ChildJvm.start(dir, java.util.List.of(), Tiny.flags(dir, run, resume()));
+      while (child.process().isAlive()
+          && !(whileSaving ? isSaving(run, step) : lines(run) >= step)) {
+        Thread.onSpinWait();
+      }
+      LockSupport.parkNanos(random.nextInt(3_000_000));
+      child.kill();
+      assertThat(child.join()).as(child.text()).isEqualTo(137);
+      new Checkpoints(run, 0)
+          .newest()
+          .ifPresent(c -> assertThat(c.directory().resolve("model.safetensors")).exists());
+    }
+    ChildJvm last = ChildJvm.start(dir, java.util.List.of(), Tiny.flags(dir, run, resume()));
+    assertThat(last.join()).as(last.text()).isEqualTo(0);
+    assertThat(Tiny.numbers(run.resolve("checkpoint-" + STEPS)))
+        .as("seed %d", seed)
+        .isEqualTo(unbroken);
+    assertThat(lines(run)).isEqualTo(STEPS);
+  }
+
+  private static String[] resume() {
+    return Stream.concat(Stream.of(FLAGS), Stream.of("--resume")).toArray(String[]::new);
+  }
+
+  private static boolean isSaving(Path run, int step) throws IOException {
+    if (lines(run) < step || !Files.isDirectory(run)) {
+      return false;
+    }
+    try (Stream<Path> files = Files.list(run)) {
+      return files.anyMatch(p -> p.toString().endsWith(".partial"));
+    }
+  }
+
+  private static int lines(Path run) throws IOException {
+    Path metrics = run.resolve("metrics.jsonl");
+    if (!Files.exists(metrics)) {
+      return 0;
+    }
+    int lines = 0;
+    for (byte b : Files.readAllBytes(metrics)) {
+      lines += b == '\n' ? 1 : 0;
+    }
+    return lines;
+  }
+}

@@ -1,0 +1,124 @@
+package dev.javelin.train.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.javelin.train.checkpoint.TrainingState;
+import dev.javelin.train.monitor.MetricsFile;
+import dev.javelin.train.monitor.StepMetrics;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ResumeTest {
+  @TempDir Path dir;
+
+  @ParameterizedTest
+  @ValueSource(strings = {"fp32", "bf16", "fp16"})
+  void aResumedRunEndsWithTheBitsOfAnUnbrokenOne(String precision) throws IOException {
+    Path whole = dir.resolve("whole");
+    Path parts = dir.resolve("parts");
+    String[] same = {"--precision=" + precision, "--val-fraction=0.2", "--eval-every=4"};
+    assertSuccess(Tiny.train(dir, whole, with(same)));
+    // The schedule must not end where the first part does.
+    assertSuccess(Tiny.train(dir, parts, with(same, "--max-steps=5", "--lr-decay-steps=12")));
+    assertSuccess(Tiny.train(dir, parts, with(same, "--resume", "--lr-decay-steps=12")));
+    assertThat(Tiny.numbers(parts.resolve("checkpoint-12")))
+        .isEqualTo(Tiny.numbers(whole.resolve("checkpoint-12")))
+        .containsKeys("model.safetensors", "optimizer.safetensors");
+    assertThat(losses(parts)).isEqualTo(losses(whole));
+  }
+
+  @Test
+  void metricsAreCutBackToTheCheckpointAResumedRunGoesOnFrom() throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--save-every=5"));
+    deleteRecursively(run.resolve("checkpoint-12"));
+    assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=11", "--lr-decay-steps=12"));
+    assertThat(MetricsFile.read(run.resolve("metrics.jsonl")))
+        .extracting(StepMetrics::step)
+        .containsExactly(1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L, 10L, 11L);
+    assertThat(TrainingState.read(run.resolve("last")).step()).isEqualTo(11);
+  }
+
+  @Test
+  void aFreshRunIntoADirectoryWithCheckpointsIsRefusedByName() {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--max-steps=1"));
+    CommandLineTest.Result again = Tiny.train(dir, run);
+    assertThat(again.exit()).isEqualTo(2);
+    assertThat(again.err().lines())
+        .singleElement()
+        .asString()
+        .contains(run.toString(), "holds checkpoints", "--resume", "--output-dir");
+  }
+
+  @Test
+  void resumingWithNothingThereStartsAfreshAndSaysSo() {
+    CommandLineTest.Result r =
+        Tiny.train(dir, dir.resolve("run"), "--resume", "--max-steps=1", "--quiet=false");
+    assertSuccess(r);
+    assertThat(r.out()).contains("no checkpoint in", "starting afresh");
+  }
+
+  @Test
+  void anotherArchitectureOrPrecisionIsRefusedByName() throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--max-steps=1"));
+    CommandLineTest.Result precision = Tiny.train(dir, run, "--resume", "--precision=bf16");
+    CommandLineTest.Result model =
+        Tiny.train(dir, run, "--resume", "--model=llama-shakespeare-cpu");
+    for (CommandLineTest.Result r : List.of(precision, model)) {
+      assertThat(r.exit()).isEqualTo(2);
+      assertThat(r.err().lines())
+          .singleElement()
+          .asString()
+          .contains("checkpoint-1", "2 layers, 32 wide", "--model");
+    }
+    assertThat(TrainingState.read(run.resolve("last")).step()).isEqualTo(1);
+  }
+
+  @Test
+  void aCheckpointCutShortIsPassedOverByAutoAndRefusedByName() throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--save-every=5"));
+    Path broken = run.resolve("checkpoint-12");
+    byte[] bytes = Files.readAllBytes(broken.resolve("model.safetensors"));
+    Files.write(broken.resolve("model.safetensors"), java.util.Arrays.copyOf(bytes, 1000));
+    CommandLineTest.Result named = Tiny.train(dir, run, "--resume=" + broken);
+    assertThat(named.exit()).isEqualTo(2);
+    assertThat(named.err().lines())
+        .singleElement()
+        .asString()
+        .contains("checkpoint-12", "model.safetensors has 1000 bytes");
+    CommandLineTest.Result auto = Tiny.train(dir, run, "--resume", "--quiet=false");
+    assertSuccess(auto);
+    assertThat(auto.out()).contains("going on from " + run.resolve("checkpoint-10"));
+  }
+
+  private static List<Double> losses(Path run) throws IOException {
+    return MetricsFile.read(run.resolve("metrics.jsonl")).stream().map(StepMetrics::loss).toList();
+  }
+
+  private static String[] with(String[] flags, String... more) {
+    return Stream.concat(Stream.of(flags), Stream.of(more)).toArray(String[]::new);
+  }
+
+  static void assertSuccess(CommandLineTest.Result r) {
+    assertThat(r.exit()).as(r.err()).isEqualTo(0);
+  }
+
+  private static void deleteRecursively(Path directory) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      for (Path file : files.toList()) {
+        Files.delete(file);
+      }
+    }
+    Files.delete(directory);
+  }
+}
