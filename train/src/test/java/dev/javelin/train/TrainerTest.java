@@ -47,10 +47,8 @@ class TrainerTest {
   @Test
   void halfTypesLearnAsFp32Does() throws IOException {
     double fp32 = lossAfter(60, Precision.FP32);
-    assertThat(lossAfter(60, Precision.BF16))
-        .isCloseTo(fp32, within(0.15));
-    assertThat(lossAfter(60, Precision.FP16))
-        .isCloseTo(fp32, within(0.15));
+    assertThat(lossAfter(60, Precision.BF16)).isCloseTo(fp32, within(0.15));
+    assertThat(lossAfter(60, Precision.FP16)).isCloseTo(fp32, within(0.15));
   }
 
   private double lossAfter(int steps, Precision precision) throws IOException {
@@ -141,8 +139,7 @@ class TrainerTest {
     try (Workspace workspace = Workspace.on(cpu, 1 << 20)) {
       StepGraph graph = new StepGraph("micro-step", workspace);
       int[] size = {7};
-      Runnable step =
-          () -> workspace.alloc(DType.F32, Shape.of(100 * size[0]++));
+      Runnable step = () -> workspace.alloc(DType.F32, Shape.of(100 * size[0]++));
       graph.run(step);
       assertThatThrownBy(() -> graph.run(step))
           .isInstanceOf(IllegalStateException.class)
