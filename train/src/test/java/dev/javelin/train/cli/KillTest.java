@@ -6,6 +6,7 @@ import dev.javelin.train.checkpoint.Checkpoints;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
@@ -17,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A training killed at random moments and resumed each time, against one that was left alone. */
 class KillTest {
-  private static final int STEPS = 240;
+  private static final int STEPS = 120;
   private static final String[] FLAGS = {
     "--max-steps=" + STEPS, "--save-every=4", "--eval-every=20", "--val-fraction=0.2", "--keep=2"
   };
@@ -50,7 +51,7 @@ class KillTest {
     for (int i = 1; i <= kills; i++) {
       int step = STEPS * i / (kills + 1) - random.nextInt(STEPS / (kills + 1));
       boolean whileSaving = random.nextBoolean();
-      ChildJvm child = ChildJvm.start(dir, java.util.List.of(), Tiny.flags(dir, run, resume()));
+      ChildJvm child = ChildJvm.start(dir, List.of(), Tiny.flags(dir, run, resume()));
       while (child.process().isAlive()
           && !(whileSaving ? isSaving(run, step) : lines(run) >= step)) {
         Thread.onSpinWait();
@@ -62,7 +63,7 @@ class KillTest {
           .newest()
           .ifPresent(c -> assertThat(c.directory().resolve("model.safetensors")).exists());
     }
-    ChildJvm last = ChildJvm.start(dir, java.util.List.of(), Tiny.flags(dir, run, resume()));
+    ChildJvm last = ChildJvm.start(dir, List.of(), Tiny.flags(dir, run, resume()));
     assertThat(last.join()).as(last.text()).isEqualTo(0);
     assertThat(Tiny.numbers(run.resolve("checkpoint-" + STEPS)))
         .as("seed %d", seed)
