@@ -7,6 +7,7 @@ import dev.javelin.tensor.JsonObject;
 import dev.javelin.tensor.LossScaling;
 import dev.javelin.tensor.Safetensors;
 import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AdamW;
 import dev.javelin.tensor.op.GlobalNorm;
@@ -33,9 +34,9 @@ final class Training {
     return steps;
   }
 
-  static List<Step> run(ModelCase c) {
+  static List<Step> run(ModelCase c, LossScaling scaling) {
     JsonObject settings = c.json("training_curve.json").object("training");
-    LossScaling scaling = LossScaling.NONE;
+    c.state.restore(new StepState.Carried(scaling.initialScale(), 0, 0, 0));
     List<Step> steps = new ArrayList<>();
     long bytes = DType.F32.bytes(c.buffer.flat().elements());
     try (Safetensors batches = c.file("training_batches.safetensors");
