@@ -45,6 +45,7 @@ final class AttentionBackward {
   private final long gradScoresAt;
   private final long lseAt;
   private final long deltaAt;
+  private final long zeroAt;
   private final long dqAt;
   private final long dkAt;
   private final long dvAt;
@@ -85,6 +86,7 @@ final class AttentionBackward {
     this.gradScoresAt = layout.reserve(KEYS * ROW);
     this.lseAt = layout.reserve(ROW);
     this.deltaAt = layout.reserve(ROW);
+    this.zeroAt = layout.reserve(Lanes.BYTES);
     this.dqAt = layout.reserve(WIDTH * rowBytes);
     this.dkAt = layout.reserve(shape.keys() * rowBytes);
     this.dvAt = layout.reserve(shape.keys() * rowBytes);
@@ -151,6 +153,7 @@ final class AttentionBackward {
       delta(scratch, i);
     }
     HeadRows.clear(scratch, lseAt, ROW);
+    HeadRows.clear(scratch, zeroAt, Lanes.BYTES);
     long first = (batch * (long) shape.queryHeads() + head) * shape.queries() + start;
     MemorySegment.copy(lse, 4L * first, scratch, lseAt, 4L * count);
     for (long i = lseAt; i < lseAt + ROW; i += Lanes.BYTES) {
@@ -200,15 +203,13 @@ final class AttentionBackward {
     long lane = (long) i * Lanes.BYTES;
     long at = scoresAt + (low - from) * ROW + lane;
     long gradAt = gradScoresAt + (low - from) * ROW + lane;
-    FloatVector delta = Lanes.load(scratch, deltaAt + lane);
+    long delta = deltaAt + lane;
     if (rule.softCap() != 0) {
-      AttentionScores.capWithGradient(
-          scratch, at, gradAt, high - low, rule.softCap(), deltaAt + lane);
-      delta = Lanes.zero();
+      AttentionScores.capWithGradient(scratch, at, gradAt, high - low, rule.softCap(), delta);
+      delta = zeroAt;
     }
     AttentionScores.restrict(panel, at, i, low, high, head);
-    FloatVector normaliser = Lanes.load(scratch, lseAt + lane);
-    AttentionScores.gradient(scratch, at, gradAt, high - low, normaliser, delta, rule.scale());
+    AttentionScores.gradient(scratch, at, gradAt, high - low, lseAt + lane, delta, rule.scale());
     if (dq != null) {
       TileProduct.multiply(
           scratch,

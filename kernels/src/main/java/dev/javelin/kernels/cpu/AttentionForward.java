@@ -7,7 +7,6 @@ import static dev.javelin.kernels.cpu.AttentionScores.MAX;
 import static dev.javelin.kernels.cpu.AttentionScores.SHRINK;
 import static dev.javelin.kernels.cpu.AttentionScores.STATE;
 import static dev.javelin.kernels.cpu.AttentionScores.SUM;
-import static jdk.incubator.vector.VectorOperators.EQ;
 
 import dev.javelin.device.Cpu;
 import java.lang.foreign.MemorySegment;
@@ -169,13 +168,7 @@ final class AttentionForward {
   private void finish(AttentionPanel panel, int head) {
     MemorySegment scratch = panel.scratch();
     for (int i = 0; i < panel.vectors(); i++) {
-      long lane = (long) i * Lanes.BYTES;
-      FloatVector max = Lanes.load(scratch, stateAt + MAX + lane);
-      FloatVector sum = Lanes.load(scratch, stateAt + SUM + lane);
-      FloatVector inverse = Lanes.broadcast(1f).div(sum);
-      var nothing = max.compare(EQ, Float.NEGATIVE_INFINITY);
-      Lanes.store(inverse.blend(0f, nothing), scratch, stateAt + SHRINK + lane);
-      Lanes.store(VectorMath.log(sum).add(max), scratch, stateAt + SUM + lane);
+      AttentionScores.finish(scratch, stateAt + (long) i * Lanes.BYTES);
     }
     int count = panel.count();
     long lseAt = 4L * ((panel.batch() * (long) shape.queryHeads() + head) * shape.queries());

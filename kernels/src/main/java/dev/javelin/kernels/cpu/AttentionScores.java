@@ -129,8 +129,7 @@ final class AttentionScores {
     MemorySegment m = panel.scratch();
     AttentionRule rule = panel.rule();
     if (rule.slopes() != null) {
-      float position = panel.position() + v * Lanes.COUNT;
-      slope(m, at, to - from, rule.slope(head), from, IOTA.add(position));
+      slope(m, at, to - from, rule.slope(head), from, panel.position() + v * Lanes.COUNT);
     }
     if (rule.keyMask() != null) {
       for (int j = from; j < to; j++) {
@@ -142,10 +141,8 @@ final class AttentionScores {
     int full = clamp(panel.fullLow(v), from, to);
     int fullEnd = clamp(panel.fullHigh(v), full, to);
     long lane = panel.limitsAt() + (long) v * Lanes.BYTES;
-    FloatVector first = Lanes.load(m, lane);
-    FloatVector end = Lanes.load(m, lane + ROW);
-    hide(m, at, full - from, from, first, end);
-    hide(m, at + (fullEnd - from) * ROW, to - fullEnd, fullEnd, first, end);
+    hide(m, at, full - from, from, lane);
+    hide(m, at + (fullEnd - from) * ROW, to - fullEnd, fullEnd, lane);
   }
 
   /** {@code s = c · tanh(s / c)}. */
@@ -168,11 +165,12 @@ final class AttentionScores {
   }
 
   /**
-   * {@code s += slope · (j − i)} for key {@code firstKey + r} in row r and the queries at {@code
-   * positions}.
+   * {@code s += slope · (j − i)} for key {@code firstKey + r} in row r and the queries from {@code
+   * position} on.
    */
   private static void slope(
-      MemorySegment m, long at, int rows, float slope, int firstKey, FloatVector positions) {
+      MemorySegment m, long at, int rows, float slope, int firstKey, int position) {
+    FloatVector positions = IOTA.add(position);
     FloatVector factor = Lanes.broadcast(slope);
     for (int r = 0; r < rows; r++, at += ROW) {
       FloatVector distance = Lanes.broadcast(firstKey + r).sub(positions);
@@ -181,8 +179,9 @@ final class AttentionScores {
   }
 
   /** Hides keys, {@code firstKey} in row 0, from the queries outside whose limits they lie. */
-  private static void hide(
-      MemorySegment m, long at, int rows, int firstKey, FloatVector first, FloatVector end) {
+  private static void hide(MemorySegment m, long at, int rows, int firstKey, long limitsAt) {
+    FloatVector first = Lanes.load(m, limitsAt);
+    FloatVector end = Lanes.load(m, limitsAt + ROW);
     for (int r = 0; r < rows; r++, at += ROW) {
       float key = firstKey + r;
       VectorMask<Float> seen = first.compare(LE, key).and(end.compare(GT, key));
@@ -211,22 +210,27 @@ final class AttentionScores {
     FloatVector before = Lanes.load(m, stateAt + MAX);
     FloatVector m0 = before;
     FloatVector m1 = before;
+    FloatVector m2 = before;
+    FloatVector m3 = before;
     int r = 0;
-    for (; r + 2 <= rows; r += 2, at += 2 * ROW) {
-      FloatVector s0 = Lanes.load(m, at);
-      FloatVector s1 = Lanes.load(m, at + ROW);
-      m0 = m0.blend(s0, s0.compare(GT, m0));
-      m1 = m1.blend(s1, s1.compare(GT, m1));
+    for (; r + 4 <= rows; r += 4, at += 4 * ROW) {
+      m0 = larger(m0, Lanes.load(m, at));
+      m1 = larger(m1, Lanes.load(m, at + ROW));
+      m2 = larger(m2, Lanes.load(m, at + 2 * ROW));
+      m3 = larger(m3, Lanes.load(m, at + 3 * ROW));
     }
-    if (r < rows) {
-      FloatVector s = Lanes.load(m, at);
-      m0 = m0.blend(s, s.compare(GT, m0));
+    for (; r < rows; r++, at += ROW) {
+      m0 = larger(m0, Lanes.load(m, at));
     }
-    FloatVector max = m0.blend(m1, m1.compare(GT, m0));
+    FloatVector max = larger(larger(m0, m1), larger(m2, m3));
     FloatVector base = max.blend(0f, max.compare(EQ, HIDDEN));
     Lanes.store(max, m, stateAt + MAX);
     Lanes.store(base, m, stateAt + BASE);
     Lanes.store(before.sub(base), m, stateAt + SHRINK);
+  }
+
+  private static FloatVector larger(FloatVector a, FloatVector b) {
+    return a.blend(b, b.compare(GT, a));
   }
 
   private static void exp(MemorySegment m, long at) {
@@ -245,17 +249,28 @@ final class AttentionScores {
   }
 
   /**
+   * Ends the softmax: {@link #SHRINK} becomes {@code 1 / l}, {@link #SUM} becomes {@code lse = m +
+   * ln l}; 0 and −∞ for a query that has seen nothing.
+   */
+  static void finish(MemorySegment m, long stateAt) {
+    FloatVector max = Lanes.load(m, stateAt + MAX);
+    FloatVector sum = Lanes.load(m, stateAt + SUM);
+    FloatVector inverse = Lanes.broadcast(1f).div(sum);
+    Lanes.store(inverse.blend(0f, max.compare(EQ, HIDDEN)), m, stateAt + SHRINK);
+    Lanes.store(VectorMath.log(sum).add(max), m, stateAt + SUM);
+  }
+
+  /**
    * {@code p = exp(s − lse)} in place of s and {@code ds = p · (dp − delta) · scale} in place of
    * dp.
+   *
+   * @param lseAt lse of the vector's queries
+   * @param deltaAt delta of the vector's queries
    */
   static void gradient(
-      MemorySegment m,
-      long at,
-      long gradAt,
-      int rows,
-      FloatVector lse,
-      FloatVector delta,
-      float scale) {
+      MemorySegment m, long at, long gradAt, int rows, long lseAt, long deltaAt, float scale) {
+    FloatVector lse = Lanes.load(m, lseAt);
+    FloatVector delta = Lanes.load(m, deltaAt);
     FloatVector factor = Lanes.broadcast(scale);
     for (int r = 0; r < rows; r++, at += ROW, gradAt += ROW) {
       FloatVector p = VectorMath.expOfNegative(Lanes.load(m, at).sub(lse));
