@@ -1,0 +1,24 @@
+#!/bin/sh
+# The engine against PyTorch on this machine: bench/cpu/compare.sh [--threads 2] [--rounds 15] [CASE…]
+# Needs python3 with torch (PYTHON=… picks another). Run it on an idle machine; the table shows the load average.
+set -eu
+root=$(CDPATH='' cd -P "$(dirname "$0")/../.." && pwd)
+cd "$root"
+python=${PYTHON:-python3}
+"$python" -c 'import torch' 2>/dev/null || { echo "compare: $python has no torch: pip install torch, or set PYTHON" >&2; exit 2; }
+
+jdk=${JAVA_HOME:-}
+for home in "$jdk" /usr/lib/jvm/*25*; do
+  if [ -x "$home/bin/javac" ] && "$home/bin/java" --version | head -1 | grep -q ' 2[5-9]'; then jdk=$home; break; fi
+done
+[ -x "$jdk/bin/javac" ] || { echo 'compare: needs a JDK 25: set JAVA_HOME' >&2; exit 2; }
+export JAVA_HOME="$jdk"
+
+classpath=
+for module in native kernels tensor autograd nn train bench; do classpath=$classpath:$root/$module/target/classes; done
+compiled=bench/target/classes/dev/javelin/bench/Compare.class
+if [ ! -e "$compiled" ] || [ -n "$(find ./*/src/main -name '*.java' -newer "$compiled" | head -1)" ]; then
+  mvn -q -B -Dspotless.check.skip test-compile >&2
+  touch "$compiled"
+fi
+exec "$python" bench/cpu/compare.py --java "$jdk/bin/java" --classpath "${classpath#:}" "$@"
