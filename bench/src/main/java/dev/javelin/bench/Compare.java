@@ -51,9 +51,10 @@ public final class Compare {
                 operands.close();
               };
         } else {
-          work = words[0].equals("gemm")
-              ? GemmShape.parse(words[1]).on(operands)
-              : OpCase.of(words[1], operands);
+          work =
+              words[0].equals("gemm")
+                  ? GemmShape.parse(words[1]).on(operands)
+                  : OpCase.of(words[1], operands);
           close = operands::close;
         }
         current = name;

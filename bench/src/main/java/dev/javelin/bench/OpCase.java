@@ -12,8 +12,8 @@ import dev.javelin.tensor.op.AdamW;
 import dev.javelin.tensor.op.Attention;
 import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.op.CrossEntropy;
-import dev.javelin.tensor.op.Glu;
 import dev.javelin.tensor.op.GlobalNorm;
+import dev.javelin.tensor.op.Glu;
 import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.op.RmsNorm;
 import dev.javelin.tensor.op.Rope;
@@ -93,8 +93,7 @@ final class OpCase {
   private static Runnable rope(Operands o, int[] dims) {
     Tensor x = o.random(dims);
     Tensor y = o.random(dims);
-    Rotation rotation =
-        Rotation.of(o.random(dims[1], dims[3] / 2), o.random(dims[1], dims[3] / 2));
+    Rotation rotation = Rotation.of(o.random(dims[1], dims[3] / 2), o.random(dims[1], dims[3] / 2));
     return () -> Rope.forward(y, x, rotation);
   }
 
