@@ -86,26 +86,33 @@ final class ActivationRow {
 
   /** {@code out (+)= x · factor}. */
   void multiply() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment factor = this.factor.asSlice(factorAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at).mul(Lanes.load(factor, factorAt + at));
-      Lanes.store(accumulate ? v.add(Lanes.load(out, outAt + at)) : v, out, outAt + at);
+      FloatVector v = Lanes.load(x, at).mul(Lanes.load(factor, at));
+      Lanes.store(accumulate ? v.add(Lanes.load(out, at)) : v, out, at);
     }
   }
 
   /** {@code Φ(x)}. */
   private void cdf() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(cdf(Lanes.load(x, xAt + at)), out, outAt + at);
+      Lanes.store(cdf(Lanes.load(x, at)), out, at);
     }
   }
 
   private void gelu() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at);
-      Lanes.store(cdf(v).mul(v), out, outAt + at);
+      FloatVector v = Lanes.load(x, at);
+      Lanes.store(cdf(v).mul(v), out, at);
     }
   }
 
@@ -116,39 +123,47 @@ final class ActivationRow {
 
   /** {@code d += x · e^(−x²/2) / √2π}. */
   private void addDensityTimesX() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at);
+      FloatVector v = Lanes.load(x, at);
       FloatVector e = VectorMath.expOfNegative(v.mul(v).mul(broadcast(MINUS_HALF)));
-      FloatVector p = Lanes.load(out, outAt + at);
-      Lanes.store(v.mul(broadcast(INV_SQRT_2PI)).fma(e, p), out, outAt + at);
+      FloatVector p = Lanes.load(out, at);
+      Lanes.store(v.mul(broadcast(INV_SQRT_2PI)).fma(e, p), out, at);
     }
   }
 
   private void geluTanh() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at);
-      Lanes.store(VectorMath.sigmoid(twoU(v)).mul(v), out, outAt + at);
+      FloatVector v = Lanes.load(x, at);
+      Lanes.store(VectorMath.sigmoid(twoU(v)).mul(v), out, at);
     }
   }
 
   private void sigmoidOfTwoU() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(VectorMath.sigmoid(twoU(Lanes.load(x, xAt + at))), out, outAt + at);
+      Lanes.store(VectorMath.sigmoid(twoU(Lanes.load(x, at))), out, at);
     }
   }
 
   /** From {@code s = sigmoid(2u)} in d: {@code d = s + x · s·(1 − s) · 2u'}. */
   private void geluTanhDerivative() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at);
-      FloatVector s = Lanes.load(out, outAt + at);
+      FloatVector v = Lanes.load(x, at);
+      FloatVector s = Lanes.load(out, at);
       FloatVector slope = v.mul(v).fma(broadcast(THREE_CUBIC), broadcast(K));
       FloatVector spread = s.mul(broadcast(ONE).sub(s));
-      Lanes.store(spread.mul(v).fma(slope, s), out, outAt + at);
+      Lanes.store(spread.mul(v).fma(slope, s), out, at);
     }
   }
 
@@ -157,52 +172,63 @@ final class ActivationRow {
   }
 
   private void silu() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at);
-      Lanes.store(VectorMath.sigmoid(v).mul(v), out, outAt + at);
+      FloatVector v = Lanes.load(x, at);
+      Lanes.store(VectorMath.sigmoid(v).mul(v), out, at);
     }
   }
 
   /** {@code s · (1 + x · (1 − s))}. */
   private void siluDerivative() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at);
+      FloatVector v = Lanes.load(x, at);
       FloatVector s = VectorMath.sigmoid(v);
-      Lanes.store(broadcast(ONE).sub(s).fma(v, broadcast(ONE)).mul(s), out, outAt + at);
+      Lanes.store(broadcast(ONE).sub(s).fma(v, broadcast(ONE)).mul(s), out, at);
     }
   }
 
   private void relu() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(positive(Lanes.load(x, xAt + at)), out, outAt + at);
+      Lanes.store(positive(Lanes.load(x, at)), out, at);
     }
   }
 
   private void reluDerivative() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at);
-      Lanes.store(
-          broadcast(ZERO).blend(broadcast(ONE), v.compare(GT, broadcast(ZERO))), out, outAt + at);
+      FloatVector v = Lanes.load(x, at);
+      Lanes.store(broadcast(ZERO).blend(broadcast(ONE), v.compare(GT, broadcast(ZERO))), out, at);
     }
   }
 
   private void reluSquared() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = positive(Lanes.load(x, xAt + at));
-      Lanes.store(v.mul(v), out, outAt + at);
+      FloatVector v = positive(Lanes.load(x, at));
+      Lanes.store(v.mul(v), out, at);
     }
   }
 
   private void reluSquaredDerivative() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = positive(Lanes.load(x, xAt + at));
-      Lanes.store(v.add(v), out, outAt + at);
+      FloatVector v = positive(Lanes.load(x, at));
+      Lanes.store(v.add(v), out, at);
     }
   }
 
@@ -212,49 +238,61 @@ final class ActivationRow {
   }
 
   private void sigmoid() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(VectorMath.sigmoid(Lanes.load(x, xAt + at)), out, outAt + at);
+      Lanes.store(VectorMath.sigmoid(Lanes.load(x, at)), out, at);
     }
   }
 
   private void sigmoidDerivative() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector s = VectorMath.sigmoid(Lanes.load(x, xAt + at));
-      Lanes.store(s.mul(broadcast(ONE).sub(s)), out, outAt + at);
+      FloatVector s = VectorMath.sigmoid(Lanes.load(x, at));
+      Lanes.store(s.mul(broadcast(ONE).sub(s)), out, at);
     }
   }
 
   private void tanh() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(VectorMath.tanh(Lanes.load(x, xAt + at)), out, outAt + at);
+      Lanes.store(VectorMath.tanh(Lanes.load(x, at)), out, at);
     }
   }
 
   private void tanhDerivative() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector t = VectorMath.tanh(Lanes.load(x, xAt + at));
-      Lanes.store(t.neg().fma(t, broadcast(ONE)), out, outAt + at);
+      FloatVector t = VectorMath.tanh(Lanes.load(x, at));
+      Lanes.store(t.neg().fma(t, broadcast(ONE)), out, at);
     }
   }
 
   /** Of SOFTPLUS, {@code max(x, 0) + ln(1 + e^−|x|)}, the first part. */
   private void exponentialOfMinusAbs() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at);
-      Lanes.store(VectorMath.expOfNegative(v.abs().neg()), out, outAt + at);
+      FloatVector v = Lanes.load(x, at);
+      Lanes.store(VectorMath.expOfNegative(v.abs().neg()), out, at);
     }
   }
 
   private void addPositive() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = positive(Lanes.load(x, xAt + at));
-      Lanes.store(Lanes.load(out, outAt + at).add(v), out, outAt + at);
+      FloatVector v = positive(Lanes.load(x, at));
+      Lanes.store(Lanes.load(out, at).add(v), out, at);
     }
   }
 
@@ -263,12 +301,13 @@ final class ActivationRow {
    * e}, {@code ln u · e / (u − 1)} makes good what the rounding lost.
    */
   private void logOfOnePlus() {
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     for (int i = 0; i < n; i += Lanes.COUNT) {
-      FloatVector e = Lanes.load(out, outAt + 4L * i);
+      FloatVector e = Lanes.load(out, 4L * i);
       FloatVector u = e.add(broadcast(ONE));
       FloatVector kept = u.sub(broadcast(ONE));
       FloatVector v = VectorMath.log(u).mul(e.div(kept));
-      Lanes.store(v.blend(e, kept.compare(LT, broadcast(MIN_NORMAL))), out, outAt + 4L * i);
+      Lanes.store(v.blend(e, kept.compare(LT, broadcast(MIN_NORMAL))), out, 4L * i);
     }
   }
 }

@@ -1,5 +1,7 @@
 package dev.javelin.kernels.cpu;
 
+import static jdk.incubator.vector.VectorOperators.GT;
+
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
@@ -97,18 +99,26 @@ final class Lanes {
     return s.add(s.rearrange(ROTATE_1)).lane(0);
   }
 
-  /** The largest lane; NaN where a lane is NaN. */
+  /**
+   * The larger of each pair of lanes. It may pass over a NaN, unlike {@code FloatVector.max}, and
+   * takes two instructions in place of six.
+   */
+  static FloatVector larger(FloatVector a, FloatVector b) {
+    return a.blend(b, b.compare(GT, a));
+  }
+
+  /** The largest lane; it may pass over a NaN. */
   static float max(FloatVector v) {
     FloatVector m = TYPE.cast(v);
     if (COUNT >= 16) {
-      m = m.max(m.rearrange(ROTATE_8));
+      m = larger(m, m.rearrange(ROTATE_8));
     }
     if (COUNT >= 8) {
-      m = m.max(m.rearrange(ROTATE_4));
+      m = larger(m, m.rearrange(ROTATE_4));
     }
     if (COUNT >= 4) {
-      m = m.max(m.rearrange(ROTATE_2));
+      m = larger(m, m.rearrange(ROTATE_2));
     }
-    return m.max(m.rearrange(ROTATE_1)).lane(0);
+    return larger(m, m.rearrange(ROTATE_1)).lane(0);
   }
 }

@@ -54,14 +54,16 @@ public final class NormCpu {
     RowPass<NormRow> add = NormRow::add;
     RowPass<NormRow> meanPass = NormRow::mean;
     RowPass<NormRow> squares = NormRow::squares;
-    RowPass<NormRow> normalise = NormRow::normalise;
+    RowPass<NormRow> normalise = b == null ? NormRow::scale : NormRow::scaleAndShift;
     cpu.parallel(
         x.count(),
         Rows.grain(x.cols()),
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 6));
           NormRow row = new NormRow(scratch, in.padded(), in.cols());
-          if (weight != null) {
+          if (weight == null) {
+            row.wAt = ones(scratch, 2, in.cols());
+          } else {
             row.w = weight.segment(scratch);
             row.wAt = weight.load(0, scratch);
           }
@@ -134,11 +136,8 @@ public final class NormCpu {
     int partRows = Math.max(MIN_PART_ROWS, (x.count() + PARTS - 1) / PARTS);
     int parts = (x.count() + partRows - 1) / partRows;
     MemorySegment partial = cpu.shared(2 * parts * part);
-    RowPass<NormRow> weightGradient = NormRow::addWeightGradient;
-    RowPass<NormRow> biasGradient = NormRow::addBiasGradient;
-    RowPass<NormRow> sumOfG = NormRow::sumOfG;
-    RowPass<NormRow> sumOfGx = NormRow::sumOfGx;
-    RowPass<NormRow> gradient = NormRow::gradient;
+    RowPass<NormRow> sums = mean == null ? NormRow::sumOfGx : NormRow::sumsOfG;
+    RowPass<NormRow> gradients = mean == null ? NormRow::gradients : NormRow::centredGradients;
     RowPass<NormRow> add = NormRow::add;
     cpu.parallel(
         x.count(),
@@ -146,7 +145,9 @@ public final class NormCpu {
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 6));
           NormRow row = new NormRow(scratch, in.padded(), in.cols());
-          if (weight != null) {
+          if (weight == null) {
+            row.wAt = ones(scratch, 2, in.cols());
+          } else {
             row.w = weight.segment(scratch);
             row.wAt = weight.load(0, scratch);
           }
@@ -168,20 +169,8 @@ public final class NormCpu {
               row.xAt = in.load(r, scratch);
               row.mean = mean == null ? 0 : mean.getAtIndex(JAVA_FLOAT_UNALIGNED, r);
               row.rstd = rstd.getAtIndex(JAVA_FLOAT_UNALIGNED, r);
-              if (dw != null) {
-                RowPass.run(weightGradient, row);
-              }
-              if (db != null) {
-                RowPass.run(biasGradient, row);
-              }
-              if (first == null && second == null) {
-                continue;
-              }
-              if (mean != null) {
-                RowPass.run(sumOfG, row);
-              }
-              RowPass.run(sumOfGx, row);
-              RowPass.run(gradient, row);
+              RowPass.run(sums, row);
+              RowPass.run(gradients, row);
             }
             if (direct != null) {
               sum.out = row.out;
@@ -204,6 +193,15 @@ public final class NormCpu {
         });
     reduce(cpu, dw, partial, 0, parts);
     reduce(cpu, db, partial, part, parts);
+  }
+
+  /** A row of ones in a slot of the scratch memory; its byte offset. */
+  private static long ones(MemorySegment scratch, int slot, int cols) {
+    long at = Rows.scratchBytes(cols, slot);
+    for (int i = 0; i < cols; i += Lanes.COUNT) {
+      Lanes.store(Lanes.broadcast(1f), scratch, at + 4L * i);
+    }
+    return at;
   }
 
   /** Writes or adds the row at {@code sum.h} to its destination. */

@@ -4,8 +4,11 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * A row in memory and the passes of a normalisation over it. Offsets in bytes, negative where there
- * is no such operand; n whole vectors of which {@code cols} elements count.
+ * A row in memory and the passes of a normalisation over it. Offsets in bytes; n whole vectors, of
+ * which {@code cols} elements count.
+ *
+ * <p>Passes cut their operands out first: then the compiler sees that the loop stays within them,
+ * and the loop is free of checks.
  */
 final class NormRow {
   MemorySegment x;
@@ -13,17 +16,17 @@ final class NormRow {
   MemorySegment h;
   long hAt;
   MemorySegment w;
-  long wAt = -1;
+  long wAt;
   MemorySegment b;
-  long bAt = -1;
+  long bAt;
   MemorySegment out;
   long outAt;
   MemorySegment dy;
   long dyAt;
   MemorySegment dw;
-  long dwAt = -1;
+  long dwAt;
   MemorySegment db;
-  long dbAt = -1;
+  long dbAt;
   final int n;
   final int cols;
   float mean;
@@ -46,122 +49,154 @@ final class NormRow {
     this.cols = cols;
   }
 
+  private MemorySegment cut(MemorySegment m, long at) {
+    return m.asSlice(at, 4L * n);
+  }
+
   /** {@code out = x + h}. */
   void add() {
+    MemorySegment x = cut(this.x, xAt);
+    MemorySegment h = cut(this.h, hAt);
+    MemorySegment out = cut(this.out, outAt);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(Lanes.load(x, xAt + at).add(Lanes.load(h, hAt + at)), out, outAt + at);
+      Lanes.store(Lanes.load(x, at).add(Lanes.load(h, at)), out, at);
     }
   }
 
   /** {@code mean = Σ x / cols}. */
   void mean() {
+    MemorySegment x = cut(this.x, xAt);
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
     int i = 0;
     for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      a = a.add(Lanes.load(x, xAt + 4L * i));
-      b = b.add(Lanes.load(x, xAt + 4L * i + Lanes.BYTES));
+      a = a.add(Lanes.load(x, 4L * i));
+      b = b.add(Lanes.load(x, 4L * i + Lanes.BYTES));
     }
     if (i < n) {
-      a = a.add(Lanes.load(x, xAt + 4L * i));
+      a = a.add(Lanes.load(x, 4L * i));
     }
     mean = Lanes.sum(a.add(b)) / cols;
   }
 
   /** {@code squares = Σ (x − mean)²}. */
   void squares() {
+    MemorySegment x = cut(this.x, xAt);
     FloatVector m = Lanes.broadcast(mean);
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
     int i = 0;
     for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      FloatVector u = Lanes.load(x, xAt + 4L * i).sub(m);
-      FloatVector v = Lanes.load(x, xAt + 4L * i + Lanes.BYTES).sub(m);
+      FloatVector u = Lanes.load(x, 4L * i).sub(m);
+      FloatVector v = Lanes.load(x, 4L * i + Lanes.BYTES).sub(m);
       a = u.fma(u, a);
       b = v.fma(v, b);
     }
     if (i < n) {
-      FloatVector u = Lanes.load(x, xAt + 4L * i).sub(m);
+      FloatVector u = Lanes.load(x, 4L * i).sub(m);
       a = u.fma(u, a);
     }
     squares = Lanes.sum(a.add(b));
   }
 
-  /** {@code out = (x − mean) · rstd · w + b}. */
-  void normalise() {
+  /** {@code out = (x − mean) · rstd · w}. */
+  void scale() {
+    MemorySegment x = cut(this.x, xAt);
+    MemorySegment w = cut(this.w, wAt);
+    MemorySegment out = cut(this.out, outAt);
     FloatVector m = Lanes.broadcast(mean);
     FloatVector s = Lanes.broadcast(rstd);
-    boolean weighted = wAt >= 0;
-    boolean biased = bAt >= 0;
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at).sub(m).mul(s);
-      v = weighted ? v.mul(Lanes.load(w, wAt + at)) : v;
-      v = biased ? v.add(Lanes.load(b, bAt + at)) : v;
-      Lanes.store(v, out, outAt + at);
+      Lanes.store(Lanes.load(x, at).sub(m).mul(s).mul(Lanes.load(w, at)), out, at);
     }
   }
 
-  /** With {@code g = dy · w}: {@code meanG = Σ g / cols}. */
-  void sumOfG() {
-    FloatVector a = Lanes.zero();
-    boolean weighted = wAt >= 0;
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      long at = 4L * i;
-      FloatVector g = Lanes.load(dy, dyAt + at);
-      a = a.add(weighted ? g.mul(Lanes.load(w, wAt + at)) : g);
-    }
-    meanG = Lanes.sum(a) / cols;
-  }
-
-  /** {@code meanGx = Σ g · (x − mean) · rstd / cols}. */
-  void sumOfGx() {
+  /** {@code out = (x − mean) · rstd · w + b}. */
+  void scaleAndShift() {
+    MemorySegment x = cut(this.x, xAt);
+    MemorySegment w = cut(this.w, wAt);
+    MemorySegment b = cut(this.b, bAt);
+    MemorySegment out = cut(this.out, outAt);
     FloatVector m = Lanes.broadcast(mean);
-    FloatVector a = Lanes.zero();
-    boolean weighted = wAt >= 0;
+    FloatVector s = Lanes.broadcast(rstd);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector g = Lanes.load(dy, dyAt + at);
-      g = weighted ? g.mul(Lanes.load(w, wAt + at)) : g;
-      a = g.fma(Lanes.load(x, xAt + at).sub(m), a);
+      FloatVector v = Lanes.load(x, at).sub(m).mul(s);
+      Lanes.store(v.fma(Lanes.load(w, at), Lanes.load(b, at)), out, at);
+    }
+  }
+
+  /** With {@code g = dy · w}: {@code meanGx = Σ g · (x − mean) · rstd / cols}. */
+  void sumOfGx() {
+    MemorySegment x = cut(this.x, xAt);
+    MemorySegment w = cut(this.w, wAt);
+    MemorySegment dy = cut(this.dy, dyAt);
+    FloatVector a = Lanes.zero();
+    for (int i = 0; i < n; i += Lanes.COUNT) {
+      long at = 4L * i;
+      FloatVector g = Lanes.load(dy, at).mul(Lanes.load(w, at));
+      a = g.fma(Lanes.load(x, at), a);
     }
     meanGx = Lanes.sum(a) * rstd / cols;
   }
 
-  /** {@code out = rstd · (g − meanG − (x − mean) · rstd · meanGx)}. */
-  void gradient() {
+  /** {@code meanG = Σ g / cols} and {@code meanGx}, where the mean is not zero. */
+  void sumsOfG() {
+    MemorySegment x = cut(this.x, xAt);
+    MemorySegment w = cut(this.w, wAt);
+    MemorySegment dy = cut(this.dy, dyAt);
     FloatVector m = Lanes.broadcast(mean);
+    FloatVector a = Lanes.zero();
+    FloatVector b = Lanes.zero();
+    for (int i = 0; i < n; i += Lanes.COUNT) {
+      long at = 4L * i;
+      FloatVector g = Lanes.load(dy, at).mul(Lanes.load(w, at));
+      a = g.fma(Lanes.load(x, at).sub(m), a);
+      b = b.add(g);
+    }
+    meanGx = Lanes.sum(a) * rstd / cols;
+    meanG = Lanes.sum(b) / cols;
+  }
+
+  /** {@code out = rstd · (g − x̂ · meanGx)}, {@code dw += dy · x̂}, where the mean is zero. */
+  void gradients() {
+    MemorySegment x = cut(this.x, xAt);
+    MemorySegment w = cut(this.w, wAt);
+    MemorySegment dy = cut(this.dy, dyAt);
+    MemorySegment out = cut(this.out, outAt);
+    MemorySegment dw = cut(this.dw, dwAt);
     FloatVector s = Lanes.broadcast(rstd);
-    FloatVector c = Lanes.broadcast(meanG);
     FloatVector k = Lanes.broadcast(-rstd * meanGx);
-    boolean weighted = wAt >= 0;
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector g = Lanes.load(dy, dyAt + at);
-      g = weighted ? g.mul(Lanes.load(w, wAt + at)) : g;
-      FloatVector v = Lanes.load(x, xAt + at).sub(m).fma(k, g.sub(c));
-      Lanes.store(v.mul(s), out, outAt + at);
+      FloatVector d = Lanes.load(dy, at);
+      FloatVector v = Lanes.load(x, at);
+      Lanes.store(v.mul(s).fma(d, Lanes.load(dw, at)), dw, at);
+      Lanes.store(v.fma(k, d.mul(Lanes.load(w, at))).mul(s), out, at);
     }
   }
 
-  /** {@code dw += dy · (x − mean) · rstd}. */
-  void addWeightGradient() {
+  /** {@code out = rstd · (g − meanG − x̂ · meanGx)}, {@code dw += dy · x̂}, {@code db += dy}. */
+  void centredGradients() {
+    MemorySegment x = cut(this.x, xAt);
+    MemorySegment w = cut(this.w, wAt);
+    MemorySegment dy = cut(this.dy, dyAt);
+    MemorySegment out = cut(this.out, outAt);
+    MemorySegment dw = cut(this.dw, dwAt);
+    MemorySegment db = cut(this.db, dbAt);
     FloatVector m = Lanes.broadcast(mean);
     FloatVector s = Lanes.broadcast(rstd);
+    FloatVector c = Lanes.broadcast(-meanG);
+    FloatVector k = Lanes.broadcast(-rstd * meanGx);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, xAt + at).sub(m).mul(s);
-      FloatVector old = Lanes.load(dw, dwAt + at);
-      Lanes.store(v.fma(Lanes.load(dy, dyAt + at), old), dw, dwAt + at);
-    }
-  }
-
-  /** {@code db += dy}. */
-  void addBiasGradient() {
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      long at = 4L * i;
-      Lanes.store(Lanes.load(db, dbAt + at).add(Lanes.load(dy, dyAt + at)), db, dbAt + at);
+      FloatVector d = Lanes.load(dy, at);
+      FloatVector v = Lanes.load(x, at).sub(m);
+      Lanes.store(v.mul(s).fma(d, Lanes.load(dw, at)), dw, at);
+      Lanes.store(d.add(Lanes.load(db, at)), db, at);
+      Lanes.store(v.fma(k, d.fma(Lanes.load(w, at), c)).mul(s), out, at);
     }
   }
 }

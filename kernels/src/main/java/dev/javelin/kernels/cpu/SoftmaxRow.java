@@ -24,29 +24,32 @@ final class SoftmaxRow {
     this.n = n;
   }
 
-  /** {@code max = max x}. */
+  /** {@code max = max x}; a NaN may be passed over here and reaches the sum all the same. */
   void max() {
-    FloatVector a = Lanes.load(x, xAt);
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    FloatVector a = Lanes.load(x, 0);
     FloatVector b = a;
     int i = Lanes.COUNT;
     for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      a = a.max(Lanes.load(x, xAt + 4L * i));
-      b = b.max(Lanes.load(x, xAt + 4L * i + Lanes.BYTES));
+      a = Lanes.larger(a, Lanes.load(x, 4L * i));
+      b = Lanes.larger(b, Lanes.load(x, 4L * i + Lanes.BYTES));
     }
     if (i < n) {
-      a = a.max(Lanes.load(x, xAt + 4L * i));
+      a = Lanes.larger(a, Lanes.load(x, 4L * i));
     }
-    max = Lanes.max(a.max(b));
+    max = Lanes.max(Lanes.larger(a, b));
   }
 
   /** {@code out = e^(x − max)}, {@code sum = Σ out}. */
   void exponentials() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     FloatVector m = Lanes.broadcast(max);
     FloatVector total = Lanes.zero();
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector e = VectorMath.expOfNegative(Lanes.load(x, xAt + at).sub(m));
-      Lanes.store(e, out, outAt + at);
+      FloatVector e = VectorMath.expOfNegative(Lanes.load(x, at).sub(m));
+      Lanes.store(e, out, at);
       total = total.add(e);
     }
     sum = Lanes.sum(total);
@@ -54,10 +57,11 @@ final class SoftmaxRow {
 
   /** {@code out = out / sum}. */
   void normalise() {
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     FloatVector f = Lanes.broadcast(1 / sum);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(Lanes.load(out, outAt + at).mul(f), out, outAt + at);
+      Lanes.store(Lanes.load(out, at).mul(f), out, at);
     }
   }
 
@@ -68,58 +72,69 @@ final class SoftmaxRow {
 
   /** {@code out = x − max − sum}. */
   void subtract() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     FloatVector m = Lanes.broadcast(max);
     FloatVector l = Lanes.broadcast(sum);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(Lanes.load(x, xAt + at).sub(m).sub(l), out, outAt + at);
+      Lanes.store(Lanes.load(x, at).sub(m).sub(l), out, at);
     }
   }
 
   /** {@code sum = Σ dy · x}. */
   void dot() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment dy = this.dy.asSlice(dyAt, 4L * n);
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
     int i = 0;
     for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
       long at = 4L * i;
       long next = at + Lanes.BYTES;
-      a = Lanes.load(dy, dyAt + at).fma(Lanes.load(x, xAt + at), a);
-      b = Lanes.load(dy, dyAt + next).fma(Lanes.load(x, xAt + next), b);
+      a = Lanes.load(dy, at).fma(Lanes.load(x, at), a);
+      b = Lanes.load(dy, next).fma(Lanes.load(x, next), b);
     }
     if (i < n) {
-      a = Lanes.load(dy, dyAt + 4L * i).fma(Lanes.load(x, xAt + 4L * i), a);
+      a = Lanes.load(dy, 4L * i).fma(Lanes.load(x, 4L * i), a);
     }
     sum = Lanes.sum(a.add(b));
   }
 
   /** {@code out (+)= x · (dy − sum)}. */
   void gradient() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment dy = this.dy.asSlice(dyAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     FloatVector s = Lanes.broadcast(sum);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(dy, dyAt + at).sub(s).mul(Lanes.load(x, xAt + at));
-      Lanes.store(accumulate ? v.add(Lanes.load(out, outAt + at)) : v, out, outAt + at);
+      FloatVector v = Lanes.load(dy, at).sub(s).mul(Lanes.load(x, at));
+      Lanes.store(accumulate ? v.add(Lanes.load(out, at)) : v, out, at);
     }
   }
 
   /** {@code sum = Σ dy}. */
   void total() {
+    MemorySegment dy = this.dy.asSlice(dyAt, 4L * n);
     FloatVector a = Lanes.zero();
     for (int i = 0; i < n; i += Lanes.COUNT) {
-      a = a.add(Lanes.load(dy, dyAt + 4L * i));
+      a = a.add(Lanes.load(dy, 4L * i));
     }
     sum = Lanes.sum(a);
   }
 
   /** {@code out (+)= dy − e^x · sum}. */
   void logGradient() {
+    MemorySegment x = this.x.asSlice(xAt, 4L * n);
+    MemorySegment dy = this.dy.asSlice(dyAt, 4L * n);
+    MemorySegment out = this.out.asSlice(outAt, 4L * n);
     FloatVector s = Lanes.broadcast(-sum);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector e = VectorMath.expOfNegative(Lanes.load(x, xAt + at));
-      FloatVector v = e.fma(s, Lanes.load(dy, dyAt + at));
-      Lanes.store(accumulate ? v.add(Lanes.load(out, outAt + at)) : v, out, outAt + at);
+      FloatVector e = VectorMath.expOfNegative(Lanes.load(x, at));
+      FloatVector v = e.fma(s, Lanes.load(dy, at));
+      Lanes.store(accumulate ? v.add(Lanes.load(out, at)) : v, out, at);
     }
   }
 }
