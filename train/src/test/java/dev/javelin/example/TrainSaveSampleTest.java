@@ -24,4 +24,11 @@ class TrainSaveSampleTest {
       assertThat(model.generate("The ", 20, Sampler.GREEDY)).hasSize(20);
     }
   }
+
+  @Test
+  void theReadmeShowsTheExampleAsItIs() throws IOException {
+    String example =
+        Files.readString(Path.of("src/test/java/dev/javelin/example/TrainSaveSample.java"));
+    assertThat(Files.readString(Path.of("../README.md"))).contains("```java\n" + example + "```");
+  }
 }
