@@ -7,12 +7,8 @@ cd "$root"
 python=${PYTHON:-python3}
 "$python" -c 'import torch' 2>/dev/null || { echo "compare: $python has no torch: pip install torch, or set PYTHON" >&2; exit 2; }
 
-jdk=${JAVA_HOME:-}
-for home in "$jdk" /usr/lib/jvm/*25*; do
-  if [ -x "$home/bin/javac" ] && "$home/bin/java" --version | head -1 | grep -q ' 2[5-9]'; then jdk=$home; break; fi
-done
-[ -x "$jdk/bin/javac" ] || { echo 'compare: needs a JDK 25: set JAVA_HOME' >&2; exit 2; }
-export JAVA_HOME="$jdk"
+JAVA_HOME=$(./javelin --java-home)
+export JAVA_HOME
 
 classpath=
 for module in native kernels tensor autograd nn train bench; do classpath=$classpath:$root/$module/target/classes; done
@@ -21,4 +17,4 @@ if [ ! -e "$compiled" ] || [ -n "$(find ./*/src/main -name '*.java' -newer "$com
   mvn -q -B -Dspotless.check.skip test-compile >&2
   touch "$compiled"
 fi
-exec "$python" bench/cpu/compare.py --java "$jdk/bin/java" --classpath "${classpath#:}" "$@"
+exec "$python" bench/cpu/compare.py --java "$JAVA_HOME/bin/java" --classpath "${classpath#:}" "$@"
