@@ -21,7 +21,7 @@ import java.util.Locale;
  * <p>The first request for a case allocates it and runs it until the compiler has had its time.
  */
 public final class Compare {
-  private static final long MIN_WARM_UP_NANOS = 2_000_000_000L;
+  private static final long MIN_WARM_UP_NANOS = 1_000_000_000L;
   private static final long MAX_WARM_UP_NANOS = 60_000_000_000L;
   private static final long COMPILATION_NOISE_MILLIS = 20;
   private static final int MAX_RUNS = 2000;
