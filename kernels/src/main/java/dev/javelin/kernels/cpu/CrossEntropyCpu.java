@@ -107,7 +107,7 @@ public final class CrossEntropyCpu {
         rows,
         Rows.grain(cols),
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 3));
+          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 4));
           for (int r = from; r < to; r++) {
             long d = out.target(r, accumulate, scratch);
             MemorySegment ds = out.segment(scratch);
@@ -126,7 +126,9 @@ public final class CrossEntropyCpu {
               }
               float max = get(stats, 2L * r);
               float sum = get(stats, 2L * r + 1);
-              gradient(ds, d, accumulate, x, at, cols, target, max, sum, get(dy, r), form);
+              gradient(
+                  ds, d, accumulate, scratch, 3L * slot, x, at, cols, target, max, sum,
+                  get(dy, r), form);
             }
             out.store(r, scratch);
           }
@@ -142,6 +144,7 @@ public final class CrossEntropyCpu {
     return sum * get(weight, 0);
   }
 
+  /** {@code y = cap·tanh(x/cap)}. */
   private static void cap(
       MemorySegment y, long yAt, MemorySegment x, long xAt, int cols, float cap) {
     FloatVector c = Lanes.broadcast(cap);
@@ -215,6 +218,8 @@ public final class CrossEntropyCpu {
       MemorySegment d,
       long dAt,
       boolean accumulate,
+      MemorySegment spare,
+      long spareAt,
       MemorySegment x,
       long at,
       int cols,
@@ -225,29 +230,47 @@ public final class CrossEntropyCpu {
       Form form) {
     int bytes = 4 * Lanes.pad(cols);
     float lse = max + VectorMath.log(sum);
-    FloatVector m = Lanes.broadcast(max);
-    FloatVector a = Lanes.broadcast(dy * (1 + 2 * form.zLoss * lse) / sum);
-    FloatVector b = Lanes.broadcast(dy * form.labelSmoothing / cols);
+    float a = dy * (1 + 2 * form.zLoss * lse) / sum;
+    float b = dy * form.labelSmoothing / cols;
     float atTarget = dy * (1 - form.labelSmoothing);
     long t = 4L * target;
     if (form.softCap == 0 && !accumulate) {
-      for (long i = 0; i < bytes; i += Lanes.BYTES) {
-        FloatVector e = VectorMath.expOfNegative(Lanes.load(x, at + i).sub(m));
-        Lanes.store(e.mul(a).sub(b), d, dAt + i);
-      }
+      exponentials(d, dAt, x, at, bytes, max, a, b);
     } else {
       float inverse = form.softCap > 0 ? 1 / form.softCap : 0;
       float u = x.get(JAVA_FLOAT_UNALIGNED, at + t) * inverse;
       atTarget *= 1 - u * u;
+      exponentials(spare, spareAt, x, at, bytes, max, a, b);
       for (long i = 0; i < bytes; i += Lanes.BYTES) {
-        FloatVector v = Lanes.load(x, at + i);
-        FloatVector e = VectorMath.expOfNegative(v.sub(m));
-        FloatVector c = v.mul(inverse);
-        FloatVector g = e.mul(a).sub(b).mul(Lanes.broadcast(1).sub(c.mul(c)));
-        Lanes.store(accumulate ? Lanes.load(d, dAt + i).add(g) : g, d, dAt + i);
+        FloatVector c = Lanes.load(x, at + i).mul(inverse);
+        FloatVector slope = Lanes.broadcast(1).sub(c.mul(c));
+        Lanes.store(Lanes.load(spare, spareAt + i).mul(slope), spare, spareAt + i);
+      }
+      for (long i = 0; i < bytes; i += Lanes.BYTES) {
+        FloatVector before = accumulate ? Lanes.load(d, dAt + i) : Lanes.zero();
+        Lanes.store(Lanes.load(spare, spareAt + i).add(before), d, dAt + i);
       }
     }
     d.set(JAVA_FLOAT_UNALIGNED, dAt + t, d.get(JAVA_FLOAT_UNALIGNED, dAt + t) - atTarget);
+  }
+
+  /** {@code d = a·exp(x - max) - b}. */
+  private static void exponentials(
+      MemorySegment d,
+      long dAt,
+      MemorySegment x,
+      long at,
+      int bytes,
+      float max,
+      float a,
+      float b) {
+    FloatVector m = Lanes.broadcast(max);
+    FloatVector factor = Lanes.broadcast(a);
+    FloatVector less = Lanes.broadcast(b);
+    for (long i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector e = VectorMath.expOfNegative(Lanes.load(x, at + i).sub(m));
+      Lanes.store(e.mul(factor).sub(less), d, dAt + i);
+    }
   }
 
   private static float get(MemorySegment s, long i) {
