@@ -127,8 +127,19 @@ public final class CrossEntropyCpu {
               float max = get(stats, 2L * r);
               float sum = get(stats, 2L * r + 1);
               gradient(
-                  ds, d, accumulate, scratch, 3L * slot, x, at, cols, target, max, sum,
-                  get(dy, r), form);
+                  ds,
+                  d,
+                  accumulate,
+                  scratch,
+                  3L * slot,
+                  x,
+                  at,
+                  cols,
+                  target,
+                  max,
+                  sum,
+                  get(dy, r),
+                  form);
             }
             out.store(r, scratch);
           }
@@ -256,14 +267,7 @@ public final class CrossEntropyCpu {
 
   /** {@code d = a·exp(x - max) - b}. */
   private static void exponentials(
-      MemorySegment d,
-      long dAt,
-      MemorySegment x,
-      long at,
-      int bytes,
-      float max,
-      float a,
-      float b) {
+      MemorySegment d, long dAt, MemorySegment x, long at, int bytes, float max, float a, float b) {
     FloatVector m = Lanes.broadcast(max);
     FloatVector factor = Lanes.broadcast(a);
     FloatVector less = Lanes.broadcast(b);
