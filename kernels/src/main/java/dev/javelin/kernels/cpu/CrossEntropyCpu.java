@@ -2,12 +2,10 @@ package dev.javelin.kernels.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
-import static jdk.incubator.vector.VectorOperators.GT;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * Cross-entropy of rows of logits. A row is read from memory once; its largest logit and the sum of
@@ -48,12 +46,16 @@ public final class CrossEntropyCpu {
       int cols,
       Form form) {
     Rows in = new Rows(logits, type, stride, cols, 0);
-    int slot = 4 * Lanes.pad(cols);
+    RowPass<CrossEntropyRow> cap = CrossEntropyRow::cap;
+    RowPass<CrossEntropyRow> max = CrossEntropyRow::max;
+    RowPass<CrossEntropyRow> exponentials = CrossEntropyRow::sumOfExponentials;
+    RowPass<CrossEntropyRow> below = CrossEntropyRow::sumBelow;
     cpu.parallel(
         rows,
         Rows.grain(cols),
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 2));
+          CrossEntropyRow row = new CrossEntropyRow(scratch, cols);
           for (int r = from; r < to; r++) {
             int target = targets.getAtIndex(JAVA_INT_UNALIGNED, r);
             if (target == form.ignoreIndex) {
@@ -62,19 +64,16 @@ public final class CrossEntropyCpu {
               put(stats, 2L * r + 1, 1);
               continue;
             }
-            MemorySegment x = in.segment(scratch);
-            long at = in.load(r, scratch);
-            if (form.softCap > 0) {
-              cap(scratch, slot, x, at, cols, form.softCap);
-              x = scratch;
-              at = slot;
+            load(row, in, r, scratch, Rows.scratchBytes(cols, 1), form, cap);
+            row.pad();
+            RowPass.run(max, row);
+            RowPass.run(exponentials, row);
+            if (form.labelSmoothing > 0) {
+              RowPass.run(below, row);
             }
-            pad(x, at, cols);
-            float max = max(x, at, slot);
-            float sum = sumOfExponentials(x, at, slot, max);
-            put(stats, 2L * r, max);
-            put(stats, 2L * r + 1, sum);
-            put(losses, r, loss(x, at, cols, target, max, sum, form));
+            put(stats, 2L * r, row.max);
+            put(stats, 2L * r + 1, row.sum);
+            put(losses, r, loss(row, target, cols, form));
           }
         });
   }
@@ -102,48 +101,84 @@ public final class CrossEntropyCpu {
       Form form) {
     Rows in = new Rows(logits, type, stride, cols, 0);
     Rows out = new Rows(dx, type, dxStride, cols, 1);
-    int slot = 4 * Lanes.pad(cols);
+    RowPass<CrossEntropyRow> cap = CrossEntropyRow::cap;
+    RowPass<CrossEntropyRow> gradient = CrossEntropyRow::gradient;
+    RowPass<CrossEntropyRow> slope = CrossEntropyRow::slope;
+    RowPass<CrossEntropyRow> add = CrossEntropyRow::add;
     cpu.parallel(
         rows,
         Rows.grain(cols),
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 4));
+          MemorySegment result = out.segment(scratch);
+          CrossEntropyRow row = new CrossEntropyRow(scratch, cols);
           for (int r = from; r < to; r++) {
-            long d = out.target(r, accumulate, scratch);
-            MemorySegment ds = out.segment(scratch);
+            long at = out.target(r, accumulate, scratch);
             int target = targets.getAtIndex(JAVA_INT_UNALIGNED, r);
             if (target == form.ignoreIndex) {
               if (!accumulate) {
-                ds.asSlice(d, slot).fill((byte) 0);
+                result.asSlice(at, 4L * cols).fill((byte) 0);
               }
-            } else {
-              MemorySegment x = in.segment(scratch);
-              long at = in.load(r, scratch);
-              if (form.softCap > 0) {
-                cap(scratch, 2L * slot, x, at, cols, form.softCap);
-                x = scratch;
-                at = 2L * slot;
-              }
-              float max = get(stats, 2L * r);
-              float sum = get(stats, 2L * r + 1);
-              gradient(
-                  ds,
-                  d,
-                  accumulate,
-                  scratch,
-                  3L * slot,
-                  x,
-                  at,
-                  cols,
-                  target,
-                  max,
-                  sum,
-                  get(dy, r),
-                  form);
+              out.store(r, scratch);
+              continue;
+            }
+            load(row, in, r, scratch, Rows.scratchBytes(cols, 2), form, cap);
+            row.d = accumulate ? scratch : result;
+            row.dAt = accumulate ? Rows.scratchBytes(cols, 3) : at;
+            prepare(row, get(stats, 2L * r), get(stats, 2L * r + 1), get(dy, r), cols, form);
+            RowPass.run(gradient, row);
+            row.subtractFromGradient(target, get(dy, r) * (1 - form.labelSmoothing));
+            if (form.softCap > 0) {
+              RowPass.run(slope, row);
+            }
+            if (accumulate) {
+              row.other = result;
+              row.otherAt = at;
+              RowPass.run(add, row);
             }
             out.store(r, scratch);
           }
         });
+  }
+
+  /** Row {@code r} of the logits, under a soft cap where the form has one: then in {@code slot}. */
+  private static void load(
+      CrossEntropyRow row,
+      Rows in,
+      int r,
+      MemorySegment scratch,
+      long slot,
+      Form form,
+      RowPass<CrossEntropyRow> cap) {
+    row.x = in.segment(scratch);
+    row.xAt = in.load(r, scratch);
+    if (form.softCap > 0) {
+      row.softCap = form.softCap;
+      row.other = scratch;
+      row.otherAt = slot;
+      RowPass.run(cap, row);
+      row.x = scratch;
+      row.xAt = slot;
+    }
+  }
+
+  private static void prepare(
+      CrossEntropyRow row, float max, float sum, float dy, int cols, Form form) {
+    double lse = max + StrictMath.log(sum);
+    row.max = max;
+    row.factor = (float) (dy * (1 + 2 * form.zLoss * lse) / sum);
+    row.less = dy * form.labelSmoothing / cols;
+  }
+
+  private static float loss(CrossEntropyRow row, int target, int cols, Form form) {
+    double logSum = StrictMath.log(row.sum); // Math.log's last bit is the machine's own
+    double loss = logSum - (row.element(target) - row.max);
+    if (form.labelSmoothing > 0) {
+      double even = logSum + row.below / cols;
+      loss += form.labelSmoothing * (even - loss);
+    }
+    double lse = row.max + logSum;
+    return (float) (loss + form.zLoss * lse * lse);
   }
 
   /** {@code loss = weight · Σ losses}, summed in double in the order of the rows. */
@@ -153,128 +188,6 @@ public final class CrossEntropyCpu {
       sum += get(losses, i);
     }
     return sum * get(weight, 0);
-  }
-
-  /** {@code y = cap·tanh(x/cap)}. */
-  private static void cap(
-      MemorySegment y, long yAt, MemorySegment x, long xAt, int cols, float cap) {
-    FloatVector c = Lanes.broadcast(cap);
-    FloatVector inverse = Lanes.broadcast(1 / cap);
-    for (long i = 0; i < 4L * Lanes.pad(cols); i += Lanes.BYTES) {
-      Lanes.store(VectorMath.tanh(Lanes.load(x, xAt + i).mul(inverse)).mul(c), y, yAt + i);
-    }
-  }
-
-  /** Padding that adds nothing to a sum of exponentials and is never the largest. */
-  private static void pad(MemorySegment x, long at, int cols) {
-    for (int i = cols; i < Lanes.pad(cols); i++) {
-      x.set(JAVA_FLOAT_UNALIGNED, at + 4L * i, Float.NEGATIVE_INFINITY);
-    }
-  }
-
-  private static float max(MemorySegment x, long at, int bytes) {
-    FloatVector a = Lanes.broadcast(Float.NEGATIVE_INFINITY);
-    FloatVector b = a;
-    long i = 0;
-    for (; i + 2L * Lanes.BYTES <= bytes; i += 2L * Lanes.BYTES) {
-      FloatVector u = Lanes.load(x, at + i);
-      FloatVector v = Lanes.load(x, at + i + Lanes.BYTES);
-      a = a.blend(u, u.compare(GT, a));
-      b = b.blend(v, v.compare(GT, b));
-    }
-    if (i < bytes) {
-      FloatVector u = Lanes.load(x, at + i);
-      a = a.blend(u, u.compare(GT, a));
-    }
-    return Lanes.max(a.max(b));
-  }
-
-  private static float sumOfExponentials(MemorySegment x, long at, int bytes, float max) {
-    FloatVector m = Lanes.broadcast(max);
-    FloatVector sum = Lanes.zero();
-    for (long i = 0; i < bytes; i += Lanes.BYTES) {
-      sum = sum.add(VectorMath.expOfNegative(Lanes.load(x, at + i).sub(m)));
-    }
-    return Lanes.sum(sum);
-  }
-
-  private static float loss(
-      MemorySegment x, long at, int cols, int target, float max, float sum, Form form) {
-    float logSum = VectorMath.log(sum);
-    float loss = logSum - (x.get(JAVA_FLOAT_UNALIGNED, at + 4L * target) - max);
-    if (form.labelSmoothing > 0) {
-      float even = logSum + sumBelow(x, at, cols, max) / cols;
-      loss += form.labelSmoothing * (even - loss);
-    }
-    float lse = max + logSum;
-    return loss + form.zLoss * lse * lse;
-  }
-
-  /** {@code Σ (max - x)}; the padding is not part of it. */
-  private static float sumBelow(MemorySegment x, long at, int cols, float max) {
-    FloatVector m = Lanes.broadcast(max);
-    FloatVector sum = Lanes.zero();
-    int whole = Lanes.SPECIES.loopBound(cols);
-    for (int i = 0; i < whole; i += Lanes.COUNT) {
-      sum = sum.add(m.sub(Lanes.load(x, at + 4L * i)));
-    }
-    float rest = 0;
-    for (int i = whole; i < cols; i++) {
-      rest += max - x.get(JAVA_FLOAT_UNALIGNED, at + 4L * i);
-    }
-    return Lanes.sum(sum) + rest;
-  }
-
-  private static void gradient(
-      MemorySegment d,
-      long dAt,
-      boolean accumulate,
-      MemorySegment spare,
-      long spareAt,
-      MemorySegment x,
-      long at,
-      int cols,
-      int target,
-      float max,
-      float sum,
-      float dy,
-      Form form) {
-    int bytes = 4 * Lanes.pad(cols);
-    float lse = max + VectorMath.log(sum);
-    float a = dy * (1 + 2 * form.zLoss * lse) / sum;
-    float b = dy * form.labelSmoothing / cols;
-    float atTarget = dy * (1 - form.labelSmoothing);
-    long t = 4L * target;
-    if (form.softCap == 0 && !accumulate) {
-      exponentials(d, dAt, x, at, bytes, max, a, b);
-    } else {
-      float inverse = form.softCap > 0 ? 1 / form.softCap : 0;
-      float u = x.get(JAVA_FLOAT_UNALIGNED, at + t) * inverse;
-      atTarget *= 1 - u * u;
-      exponentials(spare, spareAt, x, at, bytes, max, a, b);
-      for (long i = 0; i < bytes; i += Lanes.BYTES) {
-        FloatVector c = Lanes.load(x, at + i).mul(inverse);
-        FloatVector slope = Lanes.broadcast(1).sub(c.mul(c));
-        Lanes.store(Lanes.load(spare, spareAt + i).mul(slope), spare, spareAt + i);
-      }
-      for (long i = 0; i < bytes; i += Lanes.BYTES) {
-        FloatVector before = accumulate ? Lanes.load(d, dAt + i) : Lanes.zero();
-        Lanes.store(Lanes.load(spare, spareAt + i).add(before), d, dAt + i);
-      }
-    }
-    d.set(JAVA_FLOAT_UNALIGNED, dAt + t, d.get(JAVA_FLOAT_UNALIGNED, dAt + t) - atTarget);
-  }
-
-  /** {@code d = a·exp(x - max) - b}. */
-  private static void exponentials(
-      MemorySegment d, long dAt, MemorySegment x, long at, int bytes, float max, float a, float b) {
-    FloatVector m = Lanes.broadcast(max);
-    FloatVector factor = Lanes.broadcast(a);
-    FloatVector less = Lanes.broadcast(b);
-    for (long i = 0; i < bytes; i += Lanes.BYTES) {
-      FloatVector e = VectorMath.expOfNegative(Lanes.load(x, at + i).sub(m));
-      Lanes.store(e.mul(factor).sub(less), d, dAt + i);
-    }
   }
 
   private static float get(MemorySegment s, long i) {
