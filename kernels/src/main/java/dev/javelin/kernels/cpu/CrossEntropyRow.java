@@ -108,8 +108,7 @@ final class CrossEntropyRow {
   /** {@code other += d}. */
   void add() {
     for (long i = 0; i < bytes; i += Lanes.BYTES) {
-      Lanes.store(
-          Lanes.load(other, otherAt + i).add(Lanes.load(d, dAt + i)), other, otherAt + i);
+      Lanes.store(Lanes.load(other, otherAt + i).add(Lanes.load(d, dAt + i)), other, otherAt + i);
     }
   }
 
