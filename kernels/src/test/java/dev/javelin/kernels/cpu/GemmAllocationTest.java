@@ -7,7 +7,6 @@ import dev.javelin.device.DType;
 import dev.javelin.device.HostMemory;
 import java.lang.management.ManagementFactory;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -19,7 +18,6 @@ class GemmAllocationTest {
   private static final int N = 100;
   private static final int K = 200;
 
-  @Tag("long")
   @Test
   void allocatesOffTheHeapOnlyTheFirstTimeAndLittleOnIt() {
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();

@@ -13,7 +13,7 @@ import java.nio.file.Path;
  */
 final class GemmTileSource {
   /** The tiles: vector bits, rows. All are two vectors wide. */
-  static final int[][] TILES = {{512, 12}, {256, 6}, {128, 8}};
+  static final int[][] TILES = {{512, 6}, {256, 6}, {128, 8}};
 
   private static final int VECTORS = 2;
 
