@@ -1,0 +1,12 @@
+package dev.javelin.device;
+
+/** Something in device memory that a kernel takes as a pointer; see {@link Launch#ptr}. */
+public interface Addressable {
+
+  /**
+   * Address of the first byte on the device.
+   *
+   * @throws IllegalStateException where the memory has been released or does not lie on a device
+   */
+  long address();
+}

@@ -1,0 +1,18 @@
+package dev.javelin.device;
+
+import org.jspecify.annotations.Nullable;
+
+/** Where a {@link Cuda} device finds the code of its kernels. */
+@FunctionalInterface
+public interface KernelImages {
+
+  /**
+   * The image of one family of kernels: a fatbin for a real device, a shared object for the
+   * emulated one. {@code null} where there is none of that name.
+   *
+   * @param family file name of the source without its extension: {@code rms_norm}
+   * @param capability compute capability of the device as a number: 90 for 9.0
+   * @param emulated whether the image runs on the emulated device
+   */
+  byte @Nullable [] find(String family, int capability, boolean emulated);
+}
