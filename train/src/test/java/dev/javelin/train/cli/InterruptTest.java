@@ -1,13 +1,16 @@
 package dev.javelin.train.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.monitor.MetricsFile;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -16,6 +19,18 @@ class InterruptTest {
 
   @Test
   void ctrlCSavesSaysSoAndExitsWith130() throws Exception {
+    assumeThat(interruptIsIgnored())
+        .as("SIGINT is ignored here, as in every background job of a script")
+        .isFalse();
+    savesAndSaysSoAfter("INT", 130);
+  }
+
+  @Test
+  void aRequestToEndSavesSaysSoAndExitsWith143() throws Exception {
+    savesAndSaysSoAfter("TERM", 143);
+  }
+
+  private void savesAndSaysSoAfter(String signal, int exitCode) throws Exception {
     Path run = dir.resolve("run");
     ChildJvm child =
         ChildJvm.start(
@@ -24,12 +39,24 @@ class InterruptTest {
     while (child.process().isAlive() && !(Files.exists(metrics) && Files.size(metrics) > 0)) {
       Thread.sleep(10);
     }
-    child.signal("INT");
-    assertThat(child.join()).as(child.text()).isEqualTo(130);
+    child.signal(signal);
+    assertThat(child.join()).as(child.text()).isEqualTo(exitCode);
     Checkpoint saved = new Checkpoints(run, 0).newest().orElseThrow();
     assertThat(saved.step()).isEqualTo(MetricsFile.read(metrics).getLast().step());
     assertThat(child.text())
         .contains("stopped after step " + saved.step())
         .contains("checkpoint saved; go on with --resume");
+  }
+
+  /** What a shell sets for its background jobs, and children inherit. */
+  private static boolean interruptIsIgnored() throws IOException {
+    Path status = Path.of("/proc/self/status");
+    if (!Files.exists(status)) {
+      return false;
+    }
+    try (Stream<String> lines = Files.lines(status)) {
+      String mask = lines.filter(l -> l.startsWith("SigIgn:")).findFirst().orElse("SigIgn:\t0");
+      return (Long.parseUnsignedLong(mask.substring(7).strip(), 16) >> 1 & 1) == 1;
+    }
   }
 }
