@@ -120,7 +120,7 @@ public final class TrainConfig {
       order = 201,
       paramLabel = "N",
       description = "Sequences in a micro-batch.")
-  public int batchSize = 16;
+  public int batchSize = 8;
 
   @Option(
       names = {"--seq-len", "--block-size", "--max-seq-length", "--max-length"},
@@ -250,7 +250,7 @@ public final class TrainConfig {
       order = 500,
       paramLabel = "N",
       description = "Steps between evaluations; 0 for none but the last.")
-  public int evalEvery = 250;
+  public int evalEvery = 200;
 
   @Option(
       names = {"--eval-batches", "--eval-iters"},

@@ -47,9 +47,9 @@ class TrainerTest {
 
   @Test
   void halfTypesLearnAsFp32Does() throws IOException {
-    double fp32 = lossAfter(60, Precision.FP32);
-    assertThat(lossAfter(60, Precision.BF16)).isCloseTo(fp32, within(0.15));
-    assertThat(lossAfter(60, Precision.FP16)).isCloseTo(fp32, within(0.15));
+    double fp32 = lossAfter(30, Precision.FP32);
+    assertThat(lossAfter(30, Precision.BF16)).isCloseTo(fp32, within(0.15));
+    assertThat(lossAfter(30, Precision.FP16)).isCloseTo(fp32, within(0.15));
   }
 
   private double lossAfter(int steps, Precision precision) throws IOException {

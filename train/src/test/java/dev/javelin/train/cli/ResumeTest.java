@@ -101,6 +101,17 @@ class ResumeTest {
     assertThat(auto.out()).contains("going on from " + run.resolve("checkpoint-10"));
   }
 
+  @Test
+  void settingsNotGivenAreThoseTheRunWasStartedWith() throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run));
+    assertSuccess(
+        CommandLineTest.run("train", "--resume", "--output-dir=" + run, "--max-steps=14"));
+    TrainingState state = TrainingState.read(run.resolve("last"));
+    assertThat(state.step()).isEqualTo(14);
+    assertThat(state.sequences()).isEqualTo(14 * 4);
+  }
+
   private static List<Double> losses(Path run) throws IOException {
     return MetricsFile.read(run.resolve("metrics.jsonl")).stream().map(StepMetrics::loss).toList();
   }
