@@ -2,6 +2,7 @@ package dev.javelin.autograd;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
@@ -259,16 +260,55 @@ class AttentionTest {
     return t;
   }
 
-  /** The slopes of golden/ops/alibi: exact powers of two. */
-  @Test
-  void hasAlibisSlopes() {
-    assertThat(AttentionMask.alibiSlopes(4))
-        .containsExactly(0.25f, 0.0625f, 0.015625f, 0.00390625f);
-    assertThat(AttentionMask.alibiSlopes(8))
-        .containsExactly(
-            0.5f, 0.25f, 0.125f, 0.0625f, 0.03125f, 0.015625f, 0.0078125f, 0.00390625f);
-    assertThat(AttentionMask.alibiSlopes(6))
-        .containsExactly(0.25f, 0.0625f, 0.015625f, 0.00390625f, 0.5f, 0.125f);
+  static List<Golden.Case> alibi() {
+    return Golden.cases("alibi");
+  }
+
+  /**
+   * Without queries the scores are the biases alone, and with values that are the identity the
+   * output is their softmax.
+   */
+  @ParameterizedTest
+  @MethodSource("alibi")
+  void biasesOfAlibiAreThoseOfTheReference(Golden.Case c) {
+    float[] slopes = AttentionMask.alibiSlopes(c.shape("slopes").last());
+    double[] expected = c.values("slopes");
+    for (int h = 0; h < slopes.length; h++) {
+      assertThat((double) slopes[h]).isEqualTo(expected[h]);
+    }
+    int t = c.shape("bias").last();
+    double[] bias = c.values("bias"); // [H, T, T]
+    try (Cpu cpu = Cpu.open(1);
+        Workspace ws = Workspace.poisoned(cpu, 1 << 20)) {
+      Tensor zero = ws.alloc(DType.F32, Shape.of(1, t, slopes.length, t));
+      Tensors.fill(zero, new double[t * slopes.length * t]);
+      Tensor identity = ws.alloc(DType.F32, zero.shape());
+      double[] ones = new double[t * slopes.length * t];
+      for (int i = 0; i < t * slopes.length; i++) {
+        ones[i * t + i / slopes.length] = 1;
+      }
+      Tensors.fill(identity, ones);
+      Tape tape = Tape.inference(ws);
+      Var q = tape.constant(zero);
+      AttentionMask mask = AttentionMask.CAUSAL.slopes(tensor(ws, slopes));
+      double[] got =
+          Tensors.toDoubles(Functional.attention(q, q, tape.constant(identity), mask).value());
+      for (int row = 0; row < t * slopes.length; row++) {
+        int i = row / slopes.length;
+        int from = (row % slopes.length * t + i) * t;
+        double sum = 0;
+        for (int j = 0; j <= i; j++) {
+          sum += Math.exp(bias[from + j]);
+        }
+        for (int j = 0; j < t; j++) {
+          double p = j <= i ? Math.exp(bias[from + j]) / sum : 0;
+          assertThat(got[row * t + j])
+              .as("%s, query %d, head %d, key %d", c, i, row % slopes.length, j)
+              .isCloseTo(p, within(1e-6));
+        }
+      }
+    }
+    c.assertAllRead();
   }
 
   @Test

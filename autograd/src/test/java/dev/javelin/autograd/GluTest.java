@@ -15,19 +15,31 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class GluTest {
   static List<Golden.Case> golden() {
-    return Golden.cases("glu", c -> c.has("gate"));
+    return Golden.cases("glu");
   }
 
   @ParameterizedTest
   @MethodSource("golden")
   void agreesWithPyTorch(Golden.Case c) {
     Activation f =
-        switch (c.params().path("formula").asText().split(":")[0]) {
+        switch (c.name().replaceFirst("glu/(.*?)(_mlp|_bf16)?$", "$1")) {
+          case "swiglu" -> Activation.SILU;
           case "geglu_exact" -> Activation.GELU;
           case "geglu_tanh" -> Activation.GELU_TANH;
-          default -> Activation.SILU;
+          default -> throw new AssertionError("no activation for golden case " + c);
         };
-    c.check(in -> Functional.glu(in.get("gate"), in.get("up"), f));
+    if (c.has("gate")) {
+      c.check(in -> Functional.glu(in.get("gate"), in.get("up"), f));
+    } else {
+      c.weights("w_gate", "w_up", "w_down").tolerance(2).check(in -> mlp(in, f));
+    }
+  }
+
+  /** {@code (f(x·Gᵀ) ⊙ x·Uᵀ)·Dᵀ}. */
+  private static Var mlp(Golden.Inputs in, Activation f) {
+    Var gate = Functional.linear(in.get("x"), in.get("w_gate"), null);
+    Var up = Functional.linear(in.get("x"), in.get("w_up"), null);
+    return Functional.linear(Functional.glu(gate, up, f), in.get("w_down"), null);
   }
 
   @ParameterizedTest

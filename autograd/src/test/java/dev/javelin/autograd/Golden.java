@@ -19,6 +19,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -51,6 +52,28 @@ public final class Golden {
 
   private Golden() {}
 
+  /** The names of all cases of all files, as {@link Case#name} gives them. */
+  static List<String> names() {
+    List<String> names = new ArrayList<>();
+    manifest()
+        .get("ops")
+        .properties()
+        .forEach(
+            file ->
+                file.getValue()
+                    .get("cases")
+                    .forEach(c -> names.add(file.getKey() + "/" + c.get("case").asText())));
+    return names;
+  }
+
+  private static JsonNode manifest() {
+    try {
+      return new ObjectMapper().readTree(DIRECTORY.resolve("manifest.json").toFile());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** All cases of one file, without its extension. */
   public static List<Case> cases(String file) {
     return cases(file, c -> true);
@@ -58,9 +81,8 @@ public final class Golden {
 
   public static List<Case> cases(String file, Predicate<Case> filter) {
     try (Safetensors tensors = Safetensors.open(DIRECTORY.resolve(file + ".safetensors"))) {
-      JsonNode manifest = new ObjectMapper().readTree(DIRECTORY.resolve("manifest.json").toFile());
       List<Case> cases = new ArrayList<>();
-      for (JsonNode node : manifest.get("ops").get(file).get("cases")) {
+      for (JsonNode node : manifest().get("ops").get(file).get("cases")) {
         Case c = new Case(file, node, tensors);
         if (filter.test(c)) {
           cases.add(c);
@@ -68,8 +90,6 @@ public final class Golden {
       }
       assertThat(cases).as("golden cases of " + file).isNotEmpty();
       return cases;
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
   }
 
@@ -81,6 +101,7 @@ public final class Golden {
     private final JsonNode params;
     private final double suggested;
     private final Map<String, Reference> tensors = new LinkedHashMap<>();
+    private final Set<String> read = new HashSet<>();
     private Set<String> weights = Set.of();
     private double factor = 1;
 
@@ -88,7 +109,7 @@ public final class Golden {
       String prefix = node.get("case").asText();
       this.name = file + "/" + prefix;
       this.params = node.get("params");
-      this.suggested = node.get("suggested_rtol").asDouble();
+      this.suggested = node.path("suggested_rtol").asDouble();
       for (JsonNode t : node.get("tensors")) {
         Safetensors.Entry e = data.get(t.get("name").asText());
         tensors.put(
@@ -132,7 +153,13 @@ public final class Golden {
         throw new IllegalArgumentException(
             name + " has no " + tensor + ", only " + tensors.keySet());
       }
+      read.add(tensor);
       return r;
+    }
+
+    /** Fails where a tensor of the case was neither given to the operator nor compared with it. */
+    public void assertAllRead() {
+      assertThat(read).as("tensors of %s that were read", name).isEqualTo(tensors.keySet());
     }
 
     /** Inputs that are parameters: their gradients are F32 and accumulate. */
@@ -164,6 +191,7 @@ public final class Golden {
       for (DType t : types()) {
         check(t, op);
       }
+      assertAllRead();
     }
 
     private void check(DType t, Function<Inputs, List<Var>> op) {
@@ -173,7 +201,10 @@ public final class Golden {
         Inputs in = new Inputs(this, t, ws, memory);
         List<Var> outs = op.apply(in);
         List<String> names =
-            tensors.keySet().stream().filter(n -> reference(n).role.equals("output")).toList();
+            tensors.entrySet().stream()
+                .filter(e -> e.getValue().role.equals("output"))
+                .map(Map.Entry::getKey)
+                .toList();
         assertThat(outs).as(name).hasSameSizeAs(names);
         List<Tensor> dys = new ArrayList<>();
         for (int o = 0; o < outs.size(); o++) {
@@ -297,6 +328,7 @@ public final class Golden {
         throw new IllegalArgumentException(
             golden + " has inputs " + vars.keySet() + ", not " + name);
       }
+      golden.read.add(name);
       return v;
     }
 
