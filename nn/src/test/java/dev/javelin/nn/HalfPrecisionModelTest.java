@@ -32,12 +32,14 @@ class HalfPrecisionModelTest {
 
   @ParameterizedTest
   @FieldSource("NAMES")
-  void logitsLossAndGradientsStayWithinTheTypesTolerance(String name) {
+  void hiddenStatesLogitsLossAndGradientsStayWithinTheTypesTolerance(String name) {
     for (Fair fair : Fair.ALL) {
       try (ModelCase c = ModelCase.open(name, fair.precision);
           Safetensors ref = c.file("reference.safetensors");
           Safetensors grads = c.file("reference_grads.safetensors")) {
         Tensor ids = c.ids(ref.get("input_ids"));
+        c.assertHiddenStates(ids, ref, fair.logits);
+        c.workspace.reset();
         Tensor logits = c.model().forward(Tape.inference(c.workspace), ids).value();
         assertThat(logits.dtype()).isEqualTo(fair.precision.weights());
         assertClose(name + " logits", floats(logits), floats(ref.get("logits")), fair.logits);

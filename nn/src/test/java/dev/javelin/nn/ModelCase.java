@@ -3,9 +3,12 @@ package dev.javelin.nn;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.javelin.autograd.Tape;
+import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.device.Memory;
+import dev.javelin.nn.Norm.Stream;
 import dev.javelin.tensor.Json;
 import dev.javelin.tensor.JsonObject;
 import dev.javelin.tensor.Parameter;
@@ -121,17 +124,31 @@ final class ModelCase implements AutoCloseable {
     state.begin(0, 0, 0, 1f / valid);
   }
 
+  /** The stream before each block, settled, and what the last norm makes of it. */
+  void assertHiddenStates(Tensor ids, Safetensors expected, double tolerance) {
+    Transformer model = model();
+    Stream stream = model.embed(Tape.inference(workspace), ids, Pass.PLAIN);
+    int layers = model.blocks().size();
+    for (int i = 0; i <= layers; i++) {
+      Var hidden = i < layers ? stream.settled() : model.norm().forward(stream).norm();
+      assertClose(
+          "hidden state " + i,
+          floats(hidden.value()),
+          floats(expected.get("hidden_states." + i)),
+          tolerance);
+      if (i < layers) {
+        stream = model.blocks().get(i).forward(stream, Pass.PLAIN);
+      }
+    }
+  }
+
   /** Gradients under Hugging Face's names, compared with those of a file. */
   void assertGradients(Safetensors expected, double tolerance) {
     List<Safetensors.Item> items =
         HuggingFace.items(buffer, "", p -> buffer.part(buffer.gradients(), p));
     assertThat(items).hasSameSizeAs(expected.entries().entrySet());
     for (Safetensors.Item item : items) {
-      assertClose(
-          item.name(),
-          floats(item.data().get(), item.dtype(), item.shape()),
-          floats(expected.get(item.name())),
-          tolerance);
+      assertClose(item.name(), floats(item), floats(expected.get(item.name())), tolerance);
     }
   }
 
@@ -141,6 +158,10 @@ final class ModelCase implements AutoCloseable {
 
   static double[] floats(Safetensors.Entry entry) {
     return floats(entry.data(), entry.dtype(), entry.shape());
+  }
+
+  static double[] floats(Safetensors.Item item) {
+    return floats(item.data().get(), item.dtype(), item.shape());
   }
 
   private static double[] floats(MemorySegment data, DType type, Shape shape) {

@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 final class Training {
   private Training() {}
 
-  record Step(double loss, double gradNorm) {}
+  record Step(float learningRate, double loss, double gradNorm) {}
 
   static List<JsonObject> reference(ModelCase c, String curve) {
     JsonObject json = c.json("training_curve.json");
@@ -74,7 +74,7 @@ final class Training {
             (float) settings.number("beta1"),
             (float) settings.number("beta2"),
             (float) settings.number("eps"));
-        steps.add(new Step(c.state.loss(), c.state.gradNorm()));
+        steps.add(new Step(c.state.learningRate(), c.state.loss(), c.state.gradNorm()));
       }
     }
     return steps;
