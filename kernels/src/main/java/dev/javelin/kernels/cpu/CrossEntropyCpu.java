@@ -49,33 +49,57 @@ public final class CrossEntropyCpu {
     RowPass<CrossEntropyRow> cap = CrossEntropyRow::cap;
     RowPass<CrossEntropyRow> max = CrossEntropyRow::max;
     RowPass<CrossEntropyRow> exponentials = CrossEntropyRow::sumOfExponentials;
+    RowPass<CrossEntropyRow> rest = CrossEntropyRow::restOfExponentials;
+    RowPass<CrossEntropyRow> logarithms = CrossEntropyRow::logarithms;
     RowPass<CrossEntropyRow> below = CrossEntropyRow::sumBelow;
+    boolean direct = type == DType.F32 && cols >= Lanes.COUNT;
+    int block = direct && form.softCap == 0 ? Rows.block(cols) : 1;
     cpu.parallel(
         rows,
         Rows.grain(cols),
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 2));
-          CrossEntropyRow row = new CrossEntropyRow(scratch, cols);
-          for (int r = from; r < to; r++) {
-            int target = targets.getAtIndex(JAVA_INT_UNALIGNED, r);
-            if (target == form.ignoreIndex) {
-              put(losses, r, 0);
-              put(stats, 2L * r, 0);
-              put(stats, 2L * r + 1, 1);
-              continue;
+          CrossEntropyRow row = new CrossEntropyRow(scratch, cols, block);
+          for (int r = from; r < to; r += block) {
+            if (direct && form.softCap == 0) {
+              row.x = logits;
+              row.xAt = 4 * stride * r;
+              row.xStep = 4 * stride;
+              row.rows = Math.min(block, to - r);
+            } else {
+              load(row, in, r, scratch, Rows.scratchBytes(cols, 1), form, cap);
+              row.pad();
             }
-            load(row, in, r, scratch, Rows.scratchBytes(cols, 1), form, cap);
-            row.pad();
             RowPass.run(max, row);
             RowPass.run(exponentials, row);
+            if (cols % Lanes.COUNT != 0) {
+              RowPass.run(rest, row);
+            }
+            RowPass.run(logarithms, row);
             if (form.labelSmoothing > 0) {
               RowPass.run(below, row);
             }
-            put(stats, 2L * r, row.max);
-            put(stats, 2L * r + 1, row.sum);
-            put(losses, r, loss(row, target, cols, form));
+            for (int i = 0; i < row.rows; i++) {
+              finish(losses, stats, row, r + i, i, targets, cols, form);
+            }
           }
         });
+  }
+
+  private static void finish(
+      MemorySegment losses,
+      MemorySegment stats,
+      CrossEntropyRow row,
+      int r,
+      int i,
+      MemorySegment targets,
+      int cols,
+      Form form) {
+    int target = targets.getAtIndex(JAVA_INT_UNALIGNED, r);
+    boolean ignored = target == form.ignoreIndex;
+    put(stats, 2L * r, ignored ? 0 : row.max[i]);
+    put(stats, 2L * r + 1, ignored ? 1 : row.sum[i]);
+    put(losses, r, ignored ? 0 : loss(row, i, target, cols, form));
   }
 
   /**
@@ -111,7 +135,7 @@ public final class CrossEntropyCpu {
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 4));
           MemorySegment result = out.segment(scratch);
-          CrossEntropyRow row = new CrossEntropyRow(scratch, cols);
+          CrossEntropyRow row = new CrossEntropyRow(scratch, cols, 1);
           for (int r = from; r < to; r++) {
             long at = out.target(r, accumulate, scratch);
             int target = targets.getAtIndex(JAVA_INT_UNALIGNED, r);
@@ -164,20 +188,20 @@ public final class CrossEntropyCpu {
 
   private static void prepare(
       CrossEntropyRow row, float max, float sum, float dy, int cols, Form form) {
-    double lse = max + StrictMath.log(sum);
-    row.max = max;
-    row.factor = (float) (dy * (1 + 2 * form.zLoss * lse) / sum);
+    double slope = form.zLoss == 0 ? 0 : 2 * form.zLoss * (max + (double) VectorMath.log(sum));
+    row.max[0] = max;
+    row.factor = (float) (dy * (1 + slope) / sum);
     row.less = dy * form.labelSmoothing / cols;
   }
 
-  private static float loss(CrossEntropyRow row, int target, int cols, Form form) {
-    double logSum = StrictMath.log(row.sum); // Math.log's last bit is the machine's own
-    double loss = logSum - (row.element(target) - row.max);
+  private static float loss(CrossEntropyRow row, int i, int target, int cols, Form form) {
+    double logSum = row.logSum[i];
+    double loss = logSum - (row.element(i, target) - row.max[i]);
     if (form.labelSmoothing > 0) {
-      double even = logSum + row.below / cols;
+      double even = logSum + row.below[i] / cols;
       loss += form.labelSmoothing * (even - loss);
     }
-    double lse = row.max + logSum;
+    double lse = row.max[i] + logSum;
     return (float) (loss + form.zLoss * lse * lse);
   }
 

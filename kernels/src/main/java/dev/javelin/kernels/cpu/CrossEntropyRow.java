@@ -4,31 +4,45 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 
-/** A row of logits in memory and the passes of cross-entropy over it. Offsets in bytes. */
+/**
+ * Some rows of logits in memory and the passes of cross-entropy over them. Those of the forward
+ * pass go over all rows, so that the cost of a call is shared by many short rows; the others over
+ * the first. Offsets and steps in bytes.
+ */
 final class CrossEntropyRow {
   private final int cols;
   private final int bytes; // of the row in whole vectors
   MemorySegment x;
   long xAt;
+  long xStep;
+  int rows = 1;
   MemorySegment d; // gradient
   long dAt;
   MemorySegment other; // another row, by pass
   long otherAt;
-  float max;
-  float sum;
-  float below;
+  final float[] max;
+  final float[] sum;
+  final float[] logSum;
+  final float[] below;
   float factor;
   float less;
   float softCap;
 
-  /** A row of {@code cols} elements; all operands in {@code scratch} until set. */
-  CrossEntropyRow(MemorySegment scratch, int cols) {
+  /**
+   * At most {@code block} rows of {@code cols} elements; all operands in {@code scratch} until set.
+   */
+  CrossEntropyRow(MemorySegment scratch, int cols, int block) {
     this.x = scratch;
     this.d = scratch;
     this.other = scratch;
     this.cols = cols;
     this.bytes = 4 * Lanes.pad(cols);
+    this.max = new float[block];
+    this.sum = new float[Lanes.pad(block)];
+    this.logSum = new float[Lanes.pad(block)];
+    this.below = new float[block];
   }
 
   /** {@code other = softCap · tanh(x / softCap)}. */
@@ -41,52 +55,87 @@ final class CrossEntropyRow {
     }
   }
 
-  /** Padding that is never the largest and adds nothing to a sum of exponentials. */
+  /** Row r, which has a whole vector at least: its own or padding. */
+  private MemorySegment row(int r) {
+    return x.asSlice(xAt + r * xStep, 4L * Math.max(cols, Lanes.COUNT));
+  }
+
+  /**
+   * Padding of a row shorter than a vector: never the largest, nothing in a sum of exponentials.
+   */
   void pad() {
-    for (long i = 4L * cols; i < bytes; i += 4) {
-      x.set(JAVA_FLOAT_UNALIGNED, xAt + i, Float.NEGATIVE_INFINITY);
+    for (int i = cols; i < Lanes.COUNT; i++) {
+      x.set(JAVA_FLOAT_UNALIGNED, xAt + 4L * i, Float.NEGATIVE_INFINITY);
     }
   }
 
-  /** {@code max = max x}. */
+  /** {@code max = max x}; a NaN may be passed over here and reaches the sum all the same. */
   void max() {
-    FloatVector a = Lanes.broadcast(Float.NEGATIVE_INFINITY);
-    FloatVector b = Lanes.broadcast(Float.NEGATIVE_INFINITY);
-    for (long i = 0; i < bytes; i += 2L * Lanes.BYTES) {
-      a = a.max(Lanes.load(x, xAt + i));
-      b = b.max(Lanes.load(x, xAt + Math.min(i + Lanes.BYTES, bytes - Lanes.BYTES)));
+    int last = Math.max(0, cols - Lanes.COUNT);
+    for (int r = 0; r < rows; r++) {
+      MemorySegment x = row(r);
+      FloatVector a = Lanes.load(x, 4L * last);
+      for (int i = 0; i < last; i += Lanes.COUNT) {
+        a = Lanes.larger(a, Lanes.load(x, 4L * i));
+      }
+      max[r] = Lanes.max(a);
     }
-    max = Math.max(Lanes.max(a), Lanes.max(b));
   }
 
-  /** {@code sum = Σ e^(x − max)}. */
+  /** {@code sum = Σ e^(x − max)} over the row's whole vectors. */
   void sumOfExponentials() {
-    FloatVector m = Lanes.broadcast(max);
-    FloatVector total = Lanes.zero();
-    for (long i = 0; i < bytes; i += Lanes.BYTES) {
-      total = total.add(VectorMath.expOfNegative(Lanes.load(x, xAt + i).sub(m)));
+    int whole = Lanes.SPECIES.loopBound(cols);
+    for (int r = 0; r < rows; r++) {
+      MemorySegment x = row(r);
+      FloatVector m = Lanes.broadcast(max[r]);
+      FloatVector total = Lanes.zero();
+      for (int i = 0; i < whole; i += Lanes.COUNT) {
+        total = total.add(VectorMath.expOfNegative(Lanes.load(x, 4L * i).sub(m)));
+      }
+      sum[r] = Lanes.sum(total);
     }
-    sum = Lanes.sum(total);
   }
 
-  /** {@code below = Σ (max − x)}, the padding not included. */
+  /** {@code sum += Σ e^(x − max)} over what follows the row's whole vectors. */
+  void restOfExponentials() {
+    int rest = cols - Lanes.SPECIES.loopBound(cols);
+    int last = Math.max(0, cols - Lanes.COUNT);
+    VectorMask<Float> covered = Lanes.first(cols < Lanes.COUNT ? 0 : Lanes.COUNT - rest);
+    FloatVector nothing = Lanes.broadcast(Float.NEGATIVE_INFINITY);
+    for (int r = 0; r < rows; r++) {
+      FloatVector v = Lanes.load(row(r), 4L * last).blend(nothing, covered);
+      sum[r] += Lanes.sum(VectorMath.expOfNegative(v.sub(Lanes.broadcast(max[r]))));
+    }
+  }
+
+  /** {@code logSum = ln sum}. */
+  void logarithms() {
+    for (int r = 0; r < rows; r += Lanes.COUNT) {
+      VectorMath.log(FloatVector.fromArray(Lanes.SPECIES, sum, r)).intoArray(logSum, r);
+    }
+  }
+
+  /** {@code below = Σ (max − x)}. */
   void sumBelow() {
-    FloatVector m = Lanes.broadcast(max);
-    FloatVector total = Lanes.zero();
     int whole = Lanes.SPECIES.loopBound(cols);
-    for (int i = 0; i < whole; i += Lanes.COUNT) {
-      total = total.add(m.sub(Lanes.load(x, xAt + 4L * i)));
+    for (int r = 0; r < rows; r++) {
+      MemorySegment x = row(r);
+      FloatVector m = Lanes.broadcast(max[r]);
+      FloatVector total = Lanes.zero();
+      for (int i = 0; i < whole; i += Lanes.COUNT) {
+        total = total.add(m.sub(Lanes.load(x, 4L * i)));
+      }
+      float rest = 0;
+      for (int i = whole; i < cols; i++) {
+        rest += max[r] - element(r, i);
+      }
+      below[r] = Lanes.sum(total) + rest;
     }
-    float rest = 0;
-    for (int i = whole; i < cols; i++) {
-      rest += max - element(i);
-    }
-    below = Lanes.sum(total) + rest;
   }
 
   /** {@code d = factor · e^(x − max) − less}. */
   void gradient() {
-    FloatVector m = Lanes.broadcast(max);
+    FloatVector m = Lanes.broadcast(max[0]);
     FloatVector a = Lanes.broadcast(factor);
     FloatVector b = Lanes.broadcast(less);
     for (long i = 0; i < bytes; i += Lanes.BYTES) {
@@ -112,8 +161,8 @@ final class CrossEntropyRow {
     }
   }
 
-  float element(int i) {
-    return x.get(JAVA_FLOAT_UNALIGNED, xAt + 4L * i);
+  float element(int r, int i) {
+    return x.get(JAVA_FLOAT_UNALIGNED, xAt + r * xStep + 4L * i);
   }
 
   void subtractFromGradient(int i, float value) {

@@ -1,11 +1,13 @@
 package dev.javelin.kernels.cpu;
 
 import static jdk.incubator.vector.VectorOperators.GT;
+import static jdk.incubator.vector.VectorOperators.LT;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -57,6 +59,13 @@ final class Lanes {
 
   private static VectorShuffle<Float> rotation(int by) {
     return VectorShuffle.fromOp(SPECIES, i -> (i + by) % SPECIES.length());
+  }
+
+  private static final FloatVector INDEX = FloatVector.zero(SPECIES).addIndex(1);
+
+  /** The first {@code n} lanes. */
+  static VectorMask<Float> first(int n) {
+    return TYPE.cast(INDEX).compare(LT, (float) n);
   }
 
   /** {@code n} rounded up to whole vectors. */

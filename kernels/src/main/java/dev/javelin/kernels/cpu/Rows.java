@@ -41,6 +41,7 @@ public record Rows(
     boolean accumulate,
     int slot) {
   private static final int PIECE = 8192; // elements of a piece of parallel work
+  private static final int BLOCK = 2048; // elements of an operand in a pass
 
   public Rows {
     if (!type.isFloat()) {
@@ -67,6 +68,26 @@ public record Rows(
   /** Rows of a piece of parallel work; depends on the size only. */
   static int grain(int cols) {
     return Math.max(1, PIECE / Math.max(1, cols));
+  }
+
+  /**
+   * Rows that a pass may take at once: one where an operand goes through scratch memory, else as
+   * many as stay in the nearest cache.
+   */
+  static int block(Rows... operands) {
+    int cols = 1;
+    for (Rows operand : operands) {
+      if (!operand.direct()) {
+        return 1;
+      }
+      cols = operand.cols;
+    }
+    return block(cols);
+  }
+
+  /** The same for operands that are all used where they lie. */
+  static int block(int cols) {
+    return Math.max(1, BLOCK / cols);
   }
 
   /** Scratch memory for the slots {@code [0, slots)} of operands of this length. */

@@ -29,8 +29,12 @@ public final class SoftmaxCpu {
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 2));
           MemorySegment xs = in.segment(scratch);
-          SoftmaxRow row = new SoftmaxRow(out.segment(scratch), xs, xs, false, in.padded());
-          for (int r = from; r < to; r++) {
+          int block = Rows.block(in, out);
+          SoftmaxRow row = new SoftmaxRow(out.segment(scratch), xs, xs, false, in.padded(), block);
+          row.xStep = 4 * in.stride();
+          row.outStep = 4 * out.stride();
+          for (int r = from; r < to; r += block) {
+            row.rows = Math.min(block, to - r);
             row.xAt = in.load(r, scratch);
             in.fill(Float.NEGATIVE_INFINITY, scratch);
             row.outAt = out.target(r, scratch);
@@ -62,14 +66,20 @@ public final class SoftmaxCpu {
         Rows.grain(y.cols()),
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(result.cols(), 3));
+          int block = Rows.block(upstream, result, out);
           SoftmaxRow row =
               new SoftmaxRow(
                   out.segment(scratch),
                   result.segment(scratch),
                   upstream.segment(scratch),
                   out.accumulate(),
-                  result.padded());
-          for (int r = from; r < to; r++) {
+                  result.padded(),
+                  block);
+          row.dyStep = 4 * upstream.stride();
+          row.xStep = 4 * result.stride();
+          row.outStep = 4 * out.stride();
+          for (int r = from; r < to; r += block) {
+            row.rows = Math.min(block, to - r);
             row.dyAt = upstream.load(r, scratch);
             row.xAt = result.load(r, scratch);
             row.outAt = out.target(r, scratch);
