@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param qNorm RMSNorm weight of each query head, [D], or {@code null}
  * @param kNorm of each key head
  * @param out [C, H·D]
- * @param rotation turns queries and keys by their positions; {@code null} for learned positions
+ * @param rotary turns queries and keys by their positions; {@code null} for learned positions
  */
 record Attention(
     int index,
@@ -27,10 +27,11 @@ record Attention(
     @Nullable Parameter qNorm,
     @Nullable Parameter kNorm,
     Linear out,
-    @Nullable Rotation rotation,
+    @Nullable RotaryTable rotary,
     AttentionMask mask) {
 
-  static Attention declare(Declare d, TransformerConfig c, int index, @Nullable Rotation rotation) {
+  static Attention declare(
+      Declare d, TransformerConfig c, int index, @Nullable RotaryTable rotary) {
     boolean norm = c.architecture().qkNorm();
     boolean gpt2 = c.architecture() == Architecture.GPT2;
     return new Attention(
@@ -40,7 +41,7 @@ record Attention(
         norm ? d.parameter(c.headDim()) : null,
         norm ? d.parameter(c.headDim()) : null,
         Linear.declare(d, c.hidden(), c.heads() * c.headDim(), gpt2),
-        rotation,
+        rotary,
         AttentionMask.CAUSAL.window(c.window()));
   }
 
@@ -76,10 +77,11 @@ record Attention(
   }
 
   private Heads turned(Heads heads, int firstPosition) {
-    if (rotation == null) {
+    if (rotary == null) {
       return heads;
     }
-    Rotation here = rotation.from(firstPosition);
+    int end = firstPosition + heads.q().shape().dim(1);
+    Rotation here = rotary.rotation(firstPosition, end);
     if (qNorm == null || kNorm == null) {
       return Functional.qkRope(heads, here);
     }

@@ -3,7 +3,6 @@ package dev.javelin.nn;
 import dev.javelin.autograd.AddNorm;
 import dev.javelin.autograd.Var;
 import dev.javelin.nn.Norm.Stream;
-import dev.javelin.tensor.op.Rotation;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,12 +13,12 @@ import org.jspecify.annotations.Nullable;
  */
 record Block(int index, double dropout, Norm norm1, Attention attn, Norm norm2, Mlp mlp) {
 
-  static Block declare(Declare d, TransformerConfig c, int index, @Nullable Rotation rotation) {
+  static Block declare(Declare d, TransformerConfig c, int index, @Nullable RotaryTable rotary) {
     return new Block(
         index,
         c.dropout().residual(),
         Norm.declare(d, c),
-        Attention.declare(d, c, index, rotation),
+        Attention.declare(d, c, index, rotary),
         Norm.declare(d, c),
         Mlp.declare(d, c));
   }

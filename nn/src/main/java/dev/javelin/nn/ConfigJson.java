@@ -260,6 +260,7 @@ final class ConfigJson {
                 ? 128
                 : headDim(json, "hidden_size", hidden, heads);
     int positions = size(json, "max_position_embeddings");
+    RopeConfig rope = RopeJson.read(json, positions);
     int window = window(json, architecture);
     allLayers(json, layers, window > 0 ? "sliding_attention" : "full_attention");
     return new TransformerConfig(
@@ -273,9 +274,9 @@ final class ConfigJson {
             : size(json, "num_key_value_heads"),
         headDim,
         size(json, "intermediate_size"),
-        positions,
+        RopeJson.longest(json, rope, positions),
         epsilon(json, "rms_norm_eps", 1e-6),
-        RopeJson.read(json, positions),
+        rope,
         window,
         json.flag("tie_word_embeddings", false),
         new Dropout(0, json.number("attention_dropout", 0), 0),
@@ -413,11 +414,11 @@ final class ConfigJson {
       json.put("head_dim", c.headDim());
     }
     json.put("intermediate_size", c.ffn());
-    json.put("max_position_embeddings", c.positions());
+    json.put("max_position_embeddings", RopeJson.original(rope, c.positions()));
     json.put("rms_norm_eps", c.normEps());
     json.put("hidden_act", "silu");
     json.put("attention_dropout", c.dropout().attention());
-    RopeJson.write(json, rope);
+    RopeJson.write(json, rope, c.positions());
     switch (c.architecture()) {
       case LLAMA -> {
         json.put("attention_bias", false);

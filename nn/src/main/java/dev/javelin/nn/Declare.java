@@ -10,6 +10,6 @@ import dev.javelin.tensor.Tensor;
 public interface Declare {
   Parameter parameter(int... dims);
 
-  /** An F32 table that is computed once and never trained, such as the angles of positions. */
-  Tensor constant(float[] values, int... dims);
+  /** An F32 table that is computed and never trained, such as the angles of positions. */
+  Tensor constant(int... dims);
 }

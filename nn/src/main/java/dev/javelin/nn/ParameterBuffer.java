@@ -101,7 +101,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     }
 
     @Override
-    public Tensor constant(float[] values, int... dims) {
+    public Tensor constant(int... dims) {
       constantBytes += DType.F32.bytes(padded(Shape.of(dims)));
       return tensor(DType.F32, dims);
     }
@@ -126,14 +126,10 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     }
 
     @Override
-    public Tensor constant(float[] values, int... dims) {
+    public Tensor constant(int... dims) {
       Shape shape = Shape.of(dims);
       Tensor t = Tensor.of(constantMemory, constantOffset, DType.F32, shape);
       constantOffset += DType.F32.bytes(padded(shape));
-      MemorySegment to = t.segment();
-      for (int i = 0; i < values.length; i++) {
-        FloatBits.put(to, DType.F32, i, values[i]);
-      }
       return t;
     }
   }

@@ -1,6 +1,6 @@
 package dev.javelin.nn;
 
-import dev.javelin.tensor.op.Rotation;
+import java.util.List;
 
 /**
  * Rotary positions: feature pair i of a head turns by {@code position · f(i)} with {@code f(i) =
@@ -44,43 +44,101 @@ public record RopeConfig(double theta, Scaling scaling) {
       int originalPositions)
       implements Scaling {}
 
+  /**
+   * Dynamic NTK: up to the original positions nothing changes; a sequence of L tokens beyond them
+   * turns by the frequencies of the base {@code theta · (1 + factor·(L/original - 1))^(D/(D-2))}.
+   *
+   * @see <a href="https://arxiv.org/abs/2309.00071">YaRN, section 3.3</a>
+   */
+  public record Dynamic(double factor, int originalPositions) implements Scaling {}
+
+  /**
+   * LongRoPE: the frequency of each pair divided by a factor of its own, one list for sequences
+   * within the original positions, one for those beyond.
+   *
+   * @param attentionFactor what cos and sin are multiplied by
+   * @see <a href="https://arxiv.org/abs/2402.13753">LongRoPE</a>
+   */
+  public record LongRope(
+      List<Double> shortFactors,
+      List<Double> longFactors,
+      double attentionFactor,
+      int originalPositions)
+      implements Scaling {
+    public LongRope {
+      shortFactors = List.copyOf(shortFactors);
+      longFactors = List.copyOf(longFactors);
+    }
+  }
+
   public static RopeConfig of(double theta) {
     return new RopeConfig(theta, new None());
   }
 
-  /** The angle per position of each of the {@code headDim / 2} pairs. */
-  double[] frequencies(int headDim) {
+  /** Requires that it fits heads of that width. */
+  void check(int headDim) {
+    if (headDim % 2 != 0) {
+      throw new IllegalArgumentException("rotary heads must have even width, got " + headDim);
+    }
+    switch (scaling) {
+      case LongRope s -> {
+        for (List<Double> factors : List.of(s.shortFactors, s.longFactors)) {
+          if (factors.size() != headDim / 2) {
+            throw new IllegalArgumentException(
+                "a head of width %d needs %d factors of longrope, got %d"
+                    .formatted(headDim, headDim / 2, factors.size()));
+          }
+        }
+      }
+      case Dynamic _ when headDim == 2 ->
+          throw new IllegalArgumentException("dynamic scaling needs heads wider than 2");
+      case Dynamic _, None _, Linear _, Llama3 _, Yarn _ -> {}
+    }
+  }
+
+  /** Sequences of equal basis turn by equal frequencies. */
+  int basis(int length) {
+    return switch (scaling) {
+      case Dynamic s -> Math.max(length, s.originalPositions);
+      case LongRope s -> length > s.originalPositions ? 1 : 0;
+      case None _, Linear _, Llama3 _, Yarn _ -> 0;
+    };
+  }
+
+  /** The angle per position of each of the {@code headDim / 2} pairs, in a sequence so long. */
+  double[] frequencies(int headDim, int length) {
+    double base = base(headDim, length);
     double[] f = new double[headDim / 2];
     for (int i = 0; i < f.length; i++) {
-      double plain = StrictMath.pow(theta, -2.0 * i / headDim);
+      double plain = StrictMath.pow(base, -2.0 * i / headDim);
       f[i] =
           switch (scaling) {
-            case None() -> plain;
+            case None _, Dynamic _ -> plain;
             case Linear(double factor) -> plain / factor;
             case Llama3 s -> llama3(plain, s);
             case Yarn s -> yarn(plain, i, headDim, s);
+            case LongRope s ->
+                plain / (length > s.originalPositions ? s.longFactors : s.shortFactors).get(i);
           };
     }
     return f;
   }
 
-  /** The tables of cosines and sines for all positions of a model. */
-  Rotation rotation(Declare d, int positions, int headDim) {
-    double[] f = frequencies(headDim);
-    double amplitude = amplitude();
-    float[] cos = new float[positions * f.length];
-    float[] sin = new float[positions * f.length];
-    for (int at = 0; at < cos.length; at++) {
-      double angle = at / f.length * f[at % f.length];
-      cos[at] = (float) (amplitude * StrictMath.cos(angle));
-      sin[at] = (float) (amplitude * StrictMath.sin(angle));
+  private double base(int headDim, int length) {
+    if (!(scaling instanceof Dynamic s) || length <= s.originalPositions) {
+      return theta;
     }
-    return Rotation.of(d.constant(cos, positions, f.length), d.constant(sin, positions, f.length));
+    double stretch = 1 + s.factor * ((double) length / s.originalPositions - 1);
+    return theta * StrictMath.pow(stretch, headDim / (headDim - 2.0));
   }
 
   /** What cos and sin are multiplied by. */
   double amplitude() {
-    return scaling instanceof Yarn yarn ? yarn.attentionFactor : 1;
+    return switch (scaling) {
+      case Yarn s -> s.attentionFactor;
+      case LongRope s -> s.attentionFactor;
+      case None _, Linear _, Llama3 _, Dynamic _ -> 1;
+    };
   }
 
   private static double llama3(double f, Llama3 s) {

@@ -1,6 +1,8 @@
 package dev.javelin.nn;
 
 import dev.javelin.tensor.JsonObject;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -23,6 +25,13 @@ final class RopeJson {
           "factor",
           "beta_fast",
           "beta_slow",
+          "attention_factor",
+          "original_max_position_embeddings");
+  private static final Set<String> LONGROPE =
+      Set.of(
+          "factor",
+          "short_factor",
+          "long_factor",
           "attention_factor",
           "original_max_position_embeddings");
 
@@ -63,9 +72,13 @@ final class RopeJson {
           case "linear" -> only(json, LINEAR, new RopeConfig.Linear(factor(json)));
           case "llama3" -> only(json, LLAMA3, llama3(json));
           case "yarn" -> only(json, YARN, yarn(json, positions));
+          case "dynamic" -> only(json, LINEAR, new RopeConfig.Dynamic(factor(json), positions));
+          case "longrope" -> only(json, LONGROPE, longRope(json, positions));
           default ->
               throw json.error(
-                  "rope_type", "must be default, linear, llama3 or yarn, got \"" + type + "\"");
+                  "rope_type",
+                  "must be default, linear, llama3, yarn, dynamic or longrope, got \"%s\""
+                      .formatted(type));
         };
     return new RopeConfig(theta, scaling);
   }
@@ -101,6 +114,51 @@ final class RopeJson {
         json.integer("original_max_position_embeddings", 1, MOST_POSITIONS, positions));
   }
 
+  private static RopeConfig.Scaling longRope(JsonObject json, int positions) {
+    int original = json.integer("original_max_position_embeddings", 1, MOST_POSITIONS, positions);
+    double factor = positive(json, "factor", json.number("factor", (double) positions / original));
+    double natural =
+        factor <= 1 || original <= 1
+            ? 1
+            : Math.sqrt(1 + StrictMath.log(factor) / StrictMath.log(original));
+    return new RopeConfig.LongRope(
+        factors(json, "short_factor"),
+        factors(json, "long_factor"),
+        positive(json, "attention_factor", json.number("attention_factor", natural)),
+        original);
+  }
+
+  private static List<Double> factors(JsonObject json, String key) {
+    List<Double> factors = new ArrayList<>();
+    for (Object value : json.array(key)) {
+      factors.add(positive(json, key, value instanceof Number n ? n.doubleValue() : 0));
+    }
+    return factors;
+  }
+
+  /**
+   * The longest sequence: {@code max_position_embeddings}, which dynamic scaling takes for the
+   * original positions and stretches by its factor.
+   */
+  static int longest(JsonObject json, RopeConfig rope, int positions) {
+    if (!(rope.scaling() instanceof RopeConfig.Dynamic s)) {
+      return positions;
+    }
+    double longest = Math.max(1, s.factor()) * positions;
+    if (longest > MOST_POSITIONS) {
+      throw json.error(
+          "max_position_embeddings",
+          "times the factor of rope_type dynamic must be at most %d, got %.0f"
+              .formatted(MOST_POSITIONS, longest));
+    }
+    return (int) longest;
+  }
+
+  /** What stands as {@code max_position_embeddings} for that longest sequence. */
+  static int original(RopeConfig rope, int longest) {
+    return rope.scaling() instanceof RopeConfig.Dynamic s ? s.originalPositions() : longest;
+  }
+
   private static double factor(JsonObject json) {
     return positive(json, "factor", json.number("factor"));
   }
@@ -112,7 +170,7 @@ final class RopeJson {
     return value;
   }
 
-  static void write(Map<String, @Nullable Object> json, RopeConfig rope) {
+  static void write(Map<String, @Nullable Object> json, RopeConfig rope, int positions) {
     Map<String, Object> parameters = new TreeMap<>();
     switch (rope.scaling()) {
       case RopeConfig.None() -> parameters.put("rope_type", "default");
@@ -132,6 +190,18 @@ final class RopeJson {
         parameters.put("factor", s.factor());
         parameters.put("beta_fast", s.betaFast());
         parameters.put("beta_slow", s.betaSlow());
+        parameters.put("attention_factor", s.attentionFactor());
+        parameters.put("original_max_position_embeddings", s.originalPositions());
+      }
+      case RopeConfig.Dynamic s -> {
+        parameters.put("rope_type", "dynamic");
+        parameters.put("factor", s.factor());
+      }
+      case RopeConfig.LongRope s -> {
+        parameters.put("rope_type", "longrope");
+        parameters.put("factor", (double) positions / s.originalPositions());
+        parameters.put("short_factor", s.shortFactors());
+        parameters.put("long_factor", s.longFactors());
         parameters.put("attention_factor", s.attentionFactor());
         parameters.put("original_max_position_embeddings", s.originalPositions());
       }

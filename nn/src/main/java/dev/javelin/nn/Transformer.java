@@ -15,7 +15,6 @@ import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.LossOptions;
-import dev.javelin.tensor.op.Rotation;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -49,12 +48,13 @@ public record Transformer(
   }
 
   static Transformer declare(TransformerConfig c, Declare d) {
-    Rotation rotation = c.rope() == null ? null : c.rope().rotation(d, c.positions(), c.headDim());
+    RotaryTable rotary =
+        c.rope() == null ? null : RotaryTable.declare(d, c.rope(), c.positions(), c.headDim());
     return new Transformer(
         c,
         d.parameter(c.vocab(), c.hidden()),
         c.rope() == null ? d.parameter(c.positions(), c.hidden()) : null,
-        IntStream.range(0, c.layers()).mapToObj(i -> Block.declare(d, c, i, rotation)).toList(),
+        IntStream.range(0, c.layers()).mapToObj(i -> Block.declare(d, c, i, rotary)).toList(),
         Norm.declare(d, c),
         c.tied() ? null : d.parameter(c.vocab(), c.hidden()),
         false);

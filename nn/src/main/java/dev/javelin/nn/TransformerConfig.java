@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param heads H, query heads; {@code kvHeads} of keys and values, a divisor of it
  * @param headDim D, the width of a head; {@code heads·headDim} may differ from {@code hidden}
  * @param ffn F, the width inside the MLP
- * @param positions the longest sequence
+ * @param positions the longest sequence; dynamic scaling of the rotary positions included
  * @param rope rotary positions; {@code null} for learned ones
  * @param window keys that a query sees, itself included; 0 for all before it
  * @param tied whether the head is the token embedding
@@ -65,7 +65,9 @@ public record TransformerConfig(
     require(
         (long) (heads + 2 * kvHeads) * headDim <= WIDEST,
         "%d heads of width %d are too wide".formatted(heads, headDim));
-    require(rope == null || headDim % 2 == 0, "rotary heads must have even width, got " + headDim);
+    if (rope != null) {
+      rope.check(headDim);
+    }
     require(
         (rope == null) == (architecture == Architecture.GPT2),
         "GPT-2 has learned positions, the others rotary ones");

@@ -12,32 +12,43 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class RopeConfigTest {
-  private static final Path GOLDEN = Path.of("src/test/resources/golden/rope_scaling.json");
+  private static final Path GOLDEN = Path.of("src/test/resources/golden/rope/cases.json");
 
   @Test
   void frequenciesAreThoseOfTransformers() {
-    JsonObject golden = Json.read(GOLDEN);
-    for (Object element : golden.array("cases")) {
-      @SuppressWarnings("unchecked") // objects are read as maps of this type
-      var members = (SequencedMap<String, @Nullable Object>) element;
-      JsonObject c = new JsonObject(GOLDEN, "", members);
+    for (JsonObject c : objects(Json.read(GOLDEN), "frequencies")) {
       int headDim = c.integer("head_dim", 2, 256);
       RopeConfig rope = RopeJson.read(c, c.integer("max_position_embeddings", 1, 1 << 20));
-      double[] got = rope.frequencies(headDim);
+      int length = c.integer("length", 1, 1 << 20);
+      double[] got = rope.frequencies(headDim, length);
       List<@Nullable Object> expected = c.array("frequencies");
       assertThat(got).hasSize(expected.size());
       for (int i = 0; i < got.length; i++) {
         double f = ((Number) expected.get(i)).doubleValue();
         // Theirs are float32: a power of theta good to a few ulps.
-        assertThat(got[i]).as("%s, pair %d", rope, i).isCloseTo(f, within(1e-5 * f));
+        assertThat(got[i])
+            .as("%s, %d tokens, pair %d", rope, length, i)
+            .isCloseTo(f, within(1e-5 * f));
       }
       assertThat(rope.amplitude()).isCloseTo(c.number("amplitude"), within(1e-12));
     }
   }
 
+  /** The objects of an array. */
+  static List<JsonObject> objects(JsonObject json, String key) {
+    return json.array(key).stream()
+        .map(
+            element -> {
+              @SuppressWarnings("unchecked") // objects are read as maps of this type
+              var members = (SequencedMap<String, @Nullable Object>) element;
+              return new JsonObject(json.file(), key + ".", members);
+            })
+        .toList();
+  }
+
   @Test
   void plainFrequenciesFallFromOneByEqualFactors() {
-    double[] f = RopeConfig.of(10_000).frequencies(8);
+    double[] f = RopeConfig.of(10_000).frequencies(8, 1);
     assertThat(f).hasSize(4);
     for (int i = 0; i < 4; i++) {
       assertThat(f[i]).isCloseTo(Math.pow(10, -i), within(1e-15));

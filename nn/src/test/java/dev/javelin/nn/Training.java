@@ -14,8 +14,6 @@ import dev.javelin.tensor.op.GlobalNorm;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.SequencedMap;
-import org.jspecify.annotations.Nullable;
 
 /** The training that the reference curves record: AdamW, accumulation, clipping, cosine. */
 final class Training {
@@ -24,14 +22,7 @@ final class Training {
   record Step(float learningRate, double loss, double gradNorm) {}
 
   static List<JsonObject> reference(ModelCase c, String curve) {
-    JsonObject json = c.json("training_curve.json");
-    List<JsonObject> steps = new ArrayList<>();
-    for (Object step : json.array(curve)) {
-      @SuppressWarnings("unchecked") // objects are read as maps of this type
-      var members = (SequencedMap<String, @Nullable Object>) step;
-      steps.add(new JsonObject(json.file(), curve + ".", members));
-    }
-    return steps;
+    return RopeConfigTest.objects(c.json("training_curve.json"), curve);
   }
 
   static List<Step> run(ModelCase c, LossScaling scaling) {

@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -124,7 +125,10 @@ class TransformerConfigTest {
         "hidden_act | \"gelu\" | hidden_act must be silu or swish",
         "pretraining_tp | 2 | pretraining_tp is supported only as 1",
         "partial_rotary_factor | 0.5 | partial_rotary_factor is supported only as 1",
-        "rope_scaling | {\"type\": \"dynamic\", \"factor\": 2.0} | rope_scaling.rope_type must be default, linear",
+        "rope_scaling | {\"type\": \"su\", \"factor\": 2.0} | rope_scaling.rope_type must be default, linear",
+        "rope_scaling | {\"type\": \"dynamic\", \"factor\": 1e8} | max_position_embeddings times the factor",
+        "rope_scaling | {\"type\": \"longrope\", \"short_factor\": [1], \"long_factor\": [0]} | rope_scaling.long_factor must be",
+        "rope_scaling | {\"type\": \"longrope\", \"short_factor\": [1], \"long_factor\": [1]} | needs 8 factors of longrope, got 1",
         "rope_scaling | {\"rope_type\": \"yarn\", \"factor\": 2.0, \"mscale\": 1.0} | rope_scaling.mscale",
         "rope_scaling | {\"rope_type\": \"linear\"} | rope_scaling.factor is missing",
         "rope_scaling | {\"rope_type\": \"linear\", \"factor\": -1} | rope_scaling.factor must be a positive",
@@ -191,10 +195,17 @@ class TransformerConfigTest {
           rotary(Architecture.LLAMA, new RopeConfig.Linear(4), 0),
           rotary(Architecture.LLAMA, new RopeConfig.Llama3(8, 1, 4, 8192), 0),
           rotary(Architecture.LLAMA, new RopeConfig.Yarn(4, 32, 1, 1.25, 512), 0),
+          rotary(Architecture.LLAMA, new RopeConfig.Dynamic(2, 64), 0),
+          rotary(Architecture.QWEN2, longRope(), 0),
           rotary(Architecture.MISTRAL, new RopeConfig.None(), 8),
           rotary(Architecture.MISTRAL, new RopeConfig.None(), 0),
           rotary(Architecture.QWEN2, new RopeConfig.None(), 0),
           rotary(Architecture.QWEN3, new RopeConfig.None(), 0));
+
+  private static RopeConfig.LongRope longRope() {
+    return new RopeConfig.LongRope(
+        Collections.nCopies(16, 1.5), Collections.nCopies(16, 4.0), 1.25, 32);
+  }
 
   private static TransformerConfig rotary(Architecture a, RopeConfig.Scaling scaling, int window) {
     return new TransformerConfig(
@@ -252,12 +263,21 @@ class TransformerConfigTest {
   void mutatedConfigsGiveTheDeclaredExceptionOnly() throws IOException {
     String yarn =
         "{\"rope_type\": \"yarn\", \"factor\": 4, \"original_max_position_embeddings\": 32}";
-    List<String> seeds = List.of(LLAMA, GPT2, with(LLAMA, "rope_scaling", yarn));
+    String longRope =
+        "{\"rope_type\": \"longrope\", \"short_factor\": [1,1,1,1,1,1,1,1], \"long_factor\": [1,2,3,4,5,6,7,8]}";
+    List<String> seeds =
+        List.of(
+            LLAMA,
+            GPT2,
+            with(LLAMA, "rope_scaling", yarn),
+            with(LLAMA, "rope_scaling", longRope),
+            with(LLAMA, "rope_scaling", "{\"rope_type\": \"dynamic\", \"factor\": 2.5}"));
     String alphabet = "0123456789-.eE[]{}:,\"\\ntrufalsx_ \u0000é";
     int refused = 0;
     for (int i = 0; i < 10_000; i++) {
       SplittableRandom random = new SplittableRandom(424242 + i);
-      byte[] bytes = mutate(seeds.get(i % 3).getBytes(StandardCharsets.UTF_8), random, alphabet);
+      byte[] bytes =
+          mutate(seeds.get(i % seeds.size()).getBytes(StandardCharsets.UTF_8), random, alphabet);
       try {
         TransformerConfig c =
             ConfigJson.read(Json.parse(Path.of("config.json"), ByteBuffer.wrap(bytes)));

@@ -1,0 +1,74 @@
+package dev.javelin.nn;
+
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.Rotation;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The cosines and sines of a model's rotary positions, computed as far as its sequences reach: a
+ * model with room for 131072 tokens pays for those it reads.
+ *
+ * <pre>
+ * cos[p, i] = amplitude · cos(p · f(i)), sin alike; f32 [P, D/2]
+ * </pre>
+ *
+ * Where the frequencies depend on the length of the sequence (see {@link RopeConfig#basis}), rows
+ * are computed anew for a sequence with others, so a tape must have run its backward pass before.
+ */
+final class RotaryTable {
+  private final RopeConfig rope;
+  private final Tensor cos;
+  private final Tensor sin;
+  private final int headDim;
+  private int basis = -1;
+  private double[] frequencies = {};
+  private int from; // rows [from, to) are computed
+  private int to;
+
+  private RotaryTable(RopeConfig rope, Tensor cos, Tensor sin, int headDim) {
+    this.rope = rope;
+    this.cos = cos;
+    this.sin = sin;
+    this.headDim = headDim;
+  }
+
+  static RotaryTable declare(Declare d, RopeConfig rope, int positions, int headDim) {
+    Tensor cos = d.constant(positions, headDim / 2);
+    return new RotaryTable(rope, cos, d.constant(positions, headDim / 2), headDim);
+  }
+
+  /** The turns of the last {@code end - first} tokens of a sequence of {@code end}. */
+  synchronized Rotation rotation(int first, int end) {
+    int needed = rope.basis(end);
+    if (needed != basis) {
+      basis = needed;
+      frequencies = rope.frequencies(headDim, end);
+      from = first;
+      to = first;
+    }
+    if (first < from || first > to) {
+      from = first;
+      to = first;
+    }
+    if (end > to) {
+      fill(to, end);
+      to = end;
+    }
+    return Rotation.of(cos, sin).from(first);
+  }
+
+  private void fill(int begin, int end) {
+    double amplitude = rope.amplitude();
+    MemorySegment c = cos.segment();
+    MemorySegment s = sin.segment();
+    long at = (long) begin * frequencies.length;
+    for (int p = begin; p < end; p++) {
+      for (double f : frequencies) {
+        c.setAtIndex(ValueLayout.JAVA_FLOAT, at, (float) (amplitude * StrictMath.cos(p * f)));
+        s.setAtIndex(ValueLayout.JAVA_FLOAT, at, (float) (amplitude * StrictMath.sin(p * f)));
+        at++;
+      }
+    }
+  }
+}
