@@ -1,0 +1,157 @@
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Compiles each {@code .cu} file of a folder twice: with nvcc to a fatbin for real devices, with
+ * g++ to a shared object for the emulated one. Maven runs it in the module's folder:
+ *
+ * <pre>java CompileCuda.java SOURCES IMAGES WORK EMULATOR [--table FILE] [--include FOLDER]</pre>
+ *
+ * <ul>
+ *   <li>{@code SOURCES} family.cu; {@code IMAGES} receives family.fatbin and family.emu.so
+ *   <li>{@code WORK} keeps what makes the next run incremental
+ *   <li>{@code EMULATOR} the folder of the emulated device's headers
+ *   <li>{@code --table} where the table of registers and memory per kernel goes
+ *   <li>{@code --include} the folder of common.cuh, where that is not SOURCES
+ * </ul>
+ *
+ * The environment chooses compilers by NVCC and CXX, and adds flags for the emulated device's
+ * kernels by JAVELIN_EMULATOR_CXXFLAGS ({@code -O0 -g} to step through one in a debugger).
+ */
+final class CompileCuda {
+  /** Code for A100, for the cards of 8.6 and 8.9, for H100 and H200; PTX for what comes later. */
+  private static final List<String> TARGETS =
+      List.of(
+          "-gencode=arch=compute_80,code=sm_80",
+          "-gencode=arch=compute_86,code=sm_86",
+          "-gencode=arch=compute_89,code=sm_89",
+          "-gencode=arch=compute_90a,code=sm_90a",
+          "-gencode=arch=compute_80,code=compute_80");
+
+  private final Path sources;
+  private final Path images;
+  private final Path work;
+  private final Path emulator;
+  private Path table;
+  private Path include;
+
+  private CompileCuda(String[] args) {
+    sources = Path.of(args[0]);
+    images = Path.of(args[1]);
+    work = Path.of(args[2]);
+    emulator = Path.of(args[3]);
+    include = sources;
+    for (int i = 4; i < args.length; i += 2) {
+      switch (args[i]) {
+        case "--table" -> table = Path.of(args[i + 1]);
+        case "--include" -> include = Path.of(args[i + 1]);
+        default -> throw new Toolchain.Failure("unknown option " + args[i]);
+      }
+    }
+  }
+
+  public static void main(String[] args) throws Exception {
+    Toolchain.main(
+        () -> {
+          new CompileCuda(args).compile();
+          return null;
+        });
+  }
+
+  private void compile() throws Exception {
+    List<Path> families = Toolchain.files(sources, ".cu");
+    String nvcc = Toolchain.find("NVCC", "nvcc", Path.of("/usr/local/cuda/bin"));
+    String gxx = Toolchain.hostCanEmulate() ? Toolchain.find("CXX", "g++") : null;
+    List<Toolchain.Step> steps = new ArrayList<>();
+    Set<Path> wanted = new HashSet<>();
+    if (nvcc == null) {
+      Toolchain.say("no nvcc (NVCC, PATH, /usr/local/cuda): built without code for GPUs");
+    } else {
+      families.forEach(source -> steps.add(fatbin(nvcc, source)));
+    }
+    int fatbins = steps.size();
+    if (gxx != null) {
+      Toolchain.Step driver = linkName(gxx);
+      Toolchain.run(List.of(driver));
+      families.forEach(source -> steps.add(emulated(gxx, source, driver.output())));
+    }
+    List<Toolchain.Result> results = Toolchain.run(steps);
+    long compiled = results.stream().filter(Toolchain.Result::compiled).count();
+    if (compiled != 0) {
+      Toolchain.say("%s: %d of %d kernel images compiled", sources, compiled, steps.size());
+    }
+    KernelResources resources = new KernelResources();
+    for (int i = 0; i < fatbins; i++) {
+      resources.add(families.get(i), results.get(i).said());
+    }
+    resources.check();
+    if (table != null && nvcc != null) {
+      resources.write(table);
+    }
+    steps.forEach(step -> wanted.add(step.output()));
+    deleteAllBut(wanted);
+  }
+
+  private Toolchain.Step fatbin(String nvcc, Path source) {
+    String family = Toolchain.stem(source);
+    Path dependencies = work.resolve(family + ".fatbin.d");
+    Path output = images.resolve(family + ".fatbin");
+    List<String> command = new ArrayList<>(List.of(nvcc, "-std=c++17", "-O3", "-lineinfo"));
+    command.addAll(TARGETS);
+    command.addAll(List.of("-fatbin", "--compress-mode=size", "-Xptxas=-v", "-Werror=all-warnings"));
+    command.addAll(List.of("-I" + include, "-MMD", "-MF", dependencies.toString()));
+    command.addAll(List.of(source.toString(), "-o", output.toString()));
+    return new Toolchain.Step(command, output, dependencies, List.of(source));
+  }
+
+  /**
+   * No instruction set beyond x86-64-v2: images travel between machines. No strict aliasing:
+   * kernels move bf16 as 16-byte words.
+   */
+  private Toolchain.Step emulated(String gxx, Path source, Path driver) {
+    String family = Toolchain.stem(source);
+    Path dependencies = work.resolve(family + ".emu.d");
+    Path output = images.resolve(family + ".emu.so");
+    List<String> command = new ArrayList<>(List.of(gxx, "-std=c++17", "-O2", "-g1", "-fPIC"));
+    command.addAll(List.of("-march=x86-64-v2", "-fno-strict-aliasing", "-fno-gnu-unique"));
+    command.addAll(List.of("-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Werror"));
+    command.addAll(List.of("-I" + include, "-I" + emulator));
+    command.addAll(List.of("-MMD", "-MF", dependencies.toString(), "-shared", "-Wl,-Bsymbolic"));
+    command.addAll(List.of("-o", output.toString(), "-x", "c++", source.toString()));
+    String flags = System.getenv("JAVELIN_EMULATOR_CXXFLAGS");
+    if (flags != null && !flags.isBlank()) {
+      command.addAll(List.of(flags.strip().split("\\s+")));
+    }
+    command.addAll(List.of("-Wl,--no-as-needed", "-x", "none", driver.toString()));
+    return new Toolchain.Step(command, output, dependencies, List.of(source));
+  }
+
+  /** An empty library by the driver's name: kernels are linked against the name alone. */
+  private Toolchain.Step linkName(String gxx) throws IOException {
+    Path source = work.resolve("libcuda.c");
+    Path output = work.resolve("libcuda.so.1");
+    if (!Files.exists(source)) {
+      Files.createDirectories(work);
+      Files.createFile(source);
+    }
+    List<String> command = new ArrayList<>(List.of(gxx, "-shared", "-Wl,-soname,libcuda.so.1"));
+    command.addAll(List.of("-o", output.toString(), "-x", "c", source.toString()));
+    return new Toolchain.Step(command, output, work.resolve("libcuda.d"), List.of(source));
+  }
+
+  /** Images of sources that are gone, or of a compiler that is. */
+  private void deleteAllBut(Set<Path> wanted) throws IOException {
+    for (String ending : List.of(".fatbin", ".emu.so")) {
+      for (Path image : Toolchain.files(images, ending)) {
+        if (!wanted.contains(image)) {
+          Files.delete(image);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,79 @@
+#include "async.h"
+
+#include <cstring>
+#include <vector>
+
+#include "scheduler.h"
+
+namespace emulator::async {
+namespace {
+
+struct Copy {
+  void* shared;
+  const void* global;
+  uint32_t bytes, filled;
+  uint32_t group;
+};
+
+struct Thread {
+  std::vector<Copy> copies;
+  uint32_t group = 0;
+  uint64_t block = 0;  // the block it last belonged to
+};
+
+struct State {
+  std::vector<Thread> threads{kMaxThreads};
+  uint64_t block = 0;
+};
+
+// By operating system thread, like the block itself.
+State& state() {
+  static thread_local State& s = *new State;
+  return s;
+}
+
+Thread& mine() {
+  State& s = state();
+  Thread& t = s.threads[current->number];
+  if (t.block != s.block) {
+    t.copies.clear();
+    t.group = 0;
+    t.block = s.block;
+  }
+  return t;
+}
+
+}  // namespace
+
+void beginBlock() { state().block++; }
+
+void threadEnded() {}
+
+void copy(void* shared, const void* global, uint32_t bytes, uint32_t filled) {
+  require(80, "cp.async");
+  if (((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global)) & (bytes - 1)) != 0) {
+    fail("cp.async of %u bytes: destination %p and source %p must be aligned to as many", bytes, shared, global);
+  }
+  if (filled > bytes) fail("cp.async of %u bytes: asked to copy %u", bytes, filled);
+  Thread& t = mine();
+  memset(shared, 0xff, bytes);
+  t.copies.push_back({shared, global, bytes, filled, t.group});
+}
+
+void commit() { mine().group++; }
+
+void wait(uint32_t groups) {
+  Thread& t = mine();
+  size_t kept = 0;
+  for (const Copy& c : t.copies) {
+    if (c.group + groups < t.group) {
+      memcpy(c.shared, c.global, c.filled);
+      memset(static_cast<unsigned char*>(c.shared) + c.filled, 0, c.bytes - c.filled);
+    } else {
+      t.copies[kept++] = c;
+    }
+  }
+  t.copies.resize(kept);
+}
+
+}  // namespace emulator::async

@@ -1,0 +1,351 @@
+// driver_stream.cpp: streams, events, capture and graphs. All streams are one queue: work runs in the order in which
+// it was submitted, which is one of the orders a device may choose; with the lazy switch, not before someone waits.
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <set>
+
+#include "driver.h"
+
+using namespace emulator;
+
+namespace {
+
+struct Node {
+  NodeType type;
+  std::function<CUresult()> work;
+};
+
+struct Graph {
+  std::vector<Node> nodes;
+};
+
+struct Stream;
+
+// A recording in progress; the streams that joined it by waiting on its events share it.
+struct Capture {
+  std::unique_ptr<Graph> graph = std::make_unique<Graph>();
+  Stream* origin = nullptr;
+  bool invalid = false;
+};
+
+struct Stream {
+  unsigned flags = 0;
+  int priority = 0;
+  std::shared_ptr<Capture> capture;
+};
+
+struct Event {
+  double milliseconds = -1;  // when its work was done; negative: never recorded
+  std::weak_ptr<Capture> capture;
+  bool recorded = false;
+};
+
+Stream& legacy = *new Stream;
+std::set<Stream*>& streams = *new std::set<Stream*>;
+std::deque<std::function<CUresult()>>& putOff = *new std::deque<std::function<CUresult()>>;
+
+// The handles 0, 1 and 2 stand for default streams.
+Stream* resolve(CUstream handle) {
+  if (reinterpret_cast<uintptr_t>(handle) <= 2) return &legacy;
+  auto* stream = reinterpret_cast<Stream*>(handle);
+  return streams.count(stream) != 0 ? stream : nullptr;
+}
+
+Capture* anyCapture() {
+  for (Stream* s : streams) {
+    if (s->capture) return s->capture.get();
+  }
+  return nullptr;
+}
+
+double now() {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+CUresult perform(const std::function<CUresult()>& work) {
+  CUresult r = work();
+  return r == CUDA_SUCCESS ? r : setSticky(r);
+}
+
+CUresult submit(const std::function<CUresult()>& work) {
+  if (!settings().lazy && putOff.empty()) return perform(work);
+  putOff.push_back(work);
+  return CUDA_SUCCESS;
+}
+
+}  // namespace
+
+namespace emulator {
+
+CUresult enqueue(CUstream handle, NodeType type, std::function<CUresult()> work) {
+  Stream* stream = resolve(handle);
+  if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (stream->capture) {
+    if (stream->capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    stream->capture->graph->nodes.push_back({type, std::move(work)});
+    return CUDA_SUCCESS;
+  }
+  if (stream == &legacy) {
+    if (Capture* c = anyCapture()) {
+      c->invalid = true;
+      return explain(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "work on the default stream while another stream captures");
+    }
+  }
+  return submit(work);
+}
+
+CUresult drain() {
+  while (!putOff.empty()) {
+    auto work = std::move(putOff.front());
+    putOff.pop_front();
+    if (CUresult r = perform(work)) {
+      putOff.clear();
+      return r;
+    }
+  }
+  return contextState();
+}
+
+CUresult forbiddenInCapture(const char* function) {
+  Capture* c = anyCapture();
+  if (c == nullptr) return CUDA_SUCCESS;
+  c->invalid = true;
+  return explain(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "%s is not allowed while a stream captures", function);
+}
+
+void forgetStreams() {
+  putOff.clear();
+  for (Stream* s : streams) s->capture.reset();
+}
+
+}  // namespace emulator
+
+// Streams -----------------------------------------------------------------------------------------
+
+API cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
+  ENTER_CONTEXT;
+  auto* s = new Stream{flags, priority, nullptr};
+  streams.insert(s);
+  *stream = reinterpret_cast<CUstream>(s);
+  return CUDA_SUCCESS;
+}
+
+API cuStreamCreate(CUstream* stream, unsigned flags) { return cuStreamCreateWithPriority(stream, flags, 0); }
+
+API cuStreamDestroy_v2(CUstream handle) {
+  ENTER;
+  Stream* s = resolve(handle);
+  if (s == nullptr || s == &legacy) return CUDA_ERROR_INVALID_HANDLE;
+  streams.erase(s);
+  delete s;
+  return CUDA_SUCCESS;
+}
+
+API cuStreamGetPriority(CUstream handle, int* priority) {
+  ENTER_CONTEXT;
+  Stream* s = resolve(handle);
+  if (s == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  *priority = s->priority;
+  return CUDA_SUCCESS;
+}
+
+API cuStreamGetFlags(CUstream handle, unsigned* flags) {
+  ENTER_CONTEXT;
+  Stream* s = resolve(handle);
+  if (s == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  *flags = s->flags;
+  return CUDA_SUCCESS;
+}
+
+API cuStreamSynchronize(CUstream handle) {
+  ENTER_UNCAPTURED;
+  return resolve(handle) == nullptr ? CUDA_ERROR_INVALID_HANDLE : drain();
+}
+
+API cuStreamQuery(CUstream handle) {
+  ENTER_UNCAPTURED;
+  return resolve(handle) == nullptr ? CUDA_ERROR_INVALID_HANDLE : drain();
+}
+
+// One queue: whatever the stream would wait for comes before it anyway. A capture spreads along the event.
+API cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
+  ENTER_CONTEXT;
+  Stream* s = resolve(handle);
+  auto* e = reinterpret_cast<Event*>(event);
+  if (s == nullptr || e == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  auto recorded = e->capture.lock();
+  if (recorded && !s->capture) {
+    s->capture = recorded;
+  } else if (recorded && s->capture != recorded) {
+    return CUDA_ERROR_STREAM_CAPTURE_MERGE;
+  } else if (!recorded && s->capture && e->recorded) {
+    s->capture->invalid = true;
+    return explain(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "a capturing stream waits for an event that was recorded outside of the capture");
+  }
+  return CUDA_SUCCESS;
+}
+
+API cuLaunchHostFunc(CUstream stream, void (*function)(void*), void* data) {
+  ENTER_CONTEXT;
+  return enqueue(stream, NodeType::host, [=] {
+    function(data);
+    return CUDA_SUCCESS;
+  });
+}
+
+// Events ------------------------------------------------------------------------------------------
+
+API cuEventCreate(CUevent* event, unsigned) {
+  ENTER_CONTEXT;
+  *event = reinterpret_cast<CUevent>(new Event);
+  return CUDA_SUCCESS;
+}
+
+API cuEventDestroy_v2(CUevent event) {
+  ENTER;
+  drain();  // work that was put off may still write to it
+  delete reinterpret_cast<Event*>(event);
+  return CUDA_SUCCESS;
+}
+
+API cuEventRecord(CUevent event, CUstream handle) {
+  ENTER_CONTEXT;
+  Stream* s = resolve(handle);
+  auto* e = reinterpret_cast<Event*>(event);
+  if (s == nullptr || e == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  e->recorded = true;
+  e->capture = s->capture;
+  if (s->capture) return CUDA_SUCCESS;  // in a graph it is an edge, not a point in time
+  return enqueue(handle, NodeType::event, [=] {
+    e->milliseconds = now();
+    return CUDA_SUCCESS;
+  });
+}
+
+API cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned) { return cuEventRecord(event, stream); }
+
+API cuEventSynchronize(CUevent event) {
+  ENTER_CONTEXT;
+  if (!reinterpret_cast<Event*>(event)->capture.expired()) return CUDA_ERROR_CAPTURED_EVENT;
+  return drain();
+}
+
+API cuEventQuery(CUevent event) {
+  ENTER_CONTEXT;
+  if (!reinterpret_cast<Event*>(event)->capture.expired()) return CUDA_ERROR_CAPTURED_EVENT;
+  return drain();
+}
+
+API cuEventElapsedTime(float* milliseconds, CUevent begin, CUevent end) {
+  ENTER_CONTEXT;
+  auto *b = reinterpret_cast<Event*>(begin), *e = reinterpret_cast<Event*>(end);
+  if (!b->recorded || !e->recorded) return CUDA_ERROR_INVALID_HANDLE;
+  if (b->milliseconds < 0 || e->milliseconds < 0) return CUDA_ERROR_NOT_READY;
+  *milliseconds = static_cast<float>(e->milliseconds - b->milliseconds);
+  return CUDA_SUCCESS;
+}
+
+// Capture -----------------------------------------------------------------------------------------
+
+API cuStreamBeginCapture_v2(CUstream handle, int) {
+  ENTER_CONTEXT;
+  Stream* s = resolve(handle);
+  if (s == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (s == &legacy) return explain(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "the default stream cannot capture");
+  if (s->capture) return CUDA_ERROR_ILLEGAL_STATE;
+  s->capture = std::make_shared<Capture>();
+  s->capture->origin = s;
+  return CUDA_SUCCESS;
+}
+
+API cuStreamEndCapture(CUstream handle, CUgraph* graph) {
+  ENTER_CONTEXT;
+  *graph = nullptr;
+  Stream* s = resolve(handle);
+  if (s == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (!s->capture) return CUDA_ERROR_ILLEGAL_STATE;
+  if (s->capture->origin != s) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
+  std::shared_ptr<Capture> capture = s->capture;
+  for (Stream* other : streams) {
+    if (other->capture == capture) other->capture.reset();
+  }
+  if (capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  *graph = reinterpret_cast<CUgraph>(capture->graph.release());
+  return CUDA_SUCCESS;
+}
+
+// 0 none, 1 active, 2 invalidated.
+API cuStreamIsCapturing(CUstream handle, int* status) {
+  ENTER_CONTEXT;
+  Stream* s = resolve(handle);
+  if (s == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  *status = !s->capture ? 0 : s->capture->invalid ? 2 : 1;
+  return CUDA_SUCCESS;
+}
+
+API cuThreadExchangeStreamCaptureMode(int* mode) {
+  ENTER;
+  static thread_local int current = 0;
+  std::swap(current, *mode);
+  return CUDA_SUCCESS;
+}
+
+// Graphs ------------------------------------------------------------------------------------------
+
+API cuGraphCreate(CUgraph* graph, unsigned) {
+  ENTER_CONTEXT;
+  *graph = reinterpret_cast<CUgraph>(new Graph);
+  return CUDA_SUCCESS;
+}
+
+// With nodes == null, how many there are; else fills at most *count of them, null beyond the last.
+API cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {
+  ENTER_CONTEXT;
+  auto& list = reinterpret_cast<Graph*>(graph)->nodes;
+  if (nodes != nullptr) {
+    for (size_t i = 0; i < *count; i++) nodes[i] = i < list.size() ? reinterpret_cast<CUgraphNode>(&list[i]) : nullptr;
+    *count = std::min(*count, list.size());
+  } else {
+    *count = list.size();
+  }
+  return CUDA_SUCCESS;
+}
+
+API cuGraphNodeGetType(CUgraphNode node, int* type) {
+  ENTER_CONTEXT;
+  *type = static_cast<int>(reinterpret_cast<Node*>(node)->type);
+  return CUDA_SUCCESS;
+}
+
+API cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph, unsigned long long) {
+  ENTER_CONTEXT;
+  *executable = reinterpret_cast<CUgraphExec>(new Graph(*reinterpret_cast<Graph*>(graph)));
+  return CUDA_SUCCESS;
+}
+
+API cuGraphUpload(CUgraphExec, CUstream) {
+  ENTER_CONTEXT;
+  return CUDA_SUCCESS;
+}
+
+API cuGraphLaunch(CUgraphExec executable, CUstream stream) {
+  ENTER_CONTEXT;
+  for (const Node& node : reinterpret_cast<Graph*>(executable)->nodes) {
+    if (CUresult r = enqueue(stream, node.type, node.work)) return r;
+  }
+  return CUDA_SUCCESS;
+}
+
+API cuGraphDestroy(CUgraph graph) {
+  ENTER;
+  delete reinterpret_cast<Graph*>(graph);
+  return CUDA_SUCCESS;
+}
+
+API cuGraphExecDestroy(CUgraphExec executable) {
+  ENTER;
+  delete reinterpret_cast<Graph*>(executable);
+  return CUDA_SUCCESS;
+}

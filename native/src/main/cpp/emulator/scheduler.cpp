@@ -1,0 +1,450 @@
+#include "scheduler.h"
+
+#include <sys/mman.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+#include "async.h"
+
+namespace emulator {
+
+__thread Fiber* current __attribute__((tls_model("initial-exec"))) = nullptr;
+static __thread Scheduler* scheduler __attribute__((tls_model("initial-exec"))) = nullptr;
+
+// Saves the callee-saved registers and the stack pointer of the caller, continues where `load` was saved. A fresh
+// fiber's stack holds six zeros and the address of its first function, so the same instructions start it.
+extern "C" void javelin_emulator_switch(void** save, void* load);
+asm(R"(
+.text
+.globl javelin_emulator_switch
+.hidden javelin_emulator_switch
+.type javelin_emulator_switch, @function
+javelin_emulator_switch:
+  .cfi_startproc
+  push %rbp
+  push %rbx
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  mov %rsp, (%rdi)
+  mov %rsi, %rsp
+  pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbx
+  pop %rbp
+  ret
+  .cfi_endproc
+.size javelin_emulator_switch, .-javelin_emulator_switch
+)");
+
+namespace {
+
+constexpr size_t kStackBytes = 64 * 1024;
+constexpr uint64_t kCanary = 0x7c15f39cc0605ced;
+
+// The lowest word of each stack: overwritten means that a thread's locals ran over.
+uint64_t& canary(void* stackTop) {
+  auto top = reinterpret_cast<uintptr_t>(stackTop);
+  return *reinterpret_cast<uint64_t*>((top - 1) / kStackBytes * kStackBytes);
+}
+
+uint32_t lanesOf(uint32_t threads, uint32_t warp) {
+  uint32_t n = threads - warp * 32;
+  return n >= 32 ? 0xffffffffu : (1u << n) - 1;
+}
+
+}  // namespace
+
+Scheduler& Scheduler::here() {
+  if (scheduler == nullptr) scheduler = new Scheduler();  // lives as long as the process, as its thread may
+  return *scheduler;
+}
+
+Scheduler* Scheduler::running() { return current == nullptr ? nullptr : scheduler; }
+
+Scheduler::Scheduler() : fibers_(kMaxThreads) {
+  size_t bytes = kStackBytes * kMaxThreads;
+  void* p = mmap(nullptr, bytes + kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  auto aligned = (reinterpret_cast<uintptr_t>(p) + kStackBytes - 1) / kStackBytes * kStackBytes;
+  stacks_ = reinterpret_cast<unsigned char*>(aligned);
+  for (uint32_t i = 0; i < kMaxThreads; i++) {
+    Fiber& f = fibers_[i];
+    f.block = &block_;
+    f.number = static_cast<uint16_t>(i);
+    f.warp = static_cast<uint16_t>(i / 32);
+    f.lane = static_cast<uint16_t>(i % 32);
+  }
+  // A whole page more, never given to anyone: dynamic shared memory ends where it may be touched no more.
+  size_t shared = kMaxSharedBytes + 1024;
+  block_.shared = static_cast<unsigned char*>(aligned_alloc(1024, (shared + 1023) / 1024 * 1024));
+}
+
+bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
+  kernel_ = r.kernel;
+  parameters_ = r.parameters;
+  failed_ = false;
+  order_ = settings().order;
+  random_ = (settings().seed + 1) * 0x9e3779b97f4a7c15 ^ (n + 1) * 0xbf58476d1ce4e5b9;
+  uint64_t plane = uint64_t{r.grid.x} * r.grid.y;
+  block_.index = {static_cast<uint32_t>(n % r.grid.x), static_cast<uint32_t>(n % plane / r.grid.x), static_cast<uint32_t>(n / plane)};
+  block_.size = r.block;
+  block_.grid = r.grid;
+  block_.sharedBytes = r.sharedBytes;
+  memset(block_.shared, 0xff, r.sharedBytes);  // NaN in every float type
+  threads_ = live_ = r.block.x * r.block.y * r.block.z;
+  warps_ = (threads_ + 31) / 32;
+  if (memcmp(&r.block, &lastSize_, sizeof(Dim3)) != 0) {
+    lastSize_ = r.block;
+    for (uint32_t i = 0; i < threads_; i++) {
+      fibers_[i].index = {i % r.block.x, i / r.block.x % r.block.y, i / (r.block.x * r.block.y)};
+    }
+  }
+  freeStacks_.clear();
+  for (uint32_t i = threads_; i-- > 0;) {
+    // Shifted against each other, so that the hot ends of the stacks do not fall into the same few cache lines.
+    freeStacks_.push_back(stacks_ + kStackBytes * (i + 1) - i % 61 * 64);
+  }
+  for (uint32_t w = 0; w < warps_; w++) warp_[w] = {lanesOf(threads_, w), lanesOf(threads_, w), 0, 0};
+  memset(barrier_, 0, sizeof barrier_);
+  memset(warpgroupArrived_, 0, sizeof warpgroupArrived_);
+  async::beginBlock();
+  Fiber& first = next(order_ == Order::reverse ? warps_ - 1 : 0);
+  prepare(first);
+  current = &first;
+  javelin_emulator_switch(&mainStackPointer_, first.stackPointer);
+  current = nullptr;
+  blocksRun_++;
+  return !failed_;
+}
+
+// Fibers ------------------------------------------------------------------------------------------
+
+// A thread gets its stack when it first runs. One that ends hands its stack, still warm, to the next that has not
+// begun, so a kernel without barriers runs all its threads on one stack and never switches.
+void Scheduler::fiberMain() {
+  for (;;) {
+    Scheduler& s = *scheduler;
+    current->wait = Wait::nothing;
+    s.kernel_->invoke(s.parameters_);
+    s.fiberEnded();
+    Fiber& ended = *current;
+    Fiber& next = s.next(ended.warp);
+    Warp& w = s.warp_[next.warp];
+    if (w.started >> next.lane & 1) {
+      s.freeStacks_.push_back(ended.stackTop);
+      current = &next;
+      void* ignored;
+      javelin_emulator_switch(&ignored, next.stackPointer);
+    }
+    w.started |= 1u << next.lane;
+    next.stackTop = ended.stackTop;
+    current = &next;
+  }
+}
+
+void Scheduler::fiberEnded() {
+  Fiber& f = *current;
+  if (canary(f.stackTop) != kCanary) fail("its local variables overflow the emulated stack of %zu KiB", kStackBytes / 1024);
+  async::threadEnded();
+  Warp& w = warp_[f.warp];
+  w.live &= ~(1u << f.lane);
+  w.runnable &= ~(1u << f.lane);
+  if (--live_ == 0) {
+    void* ignored;
+    javelin_emulator_switch(&ignored, mainStackPointer_);
+  }
+  for (Barrier& b : barrier_) {
+    if (b.arrived != 0 && b.expected == 0) releaseIfComplete(b);
+  }
+}
+
+void Scheduler::prepare(Fiber& f) {
+  Warp& w = warp_[f.warp];
+  if (w.started >> f.lane & 1) return;
+  w.started |= 1u << f.lane;
+  f.stackTop = freeStacks_.back();
+  freeStacks_.pop_back();
+  canary(f.stackTop) = kCanary;
+  auto sp = static_cast<void**>(f.stackTop);
+  *--sp = nullptr;  // the return address of fiberMain: there is none, and it keeps the stack aligned as a call would
+  *--sp = reinterpret_cast<void*>(&fiberMain);
+  for (int i = 0; i < 6; i++) *--sp = nullptr;
+  f.stackPointer = sp;
+}
+
+void Scheduler::switchTo(Fiber& next) {
+  Fiber& self = *current;
+  if (&next == &self) return;
+  prepare(next);
+  current = &next;
+  javelin_emulator_switch(&self.stackPointer, next.stackPointer);
+}
+
+void Scheduler::stop(Fiber& f) { warp_[f.warp].runnable &= ~(1u << f.lane); }
+
+void Scheduler::start(Fiber& f) {
+  f.wait = Wait::nothing;
+  warp_[f.warp].runnable |= 1u << f.lane;
+}
+
+void Scheduler::block(Wait wait) {
+  current->wait = wait;
+  stop(*current);
+  switchTo(next(current->warp));
+}
+
+// Order -------------------------------------------------------------------------------------------
+
+uint32_t Scheduler::pick(uint32_t lanes) {
+  if (order_ == Order::forward) return static_cast<uint32_t>(__builtin_ctz(lanes));
+  if (order_ == Order::reverse) return static_cast<uint32_t>(31 - __builtin_clz(lanes));
+  random_ ^= random_ << 13, random_ ^= random_ >> 7, random_ ^= random_ << 17;
+  for (uint32_t skip = static_cast<uint32_t>(random_ >> 32) % static_cast<uint32_t>(__builtin_popcount(lanes)); skip != 0; skip--) {
+    lanes &= lanes - 1;
+  }
+  return static_cast<uint32_t>(__builtin_ctz(lanes));
+}
+
+// The warp that goes on when `warp` cannot, or in random order at any time: the first with a runnable lane.
+uint32_t Scheduler::pickWarp(uint32_t warp) {
+  uint32_t step = order_ == Order::reverse ? warps_ - 1 : 1;
+  for (uint32_t i = 0; i < warps_; i++, warp = (warp + step) % warps_) {
+    if (warp_[warp].runnable != 0) return warp;
+  }
+  deadlock();
+}
+
+Fiber& Scheduler::next(uint32_t warp) {
+  if (order_ == Order::random) {
+    random_ ^= random_ << 13, random_ ^= random_ >> 7, random_ ^= random_ << 17;
+    warp = static_cast<uint32_t>(random_ >> 32) % warps_;
+  }
+  if (__builtin_expect(warp_[warp].runnable == 0, 0)) warp = pickWarp(warp);
+  return fibers_[warp * 32 + pick(warp_[warp].runnable)];
+}
+
+// Waiting -----------------------------------------------------------------------------------------
+
+bool Scheduler::releaseIfComplete(Barrier& b) {
+  if (b.arrived != (b.expected != 0 ? b.expected : live_)) return false;
+  b.last = {b.truths, b.arrived};
+  b.arrived = b.truths = b.expected = 0;
+  for (uint32_t w = 0; w < warps_; w++) {
+    for (uint32_t lanes = b.waiting[w]; lanes != 0; lanes &= lanes - 1) start(fibers_[w * 32 + static_cast<uint32_t>(__builtin_ctz(lanes))]);
+    b.waiting[w] = 0;
+  }
+  return true;
+}
+
+void Scheduler::arrive(Barrier& b, uint32_t number, uint32_t threads, bool predicate) {
+  if (b.arrived != 0 && b.expected != threads) {
+    fail("meets others at barrier %u, which wait there for %u threads, not %u", number, b.expected, threads);
+  }
+  b.expected = threads;
+  b.arrived++;
+  b.truths += predicate;
+}
+
+Arrivals Scheduler::barrier(uint32_t number, uint32_t threads, bool predicate) {
+  Barrier& b = barrier_[number];
+  arrive(b, number, threads, predicate);
+  if (!releaseIfComplete(b)) {
+    b.waiting[current->warp] |= 1u << current->lane;
+    current->barrier = static_cast<uint8_t>(number);
+    block(Wait::barrier);
+  }
+  return b.last;
+}
+
+void Scheduler::barrierArrive(uint32_t number, uint32_t threads) {
+  Barrier& b = barrier_[number];
+  arrive(b, number, threads, false);
+  releaseIfComplete(b);
+}
+
+void Scheduler::warpCollective(uint32_t mask, const Collective& operation, void* argument) {
+  Fiber& self = *current;
+  Warp& w = warp_[self.warp];
+  uint32_t bit = 1u << self.lane;
+  if ((mask & bit) == 0) fail("%s: the calling lane %u is not in its mask %08x", operation.name, self.lane, mask);
+  mask &= lanesOf(threads_, self.warp);
+  self.argument = argument;
+  self.mask = mask;
+  self.operation = &operation;
+  w.arrived |= bit;
+  if ((w.arrived & mask) != mask) {
+    block(Wait::warp);
+    return;
+  }
+  void* arguments[32];
+  Fiber* lanes = &fibers_[self.warp * 32];
+  for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+    auto l = static_cast<uint32_t>(__builtin_ctz(rest));
+    if (lanes[l].operation != &operation || lanes[l].mask != mask) {
+      fail("warp %u diverged: lane %u is in %s with mask %08x, lane %u in %s with mask %08x", self.warp, self.lane, operation.name,
+           mask, l, lanes[l].operation->name, lanes[l].mask);
+    }
+    arguments[l] = lanes[l].argument;
+  }
+  operation.run(arguments, mask);
+  w.arrived &= ~mask;
+  for (uint32_t rest = mask; rest != 0; rest &= rest - 1) lanes[__builtin_ctz(rest)].wait = Wait::nothing;
+  w.runnable |= mask;
+}
+
+void Scheduler::warpgroupCollective(const Collective& operation, void* argument) {
+  Fiber& self = *current;
+  uint32_t group = self.warp / 4;
+  if ((group + 1) * 128 > threads_) fail("%s: a warpgroup is four whole warps, this one has %u threads", operation.name, threads_ - group * 128);
+  self.argument = argument;
+  self.operation = &operation;
+  if (++warpgroupArrived_[group] < 128) {
+    block(Wait::warpgroup);
+    return;
+  }
+  void* arguments[128];
+  Fiber* threads = &fibers_[group * 128];
+  for (uint32_t i = 0; i < 128; i++) {
+    if (threads[i].operation != &operation) {
+      fail("warpgroup %u diverged: this thread is in %s, thread %u of the group in %s", group, operation.name, i, threads[i].operation->name);
+    }
+    arguments[i] = threads[i].argument;
+  }
+  operation.run(arguments, 0xffffffffu);
+  warpgroupArrived_[group] = 0;
+  for (uint32_t i = 0; i < 128; i++) start(threads[i]);
+}
+
+// To the next runnable thread in number, wherever it is: a thread that polls must not starve the one it polls for.
+void Scheduler::yield() {
+  for (uint32_t i = 1; i < threads_; i++) {
+    Fiber& f = fibers_[(current->number + i) % threads_];
+    if (warp_[f.warp].runnable >> f.lane & 1) {
+      switchTo(f);
+      return;
+    }
+  }
+}
+
+void Scheduler::waitOn(const void* mbarrier) {
+  current->mbarrier = mbarrier;
+  block(Wait::mbarrier);
+}
+
+void Scheduler::wake(const void* mbarrier) {
+  for (uint32_t i = 0; i < threads_; i++) {
+    if (fibers_[i].wait == Wait::mbarrier && fibers_[i].mbarrier == mbarrier && (warp_[fibers_[i].warp].live >> fibers_[i].lane & 1)) start(fibers_[i]);
+  }
+}
+
+// Reports -----------------------------------------------------------------------------------------
+
+std::string Scheduler::describe(const Fiber& f) const {
+  char text[256];
+  snprintf(text, sizeof text, "kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", kernel_->name, block_.index.x, block_.index.y,
+           block_.index.z, f.index.x, f.index.y, f.index.z);
+  return text;
+}
+
+// No thread can go on: says for each warp which lanes wait for what, and which have ended.
+void Scheduler::deadlock() {
+  std::string text;
+  const Fiber* witness = nullptr;
+  for (uint32_t w = 0; w < warps_ && text.size() < 2000; w++) {
+    char line[512];
+    uint32_t seen = lanesOf(threads_, w) & ~warp_[w].live;
+    if (seen != 0 && warp_[w].live != 0) {
+      snprintf(line, sizeof line, "; warp %u: lanes %08x have ended", w, seen);
+      text += line;
+    }
+    for (uint32_t rest = warp_[w].live; rest != 0;) {
+      const Fiber& f = fibers_[w * 32 + static_cast<uint32_t>(__builtin_ctz(rest))];
+      uint32_t same = 0;
+      for (uint32_t lanes = rest; lanes != 0; lanes &= lanes - 1) {
+        auto l = static_cast<uint32_t>(__builtin_ctz(lanes));
+        const Fiber& g = fibers_[w * 32 + l];
+        bool alike = g.wait == f.wait && (f.wait == Wait::barrier ? g.barrier == f.barrier : f.wait == Wait::mbarrier ? g.mbarrier == f.mbarrier : g.operation == f.operation && g.mask == f.mask);
+        if (alike) same |= 1u << l;
+      }
+      rest &= ~same;
+      // The witness is one that waits in the rarer place: in a warp operation rather than at a barrier.
+      if (witness == nullptr || (witness->wait == Wait::barrier && f.wait != Wait::barrier)) witness = &f;
+      if (f.wait == Wait::barrier && f.barrier == 0) {
+        snprintf(line, sizeof line, "; warp %u: lanes %08x wait at __syncthreads", w, same);
+      } else if (f.wait == Wait::barrier) {
+        snprintf(line, sizeof line, "; warp %u: lanes %08x wait at barrier %u", w, same, f.barrier);
+      } else if (f.wait == Wait::warp) {
+        snprintf(line, sizeof line, "; warp %u: lanes %08x wait in %s with mask %08x", w, same, f.operation->name, f.mask);
+      } else if (f.wait == Wait::warpgroup) {
+        snprintf(line, sizeof line, "; warp %u: lanes %08x wait in %s for the rest of the warpgroup", w, same, f.operation->name);
+      } else {
+        snprintf(line, sizeof line, "; warp %u: lanes %08x wait for an mbarrier", w, same);
+      }
+      text += line;
+    }
+  }
+  setLastError(describe(*witness) + ": deadlock, no thread of the block can go on" + text);
+  abandon();
+}
+
+void Scheduler::abandon() {
+  failed_ = true;
+  void* ignored;
+  javelin_emulator_switch(&ignored, mainStackPointer_);
+  __builtin_unreachable();
+}
+
+// What modules call -------------------------------------------------------------------------------
+
+void fail(const char* format, ...) {
+  char text[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  setLastError(scheduler->describe(*current) + ": " + text);
+  scheduler->abandon();
+}
+
+Arrivals barrier(uint32_t number, uint32_t threads, bool predicate) {
+  if (number > 15 || threads % 32 != 0) fail("barrier %u of %u threads: numbers are 0 to 15, threads a multiple of 32", number, threads);
+  return scheduler->barrier(number, threads, predicate);
+}
+
+void barrierArrive(uint32_t number, uint32_t threads) {
+  if (number > 15 || threads % 32 != 0) fail("barrier %u of %u threads: numbers are 0 to 15, threads a multiple of 32", number, threads);
+  scheduler->barrierArrive(number, threads);
+}
+
+void warpCollective(uint32_t mask, const Collective& operation, void* argument) { scheduler->warpCollective(mask, operation, argument); }
+
+void warpgroupCollective(const Collective& operation, void* argument) { scheduler->warpgroupCollective(operation, argument); }
+
+void yield() { scheduler->yield(); }
+
+void waitOn(const void* mbarrier) { scheduler->waitOn(mbarrier); }
+
+void wake(const void* mbarrier) { scheduler->wake(mbarrier); }
+
+int capability() { return settings().capability; }
+
+void require(int needed, const char* instruction) {
+  if (capability() < needed) {
+    fail("%s needs compute capability %d.%d, this device has %d.%d", instruction, needed / 10, needed % 10, capability() / 10, capability() % 10);
+  }
+}
+
+void requireShared(const void* address, size_t bytes, const char* instruction) {
+  const Block& b = *current->block;
+  auto offset = static_cast<const unsigned char*>(address) - b.shared;
+  if (offset < 0 || offset + static_cast<ptrdiff_t>(bytes) > static_cast<ptrdiff_t>(b.sharedBytes)) {
+    fail("%s: %zu bytes at offset %td lie outside of the block's dynamic shared memory of %u bytes", instruction, bytes, offset, b.sharedBytes);
+  }
+}
+
+}  // namespace emulator

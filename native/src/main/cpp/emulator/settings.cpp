@@ -1,0 +1,78 @@
+#include "settings.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace emulator {
+namespace {
+
+bool parse(const char* text, long low, long high, long& value) {
+  char* end;
+  value = strtol(text, &end, 10);
+  return end != text && *end == 0 && value >= low && value <= high;
+}
+
+bool parse(const char* text, bool& value) {
+  if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0) return false;
+  value = *text == '1';
+  return true;
+}
+
+constexpr const char* kKeys[] = {"order", "capability", "guard", "lazy", "threads", "memory"};
+
+Settings fromEnvironment() {
+  Settings s;
+  for (const char* key : kKeys) {
+    std::string name = "JAVELIN_EMULATOR_";
+    for (const char* c = key; *c; c++) name += static_cast<char>(*c - 'a' + 'A');
+    if (const char* value = getenv(name.c_str())) s.set(key, value);
+  }
+  return s;
+}
+
+}  // namespace
+
+bool Settings::set(const char* key, const char* value) {
+  long number = 0;
+  if (strcmp(key, "order") == 0) {
+    if (strcmp(value, "forward") == 0) {
+      order = Order::forward;
+    } else if (strcmp(value, "reverse") == 0) {
+      order = Order::reverse;
+    } else if (parse(value, 0, 1L << 62, number)) {
+      order = Order::random;
+      seed = static_cast<uint64_t>(number);
+    } else {
+      return false;
+    }
+    return true;
+  }
+  if (strcmp(key, "capability") == 0) {
+    for (const char* known : {"8.0", "8.6", "8.9", "9.0"}) {
+      if (strcmp(value, known) == 0) {
+        capability = (value[0] - '0') * 10 + (value[2] - '0');
+        return true;
+      }
+    }
+    return false;
+  }
+  if (strcmp(key, "guard") == 0) return parse(value, guard);
+  if (strcmp(key, "lazy") == 0) return parse(value, lazy);
+  if (strcmp(key, "threads") == 0 && parse(value, 1, 256, number)) {
+    threads = static_cast<int>(number);
+    return true;
+  }
+  if (strcmp(key, "memory") == 0 && parse(value, 1, 1L << 46, number)) {
+    memory = static_cast<size_t>(number);
+    return true;
+  }
+  return false;
+}
+
+Settings& settings() {
+  static Settings& instance = *new Settings(fromEnvironment());
+  return instance;
+}
+
+}  // namespace emulator

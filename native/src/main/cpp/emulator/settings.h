@@ -1,0 +1,26 @@
+// settings.h: the switches. Each is read once from the environment (JAVELIN_EMULATOR_ORDER, …) and can be set while
+// the program runs through javelin_emulator_set("order", "reverse").
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace emulator {
+
+enum class Order { forward, reverse, random };
+
+struct Settings {
+  Order order = Order::forward;  // forward | reverse | a seed
+  uint64_t seed = 0;
+  int capability = 90;           // 8.0 | 8.6 | 8.9 | 9.0: what the device says it is
+  bool guard = false;            // allocations end within 16 bytes of a page that nobody may touch
+  bool lazy = false;             // stream work runs at the next synchronisation, not before
+  int threads = 1;               // operating system threads that run blocks
+  size_t memory = size_t{4} << 30;
+
+  // False if there is no such key, or the value is not one of its values.
+  bool set(const char* key, const char* value);
+};
+
+Settings& settings();
+
+}  // namespace emulator
