@@ -110,7 +110,7 @@ public record Transformer(
   public Var loss(Tape tape, Tensor tokens, Tensor targets, StepState state) {
     if (tape.isRecording() && config.dropout().attention() > 0) {
       throw new IllegalArgumentException(
-          "dropout of attention weights (%s) is not supported in training: set attn_pdrop or attention_dropout to 0"
+          "dropout of attention weights (%s) is not supported in training: use TransformerConfig.withDropout"
               .formatted(config.dropout().attention()));
     }
     Var hidden = hidden(tape, tokens, tape.isRecording() ? Pass.training(state) : Pass.PLAIN);

@@ -271,7 +271,7 @@ class TransformerTest {
                 GPT2.withDropout(new TransformerConfig.Dropout(0, 0.1, 0)), Precision.FP32, 1)) {
       assertThatThrownBy(() -> attention.gradient(0, 8))
           .isInstanceOf(IllegalArgumentException.class)
-          .hasMessageContaining("attn_pdrop");
+          .hasMessageContaining("withDropout");
       attention.evaluate();
       Tensor longer = Tensor.of(b.batch, 0, DType.I32, Shape.of(2, 17));
       assertThatThrownBy(() -> b.model.forward(Tape.inference(b.workspace), longer))

@@ -196,8 +196,16 @@ public record Run(
               .formatted(tokenizer.vocabSize(), shape.vocab()));
     }
     if (config.dropout != null) {
-      double p = config.dropout;
-      fitted = fitted.withDropout(new TransformerConfig.Dropout(p, 0, p));
+      return fitted.withDropout(config.dropout);
+    }
+    double attention = fitted.dropout().attention();
+    if (attention > 0) {
+      throw new InputException(
+          "%s: %s is %s, and training drops no attention weights: give --dropout 0, or --dropout P to drop of the embedding and of what each layer adds"
+              .formatted(
+                  Path.of(config.model).resolve("config.json"),
+                  fitted.rope() == null ? "attn_pdrop" : "attention_dropout",
+                  attention));
     }
     return fitted;
   }

@@ -97,8 +97,8 @@ public final class TrainConfig {
       names = {"--dropout", "--resid-pdrop"},
       order = 107,
       paramLabel = "P",
-      description = "Overrides the model's.")
-  public @Nullable Float dropout;
+      description = "Of embedding and residual stream, in place of all the model's own.")
+  public @Nullable Double dropout;
 
   @Option(
       names = {"--recompute", "--gradient-checkpointing"},
