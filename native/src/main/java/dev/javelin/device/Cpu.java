@@ -126,7 +126,12 @@ public final class Cpu implements Device {
       CLibrary.adviseHugePages(segment);
     }
     HostMemory memory =
-        new HostMemory(this, raw, segment, DEBUG ? new Throwable("allocated here") : null);
+        new HostMemory(
+            this,
+            segment,
+            false,
+            m -> release(m, raw),
+            DEBUG ? new Throwable("allocated here") : null);
     allocations.incrementAndGet();
     synchronized (live) {
       live.add(memory);
@@ -134,11 +139,11 @@ public final class Cpu implements Device {
     return memory;
   }
 
-  void release(HostMemory memory) {
+  private void release(HostMemory memory, MemorySegment raw) {
     synchronized (live) {
       live.remove(memory);
     }
-    CLibrary.free(memory.raw());
+    CLibrary.free(raw);
   }
 
   /**
@@ -156,8 +161,26 @@ public final class Cpu implements Device {
         switch (src) {
           case HostMemory from ->
               MemorySegment.copy(from.segment(), srcOffset, to.segment(), dstOffset, bytes);
+          case DeviceMemory from -> from.device().copy(dst, dstOffset, src, srcOffset, bytes);
         }
       }
+      case DeviceMemory to -> to.device().copy(dst, dstOffset, src, srcOffset, bytes);
+    }
+  }
+
+  @Override
+  public void read(MemorySegment dst, Memory src, long offset) {
+    switch (src) {
+      case HostMemory host -> dst.copyFrom(host.segment().asSlice(offset, dst.byteSize()));
+      case DeviceMemory m -> m.device().read(dst, src, offset);
+    }
+  }
+
+  @Override
+  public void write(Memory dst, long offset, MemorySegment src) {
+    switch (dst) {
+      case HostMemory host -> host.segment().asSlice(offset, src.byteSize()).copyFrom(src);
+      case DeviceMemory m -> m.device().write(dst, offset, src);
     }
   }
 

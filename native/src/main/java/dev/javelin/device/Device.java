@@ -1,19 +1,33 @@
 package dev.javelin.device;
 
+import java.lang.foreign.MemorySegment;
+
 /**
  * A place where tensors live and operators run. Closed by its owner after everything allocated on
  * it.
  */
-public sealed interface Device extends AutoCloseable permits Cpu {
+public sealed interface Device extends AutoCloseable permits Cpu, Cuda {
 
   /** A new block of {@code bytes} zeroed bytes, aligned to 256 bytes at least. */
   Memory allocate(long bytes);
 
   /**
    * Copies bytes between two blocks, of which at least one is this device's; ordered with the
-   * device's compute stream.
+   * device's compute stream. Where host memory takes part, the copy is done when the call returns.
    */
   void copy(Memory dst, long dstOffset, Memory src, long srcOffset, long bytes);
+
+  /**
+   * Copies {@code dst.byteSize()} bytes to the host, after the work handed to the device before,
+   * and waits for them.
+   */
+  void read(MemorySegment dst, Memory src, long offset);
+
+  /**
+   * Copies {@code src.byteSize()} bytes from the host; {@code src} may be used again when the call
+   * returns.
+   */
+  void write(Memory dst, long offset, MemorySegment src);
 
   /** Waits until all work handed to the device is done. */
   void synchronize();

@@ -1,23 +1,32 @@
 package dev.javelin.device;
 
 import java.lang.foreign.MemorySegment;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A block of off-heap memory from the C library. The operating system backs it with pages on first
- * touch, so reserving much and using little costs nothing.
+ * A block of off-heap memory: from the C library, backed with pages by the operating system on
+ * first touch, so that reserving much and using little costs nothing; or pinned by the CUDA driver,
+ * so that a GPU copies to and from it while the host goes on.
  */
 public final class HostMemory implements Memory {
-  private final Cpu cpu;
-  private final MemorySegment raw;
+  private final Device owner;
   private final MemorySegment segment;
+  private final boolean pinned;
+  private final Consumer<HostMemory> release;
   private final @Nullable Throwable site;
   private boolean closed;
 
-  HostMemory(Cpu cpu, MemorySegment raw, MemorySegment segment, @Nullable Throwable site) {
-    this.cpu = cpu;
-    this.raw = raw;
+  HostMemory(
+      Device owner,
+      MemorySegment segment,
+      boolean pinned,
+      Consumer<HostMemory> release,
+      @Nullable Throwable site) {
+    this.owner = owner;
     this.segment = segment;
+    this.pinned = pinned;
+    this.release = release;
     this.site = site;
   }
 
@@ -32,6 +41,11 @@ public final class HostMemory implements Memory {
     return segment;
   }
 
+  /** Whether the CUDA driver holds it in place; see {@link Cuda#pinned}. */
+  public boolean isPinned() {
+    return pinned;
+  }
+
   @Override
   public long byteSize() {
     return segment.byteSize();
@@ -39,19 +53,15 @@ public final class HostMemory implements Memory {
 
   @Override
   public Device device() {
-    return cpu;
+    return owner;
   }
 
   @Override
   public void close() {
     if (!closed) {
       closed = true;
-      cpu.release(this);
+      release.accept(this);
     }
-  }
-
-  MemorySegment raw() {
-    return raw;
   }
 
   @Nullable Throwable site() {

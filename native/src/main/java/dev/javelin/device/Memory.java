@@ -1,7 +1,7 @@
 package dev.javelin.device;
 
 /** One block of a device's memory; freed by {@link #close}, never by the garbage collector. */
-public sealed interface Memory extends AutoCloseable permits HostMemory {
+public sealed interface Memory extends AutoCloseable permits HostMemory, DeviceMemory {
 
   long byteSize();
 

@@ -1,0 +1,430 @@
+package dev.javelin.device;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.JCudaDriver;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A GPU, or the emulated one. Work is queued on one compute stream and done in order; the host
+ * waits only in {@link #synchronize} and in copies from and to its own memory. A second stream
+ * carries batches.
+ *
+ * <p>Work is issued by one thread at a time. Every thread may use the device: the driver's context
+ * is made current where it is not.
+ *
+ * <p>With {@code -Djavelin.debug} the host waits after every launch, so that a failure is reported
+ * by the kernel that caused it.
+ */
+public final class Cuda implements Device {
+  private static final boolean DEBUG = Boolean.getBoolean("javelin.debug");
+  private static final int OLDEST_CAPABILITY = 80;
+  private static final long MIN_BYTES = 256;
+  private static final ThreadLocal<@Nullable Cuda> CURRENT = new ThreadLocal<>();
+
+  private final CudaProperties properties;
+  private final CUdevice handle;
+  private final CUcontext context = new CUcontext();
+  private final CudaStream compute;
+  private final CudaStream transfer;
+  private final KernelCache kernels;
+  private final Arena arena = Arena.ofShared();
+  private final Launch launch;
+  private final Set<DeviceMemory> live = new LinkedHashSet<>();
+  private final AtomicLong allocations = new AtomicLong();
+  private long launches;
+  private @Nullable CudaKernel last;
+  private boolean capturing;
+  private boolean closed;
+
+  /** What is free on a device, and what there is at all; in bytes. */
+  public record MemoryInfo(long free, long total) {}
+
+  private Cuda(CudaDriver driver, int ordinal, KernelImages images) {
+    int[] count = new int[1];
+    CudaDriver.check(JCudaDriver.cuDeviceGetCount(count), "counting GPUs");
+    if (ordinal < 0 || ordinal >= count[0]) {
+      throw new IllegalArgumentException(
+          "there is no cuda:%d; this machine has %d GPU%s, counted from 0"
+              .formatted(ordinal, count[0], count[0] == 1 ? "" : "s"));
+    }
+    this.handle = device(ordinal);
+    this.properties = CudaProperties.of(handle, ordinal, driver);
+    requireCapability(properties);
+    CudaDriver.check(
+        JCudaDriver.cuDevicePrimaryCtxRetain(context, handle), "taking the context of " + this);
+    bind();
+    this.compute = new CudaStream(this);
+    this.transfer = new CudaStream(this);
+    this.kernels = new KernelCache(this, images);
+    this.launch = new Launch(this, arena);
+  }
+
+  /**
+   * GPU {@code ordinal} of this machine.
+   *
+   * @throws CudaException where there is no driver, or it does not start, with the remedy
+   * @throws IllegalArgumentException where there are fewer GPUs
+   * @throws IllegalStateException where this process has the emulated device loaded
+   */
+  public static Cuda open(int ordinal, KernelImages images) {
+    return new Cuda(CudaDriver.real(), ordinal, images);
+  }
+
+  /**
+   * The emulated GPU: the same driver interface and the same kernels, on the processor. For tests
+   * and for the debugger.
+   *
+   * @throws CudaException where this build has none
+   * @throws IllegalStateException where this process has the machine's driver loaded
+   */
+  public static Cuda emulated(KernelImages images) {
+    return new Cuda(CudaDriver.emulated(), 0, images);
+  }
+
+  /** Whether a driver of NVIDIA's is installed here; it may still refuse to start. */
+  public static boolean hasDriver() {
+    return CudaDriver.isInstalled();
+  }
+
+  /** Whether this build brings the emulated device. */
+  public static boolean hasEmulator() {
+    return CudaDriver.hasEmulator();
+  }
+
+  /**
+   * The GPUs of this machine; none where the driver sees none.
+   *
+   * @throws CudaException where there is no driver, or it does not start, with the remedy
+   */
+  public static List<CudaProperties> list() {
+    CudaDriver driver = CudaDriver.real();
+    int[] count = new int[1];
+    CudaDriver.check(JCudaDriver.cuDeviceGetCount(count), "counting GPUs");
+    List<CudaProperties> all = new ArrayList<>();
+    for (int i = 0; i < count[0]; i++) {
+      all.add(CudaProperties.of(device(i), i, driver));
+    }
+    return all;
+  }
+
+  private static CUdevice device(int ordinal) {
+    CUdevice d = new CUdevice();
+    CudaDriver.check(JCudaDriver.cuDeviceGet(d, ordinal), "finding cuda:" + ordinal);
+    return d;
+  }
+
+  static void requireCapability(CudaProperties gpu) {
+    if (gpu.capability() < OLDEST_CAPABILITY) {
+      throw new CudaException(
+          0,
+          "%s has compute capability %d.%d; the kernels need 8.0 (Ampere) or later: use --device cpu"
+              .formatted(gpu.name(), gpu.capability() / 10, gpu.capability() % 10));
+    }
+  }
+
+  public CudaProperties properties() {
+    return properties;
+  }
+
+  // Kernels
+  // ----------------------------------------------------------------------------------------
+
+  /** The kernel of this whole name. */
+  public CudaKernel kernel(String name) {
+    return kernels.kernel(name, null, null);
+  }
+
+  /** The instance of a kernel for a type: {@code rms_norm_forward_bf16}. */
+  public CudaKernel kernel(String name, DType t) {
+    return kernels.kernel(name, t, null);
+  }
+
+  /** The instance of a kernel for two types: {@code matmul_nt_bf16_f32}. */
+  public CudaKernel kernel(String name, DType first, DType second) {
+    return kernels.kernel(name, first, second);
+  }
+
+  Launch begin(CudaKernel kernel, long x, long y, long z) {
+    return launch.begin(kernel, x, y, z);
+  }
+
+  void launched(CudaKernel kernel) {
+    launches++;
+    last = kernel;
+    if (DEBUG && !capturing) {
+      checkAfterwards(JCudaDriver.cuStreamSynchronize(compute.handle()), "running " + kernel);
+    }
+  }
+
+  /** Kernels launched or recorded since the device was opened. */
+  public long launches() {
+    return launches;
+  }
+
+  // Memory
+  // -----------------------------------------------------------------------------------------
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws CudaException where the memory does not suffice, saying what was asked and what is free
+   */
+  @Override
+  public DeviceMemory allocate(long bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("bytes must not be negative, got " + bytes);
+    }
+    requireNoCapture("reserving " + bytes + " bytes of device memory");
+    bind();
+    long size = Math.max(MIN_BYTES, bytes);
+    Handles.Address base = new Handles.Address();
+    int result = JCudaDriver.cuMemAlloc(base, size);
+    if (result == CudaException.OUT_OF_MEMORY) {
+      MemoryInfo info = memoryInfo();
+      throw CudaException.outOfMemory(toString(), size, info.free(), info.total());
+    }
+    checkAfterwards(result, "reserving " + size + " bytes of device memory");
+    DeviceMemory memory =
+        new DeviceMemory(this, base, size, DEBUG ? new Throwable("allocated here") : null);
+    synchronized (live) {
+      live.add(memory);
+    }
+    allocations.incrementAndGet();
+    fill(memory, 0, size, 0);
+    return memory;
+  }
+
+  /** A failed device refuses this too; what failed has been reported where it was noticed. */
+  void release(DeviceMemory memory, Handles.Address base) {
+    synchronized (live) {
+      live.remove(memory);
+    }
+    if (!closed) {
+      bind();
+      int ignored = JCudaDriver.cuMemFree(base);
+    }
+  }
+
+  /**
+   * Zeroed host memory that the GPU copies from and to while the host goes on; see {@link
+   * CudaStream#copy}.
+   */
+  public HostMemory pinned(long bytes) {
+    requireNoCapture("pinning " + bytes + " bytes of host memory");
+    bind();
+    long size = Math.max(MIN_BYTES, bytes);
+    Handles.Host base = new Handles.Host();
+    checkAfterwards(JCudaDriver.cuMemHostAlloc(base, size, 0), "pinning " + size + " bytes");
+    MemorySegment segment = MemorySegment.ofAddress(base.number()).reinterpret(size);
+    segment.fill((byte) 0);
+    return new HostMemory(this, segment, true, m -> unpin(base), null);
+  }
+
+  private void unpin(Handles.Host base) {
+    if (!closed) {
+      bind();
+      int ignored = JCudaDriver.cuMemFreeHost(base);
+    }
+  }
+
+  /** Writes {@code value} to every byte of a range, on the compute stream. */
+  public void fill(DeviceMemory memory, long offset, long bytes, int value) {
+    Objects.checkFromIndexSize(offset, bytes, memory.byteSize());
+    fillRows(memory.base().plus(offset), 1, bytes, bytes, value);
+  }
+
+  /**
+   * Writes {@code value} to every byte of rows that lie {@code pitch} bytes apart, on the compute
+   * stream.
+   */
+  public void fillRows(Addressable first, long rows, long bytes, long pitch, int value) {
+    fillRows(new Handles.Address(first.address()), rows, bytes, pitch, value);
+  }
+
+  private void fillRows(Handles.Address first, long rows, long bytes, long pitch, int value) {
+    if (bytes == 0 || rows == 0) {
+      return;
+    }
+    bind();
+    byte b = (byte) value;
+    int result =
+        rows == 1 || pitch == bytes
+            ? JCudaDriver.cuMemsetD8Async(first, b, rows * bytes, compute.handle())
+            : JCudaDriver.cuMemsetD2D8Async(first, pitch, b, bytes, rows, compute.handle());
+    if (result != 0) {
+      checkAfterwards(result, "filling " + rows + " x " + bytes + " bytes of device memory");
+    }
+  }
+
+  /**
+   * Writes a 32-bit {@code value} {@code count} times from byte {@code offset} on, on the compute
+   * stream. The value is part of the command, so a graph repeats it.
+   */
+  public void fillWords(Addressable memory, long offset, long count, int value) {
+    if (count > 0) {
+      bind();
+      int result =
+          JCudaDriver.cuMemsetD32Async(
+              new Handles.Address(memory.address() + offset), value, count, compute.handle());
+      if (result != 0) {
+        checkAfterwards(result, "filling " + count + " words of device memory");
+      }
+    }
+  }
+
+  @Override
+  public void copy(Memory dst, long dstOffset, Memory src, long srcOffset, long bytes) {
+    boolean host = dst instanceof HostMemory || src instanceof HostMemory;
+    if (host) {
+      requireNoCapture("copying from or to host memory");
+    }
+    CudaCopy.enqueue(this, compute, dst, dstOffset, src, srcOffset, bytes);
+    if (host) {
+      compute.synchronize();
+    }
+  }
+
+  @Override
+  public void read(MemorySegment dst, Memory src, long offset) {
+    requireNoCapture("reading device memory");
+    CudaCopy.read(this, dst, src, offset);
+  }
+
+  @Override
+  public void write(Memory dst, long offset, MemorySegment src) {
+    requireNoCapture("writing device memory from the host");
+    CudaCopy.write(this, dst, offset, src);
+  }
+
+  public MemoryInfo memoryInfo() {
+    bind();
+    long[] free = new long[1];
+    long[] total = new long[1];
+    CudaDriver.check(JCudaDriver.cuMemGetInfo(free, total), "asking for free memory");
+    return new MemoryInfo(free[0], total[0]);
+  }
+
+  /**
+   * How often device memory was reserved since the device was opened; constant in the steady state
+   * of a training.
+   */
+  public long allocations() {
+    return allocations.get();
+  }
+
+  // Order
+  // ------------------------------------------------------------------------------------------
+
+  /** The stream that kernels run on. */
+  public CudaStream compute() {
+    return compute;
+  }
+
+  /** The stream for batches, beside the compute stream. */
+  public CudaStream transfer() {
+    return transfer;
+  }
+
+  public CudaEvent event() {
+    bind();
+    return new CudaEvent(this);
+  }
+
+  @Override
+  public void synchronize() {
+    requireNoCapture("waiting for the device");
+    bind();
+    checkAfterwards(JCudaDriver.cuCtxSynchronize(), "waiting for " + this);
+  }
+
+  /** Whether a graph is being recorded. */
+  public boolean isCapturing() {
+    return capturing;
+  }
+
+  void beginCapture() {
+    requireNoCapture("recording a graph");
+    capturing = true;
+  }
+
+  void endCapture() {
+    capturing = false;
+  }
+
+  void requireNoCapture(String what) {
+    if (capturing) {
+      throw new IllegalStateException(
+          what
+              + " is not possible while a step is recorded into a graph: reserve memory and read"
+              + " values before or after it");
+    }
+  }
+
+  /** Makes the device's context the calling thread's. */
+  void bind() {
+    if (closed) {
+      throw new IllegalStateException(this + " is closed");
+    }
+    if (CURRENT.get() != this) {
+      CudaDriver.check(JCudaDriver.cuCtxSetCurrent(context), "using " + this);
+      CURRENT.set(this);
+    }
+  }
+
+  boolean isOpen() {
+    return !closed;
+  }
+
+  /** Throws unless successful, naming the kernel that may be the cause: failures arrive late. */
+  void checkAfterwards(int result, String doing) {
+    if (result != 0) {
+      CudaDriver.check(
+          result,
+          last == null || DEBUG
+              ? doing
+              : doing + " (last kernel: " + last + "; -Djavelin.debug=true finds the guilty one)");
+    }
+  }
+
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    bind();
+    int ignored = JCudaDriver.cuCtxSynchronize();
+    reportLeaks();
+    kernels.unload();
+    compute.close();
+    transfer.close();
+    ignored = JCudaDriver.cuDevicePrimaryCtxRelease(handle);
+    closed = true;
+    CURRENT.remove();
+    arena.close();
+  }
+
+  private void reportLeaks() {
+    if (DEBUG) {
+      System.Logger log = System.getLogger(Cuda.class.getName());
+      for (DeviceMemory m : live) {
+        log.log(System.Logger.Level.WARNING, "not closed: " + m.byteSize() + " bytes", m.site());
+      }
+    }
+  }
+
+  @Override
+  public String toString() {
+    return properties.emulated()
+        ? "emulator"
+        : "cuda:" + properties.ordinal() + " (" + properties.name() + ")";
+  }
+}

@@ -1,0 +1,53 @@
+package dev.javelin.device;
+
+import org.jspecify.annotations.Nullable;
+
+/** A block of a GPU's memory. The host sees its address only. */
+public final class DeviceMemory implements Memory, Addressable {
+  private final Cuda cuda;
+  private final Handles.Address base;
+  private final long byteSize;
+  private final @Nullable Throwable site;
+  private boolean closed;
+
+  DeviceMemory(Cuda cuda, Handles.Address base, long byteSize, @Nullable Throwable site) {
+    this.cuda = cuda;
+    this.base = base;
+    this.byteSize = byteSize;
+    this.site = site;
+  }
+
+  @Override
+  public long address() {
+    return base().number();
+  }
+
+  @Override
+  public long byteSize() {
+    return byteSize;
+  }
+
+  @Override
+  public Cuda device() {
+    return cuda;
+  }
+
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      cuda.release(this, base);
+    }
+  }
+
+  Handles.Address base() {
+    if (closed) {
+      throw new IllegalStateException("device memory of " + byteSize + " bytes is closed");
+    }
+    return base;
+  }
+
+  @Nullable Throwable site() {
+    return site;
+  }
+}
