@@ -1,6 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.DType;
+import dev.javelin.device.DeviceMemory;
 import dev.javelin.tensor.AtomicFile;
 import dev.javelin.tensor.FileFormatException;
 import dev.javelin.tensor.Json;
@@ -181,7 +182,7 @@ public final class HuggingFace {
       Path file, Safetensors.Entry head, ParameterBuffer<Transformer> buffer) {
     Parameter tokens = buffer.model().tokens();
     Tensor precise = buffer.precise(tokens);
-    MemorySegment embedding = precise.segment();
+    MemorySegment embedding = precise.toHost();
     NameTable.Place whole = new NameTable.Place("tokens", 0, tokens.value().dim(0), false);
     read(
         file,
@@ -287,7 +288,7 @@ public final class HuggingFace {
   private static MemorySegment bytes(Tensor t, NameTable.Place place) {
     int columns = t.rank() == 1 ? 1 : t.last();
     long from = t.dtype().bytes((long) place.fromRow() * columns);
-    MemorySegment rows = t.segment().asSlice(from, t.dtype().bytes((long) place.rows() * columns));
+    MemorySegment rows = t.toHost().asSlice(from, t.dtype().bytes((long) place.rows() * columns));
     if (!place.transposed()) {
       return rows;
     }
@@ -319,7 +320,7 @@ public final class HuggingFace {
               Parameter p = buffer.get(place.parameter());
               Tensor t = target.apply(p);
               if (t != null) {
-                MemorySegment to = t.segment();
+                MemorySegment to = t.toHost();
                 read(
                     file.file(),
                     file.get(prefix + name),
@@ -332,6 +333,9 @@ public final class HuggingFace {
                             to,
                             DType.F32.bytes(first),
                             DType.F32.bytes(row.length)));
+                if (t.memory() instanceof DeviceMemory) {
+                  t.fromHost(to);
+                }
               }
             });
   }

@@ -1,10 +1,12 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.Philox;
 import dev.javelin.tensor.Parameter;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import java.util.zip.CRC32C;
 
 /**
@@ -17,6 +19,7 @@ import java.util.zip.CRC32C;
 public final class Init {
   private static final double STD = 0.02;
   private static final int CHUNK = 4096; // elements drawn at a time
+  private static final int CHUNKS_AT_ONCE = 256; // handed to a GPU together
 
   private Init() {}
 
@@ -57,6 +60,23 @@ public final class Init {
                   buffer.put(p, first, values, (int) Math.min(CHUNK, elements - first));
                 }
               });
+      case Cuda _ -> {
+        // Drawn on the host, many chunks at a time; one thread at a time hands them to the GPU.
+        float[] values = new float[Math.min(chunks, CHUNKS_AT_ONCE) * CHUNK];
+        for (int begin = 0; begin < chunks; begin += CHUNKS_AT_ONCE) {
+          int base = begin;
+          IntStream.range(base, Math.min(chunks, base + CHUNKS_AT_ONCE))
+              .parallel()
+              .forEach(
+                  chunk -> {
+                    float[] drawn = new float[CHUNK];
+                    gaussians(drawn, seed, stream, chunk, std);
+                    System.arraycopy(drawn, 0, values, (chunk - base) * CHUNK, CHUNK);
+                  });
+          long first = (long) base * CHUNK;
+          buffer.put(p, first, values, (int) Math.min(values.length, elements - first));
+        }
+      }
     }
   }
 

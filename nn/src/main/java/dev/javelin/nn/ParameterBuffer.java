@@ -2,6 +2,8 @@ package dev.javelin.nn;
 
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
+import dev.javelin.device.DeviceMemory;
+import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Layout;
@@ -348,12 +350,30 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
 
   /** Sets elements of a parameter from fp32: the master exactly, the weight rounded. */
   void put(Parameter p, long first, float[] values, int count) {
-    MemorySegment weight = p.value().segment();
+    write(p.value(), first, values, count);
     Tensor precise = precise(p);
-    MemorySegment master = precise.segment();
-    for (int i = 0; i < count; i++) {
-      FloatBits.put(weight, type, first + i, values[i]);
-      FloatBits.put(master, precise.dtype(), first + i, values[i]);
+    if (precise.memory() != p.value().memory()) {
+      write(precise, first, values, count);
+    }
+  }
+
+  /** Sets elements of a contiguous tensor, rounded to its type. */
+  private static void write(Tensor t, long first, float[] values, int count) {
+    switch (t.memory()) {
+      case HostMemory _ -> {
+        MemorySegment to = t.segment();
+        for (int i = 0; i < count; i++) {
+          FloatBits.put(to, t.dtype(), first + i, values[i]);
+        }
+      }
+      case DeviceMemory m -> {
+        MemorySegment rounded = MemorySegment.ofArray(new long[(4 * count + 7) / 8]);
+        for (int i = 0; i < count; i++) {
+          FloatBits.put(rounded, t.dtype(), i, values[i]);
+        }
+        long bytes = t.dtype().bytes(count);
+        m.device().write(m, t.offset() + t.dtype().bytes(first), rounded.asSlice(0, bytes));
+      }
     }
   }
 

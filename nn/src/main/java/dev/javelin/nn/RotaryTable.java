@@ -1,5 +1,6 @@
 package dev.javelin.nn;
 
+import dev.javelin.device.DeviceMemory;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Rotation;
 import java.lang.foreign.MemorySegment;
@@ -60,15 +61,21 @@ final class RotaryTable {
 
   private void fill(int begin, int end) {
     double amplitude = rope.amplitude();
-    MemorySegment c = cos.segment();
-    MemorySegment s = sin.segment();
-    long at = (long) begin * frequencies.length;
+    Tensor cosRows = cos.slice(0, begin, end);
+    Tensor sinRows = sin.slice(0, begin, end);
+    MemorySegment c = cosRows.toHost();
+    MemorySegment s = sinRows.toHost();
+    long at = 0;
     for (int p = begin; p < end; p++) {
       for (double f : frequencies) {
         c.setAtIndex(ValueLayout.JAVA_FLOAT, at, (float) (amplitude * StrictMath.cos(p * f)));
         s.setAtIndex(ValueLayout.JAVA_FLOAT, at, (float) (amplitude * StrictMath.sin(p * f)));
         at++;
       }
+    }
+    if (cos.memory() instanceof DeviceMemory) {
+      cosRows.fromHost(c);
+      sinRows.fromHost(s);
     }
   }
 }

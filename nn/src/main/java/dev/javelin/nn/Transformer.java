@@ -5,6 +5,7 @@ import dev.javelin.autograd.Recompute;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.nn.Norm.Stream;
@@ -158,6 +159,7 @@ public record Transformer(
           s.setAtIndex(ValueLayout.JAVA_INT, i, pass.firstPosition() + i % shape.last());
         }
       }
+      case Cuda cuda -> throw Check.unsupported("learned positions", cuda);
     }
     return ids;
   }

@@ -1,5 +1,6 @@
 package dev.javelin.tensor;
 
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import org.jspecify.annotations.Nullable;
 
@@ -94,6 +95,18 @@ public final class Check {
   /** Any other condition; the message goes on after the operator's name. */
   public Check is(boolean condition, String message) {
     return condition ? this : fail(message);
+  }
+
+  /**
+   * For the branch of an operator that has no kernel on a GPU yet.
+   *
+   * <pre>{@code
+   * case Cuda cuda -> throw Check.unsupported("rmsNorm", cuda);
+   * }</pre>
+   */
+  public static UnsupportedOperationException unsupported(String op, Cuda cuda) {
+    return new UnsupportedOperationException(
+        op + ": has no kernel for " + cuda + " yet; use --device cpu");
   }
 
   private Check fail(String message) {

@@ -5,8 +5,10 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.javelin.device.Addressable;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
+import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
 import java.lang.foreign.MemorySegment;
@@ -27,7 +29,7 @@ import java.lang.foreign.MemorySegment;
  *                             60 overflow       i32   1 where the last gradient was not finite
  * </pre>
  */
-public final class StepState implements AutoCloseable {
+public final class StepState implements Addressable, AutoCloseable {
   private static final long BYTES = 64;
   private static final long SEED = 0;
   private static final long LEARNING_RATE = 8;
@@ -84,12 +86,12 @@ public final class StepState implements AutoCloseable {
    * @param inverseTargets 1/N, N being the valid targets of the whole step
    */
   public void begin(long seed, int step, float learningRate, float inverseTargets) {
-    host().set(JAVA_LONG, SEED, seed);
+    put(SEED, seed);
     put(LEARNING_RATE, learningRate);
     put(INVERSE_TARGETS, inverseTargets);
     put(STEP, step);
     put(FIRST_SEQUENCE, 0);
-    host().set(JAVA_DOUBLE, LOSS, 0);
+    put(LOSS, 0L);
   }
 
   /**
@@ -110,7 +112,7 @@ public final class StepState implements AutoCloseable {
   }
 
   public long seed() {
-    return host().get(JAVA_LONG, SEED);
+    return now().get(JAVA_LONG, SEED);
   }
 
   public float learningRate() {
@@ -131,7 +133,7 @@ public final class StepState implements AutoCloseable {
 
   /** Sum over the step's micro-batches of their losses, each weighted by 1/N. */
   public double loss() {
-    return host().get(JAVA_DOUBLE, LOSS);
+    return now().get(JAVA_DOUBLE, LOSS);
   }
 
   public float lossScale() {
@@ -172,7 +174,7 @@ public final class StepState implements AutoCloseable {
 
   /** Adds a micro-batch's loss; the loss kernel's part on the CPU. */
   public void addLoss(double loss) {
-    host().set(JAVA_DOUBLE, LOSS, loss() + loss);
+    put(LOSS, Double.doubleToRawLongBits(loss() + loss));
   }
 
   /**
@@ -212,26 +214,55 @@ public final class StepState implements AutoCloseable {
     }
   }
 
-  private MemorySegment host() {
+  /**
+   * Where kernels find all of it.
+   *
+   * @throws IllegalStateException for a state of the CPU
+   */
+  @Override
+  public long address() {
+    return switch (memory) {
+      case DeviceMemory m -> m.address();
+      case HostMemory _ ->
+          throw new IllegalStateException("a kernel cannot read the step's state of the CPU");
+    };
+  }
+
+  /** The state as it is now; on a GPU a copy, for which the host waits. */
+  private MemorySegment now() {
     return switch (memory) {
       case HostMemory host -> host.segment();
+      case DeviceMemory m -> {
+        MemorySegment copy = MemorySegment.ofArray(new long[(int) BYTES / Long.BYTES]);
+        m.device().read(copy, m, 0);
+        yield copy;
+      }
     };
   }
 
   private float number(long offset) {
-    return host().get(JAVA_FLOAT, offset);
+    return now().get(JAVA_FLOAT, offset);
   }
 
   private int integer(long offset) {
-    return host().get(JAVA_INT, offset);
+    return now().get(JAVA_INT, offset);
   }
 
   private void put(long offset, float value) {
-    host().set(JAVA_FLOAT, offset, value);
+    put(offset, Float.floatToRawIntBits(value));
   }
 
+  /** On a GPU the value travels in the command itself: nothing to wait for, nothing to keep. */
   private void put(long offset, int value) {
-    host().set(JAVA_INT, offset, value);
+    switch (memory) {
+      case HostMemory host -> host.segment().set(JAVA_INT, offset, value);
+      case DeviceMemory m -> m.device().fillWords(m, offset, 1, value);
+    }
+  }
+
+  private void put(long offset, long value) {
+    put(offset, (int) value);
+    put(offset + Integer.BYTES, (int) (value >>> Integer.SIZE));
   }
 
   @Override

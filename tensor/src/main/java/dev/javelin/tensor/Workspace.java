@@ -1,7 +1,10 @@
 package dev.javelin.tensor;
 
+import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
+import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
 import java.util.ArrayList;
@@ -12,11 +15,15 @@ import java.util.List;
  * scratch. Ranges are handed out first fit in order of request and are dead at the latest at {@link
  * #reset}; equal requests get equal addresses.
  *
- * <p>Memory comes in slabs that the operating system backs as they are used. A new slab is taken
- * when the ones there are full, which in training happens in the first step only.
+ * <p>Memory comes in slabs, which on the CPU the operating system backs as they are used. A new
+ * slab is taken when the ones there are full, which in training happens in the first step only; a
+ * step that is recorded into a graph may not take one.
  */
 public final class Workspace implements AutoCloseable {
-  private static final long DEFAULT_SLAB_BYTES = 1L << 30;
+  private static final long HOST_SLAB_BYTES = 1L << 30;
+  private static final long EMULATED_SLAB_BYTES = 64L << 20;
+  private static final double SHARE_OF_FREE = 0.85;
+  private static final long BY_DEVICE = -1;
   private static final long ALIGNMENT = 256;
 
   private final Device device;
@@ -50,8 +57,13 @@ public final class Workspace implements AutoCloseable {
     this.poison = poison;
   }
 
+  /**
+   * With slabs as the device wants them. A GPU has no pages that come with first use, and memory
+   * cut up into slabs is memory lost: the first request takes one slab of most of what is free
+   * then, after the model has taken its own.
+   */
   public static Workspace on(Device device) {
-    return new Workspace(device, DEFAULT_SLAB_BYTES, Boolean.getBoolean("javelin.debug"));
+    return new Workspace(device, BY_DEVICE, Boolean.getBoolean("javelin.debug"));
   }
 
   /** With slabs of {@code slabBytes}; a larger single request gets a slab of its own. */
@@ -180,6 +192,21 @@ public final class Workspace implements AutoCloseable {
     return fingerprint;
   }
 
+  /** The requests of this step in order. */
+  public List<Request> requests() {
+    return ranges.stream()
+        .map(r -> new Request(r.lease.owner(), slabs.indexOf(r.slab), r.offset, r.bytes))
+        .toList();
+  }
+
+  /**
+   * What was asked of the workspace, and where it was put.
+   *
+   * @param owner for whom: an operator's name in the backward pass
+   * @param bytes rounded up to the alignment
+   */
+  public record Request(String owner, int slab, long offset, long bytes) {}
+
   private Range take(long bytes, String owner) {
     long size = Math.max(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
     Slab slab = null;
@@ -190,7 +217,7 @@ public final class Workspace implements AutoCloseable {
       offset = slab.free.take(size);
     }
     if (slab == null || offset < 0) {
-      long capacity = Math.max(slabBytes, size);
+      long capacity = Math.max(slabBytes == BY_DEVICE ? slabBytes(device) : slabBytes, size);
       slab = new Slab(device.allocate(capacity), new FreeList(capacity));
       slabs.add(slab);
       index++;
@@ -205,6 +232,16 @@ public final class Workspace implements AutoCloseable {
       fillWithNaN(r);
     }
     return r;
+  }
+
+  private static long slabBytes(Device device) {
+    return switch (device) {
+      case Cpu _ -> HOST_SLAB_BYTES;
+      case Cuda cuda ->
+          cuda.properties().emulated()
+              ? EMULATED_SLAB_BYTES
+              : (long) (cuda.memoryInfo().free() * SHARE_OF_FREE) / ALIGNMENT * ALIGNMENT;
+    };
   }
 
   private void release(Range r) {
@@ -223,6 +260,7 @@ public final class Workspace implements AutoCloseable {
   private static void fillWithNaN(Range r) {
     switch (r.slab.memory) {
       case HostMemory host -> host.segment().asSlice(r.offset, r.bytes).fill((byte) 0xFF);
+      case DeviceMemory m -> m.device().fill(m, r.offset, r.bytes, 0xFF);
     }
   }
 

@@ -3,6 +3,7 @@ package dev.javelin.tensor.op;
 import static dev.javelin.tensor.op.Operands.rows;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.ActivationCpu;
 import dev.javelin.tensor.Check;
@@ -24,6 +25,7 @@ public final class Activate {
         .denseRows("y", y);
     switch (x.device()) {
       case Cpu cpu -> ActivationCpu.forward(cpu, rows(y), rows(x), f);
+      case Cuda cuda -> throw Check.unsupported("activate", cuda);
     }
   }
 
@@ -41,6 +43,7 @@ public final class Activate {
     }
     switch (x.device()) {
       case Cpu cpu -> ActivationCpu.backward(cpu, rows(dx), rows(dy), rows(x), f);
+      case Cuda cuda -> throw Check.unsupported("activate backward", cuda);
     }
   }
 }

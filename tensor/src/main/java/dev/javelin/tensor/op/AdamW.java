@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.AdamWCpu;
 import dev.javelin.tensor.Check;
@@ -92,6 +93,7 @@ public final class AdamW {
           }
         }
       }
+      case Cuda cuda -> throw Check.unsupported("adamW", cuda);
     }
   }
 

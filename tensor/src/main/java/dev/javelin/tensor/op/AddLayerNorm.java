@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.NormCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
@@ -63,6 +64,7 @@ public final class AddLayerNorm {
               rowsOrNull(w),
               rowsOrNull(b),
               eps);
+      case Cuda cuda -> throw Check.unsupported("addLayerNorm", cuda);
     }
   }
 
@@ -110,6 +112,7 @@ public final class AddLayerNorm {
               rowsOrNull(w),
               mean.segment(),
               rstd.segment());
+      case Cuda cuda -> throw Check.unsupported("addLayerNorm backward", cuda);
     }
   }
 }

@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.NormCpu;
 import dev.javelin.tensor.Check;
@@ -44,6 +45,7 @@ public final class AddRmsNorm {
       case Cpu cpu ->
           NormCpu.forward(
               cpu, rows(sum), rows(y), null, rstd.segment(), rows(x), rows(h), rows(w), null, eps);
+      case Cuda cuda -> throw Check.unsupported("addRmsNorm", cuda);
     }
   }
 
@@ -87,6 +89,7 @@ public final class AddRmsNorm {
               rows(w),
               null,
               rstd.segment());
+      case Cuda cuda -> throw Check.unsupported("addRmsNorm backward", cuda);
     }
   }
 

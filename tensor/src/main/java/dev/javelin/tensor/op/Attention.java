@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.heads;
 import static dev.javelin.tensor.op.Operands.headsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.AttentionCpu;
 import dev.javelin.kernels.cpu.AttentionRule;
@@ -53,6 +54,7 @@ public final class Attention {
               heads(v),
               shape(q, k),
               rule(mask, scale));
+      case Cuda cuda -> throw Check.unsupported("attention", cuda);
     }
   }
 
@@ -96,6 +98,7 @@ public final class Attention {
               heads(v),
               shape(q, k),
               rule(mask, scale));
+      case Cuda cuda -> throw Check.unsupported("attention backward", cuda);
     }
   }
 

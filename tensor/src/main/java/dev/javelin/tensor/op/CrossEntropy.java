@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.CrossEntropyCpu;
 import dev.javelin.tensor.Check;
@@ -58,6 +59,7 @@ public final class CrossEntropy {
               logits.rows(),
               logits.last(),
               options.cpu());
+      case Cuda cuda -> throw Check.unsupported("crossEntropy", cuda);
     }
   }
 
@@ -97,6 +99,7 @@ public final class CrossEntropy {
               logits.rows(),
               logits.last(),
               options.cpu());
+      case Cuda cuda -> throw Check.unsupported("crossEntropy backward", cuda);
     }
   }
 }

@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.DropoutCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
@@ -64,6 +65,7 @@ public final class Dropout {
               x.elements() / x.dim(0),
               p,
               new DropoutCpu.Key(state.seed(), state.step(), state.firstSequence(), site));
+      case Cuda cuda -> throw Check.unsupported("dropout", cuda);
     }
   }
 }

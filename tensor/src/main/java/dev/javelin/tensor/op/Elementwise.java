@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.ElementwiseCpu;
 import dev.javelin.kernels.cpu.ElementwiseCpu.Function;
 import dev.javelin.kernels.cpu.Strided;
@@ -180,6 +181,7 @@ public final class Elementwise {
         ElementwiseCpu.map(
             cpu, f, alpha, y.accumulate(), full.toArray(), strided(y.tensor(), full), operands);
       }
+      case Cuda cuda -> throw Check.unsupported(op, cuda);
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.EmbeddingCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
@@ -36,6 +37,7 @@ public final class Embedding {
               y.dtype(),
               y.rows(),
               y.last());
+      case Cuda cuda -> throw Check.unsupported("embedding", cuda);
     }
   }
 
@@ -64,6 +66,7 @@ public final class Embedding {
               y.dtype(),
               y.rows(),
               y.last());
+      case Cuda cuda -> throw Check.unsupported("embedding", cuda);
     }
   }
 
@@ -103,6 +106,7 @@ public final class Embedding {
               dy.dtype(),
               dy.rows(),
               dy.last());
+      case Cuda cuda -> throw Check.unsupported("embedding backward", cuda);
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.FillCpu;
 import dev.javelin.tensor.Check;
@@ -32,6 +33,10 @@ public final class Fill {
               y.rows(),
               y.dtype().bytes(y.last()),
               y.dtype().bytes(y.rowStride()));
+      case Cuda cuda -> {
+        long width = y.dtype().bytes(y.last());
+        cuda.fillRows(y, y.rows(), width, y.dtype().bytes(y.rowStride()), 0);
+      }
     }
   }
 
@@ -45,6 +50,7 @@ public final class Fill {
           s.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i, value);
         }
       }
+      case Cuda cuda -> cuda.fillWords(y, 0, y.elements(), Float.floatToRawIntBits(value));
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.GlobalNormCpu;
 import dev.javelin.tensor.Check;
@@ -31,6 +32,7 @@ public final class GlobalNorm {
       case Cpu cpu ->
           state.decide(
               GlobalNormCpu.sumOfSquares(cpu, grads.segment(), grads.elements()), maxNorm, scaling);
+      case Cuda cuda -> throw Check.unsupported("globalNorm", cuda);
     }
   }
 }

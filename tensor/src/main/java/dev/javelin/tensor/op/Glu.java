@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.GluCpu;
 import dev.javelin.tensor.Check;
@@ -35,6 +36,7 @@ public final class Glu {
         .denseRows("up", up);
     switch (gate.device()) {
       case Cpu cpu -> GluCpu.forward(cpu, rows(y), rows(gate), rows(up), f);
+      case Cuda cuda -> throw Check.unsupported("glu", cuda);
     }
   }
 
@@ -58,6 +60,7 @@ public final class Glu {
       case Cpu cpu ->
           GluCpu.backward(
               cpu, rowsOrNull(dgate), rowsOrNull(dup), rows(dy), rows(gate), rows(up), f);
+      case Cuda cuda -> throw Check.unsupported("glu backward", cuda);
     }
   }
 }

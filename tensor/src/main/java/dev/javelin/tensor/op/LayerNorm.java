@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.NormCpu;
 import dev.javelin.tensor.Check;
@@ -62,6 +63,7 @@ public final class LayerNorm {
               rowsOrNull(w),
               rowsOrNull(b),
               eps);
+      case Cuda cuda -> throw Check.unsupported("layerNorm", cuda);
     }
   }
 
@@ -103,6 +105,7 @@ public final class LayerNorm {
               rowsOrNull(w),
               mean.segment(),
               rstd.segment());
+      case Cuda cuda -> throw Check.unsupported("layerNorm backward", cuda);
     }
   }
 

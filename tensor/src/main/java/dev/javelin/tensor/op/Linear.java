@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.GemmCpu;
 import dev.javelin.kernels.cpu.LinearCpu;
@@ -63,6 +64,7 @@ public final class Linear {
     switch (x.device()) {
       case Cpu cpu ->
           LinearCpu.forward(cpu, rows(y), rowsOrNull(z), rows(x), rows(w), rowsOrNull(b), f);
+      case Cuda cuda -> throw Check.unsupported("linear", cuda);
     }
   }
 
@@ -95,6 +97,7 @@ public final class Linear {
           LinearCpu.biasGradient(cpu, rows(db), rows(dz));
         }
       }
+      case Cuda cuda -> throw Check.unsupported("linear backward", cuda);
     }
   }
 

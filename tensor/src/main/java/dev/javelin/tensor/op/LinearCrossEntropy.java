@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.LinearCrossEntropyCpu;
 import dev.javelin.kernels.cpu.LinearCrossEntropyCpu.Matrix;
@@ -112,6 +113,7 @@ public final class LinearCrossEntropy {
               x.last(),
               w.dim(0),
               options.cpu());
+      case Cuda cuda -> throw Check.unsupported("linearCrossEntropy", cuda);
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.GemmCpu;
 import dev.javelin.tensor.Check;
@@ -144,6 +145,7 @@ public final class Matmul {
               c.tensor().dim(-1),
               a.tensor().dim(-1),
               accumulate);
+      case Cuda cuda -> throw Check.unsupported(OP, cuda);
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.MaxCpu;
 import dev.javelin.tensor.Check;
@@ -37,6 +38,7 @@ public final class Max {
               x.dtype(),
               x.rows(),
               x.last());
+      case Cuda cuda -> throw Check.unsupported("max", cuda);
     }
   }
 
@@ -58,6 +60,7 @@ public final class Max {
       case Cpu cpu ->
           MaxCpu.backward(
               cpu, d.segment(), d.rowStride(), dy.segment(), index.segment(), d.dtype(), d.rows());
+      case Cuda cuda -> throw Check.unsupported("max backward", cuda);
     }
   }
 }

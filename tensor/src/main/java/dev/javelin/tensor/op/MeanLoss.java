@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.CrossEntropyCpu;
 import dev.javelin.tensor.Check;
@@ -35,6 +36,7 @@ public final class MeanLoss {
         }
         Fill.constant(weight, valid == 0 ? 0 : (float) (1.0 / valid));
       }
+      case Cuda cuda -> throw Check.unsupported("meanLoss", cuda);
     }
   }
 
@@ -62,6 +64,7 @@ public final class MeanLoss {
           state.addLoss(total);
         }
       }
+      case Cuda cuda -> throw Check.unsupported("meanLoss", cuda);
     }
   }
 
@@ -83,6 +86,7 @@ public final class MeanLoss {
           s.setAtIndex(JAVA_FLOAT_UNALIGNED, i, before + g);
         }
       }
+      case Cuda cuda -> throw Check.unsupported("meanLoss backward", cuda);
     }
   }
 }

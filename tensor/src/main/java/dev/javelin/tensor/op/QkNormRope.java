@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.heads;
 import static dev.javelin.tensor.op.Operands.headsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.RopeCpu;
 import dev.javelin.kernels.cpu.RopeGradSide;
@@ -71,6 +72,7 @@ public final class QkNormRope {
               q.x.dim(1),
               q.x.last(),
               eps);
+      case Cuda cuda -> throw Check.unsupported("qkNormRope", cuda);
     }
   }
 
@@ -106,6 +108,7 @@ public final class QkNormRope {
     switch (q.x.device()) {
       case Cpu cpu ->
           RopeCpu.backward(cpu, sides, rotation.angles(), q.x.dim(0), q.x.dim(1), q.x.last());
+      case Cuda cuda -> throw Check.unsupported("qkNormRope backward", cuda);
     }
   }
 

@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.NormCpu;
 import dev.javelin.tensor.Check;
@@ -41,6 +42,7 @@ public final class RmsNorm {
       case Cpu cpu ->
           NormCpu.forward(
               cpu, null, rows(y), null, rstd.segment(), rows(x), null, rows(w), null, eps);
+      case Cuda cuda -> throw Check.unsupported("rmsNorm", cuda);
     }
   }
 
@@ -72,6 +74,7 @@ public final class RmsNorm {
               rows(w),
               null,
               rstd.segment());
+      case Cuda cuda -> throw Check.unsupported("rmsNorm backward", cuda);
     }
   }
 }

@@ -4,6 +4,7 @@ import static dev.javelin.tensor.op.Operands.heads;
 import static dev.javelin.tensor.op.Operands.headsOrNull;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.RopeCpu;
 import dev.javelin.kernels.cpu.RopeGradSide;
 import dev.javelin.kernels.cpu.RopeSide;
@@ -40,6 +41,7 @@ public final class Rope {
               x.dim(1),
               x.dim(3),
               0);
+      case Cuda cuda -> throw Check.unsupported("rope", cuda);
     }
   }
 
@@ -61,6 +63,7 @@ public final class Rope {
               dy.dim(0),
               dy.dim(1),
               dy.dim(3));
+      case Cuda cuda -> throw Check.unsupported("rope backward", cuda);
     }
   }
 

@@ -3,6 +3,7 @@ package dev.javelin.tensor.op;
 import static dev.javelin.tensor.op.Operands.rows;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.SoftmaxCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
@@ -21,6 +22,7 @@ public final class Softmax {
     check("softmax", y, x);
     switch (x.device()) {
       case Cpu cpu -> SoftmaxCpu.forward(cpu, rows(y), rows(x));
+      case Cuda cuda -> throw Check.unsupported("softmax", cuda);
     }
   }
 
@@ -32,6 +34,7 @@ public final class Softmax {
     }
     switch (y.device()) {
       case Cpu cpu -> SoftmaxCpu.backward(cpu, rows(dx), rows(dy), rows(y));
+      case Cuda cuda -> throw Check.unsupported("softmax backward", cuda);
     }
   }
 
@@ -40,6 +43,7 @@ public final class Softmax {
     check("logSoftmax", y, x);
     switch (x.device()) {
       case Cpu cpu -> SoftmaxCpu.logForward(cpu, rows(y), rows(x));
+      case Cuda cuda -> throw Check.unsupported("logSoftmax", cuda);
     }
   }
 
@@ -51,6 +55,7 @@ public final class Softmax {
     }
     switch (y.device()) {
       case Cpu cpu -> SoftmaxCpu.logBackward(cpu, rows(dx), rows(dy), rows(y));
+      case Cuda cuda -> throw Check.unsupported("logSoftmax backward", cuda);
     }
   }
 
