@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#pragma GCC visibility push(default)
 namespace emulator::async {
 
 void beginBlock();   // forgets what the block before left behind
@@ -16,3 +17,4 @@ void commit();
 void wait(uint32_t groups);  // until at most so many of the latest groups are under way
 
 }  // namespace emulator::async
+#pragma GCC visibility pop

@@ -5,5 +5,6 @@
 #include "half.h"
 #include "math.h"
 #include "memory_access.h"
+#include "tensor_core.h"
 #include "vector_types.h"
 #include "warp.h"
