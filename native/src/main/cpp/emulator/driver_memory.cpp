@@ -212,6 +212,17 @@ API cuMemsetD32Async(CUdeviceptr p, unsigned value, size_t n, CUstream stream) {
   return fill(stream, p, value, n);
 }
 
+API cuMemsetD2D8Async(CUdeviceptr p, size_t pitch, unsigned char value, size_t width, size_t height, CUstream stream) {
+  ENTER_CONTEXT;
+  if (width == 0 || height == 0) return CUDA_SUCCESS;
+  if (pitch < width) return explain(CUDA_ERROR_INVALID_VALUE, "memset: rows of %zu bytes, %zu apart", width, pitch);
+  if (CUresult r = check("memset", p, (height - 1) * pitch + width)) return r;
+  return enqueue(stream, NodeType::memset, [=] {
+    for (size_t row = 0; row < height; row++) memset(static_cast<char*>(pointer(p)) + row * pitch, value, width);
+    return CUDA_SUCCESS;
+  });
+}
+
 API cuMemsetD8_v2(CUdeviceptr p, unsigned char value, size_t n) {
   ENTER_UNCAPTURED;
   return fill(nullptr, p, value, n);

@@ -232,6 +232,22 @@ API cuFuncSetAttribute(CUfunction handle, int attribute, int value) {
   return CUDA_SUCCESS;
 }
 
+// Parameters lie one behind the other, each at its own alignment, as a GPU has them in constant memory.
+API cuFuncGetParamInfo(CUfunction handle, size_t index, size_t* offset, size_t* bytes) {
+  ENTER_CONTEXT;
+  const Kernel* k = function(handle)->kernel;
+  if (index >= k->parameterCount) return CUDA_ERROR_INVALID_VALUE;
+  size_t at = 0;
+  for (size_t i = 0;; i++) {
+    at = (at + k->parameterAlign[i] - 1) / k->parameterAlign[i] * k->parameterAlign[i];
+    if (i == index) break;
+    at += k->parameterBytes[i];
+  }
+  *offset = at;
+  if (bytes != nullptr) *bytes = k->parameterBytes[index];
+  return CUDA_SUCCESS;
+}
+
 API cuFuncSetCacheConfig(CUfunction, int) {
   ENTER_CONTEXT;
   return CUDA_SUCCESS;

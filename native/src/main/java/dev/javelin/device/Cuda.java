@@ -364,8 +364,8 @@ public final class Cuda implements Device {
     if (capturing) {
       throw new IllegalStateException(
           what
-              + " is not possible while a step is recorded into a graph: reserve memory and read"
-              + " values before or after it");
+              + " is not possible while a step is recorded into a graph: do it before (a run without"
+              + " recording loads all kernels) or after");
     }
   }
 

@@ -109,7 +109,10 @@ final class CudaDriver {
   }
 
   /** Whether a driver library can be found here at all; loads nothing for good. */
-  static boolean isInstalled() {
+  static synchronized boolean isInstalled() {
+    if (loaded != null) {
+      return !loaded.emulated; // the emulated one answers to the same name
+    }
     try (Arena arena = Arena.ofConfined()) {
       SymbolLookup.libraryLookup(LIBRARY, arena);
       return true;

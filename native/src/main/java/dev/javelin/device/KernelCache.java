@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
@@ -12,6 +13,14 @@ import org.jspecify.annotations.Nullable;
 /** The kernels of one device: images are loaded at first use, names are resolved once. */
 final class KernelCache {
   private static final int CHOICES = DType.values().length + 1; // a suffix or none
+  private static final Set<Integer> ABOUT_THE_IMAGE =
+      Set.of(
+          CUresult.CUDA_ERROR_INVALID_IMAGE,
+          CUresult.CUDA_ERROR_NO_BINARY_FOR_GPU,
+          CUresult.CUDA_ERROR_INVALID_PTX,
+          CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
+          CUresult.CUDA_ERROR_JIT_COMPILATION_DISABLED,
+          CUresult.CUDA_ERROR_INVALID_SOURCE);
 
   private final Cuda cuda;
   private final KernelImages images;
@@ -72,13 +81,15 @@ final class KernelCache {
     if (image == null) {
       return null;
     }
+    cuda.requireNoCapture("loading the kernels '" + family + "'");
     cuda.bind();
     CUmodule module = new CUmodule();
     int result = JCudaDriver.cuModuleLoadData(module, image);
-    if (result != 0) {
+    if (ABOUT_THE_IMAGE.contains(result)) {
       throw CudaException.imageRefused(
           result, CudaDriver.named(result), family, gpu.capability(), gpu.driverVersion());
     }
+    cuda.checkAfterwards(result, "loading the kernels '" + family + "'");
     modules.put(family, module);
     return module;
   }
