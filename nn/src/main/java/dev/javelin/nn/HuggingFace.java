@@ -170,7 +170,7 @@ public final class HuggingFace {
         if (!Float.isFinite(row[c])) {
           throw new FileFormatException(
               file,
-              "tensor %s holds %s at [%d, %d]".formatted(entry.name(), row[c], r, c),
+              "tensor %s holds %s at element %d".formatted(entry.name(), row[c], at),
               "training that wrote it diverged, or the file is damaged: use an earlier checkpoint");
         }
       }

@@ -11,6 +11,7 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.AtomicFile;
 import dev.javelin.tensor.FileFormatException;
 import dev.javelin.tensor.Json;
+import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.eval.Generator;
 import dev.javelin.train.eval.Sampler;
 import dev.javelin.train.tokenizer.Tokenizer;
@@ -92,7 +93,12 @@ public record LanguageModel(
   public static TransformerConfig readConfig(Path directory) {
     if (!Files.isDirectory(directory)) {
       throw new FileFormatException(
-          directory, "there is no such directory", "name a preset or a Hugging Face directory");
+          directory, "there is no such directory", "name a Hugging Face directory");
+    }
+    Path last = directory.resolve(Checkpoints.LAST);
+    if (!Files.exists(directory.resolve("config.json")) && Files.isDirectory(last)) {
+      throw new FileFormatException(
+          directory, "is the directory of a run, not of a model", "name " + last);
     }
     return TransformerConfig.read(directory);
   }

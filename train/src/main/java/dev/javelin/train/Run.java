@@ -14,8 +14,11 @@ import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * {@code javelin train} is this with a screen.
  *
  * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
+ * @param passedOver why newer checkpoints than that are not whole, a line each
  */
 public record Run(
     TrainConfig config,
@@ -31,7 +35,8 @@ public record Run(
     Dataset data,
     LanguageModel model,
     Trainer trainer,
-    @Nullable Checkpoint resumedFrom)
+    @Nullable Checkpoint resumedFrom,
+    List<String> passedOver)
     implements AutoCloseable {
   /** The effective settings of a run, in its directory. */
   public static final String CONFIG_FILE = "config.yaml";
@@ -49,7 +54,9 @@ public record Run(
     config.resolved();
     Path directory = directory(config.outputDir, config.resume);
     config.outputDir = directory;
-    Checkpoint checkpoint = checkpoint(config, directory);
+    requireDirectory(directory);
+    List<String> passedOver = new ArrayList<>();
+    Checkpoint checkpoint = checkpoint(config, directory, passedOver::add);
     Precision precision = Precision.named(config.precision.name().toLowerCase(Locale.ROOT));
     TransformerConfig wanted = wanted(config);
     TransformerConfig shape = checkpoint == null ? wanted : resumed(checkpoint, wanted, precision);
@@ -69,7 +76,7 @@ public record Run(
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
-      return new Run(config, directory, cpu, data, model, trainer, checkpoint);
+      return new Run(config, directory, cpu, data, model, trainer, checkpoint, passedOver);
     } catch (RuntimeException e) {
       if (model != null) {
         model.close();
@@ -102,7 +109,15 @@ public record Run(
     return resume == null ? next : directory;
   }
 
-  private static @Nullable Checkpoint checkpoint(TrainConfig config, Path directory) {
+  private static void requireDirectory(Path directory) {
+    if (Files.exists(directory) && !Files.isDirectory(directory)) {
+      throw new InputException(
+          "--output-dir " + directory + " is a file: name a directory, new or empty");
+    }
+  }
+
+  private static @Nullable Checkpoint checkpoint(
+      TrainConfig config, Path directory, Consumer<String> passedOver) {
     if (config.resume == null) {
       if (Checkpoints.existIn(directory)) {
         throw new InputException(
@@ -112,7 +127,7 @@ public record Run(
       return null;
     }
     if (config.resume.equals(RESUME_NEWEST)) {
-      Optional<Checkpoint> newest = new Checkpoints(directory, 0).newest();
+      Optional<Checkpoint> newest = new Checkpoints(directory, 0).newest(passedOver);
       return newest.orElse(null);
     }
     Path named = Path.of(config.resume);

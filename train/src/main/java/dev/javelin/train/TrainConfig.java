@@ -20,6 +20,8 @@ public final class TrainConfig {
   /** The model of a run that names none. */
   public static final String DEFAULT_MODEL = "llama-small";
 
+  public static final int MOST_THREADS = 1024;
+
   /** The numbers weights and activations are stored in; masters and moments are always fp32. */
   public enum Number {
     FP32,
@@ -351,7 +353,9 @@ public final class TrainConfig {
     require(adamEpsilon > 0, "--adam-epsilon must be more than 0, got " + adamEpsilon);
     require(maxGradNorm >= 0, "--max-grad-norm must be 0 (none) or more, got " + maxGradNorm);
     threads = or(threads, Runtime.getRuntime().availableProcessors());
-    require(threads >= 1, "--threads must be at least 1, got " + threads);
+    require(
+        threads >= 1 && threads <= MOST_THREADS,
+        "--threads must lie between 1 and " + MOST_THREADS + ", got " + threads);
     require(
         device.equals("auto") || device.equals("cpu"),
         "--device must be auto or cpu in this version, got " + device);

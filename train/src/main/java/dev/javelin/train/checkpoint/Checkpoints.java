@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -65,11 +66,20 @@ public final class Checkpoints {
 
   /** The newest checkpoint that is whole. */
   public Optional<Checkpoint> newest() {
+    return newest(damaged -> {});
+  }
+
+  /**
+   * The newest checkpoint that is whole.
+   *
+   * @param passedOver gets a line for each newer one, saying why it is not
+   */
+  public Optional<Checkpoint> newest(Consumer<String> passedOver) {
     for (Path directory : named(run).reversed()) {
       try {
         return Optional.of(Checkpoint.open(directory));
       } catch (IncompleteCheckpointException | FileFormatException damaged) {
-        // Not a whole one: the one before it is.
+        passedOver.accept(String.valueOf(damaged.getMessage()));
       }
     }
     return Optional.empty();

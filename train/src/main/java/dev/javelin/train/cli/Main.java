@@ -5,6 +5,7 @@ import dev.javelin.tensor.FileFormatException;
 import dev.javelin.train.Names;
 import dev.javelin.train.Run;
 import dev.javelin.train.Settings;
+import dev.javelin.train.TrainConfig;
 import dev.javelin.train.checkpoint.IncompleteCheckpointException;
 import dev.javelin.train.data.InputException;
 import java.io.PrintWriter;
@@ -21,12 +22,13 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
  * {@code javelin VERB}. Exit code 0 on success, 2 for wrong usage or input (one line, no stack
@@ -73,6 +75,8 @@ public final class Main {
       return command.execute(expand(arguments, command).toArray(new String[0]));
     } catch (InputException e) {
       return report(command, e, verbose);
+    } catch (OutOfMemoryError e) {
+      return report(command, e, verbose);
     }
   }
 
@@ -86,7 +90,10 @@ public final class Main {
 
   /** The processor with that many threads, the value of {@code --threads}. */
   static Cpu cpu(int threads) {
-    atLeast(1, "--threads", threads);
+    if (threads < 1 || threads > TrainConfig.MOST_THREADS) {
+      throw new InputException(
+          "--threads must lie between 1 and " + TrainConfig.MOST_THREADS + ", got " + threads);
+    }
     return Cpu.open(threads);
   }
 
@@ -136,7 +143,7 @@ public final class Main {
     List<String> flags = new ArrayList<>();
     String config = given.get("config");
     if (config != null && !config.isEmpty()) {
-      flags.addAll(Settings.arguments(Path.of(config), train, except));
+      flags.addAll(checked(Path.of(config), train, except));
     }
     String resume = given.getOrDefault("resume", given.get("resume-from-checkpoint"));
     if (resume != null) {
@@ -145,14 +152,26 @@ public final class Main {
       Path settings = run.resolve(Run.CONFIG_FILE);
       if (Files.isRegularFile(settings)) {
         except.addAll(List.of("output-dir", "resume"));
-        flags.addAll(0, Settings.arguments(settings, train, except));
+        flags.addAll(0, checked(settings, train, except));
       }
     }
     return flags;
   }
 
+  /** What a file stands for, once it is known to be understood: a wrong value names the file. */
+  private static List<String> checked(Path file, CommandSpec train, Set<String> except) {
+    List<String> flags = Settings.arguments(file, train, except);
+    CommandLine alone = Settings.configure(new CommandLine(new TrainCommand()));
+    try {
+      alone.parseArgs(flags.toArray(new String[0]));
+    } catch (ParameterException e) {
+      throw new InputException(file + ": " + message(e), e);
+    }
+    return flags;
+  }
+
   /** One line on standard error, and the exit code that goes with the exception. */
-  private static int report(CommandLine command, Exception e, boolean verbose) {
+  private static int report(CommandLine command, Throwable e, boolean verbose) {
     PrintWriter err = command.getErr();
     boolean input =
         e instanceof ParameterException
@@ -170,10 +189,16 @@ public final class Main {
     return input ? USAGE : FAILURE;
   }
 
-  private static String message(Exception e) {
+  private static String message(Throwable e) {
     return switch (e) {
-      case UnmatchedArgumentException u -> unmatched(u);
-      case ParameterException p -> Settings.firstLine(p);
+      case OutOfMemoryError o ->
+          "out of memory: "
+              + o.getMessage()
+              + ": a smaller --batch-size or --seq-len, or --recompute, needs less";
+      // A misspelt flag is why a required one is missing.
+      case ParameterException p when !p.getCommandLine().getUnmatchedArguments().isEmpty() ->
+          unmatched(p.getCommandLine());
+      case ParameterException p -> withFirstNames(Settings.firstLine(p), p.getCommandLine());
       case NoSuchFileException n -> n.getMessage() + ": no such file or directory";
       case InputException i -> String.valueOf(i.getMessage());
       default ->
@@ -183,10 +208,19 @@ public final class Main {
     };
   }
 
+  /** Picocli speaks of an option by its longest name; {@code --help} puts the first one first. */
+  private static String withFirstNames(String message, CommandLine command) {
+    String text = message;
+    for (OptionSpec option : command.getCommandSpec().options()) {
+      text = text.replaceAll(Pattern.quote(option.longestName()) + "(?![\\w-])", option.names()[0]);
+    }
+    return text;
+  }
+
   /** {@code unknown flag --lerning-rate: did you mean --learning-rate?} */
-  private static String unmatched(UnmatchedArgumentException e) {
-    String argument = e.getUnmatched().getFirst();
-    CommandSpec spec = e.getCommandLine().getCommandSpec();
+  private static String unmatched(CommandLine command) {
+    String argument = command.getUnmatchedArguments().getFirst();
+    CommandSpec spec = command.getCommandSpec();
     if (argument.startsWith("-")) {
       String name = argument.replaceFirst("=.*", "");
       return "unknown flag "

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -75,6 +76,9 @@ final class TrainCommand implements Callable<Integer> {
   private int train(PrintWriter out) throws IOException {
     try (Run run = Run.open(config);
         Interrupt _ = new Interrupt(run.trainer()::requestStop)) {
+      PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
+      run.passedOver().forEach(line -> err.println("javelin: passed over " + line));
+      err.flush();
       if (!config.quiet) {
         greet(out, run);
         run.trainer().watch(Terminal.open(run.trainer().step(), config.maxSteps));
@@ -109,7 +113,7 @@ final class TrainCommand implements Callable<Integer> {
     if (run.resumedFrom() != null) {
       out.println("going on from " + run.resumedFrom().directory());
     } else if (config.resume != null) {
-      out.println("no checkpoint in " + run.directory() + ": starting afresh");
+      out.println("no whole checkpoint in " + run.directory() + ": starting afresh");
     }
     out.flush();
   }

@@ -190,7 +190,7 @@ final class TokenizerJson {
   static FileFormatException missing(Path directory, String found) {
     return new FileFormatException(
         directory,
-        "holds " + found + " and neither tokenizer.json nor vocab.json with merges.txt",
+        "holds " + found + ": neither tokenizer.json nor vocab.json with merges.txt",
         "write one with transformers' save_pretrained, or name byte, char or another directory");
   }
 }

@@ -39,7 +39,7 @@ class BadInputTest {
     byte[] bytes = Files.readAllBytes(weights);
     ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putFloat(bytes.length - 4, Float.NaN);
     Files.write(weights, bytes);
-    refused(eval(run), "model.safetensors", "NaN", "earlier checkpoint");
+    refused(eval(run), "model.safetensors", "NaN at element 31", "earlier checkpoint");
   }
 
   @Test
@@ -60,6 +60,14 @@ class BadInputTest {
     refused(run("train", "--model=" + empty), "config.json");
     refused(run("generate", "--model=" + dir.resolve("none")), "none", "no such directory");
     refused(run("train", "--model=llama-shakespear-cpu"), "did you mean llama-shakespeare-cpu?");
+  }
+
+  @Test
+  void theDirectoryOfARunInPlaceOfItsModelAndAFileInPlaceOfADirectory() throws IOException {
+    Path run = trained();
+    refused(run("eval", "--model=" + run), "directory of a run", "name " + run.resolve("last"));
+    Path file = Files.writeString(dir.resolve("file"), "");
+    refused(Tiny.train(dir, file), "--output-dir " + file + " is a file");
   }
 
   @Test

@@ -54,6 +54,15 @@ class CommandLineTest {
   }
 
   @Test
+  void aMisspeltFlagIsNamedBeforeTheRequiredOneItWasMeantToBe() {
+    Result r = run("eval", "--modle", "out/last");
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines()).singleElement().asString().contains("did you mean --model?");
+    assertThat(run("eval").err()).contains("required", "'--model=DIR'");
+    assertThat(run("train", "--seq-len", "x").err()).contains("'--seq-len'", "'x'");
+  }
+
+  @Test
   void unknownVerbNamesTheNearestRightOne() {
     Result r = run("trian");
     assertThat(r.exit()).isEqualTo(2);
@@ -73,6 +82,17 @@ class CommandLineTest {
   }
 
   @Test
+  void aWrongValueInAFileNamesTheFile() throws IOException {
+    Path file = Files.writeString(dir.resolve("run.yaml"), "seq_len: 8\nmax_steps: many\n");
+    Result r = run("train", "--config=" + file, "--print-config");
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines())
+        .singleElement()
+        .asString()
+        .contains(file.toString(), "--max-steps", "many");
+  }
+
+  @Test
   void brokenYamlAndMissingFileAreOneLineEach() throws IOException {
     Path file = Files.writeString(dir.resolve("run.yaml"), "a: [1, 2\nb");
     for (String f : new String[] {file.toString(), dir.resolve("none.yaml").toString()}) {
@@ -89,6 +109,8 @@ class CommandLineTest {
     Result r = run("train", "--max-steps", "many", "--print-config");
     assertThat(r.exit()).isEqualTo(2);
     assertThat(r.err().lines()).singleElement().asString().contains("--max-steps", "many");
+    assertThat(run("train", "--threads=200000", "--print-config").err())
+        .contains("--threads must lie between 1 and 1024");
     assertThat(run("train", "--precision", "fp8").err()).contains("fp32, bf16, fp16");
   }
 

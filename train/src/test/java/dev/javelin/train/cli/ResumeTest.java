@@ -63,7 +63,7 @@ class ResumeTest {
     CommandLineTest.Result r =
         Tiny.train(dir, dir.resolve("run"), "--resume", "--max-steps=1", "--quiet=false");
     assertSuccess(r);
-    assertThat(r.out()).contains("no checkpoint in", "starting afresh");
+    assertThat(r.out()).contains("no whole checkpoint in", "starting afresh");
   }
 
   @Test
@@ -99,6 +99,7 @@ class ResumeTest {
     CommandLineTest.Result auto = Tiny.train(dir, run, "--resume", "--quiet=false");
     assertSuccess(auto);
     assertThat(auto.out()).contains("going on from " + run.resolve("checkpoint-10"));
+    assertThat(auto.err()).contains("passed over " + broken, "1000 bytes");
   }
 
   @Test
