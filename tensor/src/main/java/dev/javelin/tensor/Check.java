@@ -2,6 +2,7 @@ package dev.javelin.tensor;
 
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -107,6 +108,11 @@ public final class Check {
   public static UnsupportedOperationException unsupported(String op, Cuda cuda) {
     return new UnsupportedOperationException(
         op + ": has no kernel for " + cuda + " yet; use --device cpu");
+  }
+
+  /** The same with a message that is put together only when it is needed. */
+  public Check is(boolean condition, Supplier<String> message) {
+    return condition ? this : fail(message.get());
   }
 
   private Check fail(String message) {

@@ -3,10 +3,10 @@ package dev.javelin.kernels.cpu;
 import static dev.javelin.kernels.cpu.AttentionPanel.ROW;
 import static dev.javelin.kernels.cpu.AttentionPanel.WIDTH;
 import static dev.javelin.kernels.cpu.AttentionScores.KEYS;
-import static dev.javelin.kernels.cpu.AttentionScores.MAX;
-import static dev.javelin.kernels.cpu.AttentionScores.SHRINK;
-import static dev.javelin.kernels.cpu.AttentionScores.STATE;
-import static dev.javelin.kernels.cpu.AttentionScores.SUM;
+import static dev.javelin.kernels.cpu.AttentionSoftmax.MAX;
+import static dev.javelin.kernels.cpu.AttentionSoftmax.SHRINK;
+import static dev.javelin.kernels.cpu.AttentionSoftmax.STATE;
+import static dev.javelin.kernels.cpu.AttentionSoftmax.SUM;
 
 import dev.javelin.device.Cpu;
 import java.lang.foreign.MemorySegment;
@@ -124,7 +124,7 @@ final class AttentionForward {
         AttentionScores.cap(scratch, at, high - low, rule.softCap());
       }
       AttentionScores.restrict(panel, at, i, low, high, head);
-      AttentionScores.softmax(scratch, at, high - low, stateAt + lane);
+      panel.softmax().step(stateAt + lane, at, high - low);
       if (add) {
         shrink(scratch, i * Lanes.COUNT, panel.queries(i));
       }
@@ -168,7 +168,7 @@ final class AttentionForward {
   private void finish(AttentionPanel panel, int head) {
     MemorySegment scratch = panel.scratch();
     for (int i = 0; i < panel.vectors(); i++) {
-      AttentionScores.finish(scratch, stateAt + (long) i * Lanes.BYTES);
+      panel.softmax().finish(stateAt + (long) i * Lanes.BYTES);
     }
     int count = panel.count();
     long lseAt = 4L * ((panel.batch() * (long) shape.queryHeads() + head) * shape.queries());

@@ -45,6 +45,7 @@ final class AttentionPanel {
   private final AttentionShape shape;
   private final AttentionRule rule;
   private final MemorySegment scratch;
+  private final AttentionSoftmax softmax;
   private final long limitsAt;
   private int batch;
   private int start;
@@ -65,6 +66,7 @@ final class AttentionPanel {
     this.shape = shape;
     this.rule = rule;
     this.scratch = scratch;
+    this.softmax = new AttentionSoftmax(scratch);
     this.limitsAt = limitsAt;
   }
 
@@ -106,6 +108,11 @@ final class AttentionPanel {
 
   private int range(int place) {
     return scratch.get(INT, limitsAt + 2 * ROW + 4L * place);
+  }
+
+  /** The softmax over this panel's scores. */
+  AttentionSoftmax softmax() {
+    return softmax;
   }
 
   MemorySegment scratch() {

@@ -1,6 +1,5 @@
 package dev.javelin.kernels.cpu;
 
-import static jdk.incubator.vector.VectorOperators.EQ;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LE;
 
@@ -19,21 +18,6 @@ final class AttentionScores {
   static final int KEYS = 64;
 
   private static final long ROW = AttentionPanel.ROW;
-
-  /** Rows of the softmax's state: the largest score so far. */
-  static final long MAX = 0;
-
-  /** The sum of exponentials. */
-  static final long SUM = ROW;
-
-  /** The factor that the last step puts on what was summed before. */
-  static final long SHRINK = 2 * ROW;
-
-  /** The largest score, or 0 where there is none. */
-  static final long BASE = 3 * ROW;
-
-  /** Bytes of the state. */
-  static final long STATE = 4 * ROW;
 
   private static final float HIDDEN = Float.NEGATIVE_INFINITY;
 
@@ -187,77 +171,6 @@ final class AttentionScores {
       VectorMask<Float> seen = first.compare(LE, key).and(end.compare(GT, key));
       Lanes.store(Lanes.broadcast(HIDDEN).blend(Lanes.load(m, at), seen), m, at);
     }
-  }
-
-  /**
-   * One step of the online softmax: with {@code m' = max(m, max_r s_r)} the scores become {@code
-   * p_r = exp(s_r − m')}, the sum {@code l' = l · exp(m − m') + Σ_r p_r}, and {@code shrink} the
-   * factor {@code exp(m − m')} for what has been summed before. A query that has seen nothing yet
-   * keeps {@code m = −∞}.
-   *
-   * <p>The loops stand in methods of their own: the compiler inlines one exponential in a method,
-   * hardly two.
-   *
-   * @param stateAt the rows {@link #MAX}, {@link #SUM}, {@link #SHRINK} and {@link #BASE}
-   */
-  static void softmax(MemorySegment m, long at, int rows, long stateAt) {
-    raise(m, at, rows, stateAt);
-    exp(m, stateAt + SHRINK);
-    exponentials(m, at, rows, stateAt);
-  }
-
-  private static void raise(MemorySegment m, long at, int rows, long stateAt) {
-    FloatVector before = Lanes.load(m, stateAt + MAX);
-    FloatVector m0 = before;
-    FloatVector m1 = before;
-    FloatVector m2 = before;
-    FloatVector m3 = before;
-    int r = 0;
-    for (; r + 4 <= rows; r += 4, at += 4 * ROW) {
-      m0 = larger(m0, Lanes.load(m, at));
-      m1 = larger(m1, Lanes.load(m, at + ROW));
-      m2 = larger(m2, Lanes.load(m, at + 2 * ROW));
-      m3 = larger(m3, Lanes.load(m, at + 3 * ROW));
-    }
-    for (; r < rows; r++, at += ROW) {
-      m0 = larger(m0, Lanes.load(m, at));
-    }
-    FloatVector max = larger(larger(m0, m1), larger(m2, m3));
-    FloatVector base = max.blend(0f, max.compare(EQ, HIDDEN));
-    Lanes.store(max, m, stateAt + MAX);
-    Lanes.store(base, m, stateAt + BASE);
-    Lanes.store(before.sub(base), m, stateAt + SHRINK);
-  }
-
-  private static FloatVector larger(FloatVector a, FloatVector b) {
-    return a.blend(b, b.compare(GT, a));
-  }
-
-  private static void exp(MemorySegment m, long at) {
-    Lanes.store(VectorMath.expOfNegative(Lanes.load(m, at)), m, at);
-  }
-
-  private static void exponentials(MemorySegment m, long at, int rows, long stateAt) {
-    FloatVector base = Lanes.load(m, stateAt + BASE);
-    FloatVector sum = Lanes.load(m, stateAt + SUM).mul(Lanes.load(m, stateAt + SHRINK));
-    for (int r = 0; r < rows; r++, at += ROW) {
-      FloatVector p = VectorMath.expOfNegative(Lanes.load(m, at).sub(base));
-      Lanes.store(p, m, at);
-      sum = sum.add(p);
-    }
-    Lanes.store(sum, m, stateAt + SUM);
-  }
-
-  /**
-   * Ends the softmax: {@link #SHRINK} becomes {@code 1 / l}, {@link #SUM} becomes {@code lse = m +
-   * ln l}; 0 and −∞ for a query that has seen nothing.
-   */
-  static void finish(MemorySegment m, long stateAt) {
-    FloatVector max = Lanes.load(m, stateAt + MAX);
-    FloatVector sum = Lanes.load(m, stateAt + SUM);
-    FloatVector inverse = Lanes.broadcast(1f).div(sum);
-    Lanes.store(inverse.blend(0f, max.compare(EQ, HIDDEN)), m, stateAt + SHRINK);
-    Lanes.store(VectorMath.log(sum).add(max), m, stateAt + SUM);
   }
 
   /**

@@ -280,12 +280,10 @@ final class Gemm {
       boolean add = accumulate || pass > 0;
       pass(pass, target, stride, add, own, firstRowPanel, panels, strip, count);
     }
-    for (int i = row; i < row + rows; i++) {
+    epilogue.apply(Ram.ALL, target + 4 * (row * stride + col), 4 * stride, row, rows, col, cols);
+    for (int i = row; i < row + rows && !direct; i++) {
       long at = target + 4 * (i * stride + col);
-      epilogue.apply(Ram.ALL, at, i, col, cols);
-      if (!direct) {
-        Half.narrow(c, cType.bytes(i * ldc + col), cType, Ram.ALL, at, cols);
-      }
+      Half.narrow(c, cType.bytes(i * ldc + col), cType, Ram.ALL, at, cols);
     }
   }
 
@@ -355,7 +353,7 @@ final class Gemm {
         long part = partials + 4L * ((long) pass * m * n + (long) i * n);
         merge(sums.address(), 4L * n, part, 4L * n, 1, n, true);
       }
-      epilogue.apply(sums, 0, i, 0, n);
+      epilogue.apply(sums, 0, 4L * n, i, 1, 0, n);
       Half.narrow(c, cType.bytes(i * ldc), cType, sums, 0, n);
     }
   }

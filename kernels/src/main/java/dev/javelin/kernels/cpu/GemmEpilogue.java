@@ -6,11 +6,12 @@ import java.lang.foreign.MemorySegment;
 @FunctionalInterface
 interface GemmEpilogue {
   /** Leaves the sums as they are. */
-  GemmEpilogue NONE = (sums, at, row, col, count) -> {};
+  GemmEpilogue NONE = (sums, at, stride, row, rows, col, count) -> {};
 
   /**
-   * Changes, in place, the fp32 sums of elements {@code [col, col + count)} of row {@code row} of
-   * C, which lie at byte {@code at} of {@code sums}. Each element is handed over exactly once.
+   * Changes, in place, the fp32 sums of the elements {@code [col, col + count)} of the rows {@code
+   * [row, row + rows)} of C. The first lies at byte {@code at} of {@code sums}, rows are {@code
+   * stride} bytes apart. Each element is handed over exactly once.
    */
-  void apply(MemorySegment sums, long at, int row, int col, int count);
+  void apply(MemorySegment sums, long at, long stride, int row, int rows, int col, int count);
 }

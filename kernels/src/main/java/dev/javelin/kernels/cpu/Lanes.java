@@ -113,7 +113,8 @@ final class Lanes {
    * takes two instructions in place of six.
    */
   static FloatVector larger(FloatVector a, FloatVector b) {
-    return a.blend(b, b.compare(GT, a));
+    FloatVector before = TYPE.cast(a);
+    return before.blend(b, b.compare(GT, before));
   }
 
   /** The largest lane; it may pass over a NaN. */

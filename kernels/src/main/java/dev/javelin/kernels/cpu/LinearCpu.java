@@ -69,18 +69,21 @@ public final class LinearCpu {
   private record Epilogue(@Nullable Rows bias, @Nullable Rows z, @Nullable Activation f)
       implements GemmEpilogue {
     @Override
-    public void apply(MemorySegment sums, long at, int row, int col, int count) {
-      if (bias != null) {
-        add(bias, sums, at, col, count);
-      }
-      if (z != null) {
-        Half.narrow(z.data(), z.type().bytes(z.stride() * row + col), z.type(), sums, at, count);
-      }
-      if (f != null) {
-        ActivationRow values = new ActivationRow(sums, count);
-        values.xAt = at;
-        values.outAt = at;
-        RowPass.run(ActivationRow.value(f), values);
+    public void apply(
+        MemorySegment sums, long at, long stride, int row, int rows, int col, int count) {
+      ActivationRow values = new ActivationRow(sums, count);
+      for (int r = row; r < row + rows; r++, at += stride) {
+        if (bias != null) {
+          add(bias, sums, at, col, count);
+        }
+        if (z != null) {
+          Half.narrow(z.data(), z.type().bytes(z.stride() * r + col), z.type(), sums, at, count);
+        }
+        if (f != null) {
+          values.xAt = at;
+          values.outAt = at;
+          RowPass.run(ActivationRow.value(f), values);
+        }
       }
     }
   }

@@ -386,10 +386,12 @@ class GemmCpuTest {
           true,
           k,
           false,
-          (sums, at, row, col, count) -> {
-            for (int j = 0; j < count; j++) {
-              long p = at + 4L * j;
-              sums.set(Ram.FLOAT, p, sums.get(Ram.FLOAT, p) * 2 + row + (col + j) * 0.25f);
+          (sums, at, stride, row, rows, col, count) -> {
+            for (int i = 0; i < rows; i++) {
+              for (int j = 0; j < count; j++) {
+                long p = at + i * stride + 4L * j;
+                sums.set(Ram.FLOAT, p, sums.get(Ram.FLOAT, p) * 2 + row + i + (col + j) * 0.25f);
+              }
             }
           });
       double[] expected = oracle(c, a, false, b, true, k);

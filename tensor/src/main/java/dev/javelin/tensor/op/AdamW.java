@@ -71,7 +71,7 @@ public final class AdamW {
       Check.that("adamW")
           .is(
               0 <= s.from && s.from <= s.to && s.to <= weights.elements(),
-              s + " does not lie within " + weights.elements() + " elements");
+              () -> s + " does not lie within " + weights.elements() + " elements");
     }
     switch (weights.device()) {
       case Cpu cpu -> {

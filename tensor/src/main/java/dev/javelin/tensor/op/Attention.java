@@ -114,16 +114,18 @@ public final class Attention {
         .dtype("k", k, q.dtype())
         .is(
             k.dim(2) > 0 && heads % k.dim(2) == 0,
-            "the heads of q must be a multiple of those of k, got q "
-                + q.shape()
-                + " and k "
-                + k.shape())
+            () ->
+                "the heads of q must be a multiple of those of k, got q "
+                    + q.shape()
+                    + " and k "
+                    + k.shape())
         .is(
             queries <= keys,
-            "there must be at least as many keys as queries, got q "
-                + q.shape()
-                + " and k "
-                + k.shape())
+            () ->
+                "there must be at least as many keys as queries, got q "
+                    + q.shape()
+                    + " and k "
+                    + k.shape())
         .shape("lse", lse, Shape.of(batch, heads, queries))
         .dtype("lse", lse, DType.F32)
         .contiguous("lse", lse);

@@ -36,10 +36,11 @@ public final class CrossEntropy {
         .denseRows("logits", logits)
         .is(
             targets.elements() == logits.rows(),
-            "targets must have one element for each row of logits "
-                + logits.shape()
-                + ", got "
-                + targets.shape())
+            () ->
+                "targets must have one element for each row of logits "
+                    + logits.shape()
+                    + ", got "
+                    + targets.shape())
         .sameShape("losses", losses, "targets", targets)
         .dtype("losses", losses, DType.F32)
         .shape("stats", stats, Shape.of(logits.rows(), 2))

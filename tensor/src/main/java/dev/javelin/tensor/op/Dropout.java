@@ -49,7 +49,7 @@ public final class Dropout {
         .contiguous("x", x)
         .contiguous("y", y)
         .is(x.rank() >= 1, "x must have a batch dimension, got a scalar")
-        .is(p >= 0 && p < 1, "p must lie in [0, 1), got " + p);
+        .is(p >= 0 && p < 1, () -> "p must lie in [0, 1), got " + p);
     if (x.elements() == 0) {
       return;
     }

@@ -27,7 +27,9 @@ public final class GlobalNorm {
     Check.that("globalNorm")
         .dtype("grads", grads, DType.F32)
         .contiguous("grads", grads)
-        .is(maxNorm > 0, "maxNorm must be positive (infinity for no clipping), got " + maxNorm);
+        .is(
+            maxNorm > 0,
+            () -> "maxNorm must be positive (infinity for no clipping), got " + maxNorm);
     switch (grads.device()) {
       case Cpu cpu ->
           state.decide(

@@ -42,12 +42,13 @@ public final class Linear {
             .rank("w", w, 2)
             .is(
                 w.rank() == 2 && w.dim(1) == x.last(),
-                "w must be [N, "
-                    + x.last()
-                    + "] (last dimension of x "
-                    + x.shape()
-                    + "), got "
-                    + w.shape())
+                () ->
+                    "w must be [N, "
+                        + x.last()
+                        + "] (last dimension of x "
+                        + x.shape()
+                        + "), got "
+                        + w.shape())
             .dtype("w", w, x.dtype())
             .shape("y", y, x.shape().with(-1, w.dim(0)))
             .dtype("y", y, x.dtype())

@@ -142,10 +142,11 @@ public final class LinearCrossEntropy {
             .denseRows("w", w)
             .is(
                 targets.elements() == x.rows(),
-                "targets must have one element for each row of x "
-                    + x.shape()
-                    + ", got "
-                    + targets.shape())
+                () ->
+                    "targets must have one element for each row of x "
+                        + x.shape()
+                        + ", got "
+                        + targets.shape())
             .shape("stats", stats, Shape.of(x.rows(), 2))
             .dtype("stats", stats, DType.F32)
             .like("dx", dx, "x", x)

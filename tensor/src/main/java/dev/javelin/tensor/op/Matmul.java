@@ -163,9 +163,10 @@ public final class Matmul {
       Check.that(OP)
           .is(
               rows || columns,
-              name
-                  + " must have dense rows or columns: call contiguous(); got layout "
-                  + t.layout());
+              () ->
+                  name
+                      + " must have dense rows or columns: call contiguous(); got layout "
+                      + t.layout());
       boolean transposed = !rows || (t.dim(-1) == 1 && t.dim(-2) > 1 && t.stride(-2) == 1);
       long stride = transposed ? t.stride(-1) : t.stride(-2);
       // The stride of a dimension of 1 means nothing.

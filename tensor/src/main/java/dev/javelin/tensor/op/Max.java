@@ -21,8 +21,10 @@ public final class Max {
     Check.that("max")
         .floats("x", x)
         .denseRows("x", x)
-        .is(x.last() > 0, "x must have at least one element in its last dimension, got " + x)
-        .is(y.elements() == x.rows(), "y must have one element for each row of " + x + ", got " + y)
+        .is(x.last() > 0, () -> "x must have at least one element in its last dimension, got " + x)
+        .is(
+            y.elements() == x.rows(),
+            () -> "y must have one element for each row of " + x + ", got " + y)
         .dtype("y", y, x.dtype())
         .contiguous("y", y)
         .sameShape("index", index, "y", y)

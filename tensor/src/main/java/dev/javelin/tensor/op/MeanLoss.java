@@ -53,8 +53,8 @@ public final class MeanLoss {
         .dtype("loss", loss, DType.F32)
         .dtype("losses", losses, DType.F32)
         .dtype("weight", weight, DType.F32)
-        .is(loss.elements() == 1, "loss must have one element, got " + loss.shape())
-        .is(weight.elements() == 1, "weight must have one element, got " + weight.shape())
+        .is(loss.elements() == 1, () -> "loss must have one element, got " + loss.shape())
+        .is(weight.elements() == 1, () -> "weight must have one element, got " + weight.shape())
         .contiguous("losses", losses);
     switch (losses.device()) {
       case Cpu cpu -> {

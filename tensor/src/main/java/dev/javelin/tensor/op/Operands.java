@@ -51,9 +51,13 @@ final class Operands {
         .rank(name, t, 4)
         .is(
             t.last() <= 1 || t.stride(3) == 1,
-            name + " must have a dense last dimension: call contiguous(); got layout " + t.layout())
+            () ->
+                name
+                    + " must have a dense last dimension: call contiguous(); got layout "
+                    + t.layout())
         .is(
             t.dim(1) <= 1 || t.stride(1) > 0,
-            name + " must not repeat time steps: call contiguous(); got layout " + t.layout());
+            () ->
+                name + " must not repeat time steps: call contiguous(); got layout " + t.layout());
   }
 }

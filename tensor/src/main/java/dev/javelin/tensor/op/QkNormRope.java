@@ -143,7 +143,7 @@ public final class QkNormRope {
     Operands.checkHeads(check, name, x);
     check.is(
         (weight == null) == (rstd == null),
-        name + " needs both weight and rstd to be normalised, or neither");
+        () -> name + " needs both weight and rstd to be normalised, or neither");
     if (weight != null && rstd != null) {
       check
           .shape(name + ".weight", weight, Shape.of(x.last()))
@@ -165,7 +165,8 @@ public final class QkNormRope {
     Check.that(op)
         .is(
             q.dim(0) == k.dim(0) && q.dim(1) == k.dim(1) && q.dim(3) == k.dim(3),
-            "q and k must agree in all but their heads, got " + q.shape() + " and " + k.shape())
+            () ->
+                "q and k must agree in all but their heads, got " + q.shape() + " and " + k.shape())
         .dtype("k", k, q.dtype());
   }
 }

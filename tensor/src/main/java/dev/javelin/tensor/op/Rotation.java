@@ -60,16 +60,18 @@ public record Rotation(
             .contiguous("sin", sin)
             .is(
                 2 * cos.last() <= x.last(),
-                "cos has " + cos.last() + " pairs, more than half of a head of x " + x.shape());
+                () ->
+                    "cos has " + cos.last() + " pairs, more than half of a head of x " + x.shape());
     if (positions == null) {
       check.is(
           offset >= 0 && offset + x.dim(1) <= rows,
-          "positions from "
-              + offset
-              + " to "
-              + (offset + x.dim(1))
-              + " are outside the table of "
-              + rows);
+          () ->
+              "positions from "
+                  + offset
+                  + " to "
+                  + (offset + x.dim(1))
+                  + " are outside the table of "
+                  + rows);
       return;
     }
     boolean shared = positions.rank() == 1;

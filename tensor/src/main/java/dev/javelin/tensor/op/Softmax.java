@@ -64,7 +64,7 @@ public final class Softmax {
         .floats("x", x)
         .sameShape("y", y, "x", x)
         .dtype("y", y, x.dtype())
-        .is(x.last() > 0, "x must have at least one column, got " + x.shape())
+        .is(x.last() > 0, () -> "x must have at least one column, got " + x.shape())
         .denseRows("x", x)
         .denseRows("y", y);
   }
