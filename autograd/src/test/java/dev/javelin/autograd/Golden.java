@@ -1,12 +1,17 @@
 package dev.javelin.autograd;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
-import dev.javelin.device.HostMemory;
+import dev.javelin.device.Device;
+import dev.javelin.device.Memory;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
@@ -48,7 +53,7 @@ import java.util.function.Predicate;
  */
 public final class Golden {
   private static final Path DIRECTORY = Path.of("src/test/resources/golden/ops");
-  private static final long SLAB_BYTES = 32L << 20;
+  private static final long SLAB_BYTES = 4 << 20;
 
   private Golden() {}
 
@@ -104,6 +109,7 @@ public final class Golden {
     private final Set<String> read = new HashSet<>();
     private Set<String> weights = Set.of();
     private double factor = 1;
+    private boolean cuda;
 
     private Case(String file, JsonNode node, Safetensors data) {
       String prefix = node.get("case").asText();
@@ -174,6 +180,15 @@ public final class Golden {
       return this;
     }
 
+    /**
+     * For operators with kernels for a GPU: runs the case on these too. Where tests have no such
+     * device, the test is skipped after the CPU has been checked.
+     */
+    public Case cuda() {
+      cuda = true;
+      return this;
+    }
+
     /** F32, and the half types if the inputs are exact in them. */
     public List<DType> types() {
       boolean half =
@@ -188,16 +203,26 @@ public final class Golden {
 
     /** Runs an operator of several outputs, in the manifest's order, in all {@link #types}. */
     public void checkSeveral(Function<Inputs, List<Var>> op) {
-      for (DType t : types()) {
-        check(t, op);
+      try (Cpu cpu = Cpu.open(2)) {
+        for (DType t : types()) {
+          check(cpu, t, op);
+        }
       }
       assertAllRead();
+      if (cuda) {
+        assumeTrue(
+            TestCuda.missing().isEmpty(), () -> "checked on the CPU only: " + TestCuda.missing());
+        try (Cuda device = TestCuda.open(new BundledKernels())) {
+          for (DType t : types()) {
+            check(device, t, op);
+          }
+        }
+      }
     }
 
-    private void check(DType t, Function<Inputs, List<Var>> op) {
-      try (Cpu cpu = Cpu.open(2);
-          Workspace ws = Workspace.poisoned(cpu, SLAB_BYTES);
-          HostMemory memory = cpu.allocate(SLAB_BYTES)) {
+    private void check(Device device, DType t, Function<Inputs, List<Var>> op) {
+      try (Workspace ws = Workspace.poisoned(device, SLAB_BYTES);
+          Memory memory = device.allocate(SLAB_BYTES)) {
         Inputs in = new Inputs(this, t, ws, memory);
         List<Var> outs = op.apply(in);
         List<String> names =
@@ -277,13 +302,13 @@ public final class Golden {
   /** The inputs of a case on a tape. */
   public static final class Inputs {
     private final Case golden;
-    private final HostMemory memory;
+    private final Memory memory;
     private final Tape tape;
     private final Map<String, Var> vars = new LinkedHashMap<>();
     private final Map<String, Tensor> gradients = new LinkedHashMap<>();
     private long used;
 
-    private Inputs(Case golden, DType t, Workspace ws, HostMemory memory) {
+    private Inputs(Case golden, DType t, Workspace ws, Memory memory) {
       this.golden = golden;
       this.memory = memory;
       this.tape = new Tape(ws);
@@ -308,7 +333,7 @@ public final class Golden {
         Fill.zero(grad);
         return tape.param(new Parameter(name, value, grad, new Group("all", 1, 0, false)));
       }
-      grad.segment().fill((byte) 0xFF);
+      Tensors.poison(grad);
       return tape.leaf(value, new Grad(grad, false));
     }
 

@@ -1,17 +1,21 @@
 package dev.javelin.autograd;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
-import dev.javelin.device.HostMemory;
+import dev.javelin.device.Device;
+import dev.javelin.device.Memory;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
-import dev.javelin.tensor.op.Fill;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -31,6 +35,9 @@ import org.jspecify.annotations.Nullable;
  *   <li>one thread and three give the same bits;
  *   <li>two inputs of one shape may be the same variable.
  * </ul>
+ *
+ * <p>With {@link #cuda()} it demands the same of the operator's CUDA kernels, that they agree with
+ * the CPU's, and that they give the same bits when run again.
  *
  * <pre>{@code
  * OpCheck.of("rms_norm", in -> Functional.rmsNorm(in[0], in[1], 1e-5f))
@@ -52,7 +59,7 @@ public final class OpCheck {
 
   private record Input(String name, Role role, DType fixed, Shape shape, double[] values) {}
 
-  private static final long SLAB_BYTES = 64L << 20;
+  private static final long SLAB_BYTES = 1 << 20;
   private static final int ALL_ELEMENTS = 160;
 
   private final String name;
@@ -64,6 +71,7 @@ public final class OpCheck {
   private double factor = 1;
   private double step = 1e-4;
   private boolean aliasing = true;
+  private boolean cuda;
 
   private OpCheck(String name, Op op) {
     this.name = name;
@@ -167,9 +175,22 @@ public final class OpCheck {
     return this;
   }
 
+  /**
+   * For operators with kernels for a GPU: checks these too. Where tests have no such device, the
+   * test is skipped after all else has been checked.
+   */
+  public OpCheck cuda() {
+    this.cuda = true;
+    return this;
+  }
+
   public void run() {
     for (DType t : dtypes) {
       run(t);
+    }
+    if (cuda) {
+      assumeTrue(
+          TestCuda.missing().isEmpty(), () -> "checked on the CPU only: " + TestCuda.missing());
     }
   }
 
@@ -185,30 +206,47 @@ public final class OpCheck {
       gout[o] = rounded(random.doubles(expected[o].length, -1, 1).toArray(), t);
     }
 
-    boolean[] all = new boolean[in.length];
+    try (Cpu one = Cpu.open(1);
+        Cpu three = Cpu.open(3)) {
+      Result once = check(one, t, in, expected, gout);
+      Result threads = execute(three, t, in, gout, wanted(), 1);
+      assertSameBits("3 threads", t, threads, once);
+      for (int i = 0; i < in.length; i++) {
+        if (wanted()[i]) {
+          checkGradient(t, in, gout, i, once.grads[i]);
+        }
+      }
+      checkAliased(one, t, in, gout);
+      if (cuda && TestCuda.missing().isEmpty()) {
+        checkCuda(t, in, expected, gout, once);
+      }
+    }
+  }
+
+  private boolean[] wanted() {
+    boolean[] all = new boolean[inputs.size()];
     for (int i = 0; i < all.length; i++) {
       all[i] = inputs.get(i).role != Role.CONSTANT;
     }
-    Result once = execute(t, in, gout, all, 1, 1);
+    return all;
+  }
+
+  /** What holds on any device: the outputs' values, and how gradients combine. */
+  private Result check(
+      Device device, DType t, double[][] in, double[][] expected, double[][] gout) {
+    Result once = execute(device, t, in, gout, wanted(), 1);
     for (int o = 0; o < expected.length; o++) {
-      assertClose("output " + o, t, once.outputs[o], expected[o], outputTolerance(t));
+      assertClose(
+          "output " + o + " on " + device, t, once.outputs[o], expected[o], outputTolerance(t));
     }
-    Result threads = execute(t, in, gout, all, 1, 3);
-    assertThat(threads.outputs)
-        .as("%s %s: outputs with 3 threads", name, t)
-        .isDeepEqualTo(once.outputs);
-    assertThat(threads.grads)
-        .as("%s %s: gradients with 3 threads", name, t)
-        .isDeepEqualTo(once.grads);
-    Result twice = execute(t, in, gout, all, 2, 1);
+    Result twice = execute(device, t, in, gout, wanted(), 2);
     for (int i = 0; i < in.length; i++) {
-      if (!all[i]) {
+      if (!wanted()[i]) {
         continue;
       }
-      checkGradient(t, in, gout, i, once.grads[i]);
       double[] doubled = Arrays.stream(once.grads[i]).map(g -> 2 * g).toArray();
       assertClose(
-          "gradient of " + inputs.get(i).name + " used twice",
+          "gradient of " + inputs.get(i).name + " used twice on " + device,
           t,
           twice.grads[i],
           doubled,
@@ -216,15 +254,39 @@ public final class OpCheck {
 
       boolean[] alone = new boolean[in.length];
       alone[i] = true;
-      assertThat(execute(t, in, gout, alone, 1, 1).grads[i])
+      assertThat(execute(device, t, in, gout, alone, 1).grads[i])
           .as("%s %s: gradient of %s while the others are frozen", name, t, inputs.get(i).name)
           .isEqualTo(once.grads[i]);
     }
-    checkAliased(t, in, gout);
+    return once;
+  }
+
+  /** Each device is within the tolerance of the truth, so they differ by twice that at most. */
+  private void checkCuda(DType t, double[][] in, double[][] expected, double[][] gout, Result cpu) {
+    try (Cuda device = TestCuda.open(new BundledKernels())) {
+      Result once = check(device, t, in, expected, gout);
+      for (int i = 0; i < in.length; i++) {
+        if (wanted()[i]) {
+          assertClose(
+              "gradient of " + inputs.get(i).name + " on " + device + " against the CPU's",
+              t,
+              once.grads[i],
+              cpu.grads[i],
+              2 * gradTolerance(t));
+        }
+      }
+      assertSameBits(device + " again", t, execute(device, t, in, gout, wanted(), 1), once);
+      checkAliased(device, t, in, gout);
+    }
+  }
+
+  private void assertSameBits(String what, DType t, Result got, Result want) {
+    assertThat(got.outputs).as("%s %s: outputs with %s", name, t, what).isDeepEqualTo(want.outputs);
+    assertThat(got.grads).as("%s %s: gradients with %s", name, t, what).isDeepEqualTo(want.grads);
   }
 
   /** f(x, x): the gradients of both places meet in one destination. */
-  private void checkAliased(DType t, double[][] in, double[][] gout) {
+  private void checkAliased(Device device, DType t, double[][] in, double[][] gout) {
     if (!aliasing
         || in.length != 2
         || inputs.get(0).role != Role.INPUT
@@ -233,15 +295,15 @@ public final class OpCheck {
       return;
     }
     double[][] same = {in[0], in[0]};
-    try (Cpu cpu = Cpu.open(1);
-        Workspace ws = Workspace.poisoned(cpu, SLAB_BYTES);
-        HostMemory memory = cpu.allocate(SLAB_BYTES)) {
+    Shape shape = inputs.get(0).shape;
+    try (Workspace ws = Workspace.poisoned(device, SLAB_BYTES);
+        Memory values = device.allocate(t.bytes(shape.elements()));
+        Memory gradients = device.allocate(t.bytes(shape.elements()))) {
       Tape tape = new Tape(ws);
-      Tensor value = Tensors.of(memory, 0, t, inputs.get(0).shape, in[0]);
-      Tensor grad = Tensor.of(memory, SLAB_BYTES / 2, t, inputs.get(0).shape);
-      Var x = tape.leaf(value, new Grad(grad, false));
+      Tensor grad = Tensor.of(gradients, 0, t, shape);
+      Var x = tape.leaf(Tensors.of(values, 0, t, shape, in[0]), new Grad(grad, false));
       List<Var> outs = op.apply(new Var[] {x, x});
-      tape.backward(outs, gradients(ws, t, outs, gout));
+      tape.backward(outs, gradients(ws, outs, gout));
       checkGradient(t, same, gout, 2, Tensors.toDoubles(grad));
     }
   }
@@ -256,17 +318,16 @@ public final class OpCheck {
   private record Result(double[][] outputs, double[][] grads) {}
 
   private Result execute(
-      DType t, double[][] in, double[][] gout, boolean[] wanted, int times, int threads) {
-    try (Cpu cpu = Cpu.open(threads);
-        Workspace ws = Workspace.poisoned(cpu, SLAB_BYTES)) {
+      Device device, DType t, double[][] in, double[][] gout, boolean[] wanted, int times) {
+    List<Memory> memories = new ArrayList<>();
+    try (Workspace ws = Workspace.poisoned(device, SLAB_BYTES)) {
       Tape tape = new Tape(ws);
       Var[] vars = new Var[in.length];
       Tensor[] grads = new Tensor[in.length];
-      List<HostMemory> memories = new ArrayList<>();
       for (int i = 0; i < in.length; i++) {
         Input input = inputs.get(i);
         DType type = input.role == Role.CONSTANT ? input.fixed : t;
-        HostMemory memory = cpu.allocate(type.bytes(input.shape.elements()));
+        Memory memory = device.allocate(type.bytes(input.shape.elements()));
         memories.add(memory);
         Tensor value = Tensors.of(memory, 0, type, input.shape, in[i]);
         if (!wanted[i]) {
@@ -274,15 +335,14 @@ public final class OpCheck {
           continue;
         }
         DType gradType = input.role == Role.WEIGHT ? DType.F32 : t;
-        HostMemory gradMemory = cpu.allocate(gradType.bytes(input.shape.elements()));
+        Memory gradMemory = device.allocate(gradType.bytes(input.shape.elements()));
         memories.add(gradMemory);
         grads[i] = Tensor.of(gradMemory, 0, gradType, input.shape);
         if (input.role == Role.WEIGHT) {
-          Fill.zero(grads[i]);
           vars[i] =
               tape.param(new Parameter(input.name, value, grads[i], new Group("all", 1, 0, false)));
         } else {
-          gradMemory.segment().fill((byte) 0xFF);
+          Tensors.poison(grads[i]);
           vars[i] = tape.leaf(value, new Grad(grads[i], false));
         }
       }
@@ -291,7 +351,7 @@ public final class OpCheck {
       for (int n = 0; n < times; n++) {
         List<Var> o = op.apply(vars);
         outs.addAll(o);
-        dys.addAll(gradients(ws, t, o, gout));
+        dys.addAll(gradients(ws, o, gout));
       }
       Result r = new Result(new double[gout.length][], new double[in.length][]);
       for (int o = 0; o < gout.length; o++) {
@@ -306,12 +366,13 @@ public final class OpCheck {
           r.grads[i] = Tensors.toDoubles(grads[i]);
         }
       }
-      memories.forEach(HostMemory::close);
       return r;
+    } finally {
+      memories.forEach(Memory::close);
     }
   }
 
-  private static List<Tensor> gradients(Workspace ws, DType t, List<Var> outs, double[][] gout) {
+  private static List<Tensor> gradients(Workspace ws, List<Var> outs, double[][] gout) {
     List<Tensor> dys = new ArrayList<>();
     for (int o = 0; o < outs.size(); o++) {
       Tensor dy = ws.alloc(outs.get(o).value().dtype(), outs.get(o).shape());

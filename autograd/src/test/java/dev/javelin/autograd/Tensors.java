@@ -7,13 +7,15 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.javelin.device.DType;
+import dev.javelin.device.DeviceMemory;
+import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Plain, slow access to the elements of tensors in host memory, for tests. Conversions are scalar
+ * Plain, slow access to the elements of tensors on any device, for tests. Conversions are scalar
  * and independent of the kernels.
  */
 public final class Tensors {
@@ -27,15 +29,26 @@ public final class Tensors {
 
   /** Writes the elements in row-major order, through any layout. */
   public static void fill(Tensor t, double[] values) {
-    MemorySegment s = t.segment();
+    MemorySegment s = t.toHost();
     for (int i = 0; i < values.length; i++) {
       put(s, t.dtype(), position(t, i), values[i]);
+    }
+    if (t.memory() instanceof DeviceMemory) {
+      t.fromHost(s);
+    }
+  }
+
+  /** Writes NaN patterns to all bytes of a contiguous tensor. */
+  public static void poison(Tensor t) {
+    switch (t.memory()) {
+      case HostMemory _ -> t.segment().fill((byte) 0xFF);
+      case DeviceMemory m -> m.device().fill(m, t.offset(), t.dtype().bytes(t.elements()), 0xFF);
     }
   }
 
   /** The elements in row-major order, from any layout. */
   public static double[] toDoubles(Tensor t) {
-    MemorySegment s = t.segment();
+    MemorySegment s = t.toHost();
     double[] out = new double[(int) t.elements()];
     for (int i = 0; i < out.length; i++) {
       out[i] = get(s, t.dtype(), position(t, i));
