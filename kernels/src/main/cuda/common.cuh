@@ -16,9 +16,8 @@
 #include <cuda_fp16.h>
 
 #define KERNEL(name, parameters, ...) extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name parameters
-#define DYNAMIC_SHARED(T, name)                                     \
-  extern __shared__ __align__(1024) unsigned char dynamic_shared[]; \
-  T* name = reinterpret_cast<T*>(dynamic_shared)
+#define DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(dynamic_shared)
+extern __shared__ __align__(1024) unsigned char dynamic_shared[];
 
 // The 32-bit address that shared-memory instructions take.
 __device__ __forceinline__ uint32_t shared_address(const void* p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }

@@ -84,6 +84,7 @@ final class CompileCuda {
     long compiled = results.stream().filter(Toolchain.Result::compiled).count();
     if (compiled != 0) {
       Toolchain.say("%s: %d of %d kernel images compiled", sources, compiled, steps.size());
+      Toolchain.showWarnings(results);
     }
     KernelResources resources = new KernelResources();
     for (int i = 0; i < fatbins; i++) {
@@ -103,7 +104,7 @@ final class CompileCuda {
     Path output = images.resolve(family + ".fatbin");
     List<String> command = new ArrayList<>(List.of(nvcc, "-std=c++17", "-O3", "-lineinfo"));
     command.addAll(TARGETS);
-    command.addAll(List.of("-fatbin", "--compress-mode=size", "-Xptxas=-v", "-Werror=all-warnings"));
+    command.addAll(List.of("-fatbin", "--compress-mode=size", "-Xptxas=-v"));
     command.addAll(List.of("-I" + include, "-MMD", "-MF", dependencies.toString()));
     command.addAll(List.of(source.toString(), "-o", output.toString()));
     return new Toolchain.Step(command, output, dependencies, List.of(source));
@@ -119,7 +120,7 @@ final class CompileCuda {
     Path output = images.resolve(family + ".emu.so");
     List<String> command = new ArrayList<>(List.of(gxx, "-std=c++17", "-O2", "-g1", "-fPIC"));
     command.addAll(List.of("-march=x86-64-v2", "-fno-strict-aliasing", "-fno-gnu-unique"));
-    command.addAll(List.of("-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Werror"));
+    command.addAll(List.of("-Wall", "-Wextra", "-Wno-unknown-pragmas"));
     command.addAll(List.of("-I" + include, "-I" + emulator));
     command.addAll(List.of("-MMD", "-MF", dependencies.toString(), "-shared", "-Wl,-Bsymbolic"));
     command.addAll(List.of("-o", output.toString(), "-x", "c++", source.toString()));

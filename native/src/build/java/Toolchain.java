@@ -128,7 +128,7 @@ final class Toolchain {
 
   record Result(String said, boolean compiled) {}
 
-  /** Runs the steps, as many at a time as there are processors. Fails with the first failure. */
+  /** Runs the steps, as many at a time as there are processors; fails if one fails. */
   static List<Result> run(List<Step> steps) throws InterruptedException {
     int atATime = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 16);
     try (var pool = Executors.newFixedThreadPool(atATime)) {
@@ -146,6 +146,15 @@ final class Toolchain {
         }
       }
       return results;
+    }
+  }
+
+  /** What compilers warned of in this run. */
+  static void showWarnings(List<Result> results) {
+    for (Result result : results) {
+      if (result.compiled() && result.said().contains("warning")) {
+        System.err.println(result.said());
+      }
     }
   }
 

@@ -47,8 +47,6 @@ Thread& mine() {
 
 void beginBlock() { state().block++; }
 
-void threadEnded() {}
-
 void copy(void* shared, const void* global, uint32_t bytes, uint32_t filled) {
   require(80, "cp.async");
   if (((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global)) & (bytes - 1)) != 0) {

@@ -9,7 +9,6 @@
 namespace emulator::async {
 
 void beginBlock();   // forgets what the block before left behind
-void threadEnded();  // what the current thread has issued takes place
 
 // cp.async: copies the first `filled` of `bytes` bytes, zeros the rest.
 void copy(void* shared, const void* global, uint32_t bytes, uint32_t filled);

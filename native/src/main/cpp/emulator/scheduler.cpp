@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "async.h"
+#include "mbarrier.h"
+#include "wgmma.h"
 
 namespace emulator {
 
@@ -113,6 +115,8 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
   memset(barrier_, 0, sizeof barrier_);
   memset(warpgroupArrived_, 0, sizeof warpgroupArrived_);
   async::beginBlock();
+  bulk::beginBlock();
+  warpgroup::beginBlock();
   Fiber& first = next(order_ == Order::reverse ? warps_ - 1 : 0);
   prepare(first);
   current = &first;
@@ -150,7 +154,7 @@ void Scheduler::fiberMain() {
 void Scheduler::fiberEnded() {
   Fiber& f = *current;
   if (canary(f.stackTop) != kCanary) fail("its local variables overflow the emulated stack of %zu KiB", kStackBytes / 1024);
-  async::threadEnded();
+  bulk::threadEnded();
   Warp& w = warp_[f.warp];
   w.live &= ~(1u << f.lane);
   w.runnable &= ~(1u << f.lane);

@@ -15,7 +15,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __restrict__ __restrict
 #define __grid_constant__
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 // One block at a time runs on an operating system thread, so memory of that thread is memory of the block. Inside a
 // function, where CUDA has its shared variables, thread_local means static.
 #define __shared__ thread_local

@@ -1,0 +1,128 @@
+package dev.javelin.kernels.cuda;
+
+import dev.javelin.device.Cuda;
+import dev.javelin.device.CudaKernel;
+import dev.javelin.device.DeviceMemory;
+import dev.javelin.device.Emulator;
+import dev.javelin.kernels.BundledKernels;
+import java.lang.foreign.MemorySegment;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+
+/**
+ * The device that kernel tests run on: the machine's GPU where there is one, else the emulated one.
+ * With plain arrays in and out.
+ */
+final class Gpu implements AutoCloseable {
+  private final Cuda cuda;
+
+  private Gpu(Cuda cuda) {
+    this.cuda = cuda;
+  }
+
+  /** Skips the test where there is no device at all, or the build has no kernels for it. */
+  static Gpu open() {
+    boolean emulated = !Cuda.hasDriver();
+    Assumptions.assumeTrue(
+        !emulated || Cuda.hasEmulator(), "no GPU, and this build has no emulated device (no g++)");
+    Assumptions.assumeTrue(
+        new BundledKernels().find("fill", 90, emulated) != null,
+        "this build has no kernels for this device (no nvcc)");
+    return new Gpu(
+        emulated ? Cuda.emulated(new BundledKernels()) : Cuda.open(0, new BundledKernels()));
+  }
+
+  /** A device whose threads follow in this order; only the emulated one can be told. */
+  static Gpu open(String order) {
+    Gpu gpu = open();
+    if (gpu.isEmulated()) {
+      Emulator.set("order", order);
+    } else {
+      Assumptions.assumeTrue(order.equals("forward"), "a GPU orders its threads itself");
+    }
+    return gpu;
+  }
+
+  /** Orders that a conformance test runs in. */
+  static Stream<String> orders() {
+    return Stream.of("forward", "reverse", "1");
+  }
+
+  boolean isEmulated() {
+    return cuda.properties().emulated();
+  }
+
+  void assumeCapability(int least) {
+    Assumptions.assumeTrue(
+        cuda.properties().capability() >= least,
+        () -> "needs compute capability " + least / 10 + "." + least % 10);
+  }
+
+  CudaKernel kernel(String name) {
+    return cuda.kernel(name);
+  }
+
+  /** Device memory of exactly so many bytes (at least 256), which the test never frees itself. */
+  DeviceMemory bytes(long n) {
+    return cuda.allocate(n);
+  }
+
+  DeviceMemory of(float... values) {
+    return copy(MemorySegment.ofArray(values));
+  }
+
+  DeviceMemory of(int... values) {
+    return copy(MemorySegment.ofArray(values));
+  }
+
+  DeviceMemory of(short... values) {
+    return copy(MemorySegment.ofArray(values));
+  }
+
+  DeviceMemory of(byte... values) {
+    return copy(MemorySegment.ofArray(values));
+  }
+
+  private DeviceMemory copy(MemorySegment values) {
+    DeviceMemory memory = cuda.allocate(values.byteSize());
+    cuda.write(memory, 0, values);
+    return memory;
+  }
+
+  float[] floats(DeviceMemory memory, int n) {
+    float[] values = new float[n];
+    cuda.read(MemorySegment.ofArray(values), memory, 0);
+    return values;
+  }
+
+  int[] ints(DeviceMemory memory, int n) {
+    int[] values = new int[n];
+    cuda.read(MemorySegment.ofArray(values), memory, 0);
+    return values;
+  }
+
+  short[] shorts(DeviceMemory memory, int n) {
+    short[] values = new short[n];
+    cuda.read(MemorySegment.ofArray(values), memory, 0);
+    return values;
+  }
+
+  byte[] byteArray(DeviceMemory memory, int n) {
+    byte[] values = new byte[n];
+    cuda.read(MemorySegment.ofArray(values), memory, 0);
+    return values;
+  }
+
+  void synchronize() {
+    cuda.synchronize();
+  }
+
+  @Override
+  public void close() {
+    if (isEmulated()) {
+      Emulator.set("order", "forward");
+      Emulator.set("guard", "0");
+    }
+    cuda.close();
+  }
+}

@@ -1,0 +1,86 @@
+// hopper.h: the wrappers of hopper.cuh: mbarrier, bulk copies, tensor maps, wgmma.
+#pragma once
+#include <cstdint>
+
+#include "../mbarrier.h"
+#include "../wgmma.h"
+#include "half.h"
+#include "warp.h"
+
+struct alignas(64) TensorMap {
+  uint64_t opaque[16];
+};
+
+inline void mbarrier_init(uint64_t* barrier, int arrivals) { emulator::mbarrierInit(barrier, static_cast<uint32_t>(arrivals)); }
+inline void mbarrier_arrive(uint64_t* barrier) { emulator::mbarrierArrive(barrier); }
+inline void mbarrier_arrive_expect(uint64_t* barrier, int bytes) { emulator::mbarrierExpect(barrier, static_cast<uint32_t>(bytes)); }
+inline bool mbarrier_test(uint64_t* barrier, int parity) { return emulator::mbarrierTest(barrier, static_cast<uint32_t>(parity)); }
+inline void mbarrier_wait(uint64_t* barrier, int parity) { emulator::mbarrierWait(barrier, static_cast<uint32_t>(parity)); }
+inline void fence_mbarrier_init() {}
+inline void fence_proxy_async() {}
+
+inline void bulk_load(void* shared, const void* global, int bytes, uint64_t* barrier) { emulator::bulkLoad(shared, global, static_cast<uint32_t>(bytes), barrier); }
+inline void tma_prefetch(const TensorMap*) {}
+inline void tma_load_2d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y) {
+  int at[] = {x, y};
+  emulator::tmaLoad(shared, map, barrier, at, 2);
+}
+inline void tma_load_3d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y, int z) {
+  int at[] = {x, y, z};
+  emulator::tmaLoad(shared, map, barrier, at, 3);
+}
+inline void tma_store_2d(const TensorMap* map, const void* shared, int x, int y) {
+  int at[] = {x, y};
+  emulator::tmaStore(map, shared, at, 2);
+}
+inline void tma_store_3d(const TensorMap* map, const void* shared, int x, int y, int z) {
+  int at[] = {x, y, z};
+  emulator::tmaStore(map, shared, at, 3);
+}
+inline void tma_store_commit() { emulator::storeCommit(); }
+template <int kGroups>
+inline void tma_store_wait_read() {
+  emulator::storeWait(kGroups);
+}
+template <int kGroups>
+inline void tma_store_wait() {
+  emulator::storeWait(kGroups);
+}
+
+inline void wgmma_fence() { emulator::wgmmaFence(); }
+inline void wgmma_commit() { emulator::wgmmaCommit(); }
+template <int kGroups>
+inline void wgmma_wait() {
+  emulator::wgmmaWait(kGroups);
+}
+inline uint64_t shared_offset(const void* p) { return emulator::sharedOffset(p); }
+
+template <int N, class T, bool kTransposedA = false, bool kTransposedB = false>
+inline void wgmma_m64k16(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate = true) {
+  constexpr auto type = sizeof(T) == 2 && std::is_same_v<T, __half> ? emulator::MmaType::f16 : emulator::MmaType::bf16;
+  emulator::wgmma({type, N, d, accumulate, a, b, nullptr, kTransposedA, kTransposedB});
+}
+template <int N, class T, bool kTransposedB = false>
+inline void wgmma_m64k16(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate = true) {
+  constexpr auto type = sizeof(T) == 2 && std::is_same_v<T, __half> ? emulator::MmaType::f16 : emulator::MmaType::bf16;
+  emulator::wgmma({type, N, d, accumulate, 0, b, a, false, kTransposedB});
+}
+
+inline void stmatrix_x1(void* row, const uint32_t (&r)[1]) { emulator::storeMatrices(row, r, 1, false); }
+inline void stmatrix_x2(void* row, const uint32_t (&r)[2]) { emulator::storeMatrices(row, r, 2, false); }
+inline void stmatrix_x4(void* row, const uint32_t (&r)[4]) { emulator::storeMatrices(row, r, 4, false); }
+inline void stmatrix_x1_trans(void* row, const uint32_t (&r)[1]) { emulator::storeMatrices(row, r, 1, true); }
+inline void stmatrix_x2_trans(void* row, const uint32_t (&r)[2]) { emulator::storeMatrices(row, r, 2, true); }
+inline void stmatrix_x4_trans(void* row, const uint32_t (&r)[4]) { emulator::storeMatrices(row, r, 4, true); }
+
+template <int kRegisters>
+inline void registers_increase() {
+  static_assert(kRegisters % 8 == 0 && kRegisters >= 24 && kRegisters <= 256);
+}
+template <int kRegisters>
+inline void registers_decrease() {
+  static_assert(kRegisters % 8 == 0 && kRegisters >= 24 && kRegisters <= 256);
+}
+inline bool elect_one() { return emulator::current->lane == 0; }
+inline void grid_dependency_wait() {}
+inline void grid_dependency_launch() {}
