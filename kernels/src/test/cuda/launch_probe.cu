@@ -13,6 +13,20 @@ KERNEL(launch_probe_arguments, (double* y, int a, int64_t b, float c, double d, 
   }
 }
 
+struct Pair {
+  int64_t first, second;
+};
+
+// A struct between two numbers.
+KERNEL(launch_probe_struct, (double* y, int a, Pair p, float b), 32) {
+  if (threadIdx.x == 0) {
+    y[0] = a;
+    y[1] = static_cast<double>(p.first);
+    y[2] = static_cast<double>(p.second);
+    y[3] = b;
+  }
+}
+
 // Each block leaves its number.
 KERNEL(launch_probe_grid, (int* y), 64) {
   if (threadIdx.x == 0) y[(blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x] = 1 + blockIdx.x + 100 * blockIdx.y + 10000 * blockIdx.z;

@@ -62,6 +62,18 @@ class LaunchTest {
   }
 
   @Test
+  void structsArePassedByValue() {
+    CudaKernel kernel = cuda.kernel("launch_probe_struct");
+    kernel.grid(1).ptr(memory).i32(3).words(1L << 40, -5).f32(0.25f).run();
+    double[] got = new double[4];
+    cuda.read(MemorySegment.ofArray(got), memory, 0);
+    assertThat(got).containsExactly(3, 0x1p40, -5, 0.25);
+    assertThatThrownBy(() -> kernel.grid(1).ptr(memory).i32(3).words(1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("kernel launch_probe_struct: parameter 2 takes 16 bytes, got an argument of 8");
+  }
+
+  @Test
   void argumentsThatDoNotFitTheKernelAreRefused() {
     CudaKernel kernel = cuda.kernel("launch_probe_add");
     assertThatThrownBy(() -> kernel.grid(1).ptr(memory).i32(3))

@@ -28,6 +28,7 @@ public final class Cuda implements Device {
   private static final boolean DEBUG = Boolean.getBoolean("javelin.debug");
   private static final int OLDEST_CAPABILITY = 80;
   private static final long MIN_BYTES = 256;
+  private static final long MIN_SCRATCH_BYTES = 1 << 20;
   private static final ThreadLocal<@Nullable Cuda> CURRENT = new ThreadLocal<>();
 
   private final CudaProperties properties;
@@ -40,6 +41,7 @@ public final class Cuda implements Device {
   private final Launch launch;
   private final Set<DeviceMemory> live = new LinkedHashSet<>();
   private final AtomicLong allocations = new AtomicLong();
+  private final List<DeviceMemory> scratch = new ArrayList<>(); // the last one is in use
   private long launches;
   private @Nullable CudaKernel last;
   private boolean capturing;
@@ -201,6 +203,25 @@ public final class Cuda implements Device {
     allocations.incrementAndGet();
     fill(memory, 0, size, 0);
     return memory;
+  }
+
+  /**
+   * Scratch memory of one operator's kernels, for partial sums: at least {@code bytes} bytes with
+   * any content, 256-byte aligned, valid until the next call. The compute stream runs kernels in
+   * order, so one block serves all operators.
+   *
+   * <p>It grows to the largest request, in the steps that run before one is recorded. A block that
+   * was outgrown stays until the device is closed, since recorded graphs hold its address; each is
+   * twice as large as the one before, so together they are smaller than the last.
+   */
+  public DeviceMemory scratch(long bytes) {
+    DeviceMemory last = scratch.isEmpty() ? null : scratch.getLast();
+    if (last == null || last.byteSize() < bytes) {
+      long least = last == null ? MIN_SCRATCH_BYTES : 2 * last.byteSize();
+      last = allocate(Math.max(least, bytes));
+      scratch.add(last);
+    }
+    return last;
   }
 
   /** A failed device refuses this too; what failed has been reported where it was noticed. */
@@ -402,6 +423,7 @@ public final class Cuda implements Device {
     }
     bind();
     int ignored = JCudaDriver.cuCtxSynchronize();
+    scratch.forEach(DeviceMemory::close);
     reportLeaks();
     kernels.unload();
     compute.close();

@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
 public final class Launch {
   private static final int MAX_ARGUMENTS = 64;
   private static final int MAX_MAPS = 8;
+  private static final int MAX_WORDS = 128;
   private static final int SLOT = 8;
   private static final long MAX_X = Integer.MAX_VALUE;
   private static final long MAX_YZ = 65535;
@@ -47,6 +48,7 @@ public final class Launch {
   private final MemorySegment pointers; // to the slots, or to a map where the argument is one
   private final MemorySegment maps;
   private final MemorySegment mapWork;
+  private final MemorySegment words;
   private final MemorySegment config;
   private final MemorySegment attributes;
   private final long slotsAddress;
@@ -59,6 +61,7 @@ public final class Launch {
   private int shared;
   private int count;
   private int mapCount;
+  private int wordCount;
   private int cluster;
   private boolean overlaps;
 
@@ -68,6 +71,7 @@ public final class Launch {
     this.pointers = arena.allocate((long) MAX_ARGUMENTS * SLOT, SLOT);
     this.maps = arena.allocate((long) MAX_MAPS * TensorMap.BYTES, TensorMap.ALIGNMENT);
     this.mapWork = arena.allocate(TensorMap.WORK_BYTES, SLOT);
+    this.words = arena.allocate((long) MAX_WORDS * SLOT, SLOT);
     this.config = arena.allocate(CONFIG_BYTES, SLOT);
     this.attributes = arena.allocate(2L * ATTRIBUTE_BYTES, SLOT);
     this.slotsAddress = slots.address();
@@ -130,6 +134,19 @@ public final class Launch {
     map.encode(to, mapWork);
     mapCount++;
     pointTo((int) (slot(TensorMap.BYTES) / SLOT), to.address());
+    return this;
+  }
+
+  /** A struct of 64-bit words, passed by value. */
+  public Launch words(long... values) {
+    if (wordCount + values.length > MAX_WORDS) {
+      throw new IllegalArgumentException(
+          "kernel " + name() + ": more than " + MAX_WORDS + " words of structs");
+    }
+    long at = (long) wordCount * SLOT;
+    MemorySegment.copy(values, 0, words, JAVA_LONG, at, values.length);
+    wordCount += values.length;
+    pointTo((int) (slot(values.length * SLOT) / SLOT), words.address() + at);
     return this;
   }
 
@@ -227,13 +244,14 @@ public final class Launch {
   }
 
   private void finish() {
-    if (mapCount > 0) {
+    if (mapCount + wordCount > 0) {
       for (int i = 0; i < count; i++) {
         pointTo(i, slotsAddress + (long) i * SLOT);
       }
     }
     kernel = null;
     mapCount = 0;
+    wordCount = 0;
     count = 0;
   }
 

@@ -203,6 +203,16 @@ class CudaTest {
   }
 
   @Test
+  void scratchMemoryIsOneBlockThatGrows() {
+    DeviceMemory first = cuda.scratch(100);
+    assertThat(cuda.scratch(first.byteSize())).isSameAs(first);
+    DeviceMemory second = cuda.scratch(first.byteSize() + 1);
+    assertThat(second.byteSize()).isEqualTo(2 * first.byteSize());
+    assertThat(cuda.scratch(1)).isSameAs(second);
+    assertThat(first.address()).isNotEqualTo(second.address()); // a recorded graph may hold it
+  }
+
+  @Test
   void everyThreadMayUseIt() throws InterruptedException {
     try (DeviceMemory m = cuda.allocate(256)) {
       Thread other = new Thread(() -> cuda.fillWords(m, 0, 1, 9));
