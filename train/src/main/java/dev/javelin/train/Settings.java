@@ -73,8 +73,12 @@ public final class Settings {
     return arguments;
   }
 
-  /** The whole configuration as YAML that reads back as itself; what is not set is left out. */
-  public static String yaml(TrainConfig config) {
+  /**
+   * The whole configuration as YAML that reads back as itself; what is not set is left out.
+   *
+   * @param except keys to leave out too
+   */
+  public static String yaml(TrainConfig config, String... except) {
     Map<String, Object> values = new LinkedHashMap<>();
     for (OptionSpec option : inOrder(CommandSpec.forAnnotatedObject(config))) {
       Object value = option.hidden() ? null : plain(option.getValue());
@@ -82,6 +86,7 @@ public final class Settings {
         values.put(Names.snake(firstName(option)), value);
       }
     }
+    values.keySet().removeAll(Set.of(except));
     DumpSettings style = DumpSettings.builder().setDefaultFlowStyle(FlowStyle.BLOCK).build();
     return new Dump(style).dumpToString(values);
   }

@@ -207,7 +207,7 @@ public final class Trainer implements AutoCloseable {
 
   private Checkpoints prepare(Path directory) throws IOException {
     Files.createDirectories(directory);
-    AtomicFile.write(directory.resolve(Run.CONFIG_FILE), Settings.yaml(config));
+    AtomicFile.write(directory.resolve(Run.CONFIG_FILE), Settings.yaml(config, "resume"));
     watchers.add(MetricsFile.open(directory.resolve("metrics.jsonl"), step));
     watchers.add(new LogFile(directory.resolve("train.log"), config.maxSteps));
     watchers.add(new EventFile(directory.resolve("runs"), step));

@@ -111,6 +111,9 @@ class ResumeTest {
     TrainingState state = TrainingState.read(run.resolve("last"));
     assertThat(state.step()).isEqualTo(14);
     assertThat(state.sequences()).isEqualTo(14 * 4);
+    assertThat(Files.readString(run.resolve("config.yaml")))
+        .contains("max_steps: 14", "seq_len: 16")
+        .doesNotContain("resume");
   }
 
   private static List<Double> losses(Path run) throws IOException {
