@@ -164,6 +164,25 @@ public record TransformerConfig(
         extras);
   }
 
+  public TransformerConfig withLayers(int layers) {
+    return new TransformerConfig(
+        architecture,
+        vocab,
+        layers,
+        hidden,
+        heads,
+        kvHeads,
+        headDim,
+        ffn,
+        positions,
+        normEps,
+        rope,
+        window,
+        tied,
+        dropout,
+        extras);
+  }
+
   public TransformerConfig withPositions(int positions) {
     return new TransformerConfig(
         architecture,

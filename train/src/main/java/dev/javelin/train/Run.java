@@ -1,6 +1,6 @@
 package dev.javelin.train;
 
-import dev.javelin.device.Cpu;
+import dev.javelin.device.Device;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
@@ -25,13 +25,16 @@ import org.jspecify.annotations.Nullable;
  * A training run put together from its settings: device, data, model and trainer, fresh or resumed.
  * {@code javelin train} is this with a screen.
  *
+ * @param deviceNote why it is not the GPU of this machine; {@code null} where there is nothing to
+ *     say
  * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
  * @param passedOver why newer checkpoints than that are not whole, a line each
  */
 public record Run(
     TrainConfig config,
     Path directory,
-    Cpu cpu,
+    Device device,
+    @Nullable String deviceNote,
     Dataset data,
     LanguageModel model,
     Trainer trainer,
@@ -67,22 +70,31 @@ public record Run(
             config.valFraction == null ? 0 : config.valFraction,
             tokenizer(config, checkpoint),
             TextFiles.TEXT);
-    Cpu cpu = Cpu.open(config.threads == null ? 1 : config.threads);
+    TransformerConfig fitted = fitted(config, checkpoint, shape, data);
+    Devices.Choice chosen;
+    try {
+      int threads = config.threads == null ? 1 : config.threads;
+      chosen = Devices.open(config.device, threads, fitted, precision, Devices.Use.TRAINING);
+    } catch (RuntimeException e) {
+      data.close();
+      throw e;
+    }
+    Device device = chosen.device();
     LanguageModel model = null;
     try {
-      model =
-          model(config, cpu, fitted(config, checkpoint, shape, data), precision, checkpoint, data);
+      model = model(config, device, fitted, precision, checkpoint, data);
       Trainer trainer = new Trainer(model, data, config);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
-      return new Run(config, directory, cpu, data, model, trainer, checkpoint, passedOver);
+      return new Run(
+          config, directory, device, chosen.note(), data, model, trainer, checkpoint, passedOver);
     } catch (RuntimeException e) {
       if (model != null) {
         model.close();
       }
       data.close();
-      cpu.close();
+      device.close();
       throw e;
     }
   }
@@ -227,7 +239,7 @@ public record Run(
 
   private static LanguageModel model(
       TrainConfig config,
-      Cpu cpu,
+      Device device,
       TransformerConfig shape,
       Precision precision,
       @Nullable Checkpoint checkpoint,
@@ -241,8 +253,8 @@ public record Run(
             ? checkpoint.directory()
             : Presets.all().containsKey(config.model) ? null : Path.of(config.model);
     return weights != null && HuggingFace.hasWeights(weights)
-        ? LanguageModel.load(cpu, weights, shape, precision, grouping, data.tokenizer())
-        : LanguageModel.create(cpu, shape, precision, grouping, config.seed, data.tokenizer());
+        ? LanguageModel.load(device, weights, shape, precision, grouping, data.tokenizer())
+        : LanguageModel.create(device, shape, precision, grouping, config.seed, data.tokenizer());
   }
 
   @Override
@@ -250,6 +262,6 @@ public record Run(
     trainer.close();
     model.close();
     data.close();
-    cpu.close();
+    device.close();
   }
 }

@@ -236,8 +236,8 @@ public final class TrainConfig {
   @Option(
       names = "--device",
       order = 401,
-      paramLabel = "auto|cpu",
-      description = "Where to compute.")
+      paramLabel = Devices.NAMES,
+      description = "Where to compute; auto takes a GPU that can run the model, else the CPU.")
   public String device = "auto";
 
   @Option(
@@ -356,9 +356,7 @@ public final class TrainConfig {
     require(
         threads >= 1 && threads <= MOST_THREADS,
         "--threads must lie between 1 and " + MOST_THREADS + ", got " + threads);
-    require(
-        device.equals("auto") || device.equals("cpu"),
-        "--device must be auto or cpu in this version, got " + device);
+    require(Devices.isName(device), "--device must be one of " + Devices.NAMES + ", got " + device);
     require(evalEvery >= 0, "--eval-every must be 0 or more, got " + evalEvery);
     require(evalBatches >= 0, "--eval-batches must be 0 or more, got " + evalBatches);
     require(saveEvery >= 0, "--save-every must be 0 or more, got " + saveEvery);

@@ -2,19 +2,17 @@ package dev.javelin.train;
 
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
-import dev.javelin.device.DType;
+import dev.javelin.device.Cpu;
 import dev.javelin.device.Device;
-import dev.javelin.device.Memory;
 import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.AtomicFile;
 import dev.javelin.tensor.LossScaling;
-import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.StepState;
-import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.TrainingState;
+import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.TokenLoader;
@@ -56,9 +54,7 @@ public final class Trainer implements AutoCloseable {
   private final StepState state;
   private final Optimizer optimizer;
   private final LossScaling scaling;
-  private final Memory batchMemory;
-  private final Tensor tokens; // i32 [B, T]
-  private final Tensor targets; // i32 [B, T]
+  private final Batch batch;
   private final StepGraph microStep;
   private final StepGraph update;
   private final Runnable forwardBackward;
@@ -119,18 +115,14 @@ public final class Trainer implements AutoCloseable {
             model.parameters(),
             new AdamWConfig(config.adamBeta1, config.adamBeta2, config.adamEpsilon, maxNorm),
             scaling);
-    Shape batch = Shape.of(config.batchSize, config.seqLen);
-    long bytes = DType.I32.bytes(batch.elements());
-    this.batchMemory = device.allocate(2 * bytes);
-    this.tokens = Tensor.of(batchMemory, 0, DType.I32, batch);
-    this.targets = Tensor.of(batchMemory, bytes, DType.I32, batch);
+    this.batch = Batch.on(device, config.batchSize, config.seqLen);
     this.microStep = new StepGraph("micro-step", workspace);
     this.update = new StepGraph("update", workspace);
     Transformer transformer = model.transformer().withRecompute(config.recompute);
     this.forwardBackward =
         () -> {
           Tape tape = new Tape(workspace);
-          Var loss = transformer.loss(tape, tokens, targets, state);
+          Var loss = transformer.loss(tape, batch.tokens(), batch.targets(), state);
           tape.backward(loss);
         };
     this.applyUpdate = () -> optimizer.step(state);
@@ -222,12 +214,16 @@ public final class Trainer implements AutoCloseable {
     while (step < config.maxSteps && !stopRequested) {
       long start = System.nanoTime();
       double lr = schedule.at(step);
-      float scale = state.lossScale();
+      // Reading the state of a GPU waits for it, so that is left to the steps that say something.
+      boolean read = readsState(step + 1);
+      float scale = read ? state.lossScale() : 0;
       trainStep(lr);
+      if (read) {
+        checkFinite(scale);
+      }
       stepNanos += System.nanoTime() - start;
       stepsTimed++;
       all.advanced(step);
-      checkFinite(scale);
       boolean last = step == config.maxSteps;
       boolean saving = last || isTurn(config.saveEvery);
       boolean evaluating = isTurn(config.evalEvery) || last || saving && config.evalEvery > 0;
@@ -260,8 +256,9 @@ public final class Trainer implements AutoCloseable {
     long targetsInStep = loader.validTargets(step);
     state.begin(config.seed, (int) step, (float) lr, 1f / targetsInStep);
     for (int micro = 0; micro < config.gradientAccumulationSteps; micro++) {
-      state.firstSequence(micro * config.batchSize);
-      loader.fill(step, micro, tokens, targets);
+      int index = micro;
+      state.firstSequence(index * config.batchSize);
+      batch.load((tokens, targets) -> loader.fill(step, index, tokens, targets));
       microStep.run(forwardBackward);
     }
     update.run(applyUpdate);
@@ -270,7 +267,20 @@ public final class Trainer implements AutoCloseable {
   }
 
   private boolean isTurn(int every) {
+    return isTurn(every, step);
+  }
+
+  private static boolean isTurn(int every, long step) {
     return every > 0 && step % every == 0;
+  }
+
+  /** Whether the host looks at loss and norm after that step. */
+  private boolean readsState(long after) {
+    return model.device() instanceof Cpu
+        || after == config.maxSteps
+        || isTurn(config.loggingSteps, after)
+        || isTurn(config.evalEvery, after)
+        || isTurn(config.saveEvery, after);
   }
 
   private void checkFinite(float scale) {
@@ -332,7 +342,9 @@ public final class Trainer implements AutoCloseable {
     }
     optimizer.close();
     state.close();
-    batchMemory.close();
+    batch.close();
+    microStep.close();
+    update.close();
     workspace.close();
   }
 }

@@ -1,9 +1,7 @@
 package dev.javelin.train.cli;
 
 import com.sun.management.OperatingSystemMXBean;
-import dev.javelin.device.Cuda;
-import dev.javelin.device.CudaException;
-import dev.javelin.device.CudaProperties;
+import dev.javelin.kernels.BundledKernels;
 import dev.javelin.kernels.cpu.VectorWidth;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -12,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -43,8 +40,8 @@ final class DoctorCommand implements Callable<Integer> {
     boolean vectors = vectors(out);
     line(out, "Memory", memory());
     line(out, "2 MB pages", hugePages());
-    line(out, "CUDA", cuda());
-    line(out, "Verdict", vectors ? "ready to train on the CPU" : "cannot train yet: see above");
+    String gpu = new CudaCheckup(new BundledKernels(), (name, text) -> line(out, name, text)).run();
+    line(out, "Verdict", vectors ? "ready to train on the CPU" + gpu : "cannot train: see above");
     out.flush();
     return vectors ? Main.OK : Main.FAILURE;
   }
@@ -83,17 +80,6 @@ final class DoctorCommand implements Callable<Integer> {
           .orElse(threads);
     } catch (IOException notLinux) {
       return threads;
-    }
-  }
-
-  private static String cuda() {
-    if (!Cuda.hasDriver()) {
-      return "no driver (libcuda.so.1 not found): install NVIDIA's driver r580 or later to use a GPU";
-    }
-    try {
-      return Cuda.list().stream().map(CudaProperties::describe).collect(Collectors.joining("; "));
-    } catch (CudaException e) {
-      return e.getMessage();
     }
   }
 

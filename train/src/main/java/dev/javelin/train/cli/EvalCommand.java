@@ -1,9 +1,10 @@
 package dev.javelin.train.cli;
 
-import dev.javelin.device.Cpu;
+import dev.javelin.device.Device;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.tensor.FileFormatException;
 import dev.javelin.tensor.Workspace;
+import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
@@ -72,6 +73,9 @@ final class EvalCommand implements Callable<Integer> {
   @Option(names = "--eval-batches", paramLabel = "N", description = "Batches at most; 0 for all.")
   private int batches;
 
+  @Option(names = "--device", paramLabel = Devices.NAMES, description = "Where to compute (auto).")
+  private String device = "auto";
+
   @Option(names = "--threads", paramLabel = "N", description = "Threads (all cores).")
   private int threads = Runtime.getRuntime().availableProcessors();
 
@@ -86,13 +90,13 @@ final class EvalCommand implements Callable<Integer> {
     if (!(valFraction >= 0 && valFraction < 1)) {
       throw new InputException("--val-fraction must lie in [0, 1), got " + valFraction);
     }
-    try (Cpu cpu = Main.cpu(threads);
-        LanguageModel loaded = load(cpu);
+    try (Device on = Main.device(device, threads, LanguageModel.readConfig(model));
+        LanguageModel loaded = load(on);
         TokenSource source = source(loaded.tokenizer());
-        Workspace workspace = Workspace.on(cpu);
+        Workspace workspace = Workspace.on(on);
         Evaluator evaluator =
             new Evaluator(
-                cpu,
+                on,
                 loaded.transformer(),
                 workspace,
                 source,
@@ -107,19 +111,18 @@ final class EvalCommand implements Callable<Integer> {
     return Main.OK;
   }
 
-  private LanguageModel load(Cpu cpu) {
-    LanguageModel.readConfig(model);
+  private LanguageModel load(Device on) {
     if (!HuggingFace.hasWeights(model)) {
       throw new FileFormatException(
           model, "has no model.safetensors", "name a directory with weights, such as out/last");
     }
-    LanguageModel loaded = LanguageModel.load(cpu, model);
+    LanguageModel loaded = LanguageModel.load(on, model);
     if (tokenizer == null) {
       return loaded;
     }
     Tokenizer named =
         tokenizer.equals("byte") ? new ByteTokenizer() : Tokenizer.load(Path.of(tokenizer));
-    return new LanguageModel(cpu, loaded.parameters(), loaded.precision(), named);
+    return new LanguageModel(on, loaded.parameters(), loaded.precision(), named);
   }
 
   private TokenSource source(@Nullable Tokenizer tokens) {

@@ -1,6 +1,7 @@
 package dev.javelin.train.cli;
 
-import dev.javelin.device.Cpu;
+import dev.javelin.device.Device;
+import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.eval.Generator;
@@ -63,6 +64,9 @@ final class GenerateCommand implements Callable<Integer> {
   @Option(names = "--seed", paramLabel = "N", description = "The same seed, the same text.")
   private long seed = 1;
 
+  @Option(names = "--device", paramLabel = Devices.NAMES, description = "Where to compute (auto).")
+  private String device = "auto";
+
   @Option(names = "--threads", paramLabel = "N", description = "Threads (all cores).")
   private int threads = Runtime.getRuntime().availableProcessors();
 
@@ -73,14 +77,14 @@ final class GenerateCommand implements Callable<Integer> {
     }
     Sampler sampler = new Sampler(temperature, topK, topP, seed);
     PrintWriter out = Main.out(spec);
-    try (Cpu cpu = Main.cpu(threads);
-        LanguageModel loaded = LanguageModel.load(cpu, model)) {
+    try (Device on = Main.device(device, threads, LanguageModel.readConfig(model));
+        LanguageModel loaded = LanguageModel.load(on, model)) {
       Tokenizer tokenizer = loaded.tokenizer();
       if (tokenizer == null) {
         throw new InputException(
             model + " has no tokenizer.json: copy the model's tokenizer there to use text");
       }
-      try (Generator generator = new Generator(cpu, loaded.transformer())) {
+      try (Generator generator = new Generator(on, loaded.transformer())) {
         out.print(prompt);
         generator.stream(
             tokenizer,

@@ -1,7 +1,10 @@
 package dev.javelin.train.cli;
 
-import dev.javelin.device.Cpu;
+import dev.javelin.device.Device;
+import dev.javelin.nn.Precision;
+import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.FileFormatException;
+import dev.javelin.train.Devices;
 import dev.javelin.train.Names;
 import dev.javelin.train.Run;
 import dev.javelin.train.Settings;
@@ -88,13 +91,16 @@ public final class Main {
     return command;
   }
 
-  /** The processor with that many threads, the value of {@code --threads}. */
-  static Cpu cpu(int threads) {
+  /** The device of a model that is read, not trained: the value of {@code --device}. */
+  static Device device(String name, int threads, TransformerConfig model) {
+    if (!Devices.isName(name)) {
+      throw new InputException("--device must be one of " + Devices.NAMES + ", got " + name);
+    }
     if (threads < 1 || threads > TrainConfig.MOST_THREADS) {
       throw new InputException(
           "--threads must lie between 1 and " + TrainConfig.MOST_THREADS + ", got " + threads);
     }
-    return Cpu.open(threads);
+    return Devices.open(name, threads, model, Precision.FP32, Devices.Use.INFERENCE).device();
   }
 
   static void atLeast(int least, String flag, int value) {

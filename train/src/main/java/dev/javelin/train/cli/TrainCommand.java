@@ -109,7 +109,10 @@ final class TrainCommand implements Callable<Integer> {
         run.data().validation() == null ? 0 : run.data().validation().size(),
         config.tokensPerStep(),
         config.maxSteps,
-        run.cpu());
+        run.device());
+    if (run.deviceNote() != null) {
+      out.println(run.deviceNote());
+    }
     if (run.resumedFrom() != null) {
       out.println("going on from " + run.resumedFrom().directory());
     } else if (config.resume != null) {

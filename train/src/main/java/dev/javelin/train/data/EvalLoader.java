@@ -20,6 +20,11 @@ public final class EvalLoader {
     this.batch = batch;
   }
 
+  /** How many targets of batch {@code index} count. */
+  public int validTargets(long index) {
+    return (int) Math.clamp(windows.count() - index * batch, 0, batch) * windows.seqLen();
+  }
+
   /** How many batches hold all windows. */
   public long batches() {
     return (windows.count() + batch - 1) / batch;
@@ -34,12 +39,10 @@ public final class EvalLoader {
     MemorySegment to = tokens.segment();
     MemorySegment next = targets.segment();
     int seqLen = windows.seqLen();
-    int rows = 0;
     for (int row = 0; row < batch; row++) {
       long window = index * batch + row;
       if (window < windows.count()) {
         windows.read(window, to, next, row);
-        rows++;
         continue;
       }
       for (int i = row * seqLen; i < (row + 1) * seqLen; i++) {
@@ -47,6 +50,6 @@ public final class EvalLoader {
         next.setAtIndex(ValueLayout.JAVA_INT, i, IGNORED);
       }
     }
-    return rows * seqLen;
+    return validTargets(index);
   }
 }

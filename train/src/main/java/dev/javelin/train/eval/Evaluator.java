@@ -1,14 +1,12 @@
 package dev.javelin.train.eval;
 
 import dev.javelin.autograd.Tape;
-import dev.javelin.device.DType;
 import dev.javelin.device.Device;
-import dev.javelin.device.Memory;
 import dev.javelin.nn.Transformer;
-import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
+import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.EvalLoader;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.data.Windows;
@@ -27,9 +25,7 @@ public final class Evaluator implements AutoCloseable {
   private final EvalLoader loader;
   private final @Nullable Tokenizer tokenizer;
   private final StepState state;
-  private final Memory batchMemory;
-  private final Tensor tokens; // i32 [B, T]
-  private final Tensor targets; // i32 [B, T]
+  private final Batch batch;
   private final long batches;
 
   /**
@@ -41,19 +37,16 @@ public final class Evaluator implements AutoCloseable {
       Workspace workspace,
       TokenSource source,
       int seqLen,
-      int batch,
+      int rows,
       long maxBatches,
       @Nullable Tokenizer tokenizer) {
     this.model = model;
     this.workspace = workspace;
-    this.loader = new EvalLoader(new Windows(source, seqLen, model.config().vocab()), batch);
+    this.loader = new EvalLoader(new Windows(source, seqLen, model.config().vocab()), rows);
     this.tokenizer = tokenizer;
     this.batches = maxBatches == 0 ? loader.batches() : Math.min(maxBatches, loader.batches());
     this.state = StepState.on(device);
-    long bytes = DType.I32.bytes((long) batch * seqLen);
-    this.batchMemory = device.allocate(2 * bytes);
-    this.tokens = Tensor.of(batchMemory, 0, DType.I32, Shape.of(batch, seqLen));
-    this.targets = Tensor.of(batchMemory, bytes, DType.I32, Shape.of(batch, seqLen));
+    this.batch = Batch.on(device, rows, seqLen);
   }
 
   public Evaluation run() {
@@ -61,11 +54,13 @@ public final class Evaluator implements AutoCloseable {
     long counted = 0;
     long textBytes = 0;
     for (long i = 0; i < batches; i++) {
-      int valid = loader.fill(i, tokens, targets);
+      long index = i;
+      batch.load((tokens, targets) -> loader.fill(index, tokens, targets));
+      int valid = loader.validTargets(i);
       textBytes += textBytes();
       state.begin(0, 0, 0, 1f / valid);
       workspace.reset();
-      model.loss(Tape.inference(workspace), tokens, targets, state);
+      model.loss(Tape.inference(workspace), batch.tokens(), batch.targets(), state);
       sum += state.loss() * valid;
       counted += valid;
     }
@@ -80,6 +75,7 @@ public final class Evaluator implements AutoCloseable {
     if (tokenizer == null) {
       return 0;
     }
+    Tensor targets = batch.hostTargets();
     MemorySegment ids = targets.segment();
     long bytes = 0;
     for (long i = 0; i < targets.elements(); i++) {
@@ -92,6 +88,6 @@ public final class Evaluator implements AutoCloseable {
   @Override
   public void close() {
     state.close();
-    batchMemory.close();
+    batch.close();
   }
 }

@@ -78,9 +78,9 @@ public final class Generator implements AutoCloseable {
   private float[] next(int[] ids, int vocabulary, KvCache cache) {
     workspace.reset();
     Tensor tokens = workspace.alloc(DType.I32, Shape.of(1, ids.length)); // i32 [1, T]
-    MemorySegment.copy(ids, 0, tokens.segment(), ValueLayout.JAVA_INT, 0, ids.length);
+    tokens.fromHost(MemorySegment.ofArray(ids));
     Tensor logits = model.next(Tape.inference(workspace), tokens, cache); // [1, V]
-    MemorySegment s = logits.segment();
+    MemorySegment s = logits.toHost();
     float[] out = new float[vocabulary];
     for (int i = 0; i < out.length; i++) {
       out[i] =

@@ -1,0 +1,55 @@
+package dev.javelin.train.data;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.Device;
+import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
+import java.lang.foreign.MemorySegment;
+import org.junit.jupiter.api.Test;
+
+class BatchTest {
+
+  private static int[] ids(int first) {
+    int[] out = new int[21];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = first + i;
+    }
+    return out;
+  }
+
+  private static void loadsInPlace(Device device) {
+    try (Batch batch = Batch.on(device, 3, 7)) {
+      for (int n = 0; n < 5; n++) {
+        int first = 100 * n;
+        batch.load(
+            (tokens, targets) -> {
+              tokens.fromHost(MemorySegment.ofArray(ids(first)));
+              targets.fromHost(MemorySegment.ofArray(ids(first + 1)));
+            });
+        assertThat(batch.tokens().toHost().toArray(JAVA_INT)).isEqualTo(ids(first));
+        assertThat(batch.targets().toHost().toArray(JAVA_INT)).isEqualTo(ids(first + 1));
+        assertThat(batch.hostTargets().segment().toArray(JAVA_INT)).isEqualTo(ids(first + 1));
+        assertThat(batch.tokens().device()).isSameAs(device);
+      }
+    }
+  }
+
+  @Test
+  void loadsInPlaceOnTheCpu() {
+    try (Cpu cpu = Cpu.open(1)) {
+      loadsInPlace(cpu);
+    }
+  }
+
+  @Test
+  @RequiresCuda
+  void loadsInPlaceOnAGpu() {
+    try (Device cuda = TestCuda.open(new BundledKernels())) {
+      loadsInPlace(cuda);
+    }
+  }
+}
