@@ -47,12 +47,10 @@ KERNEL(broken_divergence, (float* y), 64) {
 
 KERNEL(broken_null, (float* y), 32) { y[threadIdx.x] = 1; }
 
-// Each thread writes to its right neighbour's place of shared memory and beyond the last.
-KERNEL(broken_shared, (float* y, int n), 64) {
+// More threads than the block has shared memory for.
+KERNEL(broken_shared, (float* y, int first), 64) {
   DYNAMIC_SHARED(float, tile);
-  tile[threadIdx.x] = 0;
+  tile[first + threadIdx.x] = 1;
   __syncthreads();
-  tile[threadIdx.x + n] = 1;
-  __syncthreads();
-  y[threadIdx.x] = tile[threadIdx.x];
+  y[threadIdx.x] = tile[first + threadIdx.x];
 }

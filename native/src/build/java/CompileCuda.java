@@ -7,13 +7,13 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Compiles each {@code .cu} file of a folder twice: with nvcc to a fatbin for real devices, with
- * g++ to a shared object for the emulated one. Maven runs it in the module's folder:
+ * Compiles each {@code .cu} file of a folder: with nvcc to a fatbin for real devices, with g++ to
+ * shared objects for the emulated one. Maven runs it in the module's folder:
  *
  * <pre>java CompileCuda.java SOURCES IMAGES WORK EMULATOR [--table FILE] [--include FOLDER]</pre>
  *
  * <ul>
- *   <li>{@code SOURCES} family.cu; {@code IMAGES} receives family.fatbin and family.emu.so
+ *   <li>{@code SOURCES} family.cu; {@code IMAGES} receives family.fatbin, family.emu.so, family.check.so
  *   <li>{@code WORK} keeps what makes the next run incremental
  *   <li>{@code EMULATOR} the folder of the emulated device's headers
  *   <li>{@code --table} where the table of registers and memory per kernel goes
@@ -78,7 +78,8 @@ final class CompileCuda {
     if (gxx != null) {
       Toolchain.Step driver = linkName(gxx);
       Toolchain.run(List.of(driver));
-      families.forEach(source -> steps.add(emulated(gxx, source, driver.output())));
+      families.forEach(source -> steps.add(emulated(gxx, source, driver.output(), false)));
+      families.forEach(source -> steps.add(emulated(gxx, source, driver.output(), true)));
     }
     List<Toolchain.Result> results = Toolchain.run(steps);
     long compiled = results.stream().filter(Toolchain.Result::compiled).count();
@@ -112,18 +113,24 @@ final class CompileCuda {
 
   /**
    * No instruction set beyond x86-64-v2: images travel between machines. No strict aliasing:
-   * kernels move bf16 as 16-byte words.
+   * kernels move bf16 as 16-byte words. A checked image calls the emulator at each load and store:
+   * the thread sanitizer's instrumentation without its library.
    */
-  private Toolchain.Step emulated(String gxx, Path source, Path driver) {
+  private Toolchain.Step emulated(String gxx, Path source, Path driver, boolean checked) {
     String family = Toolchain.stem(source);
-    Path dependencies = work.resolve(family + ".emu.d");
-    Path output = images.resolve(family + ".emu.so");
+    String kind = checked ? ".check" : ".emu";
+    Path dependencies = work.resolve(family + kind + ".d");
+    Path output = images.resolve(family + kind + ".so");
     List<String> command = new ArrayList<>(List.of(gxx, "-std=c++17", "-O2", "-g1", "-fPIC"));
     command.addAll(List.of("-march=x86-64-v2", "-fno-strict-aliasing", "-fno-gnu-unique"));
     command.addAll(List.of("-Wall", "-Wextra", "-Wno-unknown-pragmas"));
     command.addAll(List.of("-I" + include, "-I" + emulator));
     command.addAll(List.of("-MMD", "-MF", dependencies.toString(), "-shared", "-Wl,-Bsymbolic"));
     command.addAll(List.of("-o", output.toString(), "-x", "c++", source.toString()));
+    if (checked) {
+      command.addAll(List.of("-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0"));
+      command.addAll(List.of("-nodefaultlibs", "-lstdc++", "-lm", "-lc", "-lgcc_s", "-lgcc"));
+    }
     String flags = System.getenv("JAVELIN_EMULATOR_CXXFLAGS");
     if (flags != null && !flags.isBlank()) {
       command.addAll(List.of(flags.strip().split("\\s+")));
@@ -147,7 +154,7 @@ final class CompileCuda {
 
   /** Images of sources that are gone, or of a compiler that is. */
   private void deleteAllBut(Set<Path> wanted) throws IOException {
-    for (String ending : List.of(".fatbin", ".emu.so")) {
+    for (String ending : List.of(".fatbin", ".emu.so", ".check.so")) {
       for (Path image : Toolchain.files(images, ending)) {
         if (!wanted.contains(image)) {
           Files.delete(image);

@@ -54,6 +54,7 @@ void copy(void* shared, const void* global, uint32_t bytes, uint32_t filled) {
   }
   if (filled > bytes) fail("cp.async of %u bytes: asked to copy %u", bytes, filled);
   Thread& t = mine();
+  access_check::promise(shared, bytes);
   memset(shared, 0xff, bytes);
   t.copies.push_back({shared, global, bytes, filled, t.group});
 }
@@ -65,6 +66,7 @@ void wait(uint32_t groups) {
   size_t kept = 0;
   for (const Copy& c : t.copies) {
     if (c.group + groups < t.group) {
+      access_check::keep(c.shared, c.bytes);
       memcpy(c.shared, c.global, c.filled);
       memset(static_cast<unsigned char*>(c.shared) + c.filled, 0, c.bytes - c.filled);
     } else {

@@ -29,6 +29,7 @@ struct Function {
 struct Module {
   int file;
   void* handle;
+  SharedVariables variables;
   std::map<std::string, Function> functions;
 };
 
@@ -51,6 +52,19 @@ std::string pathOf(int file) {
   return path;
 }
 
+// How large a module's thread-local storage is, the program headers tell.
+SharedVariables variablesOf(const void* image, void* handle) {
+  SharedVariables result;
+  auto* header = static_cast<const Elf64_Ehdr*>(image);
+  auto* segments = reinterpret_cast<const Elf64_Phdr*>(static_cast<const char*>(image) + header->e_phoff);
+  for (int i = 0; i < header->e_phnum; i++) {
+    if (segments[i].p_type == PT_TLS) result.bytes = segments[i].p_memsz;
+  }
+  if (result.bytes != 0) dlinfo(handle, RTLD_DI_TLS_MODID, &result.module);
+  result.checked = access_check::announced();
+  return result;
+}
+
 CUresult load(CUmodule* result, const void* image) {
   auto* header = static_cast<const Elf64_Ehdr*>(image);
   if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) {
@@ -66,7 +80,7 @@ CUresult load(CUmodule* result, const void* image) {
     close(file);
     return explain(CUDA_ERROR_INVALID_IMAGE, "%s", dlerror());
   }
-  auto* module = new Module{file, handle, {}};
+  auto* module = new Module{file, handle, variablesOf(image, handle), {}};
   for (Kernel* k = registering; k != nullptr; k = k->next) module->functions[k->name] = Function{module, k};
   registering = nullptr;
   *result = reinterpret_cast<CUmodule>(module);
@@ -139,9 +153,10 @@ CUresult launchKernel(CUfunction handle, Dim3 grid, Dim3 block, unsigned shared,
   }
   auto parameters = copyParameters(*k, kernelParams, packed, packedBytes);
   if (parameters == nullptr) return refuse(*k, "takes " + std::to_string(k->parameterCount) + " parameters, got fewer");
+  SharedVariables variables = f->module->variables;
   return enqueue(stream, NodeType::kernel, [=] {
     clearError();
-    return launch({k, parameters->pointers.data(), grid, block, shared, nullptr}) ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED;
+    return launch({k, parameters->pointers.data(), grid, block, shared, variables}) ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED;
   });
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
 #include <numeric>
 #include <random>
@@ -25,7 +26,9 @@ struct Job {
   std::atomic<bool> failed{false};
 
   void work() {
-    if (request.prepareThread != nullptr) request.prepareThread();
+    const SharedVariables& variables = request.variables;
+    if (variables.bytes != 0) memset(variables.begin(), 0xff, variables.bytes);  // NaN, like dynamic shared memory
+    access_check::beginLaunch(variables);
     Scheduler& scheduler = Scheduler::here();
     for (uint64_t i; !failed && (i = next++) < blocks;) {
       uint64_t block = !order.empty() ? order[i] : reverse ? blocks - 1 - i : i;

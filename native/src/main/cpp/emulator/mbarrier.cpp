@@ -100,6 +100,7 @@ void perform(const Store& s) { s.map->store(s.shared, s.at); }
 void mbarrierInit(void* barrier, uint32_t arrivals) {
   Mbarrier& b = check(barrier, "mbarrier.init");
   if (arrivals == 0 || arrivals > 0xffff) fail("mbarrier.init: %u arrivals", arrivals);
+  access_check::passedOther();
   b = {static_cast<uint16_t>(arrivals), static_cast<uint16_t>(arrivals), 0};
 }
 

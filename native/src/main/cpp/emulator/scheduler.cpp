@@ -114,6 +114,7 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
   for (uint32_t w = 0; w < warps_; w++) warp_[w] = {lanesOf(threads_, w), lanesOf(threads_, w), 0, 0};
   memset(barrier_, 0, sizeof barrier_);
   memset(warpgroupArrived_, 0, sizeof warpgroupArrived_);
+  access_check::beginBlock();
   async::beginBlock();
   bulk::beginBlock();
   warpgroup::beginBlock();
@@ -236,6 +237,11 @@ Fiber& Scheduler::next(uint32_t warp) {
 
 bool Scheduler::releaseIfComplete(Barrier& b) {
   if (b.arrived != (b.expected != 0 ? b.expected : live_)) return false;
+  if (&b == &barrier_[0] && b.expected == 0) {
+    access_check::passedBarrier();
+  } else {
+    access_check::passedOther();
+  }
   b.last = {b.truths, b.arrived};
   b.arrived = b.truths = b.expected = 0;
   for (uint32_t w = 0; w < warps_; w++) {
@@ -296,6 +302,7 @@ void Scheduler::warpCollective(uint32_t mask, const Collective& operation, void*
     arguments[l] = lanes[l].argument;
   }
   operation.run(arguments, mask);
+  access_check::passedWarp(self.warp);
   w.arrived &= ~mask;
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) lanes[__builtin_ctz(rest)].wait = Wait::nothing;
   w.runnable |= mask;
@@ -320,6 +327,7 @@ void Scheduler::warpgroupCollective(const Collective& operation, void* argument)
     arguments[i] = threads[i].argument;
   }
   operation.run(arguments, 0xffffffffu);
+  access_check::passedOther();
   warpgroupArrived_[group] = 0;
   for (uint32_t i = 0; i < 128; i++) start(threads[i]);
 }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "access_check.h"
 #include "runtime.h"
 #include "settings.h"
 
@@ -13,7 +14,7 @@ struct LaunchRequest {
   void** parameters;
   Dim3 grid, block;
   uint32_t sharedBytes;
-  void (*prepareThread)();  // called on each operating system thread before its first block
+  SharedVariables variables;
 };
 
 // Runs the whole grid. False if the launch failed; lastError() says why.

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "access_check.h"
 #include "device/half.h"
 #include "runtime.h"
 
@@ -82,9 +83,11 @@ struct Matrices {
 
 Matrices& at(void** arguments, int lane) { return *static_cast<Matrices*>(arguments[lane]); }
 
-void requireAligned(void** arguments, int count, const char* instruction) {
+void checkRows(void** arguments, int count, const char* instruction, bool write) {
   for (int lane = 0; lane < 8 * count; lane++) {
-    if (reinterpret_cast<uintptr_t>(at(arguments, lane).row) % 16 != 0) fail("%s: the row of lane %d is not 16-byte aligned", instruction, lane);
+    const void* row = at(arguments, lane).row;
+    if (reinterpret_cast<uintptr_t>(row) % 16 != 0) fail("%s: the row of lane %d is not 16-byte aligned", instruction, lane);
+    access_check::access(current->warp * 32u + static_cast<uint32_t>(lane), row, 16, write);
   }
 }
 
@@ -107,14 +110,14 @@ void forFragments(void** arguments, F f) {
 template <int count, bool transposed>
 void runLoad(void** arguments, uint32_t mask) {
   requireWarp(mask, "ldmatrix");
-  requireAligned(arguments, count, "ldmatrix");
+  checkRows(arguments, count, "ldmatrix", false);
   forFragments<count, transposed>(arguments, [&](int q, int lane, uint16_t& low, uint16_t& high) { at(arguments, lane).registers[q] = low | uint32_t{high} << 16; });
 }
 
 template <int count, bool transposed>
 void runStore(void** arguments, uint32_t mask) {
   requireWarp(mask, "stmatrix");
-  requireAligned(arguments, count, "stmatrix");
+  checkRows(arguments, count, "stmatrix", true);
   forFragments<count, transposed>(arguments, [&](int q, int lane, uint16_t& low, uint16_t& high) {
     uint32_t r = at(arguments, lane).registers[q];
     low = static_cast<uint16_t>(r);

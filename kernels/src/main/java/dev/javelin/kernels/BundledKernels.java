@@ -8,14 +8,34 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The kernels in this jar: {@code src/main/cuda/FAMILY.cu}, compiled by the build to one fatbin
- * (its code for 8.0, 8.6, 8.9 and 9.0, and PTX) and to one image for the emulated device. A build
+ * (its code for 8.0, 8.6, 8.9 and 9.0, and PTX) and to images for the emulated device. A build
  * without nvcc, or without g++, has none of the one kind.
  */
 public final class BundledKernels implements KernelImages {
+  private final boolean checked;
+
+  /** With {@code -Djavelin.emulator.check}, those of {@link #checked}. */
+  public BundledKernels() {
+    this(Boolean.getBoolean("javelin.emulator.check"));
+  }
+
+  private BundledKernels(boolean checked) {
+    this.checked = checked;
+  }
+
+  /**
+   * The same for real devices; for the emulated one, images in which each access to memory is
+   * checked: races on shared memory, copies nobody waited for, indices beyond an allocation.
+   */
+  public static BundledKernels checked() {
+    return new BundledKernels(true);
+  }
+
   /** The driver picks the code for its device out of the fatbin, so the capability is not asked. */
   @Override
   public byte @Nullable [] find(String family, int capability, boolean emulated) {
-    String name = "/dev/javelin/kernels/cuda/" + family + (emulated ? ".emu.so" : ".fatbin");
+    String kind = emulated ? checked ? ".check.so" : ".emu.so" : ".fatbin";
+    String name = "/dev/javelin/kernels/cuda/" + family + kind;
     try (InputStream image = BundledKernels.class.getResourceAsStream(name)) {
       return image == null ? null : image.readAllBytes();
     } catch (IOException e) {

@@ -32,6 +32,15 @@ final class Gpu implements AutoCloseable {
         emulated ? Cuda.emulated(new BundledKernels()) : Cuda.open(0, new BundledKernels()));
   }
 
+  /** The emulated device with checked kernels and guarded memory. */
+  static Gpu checked() {
+    Assumptions.assumeTrue(!Cuda.hasDriver(), "this machine's tests run on its GPU");
+    Assumptions.assumeTrue(Cuda.hasEmulator(), "this build has no emulated device (no g++)");
+    Gpu gpu = new Gpu(Cuda.emulated(BundledKernels.checked()));
+    Emulator.set("guard", "1");
+    return gpu;
+  }
+
   /** A device whose threads follow in this order; only the emulated one can be told. */
   static Gpu open(String order) {
     Gpu gpu = open();
