@@ -57,6 +57,10 @@ final class Gpu implements AutoCloseable {
     return Stream.of("forward", "reverse", "1");
   }
 
+  Cuda cuda() {
+    return cuda;
+  }
+
   boolean isEmulated() {
     return cuda.properties().emulated();
   }
