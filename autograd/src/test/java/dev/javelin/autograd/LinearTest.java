@@ -26,6 +26,7 @@ class LinearTest {
         .weight("b", out)
         .oracle(v -> oracle(v[0], v[1], v[2], in, out, z -> z))
         .tolerance(Math.max(1, Math.sqrt(in) / 8))
+        .cuda()
         .run();
   }
 
@@ -63,6 +64,7 @@ class LinearTest {
               }
               return oracle(part, v[1], new double[5], 24, 5, z -> z);
             })
+        .cuda()
         .run();
   }
 

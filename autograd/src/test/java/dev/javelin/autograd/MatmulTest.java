@@ -30,6 +30,7 @@ class MatmulTest {
         .input("b", transB ? new int[] {batch, n, k} : new int[] {batch, k, n})
         .oracle(v -> oracle(v[0], v[1], batch, m, k, n, transA, transB))
         .tolerance(2)
+        .cuda()
         .withoutAliasing()
         .run();
   }
@@ -41,7 +42,46 @@ class MatmulTest {
         .input("b", 2, 9, 9)
         .oracle(v -> oracle(v[0], v[1], 2, 9, 9, 9, false, false))
         .tolerance(2)
+        .cuda()
         .run();
+  }
+
+  @Test
+  void leadingDimensionsAreBroadcast() {
+    broadcast(new int[] {2, 3, 5, 7}, new int[] {7, 4});
+    broadcast(new int[] {2, 3, 5, 7}, new int[] {2, 1, 7, 4});
+    broadcast(new int[] {3, 5, 7}, new int[] {2, 1, 7, 4});
+    broadcast(new int[] {2, 1, 5, 7}, new int[] {1, 3, 7, 4});
+  }
+
+  private static void broadcast(int[] a, int[] b) {
+    OpCheck.of("matmul", v -> Functional.matmul(v[0], v[1]))
+        .input("a", a)
+        .input("b", b)
+        .oracle(v -> broadcastOracle(v[0], a, v[1], b))
+        .dtypes(DType.F32, DType.BF16)
+        .tolerance(2)
+        .cuda()
+        .run();
+  }
+
+  /** All leading dimensions as two: [P, Q, 5, 7] · [P, Q, 7, 4], each of them 1 or what it is. */
+  private static double[] broadcastOracle(double[] a, int[] aDims, double[] b, int[] bDims) {
+    int p = Math.max(dim(aDims, 4), dim(bDims, 4));
+    int q = Math.max(dim(aDims, 3), dim(bDims, 3));
+    double[] c = new double[p * q * 5 * 4];
+    for (int i = 0; i < p * q * 5 * 4; i++) {
+      int matrixA = i / 20 / q % dim(aDims, 4) * dim(aDims, 3) + i / 20 % q % dim(aDims, 3);
+      int matrixB = i / 20 / q % dim(bDims, 4) * dim(bDims, 3) + i / 20 % q % dim(bDims, 3);
+      for (int l = 0; l < 7; l++) {
+        c[i] += a[matrixA * 35 + i / 4 % 5 * 7 + l] * b[matrixB * 28 + l * 4 + i % 4];
+      }
+    }
+    return c;
+  }
+
+  private static int dim(int[] dims, int fromTheEnd) {
+    return dims.length < fromTheEnd ? 1 : dims[dims.length - fromTheEnd];
   }
 
   static List<Golden.Case> cases() {
@@ -51,13 +91,14 @@ class MatmulTest {
   @ParameterizedTest
   @MethodSource("cases")
   void agreesWithPyTorch(Golden.Case c) {
-    c.check(
-        in ->
-            product(
-                in.get("a"),
-                in.get("b"),
-                c.params().path("trans_a").asBoolean(),
-                c.params().path("trans_b").asBoolean()));
+    c.cuda()
+        .check(
+            in ->
+                product(
+                    in.get("a"),
+                    in.get("b"),
+                    c.params().path("trans_a").asBoolean(),
+                    c.params().path("trans_b").asBoolean()));
   }
 
   @Test

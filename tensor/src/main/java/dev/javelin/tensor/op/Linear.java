@@ -1,5 +1,6 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.matrix;
 import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
@@ -8,6 +9,7 @@ import dev.javelin.device.Cuda;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.GemmCpu;
 import dev.javelin.kernels.cpu.LinearCpu;
+import dev.javelin.kernels.cuda.MatmulCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -65,7 +67,16 @@ public final class Linear {
     switch (x.device()) {
       case Cpu cpu ->
           LinearCpu.forward(cpu, rows(y), rowsOrNull(z), rows(x), rows(w), rowsOrNull(b), f);
-      case Cuda cuda -> throw Check.unsupported("linear", cuda);
+      case Cuda cuda ->
+          MatmulCuda.linear(
+              cuda,
+              matrix(y, false),
+              matrix(x, false),
+              matrix(w, true),
+              x.rows(),
+              w.dim(0),
+              x.last(),
+              new MatmulCuda.Epilogue(b, z, z == null ? 0 : z.rowStride(), f));
     }
   }
 
@@ -98,7 +109,18 @@ public final class Linear {
           LinearCpu.biasGradient(cpu, rows(db), rows(dz));
         }
       }
-      case Cuda cuda -> throw Check.unsupported("linear backward", cuda);
+      case Cuda cuda -> {
+        if (dx != null) {
+          product(cuda, dx, dz, false, w, x.rows(), x.last(), w.dim(0));
+        }
+        if (dw != null) {
+          product(cuda, dw, dz, true, x, w.dim(0), x.last(), x.rows());
+        }
+        if (db != null) {
+          MatmulCuda.biasGradient(
+              cuda, db.tensor(), matrix(dz, false), dz.rows(), w.dim(0), db.accumulate());
+        }
+      }
     }
   }
 
@@ -122,6 +144,20 @@ public final class Linear {
         m,
         n,
         k,
+        c.accumulate());
+  }
+
+  private static void product(
+      Cuda cuda, Grad c, Tensor a, boolean transA, Tensor b, int m, int n, int k) {
+    MatmulCuda.run(
+        cuda,
+        matrix(c.tensor(), false),
+        matrix(a, transA),
+        matrix(b, false),
+        m,
+        n,
+        k,
+        1,
         c.accumulate());
   }
 }

@@ -4,11 +4,12 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.GemmCpu;
+import dev.javelin.kernels.cuda.CudaMatrix;
+import dev.javelin.kernels.cuda.MatmulCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -93,20 +94,28 @@ public final class Matmul {
     Matrices to = Matrices.of("c", c.tensor());
     Matrices left = Matrices.of("a", a);
     Matrices right = Matrices.of("b", b);
-    int rank = Math.max(c.tensor().rank(), Math.max(a.rank(), b.rank()));
+    if (to.transposed()) { // cᵀ = bᵀ · aᵀ
+      Matrices flipped = left.flipped();
+      left = right.flipped();
+      right = flipped;
+      to = to.flipped();
+    }
+    int rank = Math.max(to.tensor().rank(), Math.max(a.rank(), b.rank()));
     int[] index = new int[rank - 2];
     int[] size = new int[rank - 2];
     for (int i = 0; i < size.length; i++) {
       size[i] =
           Math.max(to.leading(rank, i), Math.max(left.leading(rank, i), right.leading(rank, i)));
     }
+    Batch batch =
+        c.tensor().device() instanceof Cuda ? Batch.take(size, rank, to, left, right) : Batch.ONE;
     do {
       // The first product that lands on a matrix of c may overwrite it, the others add.
       boolean first = true;
       for (int i = 0; i < index.length; i++) {
         first &= index[i] == 0 || to.leading(rank, i) > 1;
       }
-      multiply(to, left, right, rank, index, c.accumulate() || !first);
+      multiply(to, left, right, rank, index, batch, c.accumulate() || !first);
     } while (advance(index, size));
   }
 
@@ -121,23 +130,19 @@ public final class Matmul {
   }
 
   private static void multiply(
-      Matrices c, Matrices a, Matrices b, int rank, int[] index, boolean accumulate) {
-    if (c.transposed()) { // cᵀ = bᵀ · aᵀ
-      multiply(c.flipped(), b.flipped(), a.flipped(), rank, index, accumulate);
-      return;
-    }
+      Matrices c, Matrices a, Matrices b, int rank, int[] index, Batch batch, boolean accumulate) {
     switch (c.tensor().device()) {
       case Cpu cpu ->
           GemmCpu.gemm(
               cpu,
-              c.at(rank, index),
+              c.at(rank, index).segment(),
               c.tensor().dtype(),
               c.rowStride(),
-              a.at(rank, index),
+              a.at(rank, index).segment(),
               a.tensor().dtype(),
               a.rowStride(),
               a.transposed(),
-              b.at(rank, index),
+              b.at(rank, index).segment(),
               b.tensor().dtype(),
               b.rowStride(),
               b.transposed(),
@@ -145,7 +150,54 @@ public final class Matmul {
               c.tensor().dim(-1),
               a.tensor().dim(-1),
               accumulate);
-      case Cuda cuda -> throw Check.unsupported(OP, cuda);
+      case Cuda cuda ->
+          MatmulCuda.run(
+              cuda,
+              c.cuda(rank, index, batch.c),
+              a.cuda(rank, index, batch.a),
+              b.cuda(rank, index, batch.b),
+              c.tensor().dim(-2),
+              c.tensor().dim(-1),
+              a.tensor().dim(-1),
+              batch.count,
+              accumulate);
+    }
+  }
+
+  /** The products of one launch: {@code count} matrices of each operand, so many elements apart. */
+  private record Batch(int count, long c, long a, long b) {
+    static final Batch ONE = new Batch(1, 0, 0, 0);
+
+    /**
+     * Takes as many of the innermost leading dimensions as lie evenly spaced in all three operands
+     * and have a matrix of c for each product; their {@code size} becomes 1.
+     */
+    static Batch take(int[] size, int rank, Matrices c, Matrices a, Matrices b) {
+      Batch taken = ONE;
+      for (int i = size.length - 1; i >= 0; i--) {
+        if (size[i] == 1) {
+          continue;
+        }
+        Batch next =
+            new Batch(
+                size[i],
+                c.leadingStride(rank, i),
+                a.leadingStride(rank, i),
+                b.leadingStride(rank, i));
+        if (c.leading(rank, i) != size[i] || (taken.count > 1 && !taken.goesOnWith(next))) {
+          break;
+        }
+        taken =
+            taken.count == 1
+                ? next
+                : new Batch(taken.count * next.count, taken.c, taken.a, taken.b);
+        size[i] = 1;
+      }
+      return taken;
+    }
+
+    private boolean goesOnWith(Batch outer) {
+      return outer.c == count * c && outer.a == count * a && outer.b == count * b;
     }
   }
 
@@ -183,8 +235,19 @@ public final class Matmul {
       return own < 0 ? 1 : tensor.dim(own);
     }
 
+    /**
+     * The stride of leading dimension {@code i} among {@code rank - 2}; 0 where it is broadcast.
+     */
+    long leadingStride(int rank, int i) {
+      return leading(rank, i) == 1 ? 0 : tensor.stride(i - (rank - tensor.rank()));
+    }
+
+    CudaMatrix cuda(int rank, int[] index, long batch) {
+      return new CudaMatrix(at(rank, index), tensor.dtype(), rowStride, transposed, batch);
+    }
+
     /** From the first element of the matrix at an index of the leading dimensions on. */
-    MemorySegment at(int rank, int[] index) {
+    Tensor at(int rank, int[] index) {
       Tensor t = tensor;
       for (int i = 0; i < index.length; i++) {
         int own = i - (rank - tensor.rank());
@@ -193,7 +256,7 @@ public final class Matmul {
           t = t.slice(own, at, at + 1);
         }
       }
-      return t.segment();
+      return t;
     }
   }
 }

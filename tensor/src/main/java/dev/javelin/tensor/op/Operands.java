@@ -3,12 +3,13 @@ package dev.javelin.tensor.op;
 import dev.javelin.kernels.cpu.HeadGrad;
 import dev.javelin.kernels.cpu.HeadView;
 import dev.javelin.kernels.cpu.Rows;
+import dev.javelin.kernels.cuda.CudaMatrix;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/** Tensors in host memory as the CPU kernels want them. */
+/** Tensors as the kernels want them. */
 final class Operands {
   private Operands() {}
 
@@ -32,6 +33,11 @@ final class Operands {
 
   private static Rows rows(Tensor t, boolean accumulate) {
     return new Rows(t.segment(), t.dtype(), t.rows(), t.last(), t.rowStride(), accumulate);
+  }
+
+  /** All but the last dimension as rows of a matrix in a GPU's memory, or of its transpose. */
+  static CudaMatrix matrix(Tensor t, boolean transposed) {
+    return new CudaMatrix(t, t.dtype(), t.rowStride(), transposed);
   }
 
   /** Heads [B, T, H, D] with a dense last dimension, wherever they lie. */
