@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "driver.h"
 
@@ -27,8 +28,12 @@ struct Stream;
 struct Capture {
   std::unique_ptr<Graph> graph = std::make_unique<Graph>();
   Stream* origin = nullptr;
+  int mode = 0;  // which threads may meanwhile do what is forbidden in a capture: 0 none, 1 others, 2 all
+  std::thread::id thread = std::this_thread::get_id();
   bool invalid = false;
 };
+
+constexpr unsigned kNonBlocking = 1;  // the default stream does not wait for it, nor it for the default stream
 
 struct Stream {
   unsigned flags = 0;
@@ -88,8 +93,9 @@ CUresult enqueue(CUstream handle, NodeType type, std::function<CUresult()> work)
     return CUDA_SUCCESS;
   }
   if (stream == &legacy) {
-    if (Capture* c = anyCapture()) {
-      c->invalid = true;
+    for (Stream* s : streams) {
+      if (!s->capture || (s->flags & kNonBlocking) != 0) continue;
+      s->capture->invalid = true;
       return explain(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "work on the default stream while another stream captures");
     }
   }
@@ -110,7 +116,7 @@ CUresult drain() {
 
 CUresult forbiddenInCapture(const char* function) {
   Capture* c = anyCapture();
-  if (c == nullptr) return CUDA_SUCCESS;
+  if (c == nullptr || c->mode == 2 || (c->mode == 1 && c->thread != std::this_thread::get_id())) return CUDA_SUCCESS;
   c->invalid = true;
   return explain(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "%s is not allowed while a stream captures", function);
 }
@@ -159,14 +165,25 @@ API cuStreamGetFlags(CUstream handle, unsigned* flags) {
   return CUDA_SUCCESS;
 }
 
+// Waiting for what is being recorded, not done, makes no sense in any mode.
+static CUresult awaitStream(CUstream handle) {
+  Stream* s = resolve(handle);
+  if (s == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (s->capture) {
+    s->capture->invalid = true;
+    return explain(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "nobody can wait for a stream that captures");
+  }
+  return drain();
+}
+
 API cuStreamSynchronize(CUstream handle) {
   ENTER_UNCAPTURED;
-  return resolve(handle) == nullptr ? CUDA_ERROR_INVALID_HANDLE : drain();
+  return awaitStream(handle);
 }
 
 API cuStreamQuery(CUstream handle) {
   ENTER_UNCAPTURED;
-  return resolve(handle) == nullptr ? CUDA_ERROR_INVALID_HANDLE : drain();
+  return awaitStream(handle);
 }
 
 // One queue: whatever the stream would wait for comes before it anyway. A capture spreads along the event.
@@ -249,7 +266,7 @@ API cuEventElapsedTime(float* milliseconds, CUevent begin, CUevent end) {
 
 // Capture -----------------------------------------------------------------------------------------
 
-API cuStreamBeginCapture_v2(CUstream handle, int) {
+API cuStreamBeginCapture_v2(CUstream handle, int mode) {
   ENTER_CONTEXT;
   Stream* s = resolve(handle);
   if (s == nullptr) return CUDA_ERROR_INVALID_HANDLE;
@@ -257,6 +274,7 @@ API cuStreamBeginCapture_v2(CUstream handle, int) {
   if (s->capture) return CUDA_ERROR_ILLEGAL_STATE;
   s->capture = std::make_shared<Capture>();
   s->capture->origin = s;
+  s->capture->mode = mode;
   return CUDA_SUCCESS;
 }
 

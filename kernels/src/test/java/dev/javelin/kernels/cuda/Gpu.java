@@ -43,6 +43,9 @@ final class Gpu implements AutoCloseable {
 
   /** A device whose threads follow in this order; only the emulated one can be told. */
   static Gpu open(String order) {
+    if (order.equals("checked")) {
+      return checked();
+    }
     Gpu gpu = open();
     if (gpu.isEmulated()) {
       Emulator.set("order", order);
@@ -52,9 +55,9 @@ final class Gpu implements AutoCloseable {
     return gpu;
   }
 
-  /** Orders that a conformance test runs in. */
+  /** Orders that a conformance test runs in, and once with every access checked. */
   static Stream<String> orders() {
-    return Stream.of("forward", "reverse", "1");
+    return Stream.of("forward", "reverse", "1", "checked");
   }
 
   Cuda cuda() {
