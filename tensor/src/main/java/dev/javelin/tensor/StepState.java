@@ -50,6 +50,8 @@ public final class StepState implements Addressable, AutoCloseable {
   private static final double CLIP_EPSILON = 1e-6;
 
   private final Memory memory;
+  private final int[] written =
+      new int[(int) LOSS / Integer.BYTES]; // the host's words, as they are
 
   private StepState(Memory memory) {
     this.memory = memory;
@@ -256,7 +258,16 @@ public final class StepState implements Addressable, AutoCloseable {
   private void put(long offset, int value) {
     switch (memory) {
       case HostMemory host -> host.segment().set(JAVA_INT, offset, value);
-      case DeviceMemory m -> m.device().fillWords(m, offset, 1, value);
+      case DeviceMemory m -> {
+        int word = (int) offset / Integer.BYTES;
+        boolean ours = word < written.length; // kernels write none of these
+        if (!ours || written[word] != value) {
+          m.device().fillWords(m, offset, 1, value);
+        }
+        if (ours) {
+          written[word] = value;
+        }
+      }
     }
   }
 

@@ -12,6 +12,7 @@ import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.RequiresEmulator;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.op.Fill;
@@ -154,6 +155,22 @@ class CudaTensorTest {
       assertThat(floats(state.lossScaleTensor())).containsExactly(65536);
       assertThat(state.lossScaleTensor().address()).isEqualTo(state.address() + 32);
       assertThat(floats(state.inverseTargetsTensor())).containsExactly(0.125f);
+    }
+  }
+
+  @Test
+  @RequiresEmulator
+  void whatHasNotChangedIsNotWrittenAgain() {
+    try (StepState state = StepState.on(cuda)) {
+      state.begin(7, 1, 1e-3f, 0.5f);
+      state.firstSequence(0);
+      long calls = TestCuda.calls("cu");
+      state.begin(7, 2, 2e-3f, 0.5f);
+      state.firstSequence(0);
+      assertThat(TestCuda.calls("cu") - calls).isEqualTo(4); // step, rate, the loss's two words
+      assertThat(state.step()).isEqualTo(2);
+      assertThat(state.learningRate()).isEqualTo(2e-3f);
+      assertThat(state.inverseTargets()).isEqualTo(0.5f);
     }
   }
 
