@@ -154,6 +154,10 @@ public final class CudaKernel {
     }
   }
 
+  Handles.Function handle() {
+    return function;
+  }
+
   long number() {
     return number;
   }

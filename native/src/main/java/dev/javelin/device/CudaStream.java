@@ -60,7 +60,8 @@ public final class CudaStream implements AutoCloseable {
     return handle;
   }
 
-  long number() {
+  /** The driver's {@code CUstream}, for libraries that are to queue their work here too. */
+  public long number() {
     return number;
   }
 
