@@ -115,6 +115,19 @@ class ArchitectureTest {
         .check(ALL);
   }
 
+  /** Only libJCudaDriver is needed, and a driver: no CUDA toolkit, no cuBLAS. */
+  @Test
+  void ofJCudaOnlyTheDriverBindingIsUsed() {
+    noClasses()
+        .should()
+        .dependOnClassesThat(
+            JavaClass.Predicates.resideInAPackage("jcuda..")
+                .and(
+                    DescribedPredicate.not(
+                        JavaClass.Predicates.resideInAnyPackage("jcuda", "jcuda.driver"))))
+        .check(ALL);
+  }
+
   /**
    * The order in which {@code reduceLanes(ADD)} and {@code reduceLanes(MUL)} combine floats is not
    * specified: the interpreter's bits differ from the compiler's. Sums go through {@code
