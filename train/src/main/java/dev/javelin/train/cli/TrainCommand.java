@@ -114,7 +114,11 @@ final class TrainCommand implements Callable<Integer> {
       out.println(run.deviceNote());
     }
     if (run.resumedFrom() != null) {
-      out.println("going on from " + run.resumedFrom().directory());
+      out.println(
+          run.trainer().step() < config.maxSteps
+              ? "going on from " + run.resumedFrom().directory()
+              : run.resumedFrom().directory()
+                  + " is where this run ends: a larger --max-steps goes on");
     } else if (config.resume != null) {
       out.println("no whole checkpoint in " + run.directory() + ": starting afresh");
     }

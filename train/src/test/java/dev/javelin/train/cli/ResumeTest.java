@@ -116,6 +116,16 @@ class ResumeTest {
         .doesNotContain("resume");
   }
 
+  @Test
+  void resumingWhatIsAtItsEndSaysSo() {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--max-steps=2"));
+    CommandLineTest.Result again =
+        Tiny.train(dir, run, "--resume", "--max-steps=2", "--quiet=false");
+    assertSuccess(again);
+    assertThat(again.out()).contains("checkpoint-2 is where this run ends", "--max-steps");
+  }
+
   private static List<Double> losses(Path run) throws IOException {
     return MetricsFile.read(run.resolve("metrics.jsonl")).stream().map(StepMetrics::loss).toList();
   }
