@@ -12,6 +12,7 @@ WIDTHS = [  # tokens, and (out, in) of the linear layers of the models that wide
     (2048, [(2304, 768), (768, 768), (3072, 768), (768, 3072)]),
 ]
 GEMM_BAR, GEMM_FLOOR = 0.85, 0.6
+HEAP = ["-XX:+UseSerialGC", "-XX:NewSize=4m", "-XX:MaxNewSize=16m", "-Xms16m"]  # as the launcher has it
 
 
 def gemm_cases():
@@ -65,7 +66,7 @@ def main():
     ap.add_argument("only", nargs="*", help='cases whose "bench name" contains one of these')
     args = ap.parse_args()
     peer = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers", "torch_peer.py")
-    ours = Side([args.java, "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED",
+    ours = Side([args.java, "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", *HEAP,
                  "-cp", args.classpath, "dev.javelin.bench.Compare", str(args.threads)])
     theirs = Side([sys.executable, peer, "serve", "--device", "cpu", "--dtype", "fp32", "--threads", str(args.threads)])
     print(f"{time.strftime('%Y-%m-%d')}, {args.threads} threads, {args.rounds} rounds, medians\n")

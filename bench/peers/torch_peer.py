@@ -7,6 +7,7 @@
     python3 torch_peer.py train --device cuda --model gpt2-124m --batch 32 --seq 1024 --compile
     python3 torch_peer.py train --device cpu  --model shakespeare-cpu --dtype fp32 --batch 12 --seq 64
     python3 torch_peer.py serve --device cpu  --dtype fp32 --threads 2   # answers requests "BENCH CASE MILLIS": bench/cpu/compare.sh
+    python3 torch_peer.py memory --device cpu --dtype fp32 --threads 2 --model shakespeare-cpu
 
 Every line printed on standard output is one JSON object: {"bench":…, "case":…, "ms":…, …}. Times are medians of
 event-timed (GPU) or wall-clock (CPU) repetitions after a warm-up, on random data. FLOPs count 2 per multiply-add;
@@ -288,6 +289,20 @@ def served_train(case):
     return train_step(case, 12 if small else 16, 64 if small else 256, "cpu", torch.float32, False)[0]
 
 
+def high_water():
+    """VmHWM in megabytes."""
+    return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM:")) / 1024
+
+
+def memory(args, dev, dt):
+    """What twenty steps of a model take on top of the model."""
+    step = served_train(args.model)
+    built = high_water()
+    for _ in range(20):
+        step()
+    emit(bench="memory", case=args.model, mb=high_water() - built)
+
+
 def serve(args, dev, dt):
     """Reads requests "BENCH CASE MILLIS" and answers each with the median of as many runs as fit; the first runs of a case are not counted."""
     make = {"gemm": served_gemm, "op": served_op, "train": served_train}
@@ -310,7 +325,7 @@ def serve(args, dev, dt):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("bench", choices=["gemm", "attn", "ops", "train", "serve"])
+    ap.add_argument("bench", choices=["gemm", "attn", "ops", "train", "serve", "memory"])
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     ap.add_argument("--dtype", default="bf16", choices=DTYPES)
     ap.add_argument("--model", default="gpt2-124m", choices=MODELS)
@@ -326,7 +341,7 @@ def main():
     torch.set_float32_matmul_precision("high" if args.device == "cuda" else "highest")
     dev_name = torch.cuda.get_device_name() if args.device == "cuda" else f"cpu x{torch.get_num_threads()}"
     emit(bench="env", torch=torch.__version__, device=dev_name)
-    {"gemm": gemm, "attn": attn, "ops": ops, "train": train, "serve": serve}[args.bench](args, args.device, DTYPES[args.dtype])
+    {"gemm": gemm, "attn": attn, "ops": ops, "train": train, "serve": serve, "memory": memory}[args.bench](args, args.device, DTYPES[args.dtype])
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 package dev.javelin.bench;
 
+import com.sun.management.ThreadMXBean;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.lang.management.CompilationMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /**
  * Our side of the comparison with PyTorch. Reads requests {@code BENCH CASE MILLIS} line by line
@@ -18,6 +22,8 @@ import java.util.Locale;
  * gemm 768x384x128-nt 100      ->  {"bench":"gemm","case":"768x384x128-nt","ms":0.21,"runs":433}
  * }</pre>
  *
+ * <p>With a model's name as second argument it measures that model's memory instead.
+ *
  * <p>The first request for a case allocates it and runs it until the compiler has had its time.
  */
 public final class Compare {
@@ -25,11 +31,16 @@ public final class Compare {
   private static final long MAX_WARM_UP_NANOS = 60_000_000_000L;
   private static final long COMPILATION_NOISE_MILLIS = 20;
   private static final int MAX_RUNS = 2000;
+  private static final int MEMORY_STEPS = 20;
 
   private Compare() {}
 
   public static void main(String[] args) throws IOException {
     int threads = args.length > 0 ? Integer.parseInt(args[0]) : 2;
+    if (args.length > 1) {
+      memory(args[1], threads);
+      return;
+    }
     var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     String current = "";
     Runnable work = () -> {};
@@ -71,6 +82,47 @@ public final class Compare {
       System.out.flush();
     }
     close.run();
+  }
+
+  /**
+   * What twenty steps of a model take on top of the model, in megabytes of resident memory at its
+   * highest; then, in the steady state, the heap's garbage and the off-heap blocks of a step.
+   */
+  private static void memory(String model, int threads) throws IOException {
+    ThreadMXBean heap = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    Operands operands = new Operands();
+    operands.threads = threads;
+    operands.open();
+    try (TrainStep step = new TrainStep(model, operands)) {
+      long built = highWater();
+      for (int i = 0; i < MEMORY_STEPS; i++) {
+        step.run();
+      }
+      long grown = highWater() - built;
+      warmUp(step::run);
+      long blocks = operands.cpu().allocations();
+      long garbage = heap.getTotalThreadAllocatedBytes();
+      for (int i = 0; i < MEMORY_STEPS; i++) {
+        step.run();
+      }
+      garbage = (heap.getTotalThreadAllocatedBytes() - garbage) / MEMORY_STEPS;
+      System.out.printf(
+          Locale.ROOT,
+          "{\"bench\":\"memory\",\"case\":\"%s\",\"mb\":%.1f,\"garbage_kb\":%.1f,\"blocks\":%d}%n",
+          model,
+          grown / 1024.0,
+          garbage / 1024.0,
+          operands.cpu().allocations() - blocks);
+    }
+    operands.close();
+  }
+
+  /** VmHWM in kilobytes. */
+  private static long highWater() throws IOException {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
+      String line = lines.filter(l -> l.startsWith("VmHWM:")).findFirst().orElseThrow();
+      return Long.parseLong(line.replaceAll("\\D", ""));
+    }
   }
 
   /** Runs {@code work} until the compiler has had nothing to do for a while. */

@@ -1,9 +1,14 @@
 package dev.javelin.device;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The processor this program runs on, with a team of threads for its kernels. Results never depend
@@ -65,6 +70,26 @@ public final class Cpu implements Device {
     if (scratchBytes > levelBytes) {
       levelScratch();
     }
+  }
+
+  /**
+   * The same for a body that works with an object of its own: made by {@code state} once for each
+   * thread that takes a piece, inside the loop, so that it may hold the thread's scratch memory.
+   */
+  public <S> void parallel(int n, int grain, Supplier<S> state, Parallel.StateRange<S> body) {
+    List<@Nullable S> states = new ArrayList<>(Collections.nCopies(threads(), null));
+    parallel(
+        n,
+        grain,
+        (from, to) -> {
+          int worker = parallel.worker();
+          S own = states.get(worker);
+          if (own == null) {
+            own = state.get();
+            states.set(worker, own);
+          }
+          body.run(own, from, to);
+        });
   }
 
   /**

@@ -23,6 +23,12 @@ public final class Parallel implements AutoCloseable {
     void run(int from, int to);
   }
 
+  /** The body of a parallel loop that works with an object of its thread's own. */
+  @FunctionalInterface
+  public interface StateRange<S> {
+    void run(S own, int from, int to);
+  }
+
   private static final long SPIN_NANOS = 100_000;
   private static final int SPINS_PER_LOOK_AT_THE_CLOCK = 32;
   private static final Range NOTHING = (from, to) -> {};

@@ -22,7 +22,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 class TrainerTest {
@@ -92,7 +91,6 @@ class TrainerTest {
   }
 
   /** Vectors live on the heap until the compiler has seen the loops: it is given time for that. */
-  @Tag("long")
   @Test
   void theSteadyStateTakesNoMemory() throws IOException {
     int window = 20;

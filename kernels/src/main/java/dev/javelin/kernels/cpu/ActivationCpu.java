@@ -16,9 +16,9 @@ public final class ActivationCpu {
     cpu.parallel(
         x.count(),
         Rows.grain(x.cols()),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 2));
-          ActivationRow row = new ActivationRow(scratch, in.padded());
+        () -> new ActivationRow(cpu.scratch(Rows.scratchBytes(in.cols(), 2)), in.padded()),
+        (row, from, to) -> {
+          MemorySegment scratch = row.scratch;
           row.x = in.segment(scratch);
           row.out = out.segment(scratch);
           for (int r = from; r < to; r++) {
@@ -40,12 +40,12 @@ public final class ActivationCpu {
     cpu.parallel(
         x.count(),
         Rows.grain(x.cols()),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 4));
-          ActivationRow slope = new ActivationRow(scratch, in.padded());
+        () -> ActivationRow.pair(cpu.scratch(Rows.scratchBytes(in.cols(), 4)), in.padded()),
+        (slope, from, to) -> {
+          MemorySegment scratch = slope.scratch;
           slope.x = in.segment(scratch);
           slope.outAt = Rows.scratchBytes(in.cols(), 3);
-          ActivationRow product = new ActivationRow(scratch, in.padded());
+          ActivationRow product = slope.product();
           product.out = out.segment(scratch);
           product.accumulate = out.accumulate();
           product.x = upstream.segment(scratch);

@@ -6,7 +6,9 @@ import static jdk.incubator.vector.VectorOperators.LT;
 
 import dev.javelin.kernels.Activation;
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A row in memory and the elementwise passes over it: an activation's value or derivative, and the
@@ -26,6 +28,8 @@ final class ActivationRow {
   private static final float THREE_CUBIC = 3 * 1.5957691f * 0.044715f;
   private static final float MIN_NORMAL = Float.MIN_NORMAL;
 
+  final MemorySegment scratch;
+  private final @Nullable ActivationRow product;
   MemorySegment out;
   long outAt;
   MemorySegment x;
@@ -37,10 +41,25 @@ final class ActivationRow {
 
   /** A row of {@code n} elements, whole vectors; all operands in {@code scratch} until set. */
   ActivationRow(MemorySegment scratch, int n) {
+    this(scratch, n, null);
+  }
+
+  private ActivationRow(MemorySegment scratch, int n, @Nullable ActivationRow product) {
+    this.scratch = scratch;
+    this.product = product;
     this.out = scratch;
     this.x = scratch;
     this.factor = scratch;
     this.n = n;
+  }
+
+  /** A row and another one for the product with its result, see {@link #product}. */
+  static ActivationRow pair(MemorySegment scratch, int n) {
+    return new ActivationRow(scratch, n, new ActivationRow(scratch, n));
+  }
+
+  ActivationRow product() {
+    return Objects.requireNonNull(product);
   }
 
   /** {@code out = f(x)}. */

@@ -48,8 +48,8 @@ public final class AttentionCpu {
     cpu.parallel(
         items,
         grain(items, 2 * s.group() * queries * s.keys() * s.dim()),
-        (from, to) -> {
-          AttentionPanel panel = pass.panel(cpu);
+        () -> pass.panel(cpu),
+        (panel, from, to) -> {
           for (int i = from; i < to; i++) {
             int head = i / chunks;
             int first = i % chunks * chunk;
@@ -100,8 +100,8 @@ public final class AttentionCpu {
     cpu.parallel(
         items,
         grain(items, 5L * s.group() * s.queries() * s.keys() * s.dim()),
-        (from, to) -> {
-          AttentionPanel panel = pass.panel(cpu);
+        () -> pass.panel(cpu),
+        (panel, from, to) -> {
           for (int i = from; i < to; i++) {
             pass.run(panel, i / s.kvHeads(), i % s.kvHeads());
           }

@@ -1,5 +1,6 @@
 package dev.javelin.kernels.cpu;
 
+import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import static jdk.incubator.vector.VectorOperators.EQ;
 
 import java.lang.foreign.MemorySegment;
@@ -35,7 +36,8 @@ final class AttentionSoftmax {
   private final RowPass<AttentionSoftmax> raise = AttentionSoftmax::raise;
   private final RowPass<AttentionSoftmax> shrink = AttentionSoftmax::shrink;
   private final RowPass<AttentionSoftmax> exponentials = AttentionSoftmax::exponentials;
-  private final RowPass<AttentionSoftmax> end = AttentionSoftmax::end;
+  private final RowPass<AttentionSoftmax> invert = AttentionSoftmax::invert;
+  private final RowPass<AttentionSoftmax> logarithm = AttentionSoftmax::logarithm;
   private final MemorySegment m;
   private long state;
   private long at;
@@ -69,7 +71,8 @@ final class AttentionSoftmax {
    */
   void finish(long state) {
     this.state = state;
-    RowPass.run(end, this);
+    RowPass.run(invert, this);
+    RowPass.run(logarithm, this);
   }
 
   private void raise() {
@@ -112,11 +115,17 @@ final class AttentionSoftmax {
     Lanes.store(sum, m, state + SUM);
   }
 
-  private void end() {
+  private void invert() {
     FloatVector max = Lanes.load(m, state + MAX);
-    FloatVector sum = Lanes.load(m, state + SUM);
-    FloatVector inverse = Lanes.broadcast(1f).div(sum);
+    FloatVector inverse = Lanes.broadcast(1f).div(Lanes.load(m, state + SUM));
     Lanes.store(inverse.blend(0f, max.compare(EQ, HIDDEN)), m, state + SHRINK);
-    Lanes.store(VectorMath.log(sum).add(max), m, state + SUM);
+  }
+
+  /** The store stands without a helper: after a logarithm the compiler inlines no more of them. */
+  private void logarithm() {
+    FloatVector max = Lanes.load(m, state + MAX);
+    VectorMath.log(Lanes.load(m, state + SUM))
+        .add(max)
+        .intoMemorySegment(m, state + SUM, LITTLE_ENDIAN);
   }
 }

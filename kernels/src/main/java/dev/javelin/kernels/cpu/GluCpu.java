@@ -19,12 +19,12 @@ public final class GluCpu {
     cpu.parallel(
         y.count(),
         Rows.grain(y.cols()),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(out.cols(), 4));
-          ActivationRow gated = new ActivationRow(scratch, out.padded());
+        () -> ActivationRow.pair(cpu.scratch(Rows.scratchBytes(out.cols(), 4)), out.padded()),
+        (gated, from, to) -> {
+          MemorySegment scratch = gated.scratch;
           gated.x = g.segment(scratch);
           gated.outAt = Rows.scratchBytes(out.cols(), 3);
-          ActivationRow product = new ActivationRow(scratch, out.padded());
+          ActivationRow product = gated.product();
           product.out = out.segment(scratch);
           product.x = u.segment(scratch);
           product.factorAt = gated.outAt;
@@ -62,12 +62,12 @@ public final class GluCpu {
     cpu.parallel(
         dy.count(),
         Rows.grain(dy.cols()),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(d.cols(), 5));
-          ActivationRow gated = new ActivationRow(scratch, d.padded());
+        () -> ActivationRow.pair(cpu.scratch(Rows.scratchBytes(d.cols(), 5)), d.padded()),
+        (gated, from, to) -> {
+          MemorySegment scratch = gated.scratch;
           gated.x = g.segment(scratch);
           gated.outAt = Rows.scratchBytes(d.cols(), 4);
-          ActivationRow product = new ActivationRow(scratch, d.padded());
+          ActivationRow product = gated.product();
           product.factorAt = gated.outAt;
           for (int r = from; r < to; r++) {
             long dyAt = d.load(r, scratch);

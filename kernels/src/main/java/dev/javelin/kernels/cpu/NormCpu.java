@@ -58,9 +58,9 @@ public final class NormCpu {
     cpu.parallel(
         x.count(),
         Rows.grain(x.cols()),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 6));
-          NormRow row = new NormRow(scratch, in.padded(), in.cols());
+        () -> new NormRow(cpu.scratch(Rows.scratchBytes(in.cols(), 6)), in.padded(), in.cols()),
+        (row, from, to) -> {
+          MemorySegment scratch = row.scratch;
           if (weight == null) {
             row.wAt = ones(scratch, 2, in.cols());
           } else {

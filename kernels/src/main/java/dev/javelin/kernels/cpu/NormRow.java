@@ -11,6 +11,7 @@ import jdk.incubator.vector.FloatVector;
  * and the loop is free of checks.
  */
 final class NormRow {
+  final MemorySegment scratch;
   MemorySegment x;
   long xAt;
   MemorySegment h;
@@ -37,6 +38,7 @@ final class NormRow {
 
   /** All operands in {@code memory} until set. */
   NormRow(MemorySegment memory, int n, int cols) {
+    this.scratch = memory;
     this.x = memory;
     this.h = memory;
     this.w = memory;

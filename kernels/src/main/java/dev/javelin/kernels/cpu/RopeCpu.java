@@ -38,8 +38,8 @@ public final class RopeCpu {
     cpu.parallel(
         batch * time,
         Rows.grain(heads * dim),
-        (from, to) -> {
-          RopeRow row = new RopeRow(cpu, angles, dim);
+        () -> new RopeRow(cpu, angles, dim),
+        (row, from, to) -> {
           for (int i = from; i < to; i++) {
             int b = i / time;
             int t = i % time;
@@ -78,8 +78,8 @@ public final class RopeCpu {
     cpu.parallel(
         rows,
         partRows,
-        (from, to) -> {
-          RopeRow row = new RopeRow(cpu, angles, dim);
+        () -> new RopeRow(cpu, angles, dim),
+        (row, from, to) -> {
           long part = from / partRows * sides.size() * partBytes;
           if (partial != null) {
             partial.asSlice(part, sides.size() * partBytes).fill((byte) 0);

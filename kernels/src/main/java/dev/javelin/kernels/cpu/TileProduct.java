@@ -6,6 +6,7 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -20,7 +21,7 @@ import jdk.incubator.vector.FloatVector;
  * after a first, unprofiled version stays in that version for good. The loops step by strides that
  * are not constants, and loads and stores stand without a helper method between: the second
  * compiler stops inlining plain methods in a body of this size, and a store that is not inlined
- * boxes its vector.
+ * boxes its vector. They address all of memory, within bounds checked once for a product.
  */
 final class TileProduct {
   private static final ValueLayout.OfFloat FLOAT =
@@ -56,17 +57,20 @@ final class TileProduct {
       int vectors,
       int depth,
       boolean add) {
+    long toAt = address(c, cAt, (rows - 1) * cRow + (long) vectors * BYTES);
+    long fromAt = address(a, aAt, (rows - 1) * aRow + (depth - 1) * aStep + Float.BYTES);
+    long rowsAt = address(b, bAt, (depth - 1) * bRow + (long) vectors * BYTES);
     int v = 0;
     for (; WIDE && v + 4 <= vectors; v += 4) {
       long n = (long) v * BYTES;
       for (int m = 0, h; m < rows; m += h) {
         h = fours(rows - m);
-        long to = cAt + m * cRow + n;
-        long from = aAt + m * aRow;
+        long to = toAt + m * cRow + n;
+        long from = fromAt + m * aRow;
         switch (h) {
-          case 3 -> tile3x4(c, to, cRow, a, from, aRow, aStep, b, bAt + n, bRow, depth, add);
-          case 2 -> tile2x4(c, to, cRow, a, from, aRow, aStep, b, bAt + n, bRow, depth, add);
-          default -> tile1x4(c, to, a, from, aStep, b, bAt + n, bRow, depth, add);
+          case 3 -> tile3x4(to, cRow, from, aRow, aStep, rowsAt + n, bRow, depth, add);
+          case 2 -> tile2x4(to, cRow, from, aRow, aStep, rowsAt + n, bRow, depth, add);
+          default -> tile1x4(to, from, aStep, rowsAt + n, bRow, depth, add);
         }
       }
     }
@@ -74,14 +78,14 @@ final class TileProduct {
       long n = (long) v * BYTES;
       for (int m = 0, h; m < rows; m += h) {
         h = twos(rows - m);
-        long to = cAt + m * cRow + n;
-        long from = aAt + m * aRow;
+        long to = toAt + m * cRow + n;
+        long from = fromAt + m * aRow;
         switch (h) {
-          case 6 -> tile6x2(c, to, cRow, a, from, aRow, aStep, b, bAt + n, bRow, depth, add);
-          case 4 -> tile4x2(c, to, cRow, a, from, aRow, aStep, b, bAt + n, bRow, depth, add);
+          case 6 -> tile6x2(to, cRow, from, aRow, aStep, rowsAt + n, bRow, depth, add);
+          case 4 -> tile4x2(to, cRow, from, aRow, aStep, rowsAt + n, bRow, depth, add);
           default -> {
-            tile1x1(c, to, a, from, aStep, b, bAt + n, bRow, depth, add);
-            tile1x1(c, to + BYTES, a, from, aStep, b, bAt + n + BYTES, bRow, depth, add);
+            tile1x1(to, from, aStep, rowsAt + n, bRow, depth, add);
+            tile1x1(to + BYTES, from, aStep, rowsAt + n + BYTES, bRow, depth, add);
           }
         }
       }
@@ -91,23 +95,26 @@ final class TileProduct {
       int m = 0;
       for (; m + 4 <= rows; m += 4) {
         tile4x1(
-            c,
-            cAt + m * cRow + n,
+            toAt + m * cRow + n,
             cRow,
-            a,
-            aAt + m * aRow,
+            fromAt + m * aRow,
             aRow,
             aStep,
-            b,
-            bAt + n,
+            rowsAt + n,
             bRow,
             depth,
             add);
       }
       for (; m < rows; m++) {
-        tile1x1(c, cAt + m * cRow + n, a, aAt + m * aRow, aStep, b, bAt + n, bRow, depth, add);
+        tile1x1(toAt + m * cRow + n, fromAt + m * aRow, aStep, rowsAt + n, bRow, depth, add);
       }
     }
+  }
+
+  /** The address of an operand that takes {@code bytes} bytes from byte {@code at} on. */
+  private static long address(MemorySegment m, long at, long bytes) {
+    Objects.checkFromIndexSize(at, Math.max(0, bytes), m.byteSize());
+    return m.address() + at;
   }
 
   /** The rows of the next tile of four vectors; 4 rows make two tiles of 2, not 3 and 1. */
@@ -122,14 +129,11 @@ final class TileProduct {
 
   /** Three rows by four vectors. */
   private static void tile3x4(
-      MemorySegment c,
       long cAt,
       long cRow,
-      MemorySegment a,
       long aAt,
       long aRow,
       long aStep,
-      MemorySegment b,
       long bAt,
       long bRow,
       int depth,
@@ -147,65 +151,68 @@ final class TileProduct {
     FloatVector c22 = FloatVector.zero(SPECIES);
     FloatVector c23 = FloatVector.zero(SPECIES);
     if (add) {
-      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
-      c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
-      c02 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * BYTES, LITTLE_ENDIAN);
-      c03 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * BYTES, LITTLE_ENDIAN);
-      c10 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow, LITTLE_ENDIAN);
-      c11 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + BYTES, LITTLE_ENDIAN);
-      c12 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
-      c13 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
-      c20 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow, LITTLE_ENDIAN);
-      c21 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
-      c22 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow + 2 * BYTES, LITTLE_ENDIAN);
-      c23 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow + 3 * BYTES, LITTLE_ENDIAN);
+      c00 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt, LITTLE_ENDIAN);
+      c01 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+      c02 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * BYTES, LITTLE_ENDIAN);
+      c03 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 3 * BYTES, LITTLE_ENDIAN);
+      c10 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+      c11 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow + BYTES, LITTLE_ENDIAN);
+      c12 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
+      c13 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
+      c20 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * cRow, LITTLE_ENDIAN);
+      c21 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
+      c22 =
+          FloatVector.fromMemorySegment(
+              SPECIES, Ram.ALL, cAt + 2 * cRow + 2 * BYTES, LITTLE_ENDIAN);
+      c23 =
+          FloatVector.fromMemorySegment(
+              SPECIES, Ram.ALL, cAt + 2 * cRow + 3 * BYTES, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
-      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, b, r + BYTES, LITTLE_ENDIAN);
-      FloatVector b2 = FloatVector.fromMemorySegment(SPECIES, b, r + 2 * BYTES, LITTLE_ENDIAN);
-      FloatVector b3 = FloatVector.fromMemorySegment(SPECIES, b, r + 3 * BYTES, LITTLE_ENDIAN);
-      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r, LITTLE_ENDIAN);
+      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + BYTES, LITTLE_ENDIAN);
+      FloatVector b2 =
+          FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + 2 * BYTES, LITTLE_ENDIAN);
+      FloatVector b3 =
+          FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + 3 * BYTES, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p));
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
       c02 = a0.fma(b2, c02);
       c03 = a0.fma(b3, c03);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + aRow));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + aRow));
       c10 = a1.fma(b0, c10);
       c11 = a1.fma(b1, c11);
       c12 = a1.fma(b2, c12);
       c13 = a1.fma(b3, c13);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 2 * aRow));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 2 * aRow));
       c20 = a2.fma(b0, c20);
       c21 = a2.fma(b1, c21);
       c22 = a2.fma(b2, c22);
       c23 = a2.fma(b3, c23);
     }
-    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
-    c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
-    c02.intoMemorySegment(c, cAt + 2 * BYTES, LITTLE_ENDIAN);
-    c03.intoMemorySegment(c, cAt + 3 * BYTES, LITTLE_ENDIAN);
-    c10.intoMemorySegment(c, cAt + cRow, LITTLE_ENDIAN);
-    c11.intoMemorySegment(c, cAt + cRow + BYTES, LITTLE_ENDIAN);
-    c12.intoMemorySegment(c, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
-    c13.intoMemorySegment(c, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
-    c20.intoMemorySegment(c, cAt + 2 * cRow, LITTLE_ENDIAN);
-    c21.intoMemorySegment(c, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
-    c22.intoMemorySegment(c, cAt + 2 * cRow + 2 * BYTES, LITTLE_ENDIAN);
-    c23.intoMemorySegment(c, cAt + 2 * cRow + 3 * BYTES, LITTLE_ENDIAN);
+    c00.intoMemorySegment(Ram.ALL, cAt, LITTLE_ENDIAN);
+    c01.intoMemorySegment(Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+    c02.intoMemorySegment(Ram.ALL, cAt + 2 * BYTES, LITTLE_ENDIAN);
+    c03.intoMemorySegment(Ram.ALL, cAt + 3 * BYTES, LITTLE_ENDIAN);
+    c10.intoMemorySegment(Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+    c11.intoMemorySegment(Ram.ALL, cAt + cRow + BYTES, LITTLE_ENDIAN);
+    c12.intoMemorySegment(Ram.ALL, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
+    c13.intoMemorySegment(Ram.ALL, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
+    c20.intoMemorySegment(Ram.ALL, cAt + 2 * cRow, LITTLE_ENDIAN);
+    c21.intoMemorySegment(Ram.ALL, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
+    c22.intoMemorySegment(Ram.ALL, cAt + 2 * cRow + 2 * BYTES, LITTLE_ENDIAN);
+    c23.intoMemorySegment(Ram.ALL, cAt + 2 * cRow + 3 * BYTES, LITTLE_ENDIAN);
   }
 
   /** Two rows by four vectors. */
   private static void tile2x4(
-      MemorySegment c,
       long cAt,
       long cRow,
-      MemorySegment a,
       long aAt,
       long aRow,
       long aStep,
-      MemorySegment b,
       long bAt,
       long bRow,
       int depth,
@@ -219,92 +226,84 @@ final class TileProduct {
     FloatVector c12 = FloatVector.zero(SPECIES);
     FloatVector c13 = FloatVector.zero(SPECIES);
     if (add) {
-      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
-      c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
-      c02 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * BYTES, LITTLE_ENDIAN);
-      c03 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * BYTES, LITTLE_ENDIAN);
-      c10 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow, LITTLE_ENDIAN);
-      c11 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + BYTES, LITTLE_ENDIAN);
-      c12 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
-      c13 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
+      c00 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt, LITTLE_ENDIAN);
+      c01 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+      c02 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * BYTES, LITTLE_ENDIAN);
+      c03 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 3 * BYTES, LITTLE_ENDIAN);
+      c10 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+      c11 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow + BYTES, LITTLE_ENDIAN);
+      c12 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
+      c13 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
-      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, b, r + BYTES, LITTLE_ENDIAN);
-      FloatVector b2 = FloatVector.fromMemorySegment(SPECIES, b, r + 2 * BYTES, LITTLE_ENDIAN);
-      FloatVector b3 = FloatVector.fromMemorySegment(SPECIES, b, r + 3 * BYTES, LITTLE_ENDIAN);
-      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r, LITTLE_ENDIAN);
+      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + BYTES, LITTLE_ENDIAN);
+      FloatVector b2 =
+          FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + 2 * BYTES, LITTLE_ENDIAN);
+      FloatVector b3 =
+          FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + 3 * BYTES, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p));
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
       c02 = a0.fma(b2, c02);
       c03 = a0.fma(b3, c03);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + aRow));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + aRow));
       c10 = a1.fma(b0, c10);
       c11 = a1.fma(b1, c11);
       c12 = a1.fma(b2, c12);
       c13 = a1.fma(b3, c13);
     }
-    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
-    c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
-    c02.intoMemorySegment(c, cAt + 2 * BYTES, LITTLE_ENDIAN);
-    c03.intoMemorySegment(c, cAt + 3 * BYTES, LITTLE_ENDIAN);
-    c10.intoMemorySegment(c, cAt + cRow, LITTLE_ENDIAN);
-    c11.intoMemorySegment(c, cAt + cRow + BYTES, LITTLE_ENDIAN);
-    c12.intoMemorySegment(c, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
-    c13.intoMemorySegment(c, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
+    c00.intoMemorySegment(Ram.ALL, cAt, LITTLE_ENDIAN);
+    c01.intoMemorySegment(Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+    c02.intoMemorySegment(Ram.ALL, cAt + 2 * BYTES, LITTLE_ENDIAN);
+    c03.intoMemorySegment(Ram.ALL, cAt + 3 * BYTES, LITTLE_ENDIAN);
+    c10.intoMemorySegment(Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+    c11.intoMemorySegment(Ram.ALL, cAt + cRow + BYTES, LITTLE_ENDIAN);
+    c12.intoMemorySegment(Ram.ALL, cAt + cRow + 2 * BYTES, LITTLE_ENDIAN);
+    c13.intoMemorySegment(Ram.ALL, cAt + cRow + 3 * BYTES, LITTLE_ENDIAN);
   }
 
   /** One row by four vectors. */
   private static void tile1x4(
-      MemorySegment c,
-      long cAt,
-      MemorySegment a,
-      long aAt,
-      long aStep,
-      MemorySegment b,
-      long bAt,
-      long bRow,
-      int depth,
-      boolean add) {
+      long cAt, long aAt, long aStep, long bAt, long bRow, int depth, boolean add) {
     FloatVector c00 = FloatVector.zero(SPECIES);
     FloatVector c01 = FloatVector.zero(SPECIES);
     FloatVector c02 = FloatVector.zero(SPECIES);
     FloatVector c03 = FloatVector.zero(SPECIES);
     if (add) {
-      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
-      c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
-      c02 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * BYTES, LITTLE_ENDIAN);
-      c03 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * BYTES, LITTLE_ENDIAN);
+      c00 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt, LITTLE_ENDIAN);
+      c01 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+      c02 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * BYTES, LITTLE_ENDIAN);
+      c03 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 3 * BYTES, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
-      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, b, r + BYTES, LITTLE_ENDIAN);
-      FloatVector b2 = FloatVector.fromMemorySegment(SPECIES, b, r + 2 * BYTES, LITTLE_ENDIAN);
-      FloatVector b3 = FloatVector.fromMemorySegment(SPECIES, b, r + 3 * BYTES, LITTLE_ENDIAN);
-      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r, LITTLE_ENDIAN);
+      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + BYTES, LITTLE_ENDIAN);
+      FloatVector b2 =
+          FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + 2 * BYTES, LITTLE_ENDIAN);
+      FloatVector b3 =
+          FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + 3 * BYTES, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p));
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
       c02 = a0.fma(b2, c02);
       c03 = a0.fma(b3, c03);
     }
-    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
-    c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
-    c02.intoMemorySegment(c, cAt + 2 * BYTES, LITTLE_ENDIAN);
-    c03.intoMemorySegment(c, cAt + 3 * BYTES, LITTLE_ENDIAN);
+    c00.intoMemorySegment(Ram.ALL, cAt, LITTLE_ENDIAN);
+    c01.intoMemorySegment(Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+    c02.intoMemorySegment(Ram.ALL, cAt + 2 * BYTES, LITTLE_ENDIAN);
+    c03.intoMemorySegment(Ram.ALL, cAt + 3 * BYTES, LITTLE_ENDIAN);
   }
 
   /** Six rows by two vectors. */
   private static void tile6x2(
-      MemorySegment c,
       long cAt,
       long cRow,
-      MemorySegment a,
       long aAt,
       long aRow,
       long aStep,
-      MemorySegment b,
       long bAt,
       long bRow,
       int depth,
@@ -322,66 +321,63 @@ final class TileProduct {
     FloatVector c50 = FloatVector.zero(SPECIES);
     FloatVector c51 = FloatVector.zero(SPECIES);
     if (add) {
-      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
-      c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
-      c10 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow, LITTLE_ENDIAN);
-      c11 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + BYTES, LITTLE_ENDIAN);
-      c20 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow, LITTLE_ENDIAN);
-      c21 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
-      c30 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow, LITTLE_ENDIAN);
-      c31 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
-      c40 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 4 * cRow, LITTLE_ENDIAN);
-      c41 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 4 * cRow + BYTES, LITTLE_ENDIAN);
-      c50 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 5 * cRow, LITTLE_ENDIAN);
-      c51 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 5 * cRow + BYTES, LITTLE_ENDIAN);
+      c00 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt, LITTLE_ENDIAN);
+      c01 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+      c10 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+      c11 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow + BYTES, LITTLE_ENDIAN);
+      c20 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * cRow, LITTLE_ENDIAN);
+      c21 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
+      c30 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 3 * cRow, LITTLE_ENDIAN);
+      c31 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
+      c40 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 4 * cRow, LITTLE_ENDIAN);
+      c41 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 4 * cRow + BYTES, LITTLE_ENDIAN);
+      c50 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 5 * cRow, LITTLE_ENDIAN);
+      c51 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 5 * cRow + BYTES, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
-      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, b, r + BYTES, LITTLE_ENDIAN);
-      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r, LITTLE_ENDIAN);
+      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + BYTES, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p));
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + aRow));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + aRow));
       c10 = a1.fma(b0, c10);
       c11 = a1.fma(b1, c11);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 2 * aRow));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 2 * aRow));
       c20 = a2.fma(b0, c20);
       c21 = a2.fma(b1, c21);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 3 * aRow));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 3 * aRow));
       c30 = a3.fma(b0, c30);
       c31 = a3.fma(b1, c31);
-      FloatVector a4 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 4 * aRow));
+      FloatVector a4 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 4 * aRow));
       c40 = a4.fma(b0, c40);
       c41 = a4.fma(b1, c41);
-      FloatVector a5 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 5 * aRow));
+      FloatVector a5 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 5 * aRow));
       c50 = a5.fma(b0, c50);
       c51 = a5.fma(b1, c51);
     }
-    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
-    c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
-    c10.intoMemorySegment(c, cAt + cRow, LITTLE_ENDIAN);
-    c11.intoMemorySegment(c, cAt + cRow + BYTES, LITTLE_ENDIAN);
-    c20.intoMemorySegment(c, cAt + 2 * cRow, LITTLE_ENDIAN);
-    c21.intoMemorySegment(c, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
-    c30.intoMemorySegment(c, cAt + 3 * cRow, LITTLE_ENDIAN);
-    c31.intoMemorySegment(c, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
-    c40.intoMemorySegment(c, cAt + 4 * cRow, LITTLE_ENDIAN);
-    c41.intoMemorySegment(c, cAt + 4 * cRow + BYTES, LITTLE_ENDIAN);
-    c50.intoMemorySegment(c, cAt + 5 * cRow, LITTLE_ENDIAN);
-    c51.intoMemorySegment(c, cAt + 5 * cRow + BYTES, LITTLE_ENDIAN);
+    c00.intoMemorySegment(Ram.ALL, cAt, LITTLE_ENDIAN);
+    c01.intoMemorySegment(Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+    c10.intoMemorySegment(Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+    c11.intoMemorySegment(Ram.ALL, cAt + cRow + BYTES, LITTLE_ENDIAN);
+    c20.intoMemorySegment(Ram.ALL, cAt + 2 * cRow, LITTLE_ENDIAN);
+    c21.intoMemorySegment(Ram.ALL, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
+    c30.intoMemorySegment(Ram.ALL, cAt + 3 * cRow, LITTLE_ENDIAN);
+    c31.intoMemorySegment(Ram.ALL, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
+    c40.intoMemorySegment(Ram.ALL, cAt + 4 * cRow, LITTLE_ENDIAN);
+    c41.intoMemorySegment(Ram.ALL, cAt + 4 * cRow + BYTES, LITTLE_ENDIAN);
+    c50.intoMemorySegment(Ram.ALL, cAt + 5 * cRow, LITTLE_ENDIAN);
+    c51.intoMemorySegment(Ram.ALL, cAt + 5 * cRow + BYTES, LITTLE_ENDIAN);
   }
 
   /** Four rows by two vectors. */
   private static void tile4x2(
-      MemorySegment c,
       long cAt,
       long cRow,
-      MemorySegment a,
       long aAt,
       long aRow,
       long aStep,
-      MemorySegment b,
       long bAt,
       long bRow,
       int depth,
@@ -395,52 +391,49 @@ final class TileProduct {
     FloatVector c30 = FloatVector.zero(SPECIES);
     FloatVector c31 = FloatVector.zero(SPECIES);
     if (add) {
-      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
-      c01 = FloatVector.fromMemorySegment(SPECIES, c, cAt + BYTES, LITTLE_ENDIAN);
-      c10 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow, LITTLE_ENDIAN);
-      c11 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow + BYTES, LITTLE_ENDIAN);
-      c20 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow, LITTLE_ENDIAN);
-      c21 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
-      c30 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow, LITTLE_ENDIAN);
-      c31 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
+      c00 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt, LITTLE_ENDIAN);
+      c01 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+      c10 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+      c11 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow + BYTES, LITTLE_ENDIAN);
+      c20 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * cRow, LITTLE_ENDIAN);
+      c21 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
+      c30 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 3 * cRow, LITTLE_ENDIAN);
+      c31 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
-      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, b, r + BYTES, LITTLE_ENDIAN);
-      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r, LITTLE_ENDIAN);
+      FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r + BYTES, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p));
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + aRow));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + aRow));
       c10 = a1.fma(b0, c10);
       c11 = a1.fma(b1, c11);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 2 * aRow));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 2 * aRow));
       c20 = a2.fma(b0, c20);
       c21 = a2.fma(b1, c21);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 3 * aRow));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 3 * aRow));
       c30 = a3.fma(b0, c30);
       c31 = a3.fma(b1, c31);
     }
-    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
-    c01.intoMemorySegment(c, cAt + BYTES, LITTLE_ENDIAN);
-    c10.intoMemorySegment(c, cAt + cRow, LITTLE_ENDIAN);
-    c11.intoMemorySegment(c, cAt + cRow + BYTES, LITTLE_ENDIAN);
-    c20.intoMemorySegment(c, cAt + 2 * cRow, LITTLE_ENDIAN);
-    c21.intoMemorySegment(c, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
-    c30.intoMemorySegment(c, cAt + 3 * cRow, LITTLE_ENDIAN);
-    c31.intoMemorySegment(c, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
+    c00.intoMemorySegment(Ram.ALL, cAt, LITTLE_ENDIAN);
+    c01.intoMemorySegment(Ram.ALL, cAt + BYTES, LITTLE_ENDIAN);
+    c10.intoMemorySegment(Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+    c11.intoMemorySegment(Ram.ALL, cAt + cRow + BYTES, LITTLE_ENDIAN);
+    c20.intoMemorySegment(Ram.ALL, cAt + 2 * cRow, LITTLE_ENDIAN);
+    c21.intoMemorySegment(Ram.ALL, cAt + 2 * cRow + BYTES, LITTLE_ENDIAN);
+    c30.intoMemorySegment(Ram.ALL, cAt + 3 * cRow, LITTLE_ENDIAN);
+    c31.intoMemorySegment(Ram.ALL, cAt + 3 * cRow + BYTES, LITTLE_ENDIAN);
   }
 
   /** Four rows by one vector. */
   private static void tile4x1(
-      MemorySegment c,
       long cAt,
       long cRow,
-      MemorySegment a,
       long aAt,
       long aRow,
       long aStep,
-      MemorySegment b,
       long bAt,
       long bRow,
       int depth,
@@ -450,51 +443,42 @@ final class TileProduct {
     FloatVector c20 = FloatVector.zero(SPECIES);
     FloatVector c30 = FloatVector.zero(SPECIES);
     if (add) {
-      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
-      c10 = FloatVector.fromMemorySegment(SPECIES, c, cAt + cRow, LITTLE_ENDIAN);
-      c20 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 2 * cRow, LITTLE_ENDIAN);
-      c30 = FloatVector.fromMemorySegment(SPECIES, c, cAt + 3 * cRow, LITTLE_ENDIAN);
+      c00 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt, LITTLE_ENDIAN);
+      c10 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+      c20 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 2 * cRow, LITTLE_ENDIAN);
+      c30 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt + 3 * cRow, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
-      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p));
       c00 = a0.fma(b0, c00);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + aRow));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + aRow));
       c10 = a1.fma(b0, c10);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 2 * aRow));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 2 * aRow));
       c20 = a2.fma(b0, c20);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p + 3 * aRow));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p + 3 * aRow));
       c30 = a3.fma(b0, c30);
     }
-    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
-    c10.intoMemorySegment(c, cAt + cRow, LITTLE_ENDIAN);
-    c20.intoMemorySegment(c, cAt + 2 * cRow, LITTLE_ENDIAN);
-    c30.intoMemorySegment(c, cAt + 3 * cRow, LITTLE_ENDIAN);
+    c00.intoMemorySegment(Ram.ALL, cAt, LITTLE_ENDIAN);
+    c10.intoMemorySegment(Ram.ALL, cAt + cRow, LITTLE_ENDIAN);
+    c20.intoMemorySegment(Ram.ALL, cAt + 2 * cRow, LITTLE_ENDIAN);
+    c30.intoMemorySegment(Ram.ALL, cAt + 3 * cRow, LITTLE_ENDIAN);
   }
 
   /** One row by one vector. */
   private static void tile1x1(
-      MemorySegment c,
-      long cAt,
-      MemorySegment a,
-      long aAt,
-      long aStep,
-      MemorySegment b,
-      long bAt,
-      long bRow,
-      int depth,
-      boolean add) {
+      long cAt, long aAt, long aStep, long bAt, long bRow, int depth, boolean add) {
     FloatVector c00 = FloatVector.zero(SPECIES);
     if (add) {
-      c00 = FloatVector.fromMemorySegment(SPECIES, c, cAt, LITTLE_ENDIAN);
+      c00 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, cAt, LITTLE_ENDIAN);
     }
     long end = bAt + depth * bRow;
     for (long p = aAt, r = bAt; r < end; p += aStep, r += bRow) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, b, r, LITTLE_ENDIAN);
-      FloatVector a0 = FloatVector.broadcast(SPECIES, a.get(FLOAT, p));
+      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, Ram.ALL, r, LITTLE_ENDIAN);
+      FloatVector a0 = FloatVector.broadcast(SPECIES, Ram.ALL.get(FLOAT, p));
       c00 = a0.fma(b0, c00);
     }
-    c00.intoMemorySegment(c, cAt, LITTLE_ENDIAN);
+    c00.intoMemorySegment(Ram.ALL, cAt, LITTLE_ENDIAN);
   }
 }

@@ -169,6 +169,16 @@ final class VectorMath {
 
   /** {@code ln x}, 1 ulp; −∞ at zero, NaN below it. */
   static FloatVector log(FloatVector x) {
+    FloatVector y = finiteLog(x).blend(broadcast(INFINITY), x.compare(GE, broadcast(INFINITY)));
+    return y.blend(broadcast(MINUS_INFINITY), x.compare(LT, broadcast(MIN_VALUE)))
+        .blend(broadcast(NAN), x.compare(LT, broadcast(ZERO)));
+  }
+
+  /**
+   * {@code ln x} of a positive number, NaN for NaN. Apart from {@link #log}, since the compiler
+   * inlines methods up to some size.
+   */
+  private static FloatVector finiteLog(FloatVector x) {
     VectorMask<Float> subnormal = x.compare(LT, broadcast(MIN_NORMAL));
     FloatVector normal = x.blend(x.mul(broadcast(TWO_23)), subnormal);
     IntVector shifted = normal.reinterpretAsInts().sub(Lanes.ints(SQRT_HALF_BITS));
@@ -190,11 +200,8 @@ final class VectorMath {
     FloatVector square = f.mul(f);
     FloatVector tail = q.mul(f).sub(broadcast(HALF)).mul(square);
     // 0·x carries a NaN through
-    FloatVector y =
-        e.fma(broadcast(LN2_HIGH), e.fma(broadcast(LN2_LOW), tail).add(x.fma(broadcast(ZERO), f)));
-    y = y.blend(broadcast(INFINITY), x.compare(GE, broadcast(INFINITY)));
-    return y.blend(broadcast(MINUS_INFINITY), x.compare(LT, broadcast(MIN_VALUE)))
-        .blend(broadcast(NAN), x.compare(LT, broadcast(ZERO)));
+    return e.fma(
+        broadcast(LN2_HIGH), e.fma(broadcast(LN2_LOW), tail).add(x.fma(broadcast(ZERO), f)));
   }
 
   static float log(float x) {
