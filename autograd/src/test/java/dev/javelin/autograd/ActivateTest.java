@@ -26,7 +26,7 @@ class ActivateTest {
   @MethodSource("golden")
   void agreesWithPyTorch(Golden.Case c) {
     Activation f = named(c.name().substring("activations/".length()));
-    c.check(in -> Functional.activate(in.get("x"), f));
+    c.cuda().check(in -> Functional.activate(in.get("x"), f));
   }
 
   private static Activation named(String golden) {
@@ -42,6 +42,7 @@ class ActivateTest {
           // away from zero, where ReLU has no derivative for a central difference to find
           .input("x", x -> 2 * x + Math.copySign(0.01, x), shape)
           .oracle(in -> Arrays.stream(in[0]).map(x -> value(f, x)).toArray())
+          .cuda()
           .run();
     }
   }

@@ -18,6 +18,7 @@ class AddNormTest {
   @MethodSource("golden")
   void addRmsNormAgreesWithPyTorch(Golden.Case c) {
     c.weights("weight")
+        .cuda()
         .checkSeveral(
             in -> {
               AddNorm both =
@@ -35,6 +36,7 @@ class AddNormTest {
         .input("h", rows, cols)
         .weight("w", cols)
         .oracleOfSeveral(in -> rms(in, cols))
+        .cuda()
         .run();
   }
 
@@ -59,12 +61,14 @@ class AddNormTest {
         .input("h", 7, cols)
         .weight("w", cols)
         .oracle(in -> rms(in, cols)[1])
+        .cuda()
         .run();
     OpCheck.of("add_rms_norm", in -> Functional.addRmsNorm(in[0], in[1], in[2], EPS).sum())
         .input("x", 7, cols)
         .input("h", 7, cols)
         .weight("w", cols)
         .oracle(in -> rms(in, cols)[0])
+        .cuda()
         .run();
   }
 

@@ -34,10 +34,11 @@ class AlgebraTest {
   void agreesWithPyTorch(Golden.Case c) {
     String name = c.name().substring("tensor/".length());
     if (name.equals("split3_last")) {
-      c.checkSeveral(
-          in -> in.get("x").split(-1, 5, 5, 5).stream().map(Algebra::contiguous).toList());
+      c.cuda()
+          .checkSeveral(
+              in -> in.get("x").split(-1, 5, 5, 5).stream().map(Algebra::contiguous).toList());
     } else {
-      c.check(in -> composed(c, name, in));
+      c.cuda().check(in -> composed(c, name, in));
     }
   }
 
@@ -139,6 +140,7 @@ class AlgebraTest {
                 return out;
               })
           .tolerance(2)
+          .cuda()
           .run();
     }
   }
@@ -149,6 +151,7 @@ class AlgebraTest {
         .input("a", 3, 2001)
         .input("b", 3, 2001)
         .oracle(in -> zip(in[0], in[1], (a, b) -> a + b))
+        .cuda()
         .run();
   }
 
@@ -168,6 +171,7 @@ class AlgebraTest {
         OpCheck.of(f.name, in -> f.op.apply(in[0]))
             .input("x", f.domain, n)
             .oracle(in -> Arrays.stream(in[0]).map(f.f).toArray())
+            .cuda()
             .run();
       }
     }
@@ -214,11 +218,13 @@ class AlgebraTest {
         .input("x", shape)
         .oracle(in -> sum.apply(in[0]))
         .tolerance(2)
+        .cuda()
         .run();
     OpCheck.of("mean", in -> Algebra.mean(in[0], keep, dims))
         .input("x", shape)
         .oracle(in -> Arrays.stream(sum.apply(in[0])).map(v -> v / n).toArray())
         .tolerance(2)
+        .cuda()
         .run();
   }
 
@@ -259,6 +265,7 @@ class AlgebraTest {
       OpCheck.of("max", in -> Algebra.max(in[0], dim))
           .input("x", 3, 4, 5)
           .oracle(in -> maxOracle(in[0], new int[] {3, 4, 5}, dim))
+          .cuda()
           .run();
     }
     try (Cpu cpu = Cpu.open(1);
@@ -277,14 +284,17 @@ class AlgebraTest {
     OpCheck.of("permute", in -> Algebra.contiguous(Algebra.permute(in[0], 2, 0, 3, 1)))
         .input("x", 2, 3, 4, 5)
         .oracle(in -> permuted(in[0], new int[] {2, 3, 4, 5}, 2, 0, 3, 1))
+        .cuda()
         .run();
     OpCheck.of("transpose", in -> Algebra.contiguous(in[0].transpose(0, 1)))
         .input("x", 33, 7)
         .oracle(in -> permuted(in[0], new int[] {33, 7}, 1, 0))
+        .cuda()
         .run();
     OpCheck.of("slice", in -> Algebra.contiguous(Algebra.slice(in[0], 1, 1, 3)))
         .input("x", 3, 4, 5)
         .oracle(in -> sliced(in[0], new int[] {3, 4, 5}, 1, 3))
+        .cuda()
         .run();
     OpCheck.of("concat", in -> Algebra.concat(1, in[0], in[1]))
         .input("a", 3, 4, 5)
@@ -298,6 +308,7 @@ class AlgebraTest {
               }
               return y;
             })
+        .cuda()
         .run();
     OpCheck.of("repeat", in -> Algebra.repeatInterleave(in[0], 1, 3))
         .input("x", 2, 2, 5)
@@ -310,6 +321,7 @@ class AlgebraTest {
               return y;
             })
         .tolerance(2)
+        .cuda()
         .run();
   }
 
@@ -328,6 +340,7 @@ class AlgebraTest {
               }
               return y;
             })
+        .cuda()
         .run();
   }
 

@@ -34,16 +34,17 @@ class CrossEntropyTest {
         LossOptions.PLAIN
             .withLabelSmoothing((float) c.params().path("label_smoothing").asDouble())
             .withZLoss((float) c.params().path("z_loss").asDouble());
-    c.check(
-        in -> {
-          Tensor targets = in.constant("targets");
-          Var losses = Functional.crossEntropy(in.get("logits"), targets, options);
-          return switch (c.params().get("reduction").asText()) {
-            case "none" -> losses;
-            case "sum" -> Algebra.sum(losses, false);
-            default -> Functional.meanLoss(losses, targets, options);
-          };
-        });
+    c.cuda()
+        .check(
+            in -> {
+              Tensor targets = in.constant("targets");
+              Var losses = Functional.crossEntropy(in.get("logits"), targets, options);
+              return switch (c.params().get("reduction").asText()) {
+                case "none" -> losses;
+                case "sum" -> Algebra.sum(losses, false);
+                default -> Functional.meanLoss(losses, targets, options);
+              };
+            });
   }
 
   static Stream<Arguments> sizesAndOptions() {
@@ -67,6 +68,7 @@ class CrossEntropyTest {
         .ids("targets", targets(rows, vocabulary), rows)
         .oracle(in -> oracle(in[0], in[1], vocabulary, options))
         .tolerance(2)
+        .cuda()
         .run();
   }
 
@@ -106,6 +108,7 @@ class CrossEntropyTest {
               return new double[] {sum / 4};
             })
         .dtypes(DType.F32)
+        .cuda()
         .run();
   }
 
@@ -117,6 +120,7 @@ class CrossEntropyTest {
         .ids("targets", targets(4, 20), 4)
         .oracle(in -> oracle(in[0], in[1], 20, LossOptions.PLAIN))
         .dtypes(DType.F32)
+        .cuda()
         .run();
   }
 

@@ -24,6 +24,7 @@ class EmbeddingTest {
   @MethodSource("golden")
   void agreesWithPyTorch(Golden.Case c) {
     c.weights("weight", "wte", "wpe")
+        .cuda()
         .check(
             in -> {
               Tensor ids = in.constant("ids");
@@ -55,6 +56,7 @@ class EmbeddingTest {
         .weight("table", vocabulary, cols)
         .ids("ids", ids, tokens)
         .oracle(in -> oracle(in[0], in[1], cols))
+        .cuda()
         .run();
   }
 
@@ -81,6 +83,7 @@ class EmbeddingTest {
               }
               return y;
             })
+        .cuda()
         .run();
   }
 

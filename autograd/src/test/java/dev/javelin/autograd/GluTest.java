@@ -29,7 +29,7 @@ class GluTest {
           default -> throw new AssertionError("no activation for golden case " + c);
         };
     if (c.has("gate")) {
-      c.check(in -> Functional.glu(in.get("gate"), in.get("up"), f));
+      c.cuda().check(in -> Functional.glu(in.get("gate"), in.get("up"), f));
     } else {
       c.weights("w_gate", "w_up", "w_down").tolerance(2).check(in -> mlp(in, f));
     }
@@ -52,6 +52,7 @@ class GluTest {
           .input("gate", shape)
           .input("up", shape)
           .oracle(in -> oracle(in[0], in[1], f))
+          .cuda()
           .run();
     }
   }
@@ -66,6 +67,7 @@ class GluTest {
       OpCheck.of("packed glu " + f, in -> Functional.glu(in[0], f))
           .input("gateUp", shape[0], 2 * half)
           .oracle(in -> oracle(columns(in[0], half, 0), columns(in[0], half, half), f))
+          .cuda()
           .run();
     }
   }

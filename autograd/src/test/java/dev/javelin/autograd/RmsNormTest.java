@@ -16,6 +16,7 @@ class RmsNormTest {
   @MethodSource("golden")
   void agreesWithPyTorch(Golden.Case c) {
     c.weights("weight")
+        .cuda()
         .check(in -> Functional.rmsNorm(in.get("x"), in.get("weight"), c.number("eps")));
   }
 
@@ -26,6 +27,7 @@ class RmsNormTest {
         .input("x", rows, cols)
         .weight("w", cols)
         .oracle(in -> oracle(in[0], in[1], cols))
+        .cuda()
         .run();
   }
 

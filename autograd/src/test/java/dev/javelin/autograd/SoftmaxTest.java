@@ -14,15 +14,16 @@ class SoftmaxTest {
   @MethodSource("golden")
   void agreesWithPyTorch(Golden.Case c) {
     int dim = c.params().get("dim").asInt();
-    c.check(
-        in -> {
-          Var rows = Algebra.contiguous(in.get("x").transpose(dim, -1));
-          Var y =
-              c.name().contains("log_softmax")
-                  ? Functional.logSoftmax(rows)
-                  : Functional.softmax(rows);
-          return Algebra.contiguous(y.transpose(dim, -1));
-        });
+    c.cuda()
+        .check(
+            in -> {
+              Var rows = Algebra.contiguous(in.get("x").transpose(dim, -1));
+              Var y =
+                  c.name().contains("log_softmax")
+                      ? Functional.logSoftmax(rows)
+                      : Functional.softmax(rows);
+              return Algebra.contiguous(y.transpose(dim, -1));
+            });
   }
 
   @ParameterizedTest
@@ -31,6 +32,7 @@ class SoftmaxTest {
     OpCheck.of("softmax", in -> Functional.softmax(in[0]))
         .input("x", x -> 3 * x, rows, cols)
         .oracle(in -> oracle(in[0], cols, false))
+        .cuda()
         .run();
   }
 
@@ -40,6 +42,7 @@ class SoftmaxTest {
     OpCheck.of("log_softmax", in -> Functional.logSoftmax(in[0]))
         .input("x", x -> 3 * x, rows, cols)
         .oracle(in -> oracle(in[0], cols, true))
+        .cuda()
         .run();
   }
 

@@ -4,7 +4,9 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.kernels.Loops;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -47,7 +49,8 @@ public final class ElementwiseCpu {
     Strided[] all = new Strided[in.length + 1];
     all[0] = y;
     System.arraycopy(in, 0, all, 1, in.length);
-    Loops loops = Loops.of(dims, all);
+    long[][] strides = Arrays.stream(all).map(x -> x.strides).toArray(long[][]::new);
+    Loops loops = Loops.of(dims, strides);
     long chunks = loops.lastIsSummed() ? 1 : Math.ceilDiv(loops.last(), CHUNK);
     long work = Math.min(loops.last(), CHUNK) * loops.summedCount();
     cpu.parallel(

@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.adds;
+import static dev.javelin.tensor.op.Operands.flag;
 import static dev.javelin.tensor.op.Operands.rows;
 
 import dev.javelin.device.Cpu;
@@ -9,6 +11,7 @@ import dev.javelin.kernels.cpu.ActivationCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.Operands.Units;
 import org.jspecify.annotations.Nullable;
 
 /** An elementwise nonlinearity; {@link Activation} has the formulas. */
@@ -25,7 +28,20 @@ public final class Activate {
         .denseRows("y", y);
     switch (x.device()) {
       case Cpu cpu -> ActivationCpu.forward(cpu, rows(y), rows(x), f);
-      case Cuda cuda -> throw Check.unsupported("activate", cuda);
+      case Cuda cuda -> {
+        Units u = Units.of(x, y);
+        cuda.kernel("activate_forward", x.dtype())
+            .threads(u.count())
+            .ptr(y)
+            .i64(y.rowStride())
+            .ptr(x)
+            .i64(x.rowStride())
+            .i64(u.count())
+            .i64(u.cols())
+            .i32(flag(u.vectors()))
+            .i32(f.ordinal())
+            .run();
+      }
     }
   }
 
@@ -43,7 +59,23 @@ public final class Activate {
     }
     switch (x.device()) {
       case Cpu cpu -> ActivationCpu.backward(cpu, rows(dx), rows(dy), rows(x), f);
-      case Cuda cuda -> throw Check.unsupported("activate backward", cuda);
+      case Cuda cuda -> {
+        Units u = Units.of(x, dx.tensor(), dy);
+        cuda.kernel("activate_backward", x.dtype())
+            .threads(u.count())
+            .ptr(dx.tensor())
+            .i64(dx.tensor().rowStride())
+            .i32(adds(dx))
+            .ptr(dy)
+            .i64(dy.rowStride())
+            .ptr(x)
+            .i64(x.rowStride())
+            .i64(u.count())
+            .i64(u.cols())
+            .i32(flag(u.vectors()))
+            .i32(f.ordinal())
+            .run();
+      }
     }
   }
 }

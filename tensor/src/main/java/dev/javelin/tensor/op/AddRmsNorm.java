@@ -45,7 +45,7 @@ public final class AddRmsNorm {
       case Cpu cpu ->
           NormCpu.forward(
               cpu, rows(sum), rows(y), null, rstd.segment(), rows(x), rows(h), rows(w), null, eps);
-      case Cuda cuda -> throw Check.unsupported("addRmsNorm", cuda);
+      case Cuda cuda -> RmsNormCuda.forward(cuda, sum, y, rstd, x, h, w, eps);
     }
   }
 
@@ -89,7 +89,7 @@ public final class AddRmsNorm {
               rows(w),
               null,
               rstd.segment());
-      case Cuda cuda -> throw Check.unsupported("addRmsNorm backward", cuda);
+      case Cuda cuda -> RmsNormCuda.backward(cuda, dx, dh, dw, dsum, dy, sum, w, rstd);
     }
   }
 

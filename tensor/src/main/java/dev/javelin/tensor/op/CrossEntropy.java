@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.adds;
+
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
@@ -8,6 +10,7 @@ import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.Operands.RowGrid;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -60,7 +63,23 @@ public final class CrossEntropy {
               logits.rows(),
               logits.last(),
               options.cpu());
-      case Cuda cuda -> throw Check.unsupported("crossEntropy", cuda);
+      case Cuda cuda -> {
+        RowGrid grid = RowGrid.of(logits);
+        cuda.kernel(grid.name("cross_entropy_forward"), logits.dtype())
+            .grid(grid.blocks())
+            .ptr(losses)
+            .ptr(stats)
+            .ptr(logits)
+            .i64(logits.rowStride())
+            .ptr(targets)
+            .i64(logits.rows())
+            .i32(logits.last())
+            .i32(options.ignoreIndex())
+            .f32(options.labelSmoothing())
+            .f32(options.zLoss())
+            .f32(options.softCap())
+            .run();
+      }
     }
   }
 
@@ -100,7 +119,26 @@ public final class CrossEntropy {
               logits.rows(),
               logits.last(),
               options.cpu());
-      case Cuda cuda -> throw Check.unsupported("crossEntropy backward", cuda);
+      case Cuda cuda -> {
+        RowGrid grid = RowGrid.of(logits);
+        cuda.kernel(grid.name("cross_entropy_backward"), logits.dtype())
+            .grid(grid.blocks())
+            .ptr(dlogits.tensor())
+            .i64(dlogits.tensor().rowStride())
+            .i32(adds(dlogits))
+            .ptr(dy)
+            .ptr(logits)
+            .i64(logits.rowStride())
+            .ptr(targets)
+            .ptr(stats)
+            .i64(logits.rows())
+            .i32(logits.last())
+            .i32(options.ignoreIndex())
+            .f32(options.labelSmoothing())
+            .f32(options.zLoss())
+            .f32(options.softCap())
+            .run();
+      }
     }
   }
 }

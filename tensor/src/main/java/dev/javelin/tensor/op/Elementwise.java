@@ -2,6 +2,7 @@ package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
+import dev.javelin.kernels.Loops;
 import dev.javelin.kernels.cpu.ElementwiseCpu;
 import dev.javelin.kernels.cpu.ElementwiseCpu.Function;
 import dev.javelin.kernels.cpu.Strided;
@@ -181,15 +182,27 @@ public final class Elementwise {
         ElementwiseCpu.map(
             cpu, f, alpha, y.accumulate(), full.toArray(), strided(y.tensor(), full), operands);
       }
-      case Cuda cuda -> throw Check.unsupported(op, cuda);
+      case Cuda cuda -> {
+        long[][] strides = new long[in.length + 1][];
+        strides[0] = strides(y.tensor(), full);
+        for (int i = 0; i < in.length; i++) {
+          strides[i + 1] = strides(in[i], full);
+        }
+        ElementwiseCuda.map(cuda, f, alpha, y, Loops.of(full.toArray(), strides), in);
+      }
     }
   }
 
   private static Strided strided(Tensor t, Shape full) {
+    return new Strided(t.segment(), t.dtype(), strides(t, full));
+  }
+
+  /** 0 where {@code t} is broadcast. */
+  private static long[] strides(Tensor t, Shape full) {
     long[] strides = new long[full.rank()];
     for (int i = 1; i <= t.rank(); i++) {
       strides[full.rank() - i] = t.dim(-i) == 1 ? 0 : t.stride(-i);
     }
-    return new Strided(t.segment(), t.dtype(), strides);
+    return strides;
   }
 }

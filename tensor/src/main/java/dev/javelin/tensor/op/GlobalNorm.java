@@ -3,6 +3,7 @@ package dev.javelin.tensor.op;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import dev.javelin.device.DeviceMemory;
 import dev.javelin.kernels.cpu.GlobalNormCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.LossScaling;
@@ -14,6 +15,9 @@ import dev.javelin.tensor.Tensor;
  * overflow, skip, the next loss scale. No gradient flows through it.
  */
 public final class GlobalNorm {
+  private static final long MAX_PIECES = 1024; // a few blocks for each multiprocessor
+  private static final long PIECE = 4096; // elements, or a multiple
+
   private GlobalNorm() {}
 
   /**
@@ -34,7 +38,30 @@ public final class GlobalNorm {
       case Cpu cpu ->
           state.decide(
               GlobalNormCpu.sumOfSquares(cpu, grads.segment(), grads.elements()), maxNorm, scaling);
-      case Cuda cuda -> throw Check.unsupported("globalNorm", cuda);
+      case Cuda cuda -> {
+        long n = grads.elements();
+        long piece = Math.ceilDiv(Math.ceilDiv(n, MAX_PIECES), PIECE) * PIECE;
+        int pieces = n == 0 ? 0 : (int) Math.ceilDiv(n, piece);
+        DeviceMemory partial = cuda.scratch((long) pieces * Double.BYTES);
+        cuda.kernel("global_norm_partial")
+            .grid(pieces)
+            .ptr(partial)
+            .ptr(grads)
+            .i64(n)
+            .i64(piece)
+            .run();
+        cuda.kernel("global_norm_decide")
+            .grid(1)
+            .ptr(state)
+            .ptr(partial)
+            .i32(pieces)
+            .f32(maxNorm)
+            .f32(scaling.growthFactor())
+            .f32(scaling.backoffFactor())
+            .i32(scaling.growthInterval())
+            .f32(scaling.minScale())
+            .run();
+      }
     }
   }
 }

@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /** The largest element of each row. */
 public final class Max {
+  private static final int WARPS = 4; // of a block, each with a row
+
   private Max() {}
 
   /**
@@ -40,7 +42,16 @@ public final class Max {
               x.dtype(),
               x.rows(),
               x.last());
-      case Cuda cuda -> throw Check.unsupported("max", cuda);
+      case Cuda cuda ->
+          cuda.kernel("max_forward", x.dtype())
+              .grid(Math.ceilDiv(x.rows(), WARPS))
+              .ptr(y)
+              .ptr(index)
+              .ptr(x)
+              .i64(x.rowStride())
+              .i64(x.rows())
+              .i32(x.last())
+              .run();
     }
   }
 
@@ -62,7 +73,15 @@ public final class Max {
       case Cpu cpu ->
           MaxCpu.backward(
               cpu, d.segment(), d.rowStride(), dy.segment(), index.segment(), d.dtype(), d.rows());
-      case Cuda cuda -> throw Check.unsupported("max backward", cuda);
+      case Cuda cuda ->
+          cuda.kernel("max_backward", d.dtype())
+              .threads(d.rows())
+              .ptr(d)
+              .i64(d.rowStride())
+              .ptr(dy)
+              .ptr(index)
+              .i64(d.rows())
+              .run();
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.adds;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
@@ -36,7 +37,14 @@ public final class MeanLoss {
         }
         Fill.constant(weight, valid == 0 ? 0 : (float) (1.0 / valid));
       }
-      case Cuda cuda -> throw Check.unsupported("meanLoss", cuda);
+      case Cuda cuda ->
+          cuda.kernel("mean_loss_weight")
+              .grid(1)
+              .ptr(weight)
+              .ptr(targets)
+              .i64(targets.elements())
+              .i32(ignoreIndex)
+              .run();
     }
   }
 
@@ -64,7 +72,15 @@ public final class MeanLoss {
           state.addLoss(total);
         }
       }
-      case Cuda cuda -> throw Check.unsupported("meanLoss", cuda);
+      case Cuda cuda ->
+          cuda.kernel("mean_loss_forward")
+              .grid(1)
+              .ptr(loss)
+              .ptr(state)
+              .ptr(losses)
+              .ptr(weight)
+              .i64(losses.elements())
+              .run();
     }
   }
 
@@ -86,7 +102,15 @@ public final class MeanLoss {
           s.setAtIndex(JAVA_FLOAT_UNALIGNED, i, before + g);
         }
       }
-      case Cuda cuda -> throw Check.unsupported("meanLoss backward", cuda);
+      case Cuda cuda ->
+          cuda.kernel("mean_loss_backward")
+              .threads(d.elements())
+              .ptr(d)
+              .i32(adds(dlosses))
+              .ptr(dy)
+              .ptr(weight)
+              .i64(d.elements())
+              .run();
     }
   }
 }

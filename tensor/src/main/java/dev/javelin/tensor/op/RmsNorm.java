@@ -42,7 +42,7 @@ public final class RmsNorm {
       case Cpu cpu ->
           NormCpu.forward(
               cpu, null, rows(y), null, rstd.segment(), rows(x), null, rows(w), null, eps);
-      case Cuda cuda -> throw Check.unsupported("rmsNorm", cuda);
+      case Cuda cuda -> RmsNormCuda.forward(cuda, null, y, rstd, x, null, w, eps);
     }
   }
 
@@ -74,7 +74,7 @@ public final class RmsNorm {
               rows(w),
               null,
               rstd.segment());
-      case Cuda cuda -> throw Check.unsupported("rmsNorm backward", cuda);
+      case Cuda cuda -> RmsNormCuda.backward(cuda, dx, null, dw, null, dy, x, w, rstd);
     }
   }
 }

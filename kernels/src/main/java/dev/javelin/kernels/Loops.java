@@ -1,4 +1,4 @@
-package dev.javelin.kernels.cpu;
+package dev.javelin.kernels;
 
 import java.util.Arrays;
 
@@ -7,7 +7,7 @@ import java.util.Arrays;
  * Neighbouring dimensions that all operands walk evenly are one loop, dimensions of size 1 none. A
  * dimension along which the result stands still is summed over; the others are kept.
  */
-final class Loops {
+public final class Loops {
   private final long[] dims;
   private final long[][] strides; // [operand][dimension]
   private final int[] kept; // dimensions but the last, outermost first
@@ -21,7 +21,11 @@ final class Loops {
     this.summed = Arrays.stream(outer).filter(d -> strides[0][d] == 0).toArray();
   }
 
-  static Loops of(int[] dims, Strided... operands) {
+  /**
+   * @param dims of the loops, outermost first, none of them 0
+   * @param operands for each its strides in elements, the result's first
+   */
+  public static Loops of(int[] dims, long[]... operands) {
     long[] d = new long[dims.length + 1];
     long[][] s = new long[operands.length][dims.length + 1];
     int first = dims.length; // of the loops found so far, which stand at the end
@@ -34,11 +38,11 @@ final class Loops {
       if (!even) {
         even = true;
         for (int o = 0; o < operands.length; o++) {
-          even &= operands[o].strides[i] == s[o][first] * d[first];
+          even &= operands[o][i] == s[o][first] * d[first];
         }
       } else {
         for (int o = 0; o < operands.length; o++) {
-          s[o][first] = operands[o].strides[i];
+          s[o][first] = operands[o][i];
         }
       }
       if (even) {
@@ -47,7 +51,7 @@ final class Loops {
         first--;
         d[first] = dims[i];
         for (int o = 0; o < operands.length; o++) {
-          s[o][first] = operands[o].strides[i];
+          s[o][first] = operands[o][i];
         }
       }
     }
@@ -57,27 +61,47 @@ final class Loops {
         Arrays.stream(s).map(x -> Arrays.copyOfRange(x, from, x.length)).toArray(long[][]::new));
   }
 
+  /** Number of loops, at least 1. */
+  public int count() {
+    return dims.length;
+  }
+
+  /** Size of a loop, the outermost being 0. */
+  public long size(int loop) {
+    return dims[loop];
+  }
+
+  /** Step of an operand in a loop. */
+  public long stride(int operand, int loop) {
+    return strides[operand][loop];
+  }
+
+  /** Whether the result stands still in a loop. */
+  public boolean isSummed(int loop) {
+    return dims[loop] > 1 && strides[0][loop] == 0;
+  }
+
   /** Size of the innermost loop. */
-  long last() {
+  public long last() {
     return dims[dims.length - 1];
   }
 
   /** Step of an operand in the innermost loop. */
-  long lastStride(int operand) {
+  public long lastStride(int operand) {
     return strides[operand][dims.length - 1];
   }
 
-  boolean lastIsSummed() {
+  public boolean lastIsSummed() {
     return last() > 1 && lastStride(0) == 0;
   }
 
   /** Passes of the loops around the innermost one that are kept. */
-  long keptCount() {
+  public long keptCount() {
     return count(kept);
   }
 
   /** Passes of the loops around the innermost one that are summed over. */
-  long summedCount() {
+  public long summedCount() {
     return count(summed);
   }
 
@@ -92,7 +116,7 @@ final class Loops {
   /**
    * The operand's first element in pass {@code k} of the kept and {@code s} of the summed loops.
    */
-  long start(int operand, long k, long s) {
+  public long start(int operand, long k, long s) {
     return offset(operand, kept, k) + offset(operand, summed, s);
   }
 

@@ -1,0 +1,143 @@
+// cross_entropy.cu — with lse = ln Σ_v e^x[v], target t, smoothing s and z-loss factor z, x under a soft cap c·tanh(x/c)
+//   loss = (1-s)·(lse - x[t]) + s·(lse - mean x) + z·lse²
+//   dx[v] (+)= dy·((1 + 2·z·lse)·p[v] - s/V - (1-s)·[v = t]),  p = e^(x - lse),  times 1 - (x/c)² under a cap
+//   Smoothing: Szegedy et al. 2015, arXiv:1512.00567; z-loss: Chowdhery et al. 2022, arXiv:2204.02311.
+// A row with the ignored target has loss and gradient 0. A target outside of the vocabulary gives NaN: it is seen in the
+//   loss, and nothing is read beyond the row.
+// Tiling: a warp per row up to 1024 columns, 4 rows a block; beyond, a block of 512 threads per row. Forward is one pass
+//   (softmax.cuh); max and Σ e^(x - max) are kept for backward, two numbers, because one rounded lse would spoil the
+//   gradient of large logits. Rows need not be aligned: the columns before the first 16-byte boundary and behind the last
+//   one are taken one by one, since vocabularies are odd (50257).
+// Traffic (s bytes an element): forward R·V·s, backward 2·R·V·s, also in place.  FLOPs: ~10 an element, so memory bound.
+// Measured: not yet.
+#include "row.cuh"
+#include "softmax.cuh"
+
+constexpr int kLong = 512;
+
+struct Form {
+  int ignore_index;
+  float smoothing, z_loss, soft_cap;
+  __device__ __forceinline__ float capped(float x) const { return soft_cap > 0 ? soft_cap * tanhf(x / soft_cap) : x; }
+};
+
+// Columns before the first vector of a row, as many as bring it to a 16-byte boundary.
+template <class T>
+__device__ __forceinline__ int columns_before_vectors(const T* row, int cols) {
+  int misaligned = static_cast<int>(reinterpret_cast<uintptr_t>(row) % 16) / static_cast<int>(sizeof(T));
+  return min((kVecLength<T> - misaligned) % kVecLength<T>, cols);
+}
+
+template <class T, int kThreads>
+__device__ void cross_entropy_forward(float* losses, float* stats, const T* x, int64_t stride, const int* targets, int64_t rows, int cols, Form form) {
+  constexpr int N = kVecLength<T>;
+  using Threads = RowThreads<kThreads>;
+  int64_t row = Threads::first();
+  if (row >= rows) return;
+  int target = targets[row];
+  if (target == form.ignore_index) {
+    if (Threads::rank() == 0) {
+      losses[row] = 0;
+      stats[2 * row] = 0;
+      stats[2 * row + 1] = 1;
+    }
+    return;
+  }
+  x += row * stride;
+  Exponentials e = {};
+  float total = 0;  // for smoothing
+  auto one = [&](int at) {
+    float v[1] = {form.capped(to_float(x[at]))};
+    e.add(v);
+    total += v[0];
+  };
+  int before = columns_before_vectors(x, cols), vectors = (cols - before) / N;
+  if (Threads::rank() < before) one(Threads::rank());
+  for (int unit = Threads::rank(); unit < vectors; unit += kThreads) {
+    float v[N];
+    load_floats(v, x + before + unit * N);
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+      v[i] = form.capped(v[i]);
+      total += v[i];
+    }
+    e.add(v);
+  }
+  for (int at = before + vectors * N + Threads::rank(); at < cols; at += kThreads) one(at);
+  e.reduce<Threads>();
+  if (form.smoothing > 0) total = Threads::sum(total);
+  if (Threads::rank() != 0) return;
+  stats[2 * row] = e.max;
+  stats[2 * row + 1] = e.sum;
+  double log_sum = logf(e.sum);
+  double loss = target < 0 || target >= cols ? NAN : log_sum - (form.capped(to_float(x[target])) - e.max);
+  if (form.smoothing > 0) loss += form.smoothing * (log_sum + e.max - total / static_cast<double>(cols) - loss);
+  double lse = e.max + log_sum;
+  losses[row] = static_cast<float>(loss + form.z_loss * lse * lse);
+}
+
+template <class T, int kThreads>
+__device__ void cross_entropy_backward(T* dx, int64_t dx_stride, bool accumulate, const float* dy, const T* x, int64_t stride, const int* targets,
+                                       const float* stats, int64_t rows, int cols, Form form) {
+  constexpr int N = kVecLength<T>;
+  using Threads = RowThreads<kThreads>;
+  int64_t row = Threads::first();
+  if (row >= rows) return;
+  int target = targets[row];
+  bool ignored = target == form.ignore_index;
+  if (ignored && accumulate) return;
+  x += row * stride;
+  dx += row * dx_stride;
+  float max = stats[2 * row], sum = stats[2 * row + 1];
+  float slope = form.z_loss == 0 ? 0.0f : 2.0f * form.z_loss * (max + logf(sum));
+  float factor = dy[row] * (1.0f + slope) / sum;
+  float less = dy[row] * form.smoothing / static_cast<float>(cols);
+  float hit = dy[row] * (1.0f - form.smoothing);
+  auto gradient = [&](float logit, int column) {
+    float v = form.capped(logit);
+    float d = expf(v - max) * factor - less;
+    if (column == target) d -= hit;
+    if (form.soft_cap > 0) {
+      float c = v / form.soft_cap;
+      d *= 1.0f - c * c;
+    }
+    return ignored ? 0.0f : d;
+  };
+  auto one = [&](int at) {
+    float v[1] = {gradient(to_float(x[at]), at)};
+    emit_floats(dx + at, v, accumulate);
+  };
+  int before = columns_before_vectors(x, cols);
+  int vectors = columns_before_vectors(dx, cols) == before ? (cols - before) / N : 0;
+  if (Threads::rank() < before) one(Threads::rank());
+  for (int unit = Threads::rank(); unit < vectors; unit += kThreads) {
+    int at = before + unit * N;
+    float v[N];
+    load_floats(v, x + at);
+#pragma unroll
+    for (int i = 0; i < N; i++) v[i] = gradient(v[i], at + i);
+    emit_floats(dx + at, v, accumulate);
+  }
+  for (int at = before + vectors * N + Threads::rank(); at < cols; at += kThreads) one(at);
+}
+
+#define INSTANCE(T, suffix, name, kThreads)                                                                                                \
+  KERNEL(cross_entropy_forward_##name##suffix,                                                                                             \
+         (float* losses, float* stats, const T* x, int64_t stride, const int* targets, int64_t rows, int cols, int ignore_index, float smoothing, \
+          float z_loss, float soft_cap),                                                                                                   \
+         RowThreads<kThreads>::kBlock) {                                                                                                   \
+    cross_entropy_forward<T, kThreads>(losses, stats, x, stride, targets, rows, cols, Form{ignore_index, smoothing, z_loss, soft_cap});    \
+  }                                                                                                                                        \
+  KERNEL(cross_entropy_backward_##name##suffix,                                                                                            \
+         (T * dx, int64_t dx_stride, int accumulate, const float* dy, const T* x, int64_t stride, const int* targets, const float* stats, int64_t rows, \
+          int cols, int ignore_index, float smoothing, float z_loss, float soft_cap),                                                      \
+         RowThreads<kThreads>::kBlock) {                                                                                                   \
+    cross_entropy_backward<T, kThreads>(dx, dx_stride, accumulate != 0, dy, x, stride, targets, stats, rows, cols,                         \
+                                        Form{ignore_index, smoothing, z_loss, soft_cap});                                                  \
+  }
+#define INSTANCES(T, suffix)    \
+  INSTANCE(T, suffix, , kWarp)  \
+  INSTANCE(T, suffix, long_, kLong)
+INSTANCES(float, f32)
+INSTANCES(bf16, bf16)
+INSTANCES(f16, f16)
