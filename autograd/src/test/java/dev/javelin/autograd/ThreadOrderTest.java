@@ -1,0 +1,141 @@
+package dev.javelin.autograd;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.javelin.device.Cuda;
+import dev.javelin.device.DType;
+import dev.javelin.device.Memory;
+import dev.javelin.device.RequiresEmulator;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.Activation;
+import dev.javelin.kernels.BundledKernels;
+import dev.javelin.tensor.Group;
+import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.op.LossOptions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * A chain of operators, forward and backward, gives the same bits whatever the order in which the
+ * threads of the emulated device run, and as a device of another compute capability; and it stays
+ * within its memory where each allocation ends at a guard page.
+ */
+@RequiresEmulator
+class ThreadOrderTest {
+  private static final int VOCABULARY = 11;
+
+  @AfterEach
+  void restore() {
+    TestCuda.set("order", "forward");
+    TestCuda.set("capability", "9.0");
+    TestCuda.set("guard", "0");
+  }
+
+  static Stream<Arguments> sizes() {
+    return Stream.of(DType.F32, DType.BF16, DType.F16)
+        .flatMap(
+            t ->
+                Stream.of(
+                    Arguments.of(t, 1, 1),
+                    Arguments.of(t, 2, 7),
+                    Arguments.of(t, 31, 33),
+                    Arguments.of(t, 7, 127),
+                    Arguments.of(t, 5, 1000),
+                    Arguments.of(t, 3, 2056)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("sizes")
+  void neitherOrderNorCapabilityChangesABit(DType t, int rows, int cols) {
+    List<double[]> expected = run(t, rows, cols);
+    for (String order : List.of("reverse", "12345")) {
+      TestCuda.set("order", order);
+      assertThat(run(t, rows, cols))
+          .as("order %s", order)
+          .usingRecursiveComparison()
+          .isEqualTo(expected);
+    }
+    TestCuda.set("order", "forward");
+    TestCuda.set("capability", "8.0");
+    TestCuda.set("guard", "1");
+    assertThat(run(t, rows, cols))
+        .as("capability 8.0")
+        .usingRecursiveComparison()
+        .isEqualTo(expected);
+  }
+
+  private static List<double[]> run(DType t, int rows, int cols) {
+    Random random = new Random(cols);
+    List<double[]> results = new ArrayList<>();
+    List<Memory> memories = new ArrayList<>();
+    try (Cuda cuda = TestCuda.open(new BundledKernels());
+        Workspace ws = Workspace.poisoned(cuda, 1 << 20)) {
+      Tape tape = new Tape(ws);
+      List<Tensor> gradients = new ArrayList<>();
+      Var[] w = new Var[4];
+      for (int i = 0; i < w.length; i++) {
+        Shape shape = i == 0 ? Shape.of(VOCABULARY, cols) : Shape.of(cols);
+        double[] values = random.doubles(shape.elements(), -2, 2).toArray();
+        Memory value = cuda.allocate(t.bytes(shape.elements()));
+        Memory grad = cuda.allocate(DType.F32.bytes(shape.elements()));
+        memories.add(value);
+        memories.add(grad);
+        gradients.add(Tensor.of(grad, 0, DType.F32, shape));
+        w[i] =
+            tape.param(
+                new Parameter(
+                    "w" + i,
+                    Tensors.of(value, 0, t, shape, values),
+                    gradients.get(i),
+                    new Group("all", 1, 0, false)));
+      }
+      List<Var> outs = chain(tape, w, rows, cols, random);
+      List<Tensor> dys = new ArrayList<>();
+      for (Var out : outs) {
+        results.add(Tensors.toDoubles(out.value()));
+        Tensor dy = ws.alloc(out.value().dtype(), out.shape());
+        Tensors.fill(dy, random.doubles(dy.elements(), -1, 1).toArray());
+        dys.add(dy);
+      }
+      tape.backward(outs, dys);
+      gradients.forEach(g -> results.add(Tensors.toDoubles(g)));
+    } finally {
+      memories.forEach(Memory::close);
+    }
+    return results;
+  }
+
+  /** Every kernel of these operators that a size can reach. */
+  private static List<Var> chain(Tape tape, Var[] w, int rows, int cols, Random random) {
+    Tensor ids = ids(tape, rows, VOCABULARY, random);
+    Tensor targets = ids(tape, rows, cols, random);
+    LossOptions options = new LossOptions(LossOptions.IGNORED, 0.1f, 1e-3f, 5);
+    Var x = Functional.embedding(w[0], ids);
+    Var h = Functional.activate(Functional.rmsNorm(x, w[1], 1e-5f), Activation.GELU);
+    AddNorm a = Functional.addRmsNorm(x, h, w[2], 1e-5f);
+    Var g = Functional.glu(a.norm(), a.sum(), Activation.SILU);
+    Var z = Algebra.add(Algebra.multiply(Functional.softmax(g), w[3]), Functional.logSoftmax(g));
+    Var losses = Functional.crossEntropy(z, targets, options);
+    return List.of(
+        z,
+        Algebra.max(z, -1),
+        Algebra.mean(z, false, 0),
+        Algebra.sum(z, false, 1),
+        Functional.meanLoss(losses, targets, options));
+  }
+
+  private static Tensor ids(Tape tape, int n, int limit, Random random) {
+    Tensor t = tape.alloc(DType.I32, Shape.of(n));
+    Tensors.fill(t, random.ints(n, 0, limit).asDoubleStream().toArray());
+    return t;
+  }
+}
