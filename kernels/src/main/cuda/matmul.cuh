@@ -167,16 +167,20 @@ struct Source {
 
   // Begins to fill a tile with the next one of the matrix.
   __device__ __forceinline__ void load(T* tile) {
+    constexpr int kHops = Shape::kRows / kRowStep;
     int elements = min(max(col_end - col, 0), 8);
-    if (whole) {
+    if (whole && elements == 8 && row + (kHops - 1) * kRowStep < row_end) {  // all there: copies without guards
 #pragma unroll
-      for (int i = 0; i < Shape::kRows / kRowStep; i++) {
+      for (int i = 0; i < kHops; i++) cp_async<16>(tile + to + i * kRowStep * Shape::kCols, from + i * hop);
+    } else if (whole) {
+#pragma unroll
+      for (int i = 0; i < kHops; i++) {
         int filled = row + i * kRowStep < row_end ? elements * static_cast<int>(sizeof(T)) : 0;
         cp_async<16>(tile + to + i * kRowStep * Shape::kCols, from + i * hop, filled);
       }
     } else {
 #pragma unroll 1
-      for (int i = 0; i < Shape::kRows / kRowStep; i++) {
+      for (int i = 0; i < kHops; i++) {
         int filled = row + i * kRowStep < row_end ? elements : 0;
         Vec<T, 8> v;
 #pragma unroll

@@ -85,6 +85,7 @@ class LinearTest {
           });
     } else {
       c.weights("weight", "bias")
+          .cuda()
           .check(
               in ->
                   Functional.linear(
