@@ -1,0 +1,10 @@
+#!/bin/sh
+# The JMH benchmarks: bench/jmh.sh [JMH arguments], e.g. bench/jmh.sh -l, bench/jmh.sh Softmax -p shape=3072x64 -f 1
+set -eu
+root=$(CDPATH='' cd -P "$(dirname "$0")/.." && pwd)
+cd "$root"
+JAVA_HOME=$(./javelin --java-home)
+export JAVA_HOME
+mvn -q -B -Dspotless.check.skip -pl bench -am test-compile dependency:build-classpath \
+  -Dmdep.outputFile=target/classpath -Dmdep.includeScope=runtime >&2
+exec "$JAVA_HOME/bin/java" -cp "bench/target/classes:$(cat bench/target/classpath)" org.openjdk.jmh.Main "$@"
