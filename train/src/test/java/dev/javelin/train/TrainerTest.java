@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import com.sun.management.ThreadMXBean;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.nn.Precision;
@@ -17,7 +16,6 @@ import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -88,40 +86,6 @@ class TrainerTest {
           .hasMessageContaining("diverged")
           .hasMessageContaining("--learning-rate");
     }
-  }
-
-  /** Vectors live on the heap until the compiler has seen the loops: it is given time for that. */
-  @Test
-  void theSteadyStateTakesNoMemory() throws IOException {
-    int window = 20;
-    long bound = 256 * 1024;
-    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    TrainConfig config = TinyModels.config(4000);
-    config.loggingSteps = 1000;
-    long[] at = new long[3]; // garbage and off-heap blocks when the window began, garbage a step
-    try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
-        Trainer trainer = new Trainer(model, TinyModels.data(500), config)) {
-      Watcher meter =
-          new Watcher() {
-            @Override
-            public void advanced(long step) {
-              if (step % window == 0) {
-                long garbage = threads.getTotalThreadAllocatedBytes();
-                at[2] = (garbage - at[0]) / window;
-                if (step > window) {
-                  assertThat(cpu.allocations()).isEqualTo(at[1]);
-                  if (at[2] < bound) {
-                    trainer.requestStop();
-                  }
-                }
-                at[0] = threads.getTotalThreadAllocatedBytes();
-                at[1] = cpu.allocations();
-              }
-            }
-          };
-      trainer.watch(meter).run();
-    }
-    assertThat(at[2]).as("bytes of garbage a step").isLessThan(bound);
   }
 
   @Test

@@ -35,7 +35,7 @@ public final class MetricsFile implements Watcher {
       }
       Path temporary = file.resolveSibling(file.getFileName() + ".new");
       Files.writeString(temporary, kept);
-      Files.move(temporary, file, StandardCopyOption.REPLACE_EXISTING);
+      Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
     }
     return new MetricsFile(
         Files.newBufferedWriter(
