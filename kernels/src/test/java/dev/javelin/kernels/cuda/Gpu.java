@@ -4,15 +4,13 @@ import dev.javelin.device.Cuda;
 import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Emulator;
+import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
-/**
- * The device that kernel tests run on: the machine's GPU where there is one, else the emulated one.
- * With plain arrays in and out.
- */
+/** The device that kernel tests run on ({@link TestCuda}), with plain arrays in and out. */
 final class Gpu implements AutoCloseable {
   private final Cuda cuda;
 
@@ -22,20 +20,21 @@ final class Gpu implements AutoCloseable {
 
   /** Skips the test where there is no device at all, or the build has no kernels for it. */
   static Gpu open() {
-    boolean emulated = !Cuda.hasDriver();
+    Assumptions.assumeTrue(TestCuda.missing().isEmpty(), TestCuda::missing);
     Assumptions.assumeTrue(
-        !emulated || Cuda.hasEmulator(), "no GPU, and this build has no emulated device (no g++)");
-    Assumptions.assumeTrue(
-        new BundledKernels().find("fill", 90, emulated) != null,
+        new BundledKernels().find("fill", 90, TestCuda.isEmulated()) != null,
         "this build has no kernels for this device (no nvcc)");
-    return new Gpu(
-        emulated ? Cuda.emulated(new BundledKernels()) : Cuda.open(0, new BundledKernels()));
+    return new Gpu(TestCuda.open(new BundledKernels()));
+  }
+
+  /** Whether tests run on the emulated device, and there is one. */
+  static boolean hasEmulator() {
+    return TestCuda.isEmulated() && TestCuda.missing().isEmpty();
   }
 
   /** The emulated device with checked kernels and guarded memory. */
   static Gpu checked() {
-    Assumptions.assumeTrue(!Cuda.hasDriver(), "this machine's tests run on its GPU");
-    Assumptions.assumeTrue(Cuda.hasEmulator(), "this build has no emulated device (no g++)");
+    Assumptions.assumeTrue(hasEmulator(), "for the emulated device");
     Gpu gpu = new Gpu(Cuda.emulated(BundledKernels.checked()));
     Emulator.set("guard", "1");
     return gpu;
