@@ -7,13 +7,14 @@
     python3 torch_peer.py train --device cuda --model gpt2-124m --batch 32 --seq 1024 --compile
     python3 torch_peer.py train --device cpu  --model shakespeare-cpu --dtype fp32 --batch 12 --seq 64
     python3 torch_peer.py serve --device cpu  --dtype fp32 --threads 2   # answers requests "BENCH CASE MILLIS": bench/cpu/compare.sh
+    python3 torch_peer.py serve --device cuda                          # requests "BENCH CASE MILLIS DTYPE": bench/gpu/run.sh
     python3 torch_peer.py memory --device cpu --dtype fp32 --threads 2 --model shakespeare-cpu
 
 Every line printed on standard output is one JSON object: {"bench":…, "case":…, "ms":…, …}. Times are medians of
 event-timed (GPU) or wall-clock (CPU) repetitions after a warm-up, on random data. FLOPs count 2 per multiply-add;
 training FLOPs per token are 6·N + 12·layers·dim·seq (N: parameters without the position table), as in PaLM's appendix B.
 """
-import argparse, contextlib, json, statistics, sys, time
+import argparse, contextlib, json, math, statistics, sys, time
 
 import torch
 import torch.nn as nn
@@ -284,6 +285,31 @@ def served_op(case):
     return lambda: torch.autograd.grad(o, (q, k, v), g, retain_graph=True)
 
 
+def served_launch(case):
+    """MODE-COUNT: so many small kernels, one after the other (eager) or as one graph."""
+    mode, count = case.split("-")
+    y = torch.empty(256)
+
+    def launches():
+        for _ in range(int(count)):
+            y.fill_(0)
+    if mode == "eager":
+        return launches
+    launches()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        launches()
+    return graph.replay
+
+
+def served_copy(case):
+    """FROM2TO-BYTES, h for pinned host memory and d for the GPU's."""
+    way, size = case.split("-")
+    a, b = (torch.randint(0, 255, (int(size),), dtype=torch.uint8, device="cuda" if w == "d" else "cpu") for w in (way[0], way[2]))
+    a, b = (t if t.is_cuda else t.pin_memory() for t in (a, b))
+    return lambda: b.copy_(a, non_blocking=True)
+
+
 def served_train(case):
     small = case.endswith("-cpu")
     return train_step(case, 12 if small else 16, 64 if small else 256, "cpu", torch.float32, False)[0]
@@ -304,22 +330,52 @@ def memory(args, dev, dt):
 
 
 def serve(args, dev, dt):
-    """Reads requests "BENCH CASE MILLIS" and answers each with the median of as many runs as fit; the first runs of a case are not counted."""
-    make = {"gemm": served_gemm, "op": served_op, "train": served_train}
+    """Reads requests "BENCH CASE MILLIS [DTYPE]" and answers each with the median of as many runs as fit; the first runs of a case are not counted."""
+    make = {"gemm": served_gemm, "op": served_op, "train": served_train, "launch": served_launch, "copy": served_copy}
     current, fn = None, None
+    torch.set_default_device(dev)
+    torch.set_float32_matmul_precision("highest")
 
-    def measure(ms):
+    def on_gpu(ms):
+        """Milliseconds by events around batches of a millisecond or more."""
+        def batch(n):
+            a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            a.record()
+            for _ in range(n):
+                fn()
+            b.record(); b.synchronize()
+            return a.elapsed_time(b) / n
+        batch(3)
+        n = max(1, min(100, math.ceil(1 / max(1e-3, batch(1)))))
+        times, begin = [], time.perf_counter()
+        while len(times) < 2 or (len(times) < 2000 and time.perf_counter() - begin < ms * 1e-3):
+            times.append(batch(n))
+        return times
+
+    def on_cpu(ms):
         times, begin = [], time.perf_counter()
         while len(times) < 2 or (len(times) < 2000 and time.perf_counter() - begin < ms * 1e-3):
             t = time.perf_counter(); fn(); times.append((time.perf_counter() - t) * 1e3)
         return times
 
+    measure = on_gpu if dev == "cuda" else on_cpu
     for line in sys.stdin:
-        bench, case, ms = line.split()
-        if (bench, case) != current:
-            current, fn = (bench, case), make[bench](case)
-            measure(300)
-        times = measure(float(ms))
+        bench, case, ms, *dtype = line.split()
+        try:
+            if (bench, case, dtype) != current:
+                current, fn = (bench, case, dtype), None
+                if dev == "cuda":
+                    torch.cuda.empty_cache()
+                torch.set_default_dtype(DTYPES[dtype[0]] if dtype else dt)
+                fn = make[bench](case)
+                measure(300)
+            times = measure(float(ms))
+        except RuntimeError as e:
+            if dev != "cuda":
+                raise
+            current = None
+            emit(bench=bench, case=case, error=str(e).splitlines()[0][:200])
+            continue
         emit(bench=bench, case=case, ms=statistics.median(times), runs=len(times))
 
 

@@ -1,13 +1,16 @@
 package dev.javelin.bench;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.GemmCpu;
+import dev.javelin.kernels.cuda.CudaMatrix;
+import dev.javelin.kernels.cuda.MatmulCuda;
 import dev.javelin.tensor.Tensor;
 
 /**
  * One matrix product, written {@code MxNxK-layout}: {@code nn} is A · B, {@code nt} is A · Bᵀ
- * (forward of a linear layer), {@code tn} is C += Aᵀ · B (its weight's gradient).
+ * (forward of a linear layer), {@code tn} is C += Aᵀ · B (its weight's gradient, F32).
  */
 record GemmShape(int m, int n, int k, boolean transA, boolean transB) {
 
@@ -21,28 +24,55 @@ record GemmShape(int m, int n, int k, boolean transA, boolean transB) {
         part[3].charAt(1) == 't');
   }
 
+  double flops() {
+    return 2.0 * m * n * k;
+  }
+
   Runnable on(Operands operands) {
-    Cpu cpu = operands.cpu();
     Tensor a = transA ? operands.random(k, m) : operands.random(m, k);
     Tensor b = transB ? operands.random(n, k) : operands.random(k, n);
+    Tensor c = transA ? operands.random(DType.F32, m, n) : operands.random(m, n);
+    return switch (operands.device()) {
+      case Cpu cpu ->
+          () ->
+              GemmCpu.gemm(
+                  cpu,
+                  c.segment(),
+                  DType.F32,
+                  n,
+                  a.segment(),
+                  DType.F32,
+                  a.last(),
+                  transA,
+                  b.segment(),
+                  DType.F32,
+                  b.last(),
+                  transB,
+                  m,
+                  n,
+                  k,
+                  transA);
+      case Cuda cuda -> {
+        CudaMatrix to = matrix(c, false);
+        CudaMatrix left = matrix(a, transA);
+        CudaMatrix right = matrix(b, transB);
+        yield () -> MatmulCuda.run(cuda, to, left, right, m, n, k, 1, transA);
+      }
+    };
+  }
+
+  private static CudaMatrix matrix(Tensor t, boolean transposed) {
+    return new CudaMatrix(t, t.dtype(), t.last(), transposed);
+  }
+
+  /** The same product by another library. */
+  Runnable on(Operands operands, MatmulBaseline baseline) {
+    if (transA || !transB) {
+      throw new UnsupportedOperationException(baseline.name() + ": measured for A · Bᵀ");
+    }
+    Tensor a = operands.random(m, k);
+    Tensor b = operands.random(n, k);
     Tensor c = operands.random(m, n);
-    return () ->
-        GemmCpu.gemm(
-            cpu,
-            c.segment(),
-            DType.F32,
-            n,
-            a.segment(),
-            DType.F32,
-            a.last(),
-            transA,
-            b.segment(),
-            DType.F32,
-            b.last(),
-            transB,
-            m,
-            n,
-            k,
-            transA);
+    return () -> baseline.nt(c, a, b, a.dtype(), m, n, k);
   }
 }

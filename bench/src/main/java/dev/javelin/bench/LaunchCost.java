@@ -23,11 +23,27 @@ public final class LaunchCost {
 
   private LaunchCost() {}
 
+  /** Medians in nanoseconds. */
+  record Nanos(double ffm, double jcuda) {}
+
   public static void main(String[] args) {
     boolean gpu = args.length > 0 && args[0].equals("cuda");
     BundledKernels images = new BundledKernels();
-    try (Cuda cuda = gpu ? Cuda.open(0, images) : Cuda.emulated(images);
-        DeviceMemory y = cuda.allocate(256)) {
+    try (Cuda cuda = gpu ? Cuda.open(0, images) : Cuda.emulated(images)) {
+      Nanos cost = measure(cuda);
+      System.out.printf(
+          Locale.ROOT,
+          "%s: FFM %.0f ns, JCuda %.0f ns a launch (medians of %d rounds of %d)%n",
+          cuda,
+          cost.ffm,
+          cost.jcuda,
+          ROUNDS,
+          LAUNCHES);
+    }
+  }
+
+  static Nanos measure(Cuda cuda) {
+    try (DeviceMemory y = cuda.allocate(256)) {
       CudaKernel kernel = cuda.kernel("fill", DType.F32);
       JCudaLaunch jcuda = new JCudaLaunch(kernel, cuda);
       double[] throughFfm = new double[ROUNDS];
@@ -36,14 +52,7 @@ public final class LaunchCost {
         throughFfm[round] = nanos(cuda, () -> kernel.grid(1).ptr(y).f32(0).i64(0).run());
         throughJCuda[round] = nanos(cuda, () -> jcuda.run(y, 0, 0));
       }
-      System.out.printf(
-          Locale.ROOT,
-          "%s: FFM %.0f ns, JCuda %.0f ns a launch (medians of %d rounds of %d)%n",
-          cuda,
-          median(throughFfm),
-          median(throughJCuda),
-          ROUNDS,
-          LAUNCHES);
+      return new Nanos(median(throughFfm), median(throughJCuda));
     }
   }
 

@@ -22,7 +22,7 @@ import dev.javelin.tensor.op.Softmax;
 import java.util.Arrays;
 import java.util.List;
 
-/** Single operators on fp32 tensors that are allocated once, by the names the comparison uses. */
+/** Single operators on tensors that are allocated once, by the names the comparisons use. */
 final class OpCase {
   private static final float EPS = 1e-5f;
 
@@ -53,7 +53,7 @@ final class OpCase {
     Tensor x = o.random(dims);
     Tensor w = o.random(dims[1]);
     Tensor y = o.random(dims);
-    Tensor rstd = o.random(dims[0]);
+    Tensor rstd = o.random(DType.F32, dims[0]);
     return () -> RmsNorm.forward(y, rstd, x, w, EPS);
   }
 
@@ -61,9 +61,9 @@ final class OpCase {
     Tensor x = o.random(dims);
     Tensor w = o.random(dims[1]);
     Tensor dy = o.random(dims);
-    Tensor rstd = o.random(dims[0]);
+    Tensor rstd = o.random(DType.F32, dims[0]);
     Grad dx = new Grad(o.random(dims), false);
-    Grad dw = new Grad(o.random(dims[1]), false);
+    Grad dw = new Grad(o.random(DType.F32, dims[1]), false);
     return () -> RmsNorm.backward(dx, dw, dy, x, w, rstd);
   }
 
@@ -84,8 +84,8 @@ final class OpCase {
   private static Runnable crossEntropy(Operands o, int[] dims) {
     Tensor logits = o.random(dims);
     Tensor targets = o.ids(dims[1], dims[0]);
-    Tensor losses = o.random(dims[0]);
-    Tensor stats = o.random(dims[0], 2);
+    Tensor losses = o.random(DType.F32, dims[0]);
+    Tensor stats = o.random(DType.F32, dims[0], 2);
     return () -> CrossEntropy.forward(losses, stats, logits, targets, LossOptions.PLAIN);
   }
 
@@ -93,7 +93,9 @@ final class OpCase {
   private static Runnable rope(Operands o, int[] dims) {
     Tensor x = o.random(dims);
     Tensor y = o.random(dims);
-    Rotation rotation = Rotation.of(o.random(dims[1], dims[3] / 2), o.random(dims[1], dims[3] / 2));
+    Rotation rotation =
+        Rotation.of(
+            o.random(DType.F32, dims[1], dims[3] / 2), o.random(DType.F32, dims[1], dims[3] / 2));
     return () -> Rope.forward(y, x, rotation);
   }
 
@@ -110,12 +112,12 @@ final class OpCase {
   }
 
   private static Runnable adamW(Operands o, int parameters) {
-    Tensor w = o.random(parameters);
-    Tensor m = o.random(parameters);
+    Tensor w = o.random(DType.F32, parameters);
+    Tensor m = o.random(DType.F32, parameters);
     Tensor v = o.random(DType.F32, parameters);
     Activate.forward(v, v, Activation.RELU_SQUARED);
-    Tensor grads = o.random(parameters);
-    StepState state = StepState.on(o.cpu());
+    Tensor grads = o.random(DType.F32, parameters);
+    StepState state = StepState.on(o.device());
     state.begin(1, 0, 3e-4f, 1);
     GlobalNorm.run(state, grads, 1, LossScaling.NONE);
     var segments = List.of(new AdamW.Segment(0, parameters, 1, 0.1f));
@@ -128,7 +130,7 @@ final class OpCase {
     Tensor k = o.random(dims);
     Tensor v = o.random(dims);
     Tensor y = o.random(dims);
-    Tensor lse = o.random(dims[0], dims[2], dims[1]);
+    Tensor lse = o.random(DType.F32, dims[0], dims[2], dims[1]);
     float scale = Attention.scale(q);
     return () -> Attention.forward(y, lse, q, k, v, AttentionMask.CAUSAL, scale);
   }
@@ -139,7 +141,7 @@ final class OpCase {
     Tensor v = o.random(dims);
     Tensor y = o.random(dims);
     Tensor dy = o.random(dims);
-    Tensor lse = o.random(dims[0], dims[2], dims[1]);
+    Tensor lse = o.random(DType.F32, dims[0], dims[2], dims[1]);
     Grad dq = new Grad(o.random(dims), false);
     Grad dk = new Grad(o.random(dims), false);
     Grad dv = new Grad(o.random(dims), false);

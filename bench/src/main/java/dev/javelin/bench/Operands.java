@@ -1,10 +1,13 @@
 package dev.javelin.bench;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import dev.javelin.device.Device;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
@@ -19,51 +22,76 @@ import org.openjdk.jmh.annotations.TearDown;
  * step.
  */
 @State(Scope.Benchmark)
-public class Operands {
+public class Operands implements AutoCloseable {
+  private static final long GPU_SLAB_BYTES = 256L << 20; // others want memory of the GPU too
+  private static final long PERIOD = 4_194_301; // a prime: rows of large tensors differ
+
   @Param("2")
   public int threads;
 
-  private Cpu cpu;
+  private Device device;
+  private DType type = DType.F32;
   private Workspace memory;
   private final SplittableRandom random = new SplittableRandom(1);
 
+  /** A CPU with so many {@link #threads}. */
   @Setup
   public void open() {
-    cpu = Cpu.open(threads);
-    memory = Workspace.on(cpu);
+    device = Cpu.open(threads);
+    memory = Workspace.on(device);
+  }
+
+  /** Tensors of {@code type} on a GPU, which stays open when they are closed. */
+  static Operands on(Cuda cuda, DType type) {
+    Operands operands = new Operands();
+    operands.device = cuda;
+    operands.type = type;
+    operands.memory = Workspace.on(cuda, GPU_SLAB_BYTES);
+    return operands;
   }
 
   @TearDown
+  @Override
   public void close() {
     memory.close();
-    cpu.close();
+    if (device instanceof Cpu cpu) {
+      cpu.close();
+    }
   }
 
+  public Device device() {
+    return device;
+  }
+
+  /** The device of a benchmark that exists for the CPU only. */
   public Cpu cpu() {
-    return cpu;
+    if (device instanceof Cpu cpu) {
+      return cpu;
+    }
+    throw new UnsupportedOperationException("a benchmark of the CPU, not of " + device);
   }
 
-  /** F32, uniform in [-1, 1). */
+  /** Uniform in [-1, 1), of the type that is measured: F32 unless told. */
   public Tensor random(int... dims) {
-    return random(DType.F32, dims);
+    return random(type, dims);
   }
 
-  /**
-   * Of type F32, BF16 (whose values are cut, not rounded), or small ids below {@code bound} by
-   * {@link #ids}.
-   */
+  /** F32, BF16 (whose values are cut, not rounded) or F16; large tensors repeat themselves. */
   public Tensor random(DType type, int... dims) {
     Tensor t = memory.alloc(type, Shape.of(dims));
-    MemorySegment s = t.segment();
-    for (long i = 0; i < t.elements(); i++) {
-      float v = (float) random.nextDouble(-1, 1);
-      switch (type) {
-        case F32 -> s.setAtIndex(ValueLayout.JAVA_FLOAT, i, v);
-        case BF16 ->
-            s.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(v) >>> 16));
-        case F16 -> s.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(v));
-        case I32, I64, U8 -> throw new IllegalArgumentException("not a float type: " + type);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment s = arena.allocate(type.bytes(Math.min(t.elements(), PERIOD)), 64);
+      for (long i = 0; i < Math.min(t.elements(), PERIOD); i++) {
+        float v = (float) random.nextDouble(-1, 1);
+        switch (type) {
+          case F32 -> s.setAtIndex(ValueLayout.JAVA_FLOAT, i, v);
+          case BF16 ->
+              s.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(v) >>> 16));
+          case F16 -> s.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(v));
+          case I32, I64, U8 -> throw new IllegalArgumentException("not a float type: " + type);
+        }
       }
+      repeat(t, s);
     }
     return t;
   }
@@ -71,9 +99,24 @@ public class Operands {
   /** I32, uniform in [0, bound). */
   public Tensor ids(int bound, int... dims) {
     Tensor t = memory.alloc(DType.I32, Shape.of(dims));
-    for (long i = 0; i < t.elements(); i++) {
-      t.segment().setAtIndex(ValueLayout.JAVA_INT, i, random.nextInt(bound));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment s = arena.allocate(DType.I32.bytes(t.elements()), 64);
+      for (long i = 0; i < t.elements(); i++) {
+        s.setAtIndex(ValueLayout.JAVA_INT, i, random.nextInt(bound));
+      }
+      repeat(t, s);
     }
     return t;
+  }
+
+  private static void repeat(Tensor t, MemorySegment values) {
+    long bytes = t.dtype().bytes(t.elements());
+    for (long at = 0; at < bytes; at += values.byteSize()) {
+      MemorySegment part = values.asSlice(0, Math.min(values.byteSize(), bytes - at));
+      switch (t.device()) {
+        case Cpu cpu -> MemorySegment.copy(part, 0, t.segment(), at, part.byteSize());
+        case Cuda cuda -> cuda.write(t.memory(), t.offset() + at, part);
+      }
+    }
   }
 }

@@ -1,0 +1,31 @@
+# Sourced by test.sh and run.sh: the kit's folder, its Java, the flags both have.
+kit=$(CDPATH='' cd -P "$(dirname "$0")" && pwd)
+tool=$(basename "$0" .sh)
+die() { echo "$tool: $*" >&2; exit 2; }
+
+[ -f "$kit/runtime.tar.gz" ] && [ -f "$kit/COMMIT" ] || die "$kit is no packed kit: run bench/gpu/pack.sh and start $tool.sh from the folder it makes"
+
+# The runtime lies beside the scripts, or in a temporary folder where that cannot be written.
+runtime=$kit/runtime
+if [ ! -x "$runtime/bin/java" ]; then
+  temporary=
+  if [ ! -w "$kit" ]; then
+    temporary=$(mktemp -d) && runtime=$temporary/runtime
+    trap 'rm -rf "$temporary"' EXIT
+  fi
+  tar -xzf "$kit/runtime.tar.gz" -C "$(dirname "$runtime")" || die "cannot unpack the Java runtime"
+fi
+
+results=${OUT:-$kit/results}
+mkdir -p "$results" || die "cannot write to $results; set OUT to a folder"
+results=$(CDPATH='' cd -P "$results" && pwd)
+
+classpath=
+for jar in "$kit"/lib/*.jar; do classpath=$classpath:$jar; done
+classpath=${classpath#:}
+
+java() { "$runtime/bin/java" -XX:+UseSerialGC -Djava.library.path="$kit/lib" -cp "$classpath" "$@"; }
+
+probe() { # prints the device's name, or why there is none
+  java dev.javelin.bench.GpuCompare --device "$1" --probe
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Packs the GPU kit: bench/gpu/pack.sh [FOLDER]   (default: target/gpu-kit)
+# A folder with a Java runtime, our classes and tests, kernels and the emulated device, for a machine that has an NVIDIA driver and
+# nothing else of ours. Needs no network once `./javelin verify` has run here. What then to do is in docs/gpu-kit.md.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+kit=${1:-$root/target/gpu-kit}
+max_megabytes=60
+die() { echo "pack: $*" >&2; exit 1; }
+
+JAVA_HOME=$("$root/javelin" --java-home)
+export JAVA_HOME
+[ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || die "the kit is for Linux on x86-64, this is $(uname -s) on $(uname -m)"
+if [ -e "$kit" ]; then
+  [ -f "$kit/COMMIT" ] || die "$kit exists and is no kit: name another folder"
+  rm -rf "$kit"
+fi
+mkdir -p "$kit/lib"
+: >"$kit/COMMIT"
+kit=$(cd "$kit" && pwd)
+cd "$root"
+
+# 1. Classes, tests, fatbins, images for the emulated device.
+echo "pack: building …" >&2
+log=$root/target/gpu-kit.log
+mkdir -p target
+mvn -o -q -B -Dspotless.check.skip test-compile dependency:build-classpath -Dmdep.outputFile=target/test.classpath >"$log" 2>&1 ||
+  { cat "$log" >&2; die "the build failed (above); if artifacts are missing, run ./javelin verify once with a network"; }
+ls kernels/target/classes/dev/javelin/kernels/cuda/*.fatbin >/dev/null 2>&1 ||
+  echo "pack: no fatbins (no nvcc here): this kit can only use the emulated device" >&2
+
+# 2. Jars: ours, by module, and what they need; of JCuda's natives the driver binding alone, of charts nothing.
+jar=$JAVA_HOME/bin/jar
+for module in native kernels tensor autograd nn train bench; do
+  "$jar" -c -f "$kit/lib/javelin-$module.jar" -C "$module/target/classes" .
+  if [ -d "$module/target/test-classes" ]; then
+    "$jar" -c -f "$kit/lib/javelin-$module-tests.jar" -C "$module/target/test-classes" .
+  fi
+done
+natives=
+while read -r file; do
+  case $file in
+    */target/*) ;;
+    *archunit* | *jmh* | *jopt-simple* | *commons-math* | *xchart* | *VectorGraphics* | *vectorgraphics* | *pdfbox* | *fontbox* | *animated-gif* | *lucene*) ;;
+    *jcuda-natives*) natives=$file ;;
+    *.jar) cp "$file" "$kit/lib/" ;;
+  esac
+done < <(tr : '\n' <bench/target/test.classpath)
+[ -n "$natives" ] || die "no jcuda-natives among the test dependencies of bench"
+(cd "$kit" && "$jar" -x -f "$natives" lib/libJCudaDriver-12.6.0-linux-x86_64.so)
+[ -f "$kit/lib/libJCudaDriver-12.6.0-linux-x86_64.so" ] || die "$natives holds no libJCudaDriver"
+
+# 3. The test classes that use a CUDA device, by what their class files name; and golden data, which is read as files from a module's folder.
+uses='dev/javelin/(device/(RequiresCuda|RequiresEmulator|TestCuda)|kernels/cuda/Gpu|autograd/(OpCheck|Golden))'
+for module in native kernels tensor autograd nn train; do
+  mkdir -p "$kit/modules/$module/src/test"
+  [ ! -d "$module/src/test/resources" ] || cp -r "$module/src/test/resources" "$kit/modules/$module/src/test/"
+  [ -d "$module/target/test-classes" ] || continue
+  (cd "$module/target/test-classes" && grep -rlE "$uses" --include='*Test.class' --include='*Test$*.class' . || true) |
+    sed -e 's|^\./||' -e 's|\$.*||' -e 's|\.class$||' | tr / . | sort -u | sed "s/^/$module /"
+done >"$kit/tests"
+[ -s "$kit/tests" ] || die "found no test that uses a CUDA device"
+
+# 4. The runtime: raw modules, since they pack better; unpacked at first use.
+"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.management,java.xml,java.instrument,jdk.incubator.vector,jdk.management,jdk.unsupported \
+  --vm server --strip-debug --no-header-files --no-man-pages --compress zip-0 \
+  --add-options="--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED" --output "$kit/runtime"
+tar -C "$kit" -cf - runtime | gzip -9 >"$kit/runtime.tar.gz"
+rm -rf "$kit/runtime"
+
+# 5. The scripts, PyTorch's side, and where all this is from.
+cp bench/gpu/test.sh bench/gpu/run.sh bench/gpu/common.sh bench/peers/torch_peer.py "$kit/"
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+[ -z "$(git status --porcelain -uno -- . ':!docs' 2>/dev/null)" ] || commit=$commit-changed
+echo "$commit" >"$kit/COMMIT"
+
+size=$(du -sm --apparent-size "$kit" | cut -f1)
+[ "$size" -le "$max_megabytes" ] || die "$kit has $size MB, more than $max_megabytes"
+echo "pack: $kit, $size MB, commit $commit, $(wc -l <"$kit/tests") test classes"

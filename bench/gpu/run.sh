@@ -1,0 +1,45 @@
+#!/bin/sh
+# Our kernels against cuBLAS and PyTorch: ./run.sh [--device cuda|cuda:N|emulator] [--rounds N] [--millis N] [CASE…]
+# From a packed kit (pack.sh). CASE… picks cases whose names contain one of them, for instance "gemm 4096" or rmsnorm.
+# PYTHON names an interpreter with torch (python3). Writes one JSON file into $OUT (results/ where OUT is not set), a table last.
+set -u
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+
+device=cuda
+rounds= millis=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --device | --rounds | --millis)
+      [ $# -gt 1 ] || die "$1 needs a value"
+      case $1 in --device) device=$2 ;; --rounds) rounds=$2 ;; --millis) millis=$2 ;; esac
+      shift 2
+      ;;
+    -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
+    -*) die "unknown option $1" ;;
+    *) break ;;
+  esac
+done
+probe "$device" || exit 2
+
+python=${PYTHON:-python3}
+peer=
+if [ "$device" = emulator ]; then
+  echo "$tool: the emulated device: tiny shapes, no PyTorch, and the times mean nothing" >&2
+elif ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+  echo "$tool: $python has no torch that sees a GPU: its column stays empty (PYTHON=… names another)" >&2
+else
+  peer=$python
+fi
+driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
+
+# cuBLAS is where the toolkit is, or among the packages that PyTorch brings.
+libraries=/usr/local/cuda/lib64
+if [ -n "$peer" ]; then
+  libraries=$libraries:$("$python" -c 'import glob, os, sys
+print(":".join(sorted({os.path.dirname(f) for p in sys.path for f in glob.glob(os.path.join(p, "nvidia", "*", "lib", "libcublas.so.1[23]"))})))')
+fi
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries"
+
+java dev.javelin.bench.GpuCompare --device "$device" --commit "$(cat "$kit/COMMIT")" --driver "${driver:-unknown}" --out "$results" \
+  ${peer:+--python "$peer" --peer "$kit/torch_peer.py"} ${rounds:+--rounds "$rounds"} ${millis:+--millis "$millis"} "$@"

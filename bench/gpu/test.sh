@@ -1,0 +1,78 @@
+#!/bin/sh
+# The tests of the CUDA device: ./test.sh [--device cuda|cuda:N|emulator] [--sanitizer TOOL] [NAME…]
+# From a packed kit (pack.sh). Each class in a process of its own; NAME… picks classes whose names contain one of them.
+# --sanitizer runs under compute-sanitizer: memcheck, racecheck, synccheck or initcheck.
+# The report goes to $OUT/tests-DEVICE.txt (results/ where OUT is not set). Exit code 0 when all passed.
+set -u
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+
+device=cuda
+sanitizer=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --device) [ $# -gt 1 ] || die "--device needs cuda, cuda:N or emulator"; device=$2; shift 2 ;;
+    --sanitizer) [ $# -gt 1 ] || die "--sanitizer needs memcheck, racecheck, synccheck or initcheck"; sanitizer=$2; shift 2 ;;
+    -h | --help) sed -n '2,5s/^# //p' "$0"; exit 0 ;;
+    -*) die "unknown option $1" ;;
+    *) break ;;
+  esac
+done
+name=$(probe "$device") || exit 2
+
+if [ -n "$sanitizer" ]; then
+  command -v compute-sanitizer >/dev/null || die "compute-sanitizer is not on PATH"
+fi
+report=$results/tests-$(echo "$device${sanitizer:+-$sanitizer}" | tr : -).txt
+log=$results/.class.$$
+trap 'rm -f "$log"; [ -z "${temporary:-}" ] || rm -rf "$temporary"' EXIT
+
+say() { echo "$*" | tee -a "$report"; }
+: >"$report"
+say "$name; commit $(cat "$kit/COMMIT"), $(date -u +%Y-%m-%dT%H:%M:%SZ)${sanitizer:+, $sanitizer}"
+
+wanted() { # a class, then the names to look for
+  class=$1
+  shift
+  [ $# -gt 0 ] || return 0
+  for n in "$@"; do case $class in *"$n"*) return 0 ;; esac; done
+  return 1
+}
+
+run_class() {
+  set -- -XX:+UseSerialGC -XX:ErrorFile="$results/hs_err_%p.log" -Djava.library.path="$kit/lib" -Djavelin.test.device="$device" -cp "$classpath" dev.javelin.bench.RunTests "$1"
+  if [ -z "$sanitizer" ]; then
+    "$runtime/bin/java" "$@"
+  else
+    compute-sanitizer --tool "$sanitizer" --error-exitcode 9 "$runtime/bin/java" "$@"
+  fi
+}
+
+passed=0 failed=0 skipped=0 classes=0 bad=
+while read -r module class; do
+  wanted "$class" "$@" || continue
+  classes=$((classes + 1))
+  cd "$kit/modules/$module" || exit 2
+  run_class "$class" >"$log" 2>&1 </dev/null
+  code=$?
+  numbers=$(grep -E '^[0-9]+ [0-9]+ [0-9]+$' "$log" | tail -n 1)
+  read -r p f s <<END
+${numbers:-0 1 0}
+END
+  if [ $code -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  if [ "$f" -gt 0 ]; then
+    bad="$bad $class"
+    say "FAILED  $class: $p passed, $f failed, $s skipped, exit code $code"
+    grep -v 'incubator modules' "$log" | tee -a "$report"
+  else
+    say "ok      $class: $p passed, $s skipped"
+    grep -vE 'incubator modules|^[0-9]+ [0-9]+ [0-9]+$' "$log" >>"$report"
+  fi
+done <"$kit/tests"
+
+[ $classes -gt 0 ] || die "no test class matches: $*"
+[ -z "$bad" ] || say "failed:$bad"
+say "$device: $classes classes, $passed passed, $failed failed, $skipped skipped"
+echo "written: $report"
+[ $failed -eq 0 ]

@@ -1,0 +1,282 @@
+package dev.javelin.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.javelin.device.Cuda;
+import dev.javelin.device.CudaException;
+import dev.javelin.device.DType;
+import dev.javelin.kernels.BundledKernels;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDate;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Our kernels, cuBLAS and PyTorch in turn on one GPU; one JSON file, and a table of ratios.
+ *
+ * <pre>{@code
+ * GpuCompare --device cuda --commit abc --out DIR [--python python3 --peer torch_peer.py]
+ *     [--rounds 11] [--millis 20] [CASE…]
+ * GpuCompare --device cuda --probe     says what the device is, and no more
+ * }</pre>
+ *
+ * Each round asks every side once while the others rest, in alternating order; a case's time is the
+ * median of its rounds' medians.
+ */
+public final class GpuCompare {
+  private static final String US = "javelin";
+  private static final String CUBLAS = "cublas";
+  private static final String TORCH = "torch";
+
+  private final Cuda cuda;
+  private final CudaTimer timer;
+  private final Optional<MatmulBaseline> cublas;
+  private final @Nullable TorchPeer torch;
+  private final int rounds;
+  private final long millis;
+  private final List<String> missing = new ArrayList<>();
+
+  private GpuCompare(Cuda cuda, @Nullable TorchPeer torch, Map<String, String> options) {
+    this.cuda = cuda;
+    this.timer = new CudaTimer(cuda);
+    this.cublas = MatmulBaseline.find(cuda);
+    this.torch = torch;
+    boolean emulated = cuda.properties().emulated();
+    this.rounds = Integer.parseInt(options.getOrDefault("rounds", emulated ? "2" : "11"));
+    this.millis = Long.parseLong(options.getOrDefault("millis", emulated ? "0" : "20"));
+  }
+
+  public static void main(String[] args) throws IOException {
+    Map<String, String> options = new HashMap<>();
+    List<String> only = new ArrayList<>();
+    for (int i = 0; i < args.length; i++) {
+      if (!args[i].startsWith("--")) {
+        only.add(args[i]);
+      } else if (args[i].equals("--probe")) {
+        options.put("probe", "");
+      } else if (i + 1 < args.length) {
+        options.put(args[i].substring(2), args[++i]);
+      } else {
+        fail(args[i] + " needs a value");
+      }
+    }
+    try (Cuda cuda = open(options.getOrDefault("device", "cuda"))) {
+      if (options.containsKey("probe")) {
+        System.out.println(cuda + ": " + cuda.properties().describe());
+        return;
+      }
+      try (TorchPeer torch = torch(options)) {
+        new GpuCompare(cuda, torch, options).run(options, only);
+      }
+    } catch (CudaException | IllegalArgumentException e) {
+      fail(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static void fail(String message) {
+    System.err.println("gpu: " + message);
+    System.exit(2);
+  }
+
+  private static Cuda open(String device) {
+    BundledKernels images = new BundledKernels();
+    if (device.equals("emulator")) {
+      return Cuda.emulated(images);
+    }
+    if (!device.matches("cuda(:\\d+)?")) {
+      throw new IllegalArgumentException(
+          "--device must be cuda, cuda:N or emulator, got " + device);
+    }
+    return Cuda.open(device.length() > 5 ? Integer.parseInt(device.substring(5)) : 0, images);
+  }
+
+  private static @Nullable TorchPeer torch(Map<String, String> options) {
+    String python = options.get("python");
+    return python == null ? null : new TorchPeer(python, Path.of(options.getOrDefault("peer", "")));
+  }
+
+  private void run(Map<String, String> options, List<String> only) throws IOException {
+    ObjectMapper json = new ObjectMapper();
+    ObjectNode result = describe(json.createObjectNode(), options);
+    ArrayNode rows = result.putArray("rows");
+    Path file = file(options, result);
+    StringBuilder table = new StringBuilder();
+    List<GpuCase> cases = cuda.properties().emulated() ? GpuCase.forEmulator() : GpuCase.forGpu();
+    try {
+      for (GpuCase c : cases) {
+        if (only.isEmpty() || only.stream().anyMatch(c.toString()::contains)) {
+          Map<String, Double> times = measure(c);
+          if (!times.isEmpty()) {
+            row(rows.addObject(), c, times);
+            table.append(line(c, times));
+          }
+        }
+      }
+    } finally { // what was measured is kept, whatever happens after it
+      missing.forEach(result.putArray("no_kernel_yet")::add);
+      Files.createDirectories(file.toAbsolutePath().getParent());
+      Files.writeString(
+          file, json.writerWithDefaultPrettyPrinter().writeValueAsString(result) + "\n");
+      timer.close();
+      cublas.ifPresent(MatmulBaseline::close);
+    }
+    print(result, table, file);
+  }
+
+  private ObjectNode describe(ObjectNode result, Map<String, String> options) {
+    var gpu = cuda.properties();
+    LaunchCost.Nanos launch = LaunchCost.measure(cuda);
+    return result
+        .put("device", gpu.name())
+        .put("capability", gpu.capability() / 10 + "." + gpu.capability() % 10)
+        .put("multiprocessors", gpu.multiprocessors())
+        .put("memory_bytes", gpu.totalMemory())
+        .put(
+            "driver",
+            "CUDA %d.%d".formatted(gpu.driverVersion() / 1000, gpu.driverVersion() % 1000 / 10))
+        .put("driver_release", options.getOrDefault("driver", "unknown"))
+        .put("commit", options.getOrDefault("commit", "unknown"))
+        .put("date", LocalDate.now().toString())
+        .put("emulated", gpu.emulated())
+        .put("cublas", cublas.map(MatmulBaseline::name).orElse("none"))
+        .put("torch", torch == null ? "none" : torch.version())
+        .put("rounds", rounds)
+        .put("host_ns_per_launch_ffm", Math.round(launch.ffm()))
+        .put("host_ns_per_launch_jcuda", Math.round(launch.jcuda()));
+  }
+
+  private static Path file(Map<String, String> options, ObjectNode result) {
+    String device =
+        result.path("device").asText().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
+    String name =
+        device
+            + "-"
+            + result.path("date").asText()
+            + "-"
+            + result.path("commit").asText()
+            + ".json";
+    return Path.of(options.getOrDefault("out", "results"), name);
+  }
+
+  /** Milliseconds by side; nothing where we have no kernels. */
+  private Map<String, Double> measure(GpuCase c) {
+    System.err.println(c);
+    GpuCase.Work work;
+    try {
+      work = c.on(cuda);
+    } catch (UnsupportedOperationException e) {
+      missing.add(c.toString());
+      return Map.of();
+    }
+    try (Operands theirs = Operands.on(cuda, c.type())) {
+      Map<String, Side> sides = new LinkedHashMap<>();
+      sides.put(US, () -> OptionalDouble.of(timer.median(work.run(), millis)));
+      if (c.bench().equals("gemm") && c.name().endsWith("nt") && cublas.isPresent()) {
+        Runnable product = GemmShape.parse(c.name()).on(theirs, cublas.get());
+        sides.put(CUBLAS, () -> OptionalDouble.of(timer.median(product, millis)));
+      }
+      if (torch != null) {
+        sides.put(TORCH, () -> torch.millis(c, millis));
+      }
+      return medians(sides);
+    } finally {
+      work.close().run();
+    }
+  }
+
+  private interface Side {
+    OptionalDouble millis();
+  }
+
+  private Map<String, Double> medians(Map<String, Side> sides) {
+    Map<String, List<Double>> times = new LinkedHashMap<>();
+    List<String> order = new ArrayList<>(sides.keySet());
+    for (int round = 0; round <= rounds; round++) { // the first warms up
+      for (String name : round % 2 == 0 ? order : order.reversed()) {
+        OptionalDouble t = sides.get(name).millis();
+        if (round > 0 && t.isPresent()) {
+          times.computeIfAbsent(name, k -> new ArrayList<>()).add(t.getAsDouble());
+        }
+      }
+    }
+    Map<String, Double> medians = new LinkedHashMap<>();
+    times.forEach((name, t) -> medians.put(name, CudaTimer.median(t)));
+    return medians;
+  }
+
+  private static void row(ObjectNode row, GpuCase c, Map<String, Double> times) {
+    row.put("bench", c.bench()).put("case", c.name()).put("dtype", type(c));
+    times.forEach((name, ms) -> row.put(name + "_ms", ms));
+    double ours = times.get(US);
+    c.amount()
+        .ifPresent(n -> row.put(c.bench().equals("gemm") ? "tflops" : "gbps", rate(c, n, ours)));
+    for (String other : List.of(CUBLAS, TORCH)) {
+      if (times.containsKey(other)) {
+        row.put("ratio_to_" + other, times.get(other) / ours);
+      }
+    }
+  }
+
+  private static String type(GpuCase c) {
+    return c.type() == DType.U8 ? "u8" : c.torchType();
+  }
+
+  /** TFLOP/s or GB/s. */
+  private static double rate(GpuCase c, double amount, double ms) {
+    return amount / ms / (c.bench().equals("gemm") ? 1e9 : 1e6);
+  }
+
+  private static String line(GpuCase c, Map<String, Double> times) {
+    double ours = times.get(US);
+    return "| %s | %s | %s | %s | %s |%n"
+        .formatted(
+            c,
+            number("%.4f", ours),
+            c.amount().isPresent()
+                ? number("%.1f", rate(c, c.amount().getAsDouble(), ours))
+                    + (c.bench().equals("gemm") ? " TFLOP/s" : " GB/s")
+                : "",
+            times.containsKey(CUBLAS) ? number("%.2f", times.get(CUBLAS) / ours) : "-",
+            times.containsKey(TORCH) ? number("%.2f", times.get(TORCH) / ours) : "-");
+  }
+
+  private static String number(String format, double value) {
+    return String.format(Locale.ROOT, format, value);
+  }
+
+  private void print(ObjectNode result, StringBuilder table, Path file) {
+    System.out.printf(
+        "%n%s, driver %s (%s), commit %s, %s, %s, PyTorch %s; medians of %d rounds%n",
+        result.path("device").asText(),
+        result.path("driver_release").asText(),
+        result.path("driver").asText(),
+        result.path("commit").asText(),
+        result.path("date").asText(),
+        cublas.map(MatmulBaseline::name).orElse("no cuBLAS"),
+        result.path("torch").asText(),
+        rounds);
+    if (cuda.properties().emulated()) {
+      System.out.println("The emulated device: these times mean nothing.");
+    }
+    System.out.printf(
+        "Host time of a launch: FFM %d ns, JCuda %d ns. Ratios: their time over ours, above 1 we are faster.%n%n",
+        result.path("host_ns_per_launch_ffm").asLong(),
+        result.path("host_ns_per_launch_jcuda").asLong());
+    System.out.printf("| case | Javelin ms | rate | cuBLAS / Javelin | PyTorch / Javelin |%n");
+    System.out.printf("|---|---|---|---|---|%n%s", table);
+    if (!missing.isEmpty()) {
+      System.out.printf("%nNo kernel yet: %s%n", String.join("; ", missing));
+    }
+    System.out.printf("%nwritten: %s%n", file);
+  }
+}
