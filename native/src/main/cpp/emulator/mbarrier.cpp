@@ -147,9 +147,13 @@ void tmaStore(const void* map, const void* shared, const int* coordinates, int r
   state().stores.push_back(s);
 }
 
-void storeCommit() { state().group[current->number]++; }
+void storeCommit() {
+  require(90, "cp.async.bulk.commit_group");
+  state().group[current->number]++;
+}
 
 void storeWait(uint32_t groups) {
+  require(90, "cp.async.bulk.wait_group");
   auto& stores = state().stores;
   for (size_t i = 0; i < stores.size();) {
     Store s = stores[i];

@@ -137,10 +137,14 @@ void wgmmaFence() {
   state().fenced[current->number] = true;
 }
 
-void wgmmaCommit() { state().commits[current->number]++; }
+void wgmmaCommit() {
+  require(90, "wgmma.commit_group");
+  state().commits[current->number]++;
+}
 
 // The first thread of the warpgroup that gets here carries out what the wait covers, for all.
 void wgmmaWait(uint32_t groups) {
+  require(90, "wgmma.wait_group");
   State& s = state();
   auto& underway = s.groups[current->warp / 4].underway;
   size_t done = 0;

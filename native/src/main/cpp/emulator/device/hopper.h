@@ -16,11 +16,11 @@ inline void mbarrier_arrive(uint64_t* barrier) { emulator::mbarrierArrive(barrie
 inline void mbarrier_arrive_expect(uint64_t* barrier, int bytes) { emulator::mbarrierExpect(barrier, static_cast<uint32_t>(bytes)); }
 inline bool mbarrier_test(uint64_t* barrier, int parity) { return emulator::mbarrierTest(barrier, static_cast<uint32_t>(parity)); }
 inline void mbarrier_wait(uint64_t* barrier, int parity) { emulator::mbarrierWait(barrier, static_cast<uint32_t>(parity)); }
-inline void fence_mbarrier_init() {}
-inline void fence_proxy_async() {}
+inline void fence_mbarrier_init() { emulator::require(90, "fence.mbarrier_init"); }
+inline void fence_proxy_async() { emulator::require(90, "fence.proxy.async"); }
 
 inline void bulk_load(void* shared, const void* global, int bytes, uint64_t* barrier) { emulator::bulkLoad(shared, global, static_cast<uint32_t>(bytes), barrier); }
-inline void tma_prefetch(const TensorMap*) {}
+inline void tma_prefetch(const TensorMap*) { emulator::require(90, "prefetch.tensormap"); }
 inline void tma_load_2d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y) {
   int at[] = {x, y};
   emulator::tmaLoad(shared, map, barrier, at, 2);
@@ -76,11 +76,16 @@ inline void stmatrix_x4_trans(void* row, const uint32_t (&r)[4]) { emulator::sto
 template <int kRegisters>
 inline void registers_increase() {
   static_assert(kRegisters % 8 == 0 && kRegisters >= 24 && kRegisters <= 256);
+  emulator::require(90, "setmaxnreg");
 }
 template <int kRegisters>
 inline void registers_decrease() {
   static_assert(kRegisters % 8 == 0 && kRegisters >= 24 && kRegisters <= 256);
+  emulator::require(90, "setmaxnreg");
 }
-inline bool elect_one() { return emulator::current->lane == 0; }
-inline void grid_dependency_wait() {}
-inline void grid_dependency_launch() {}
+inline bool elect_one() {
+  emulator::require(90, "elect.sync");
+  return emulator::current->lane == 0;
+}
+inline void grid_dependency_wait() { emulator::require(90, "griddepcontrol.wait"); }
+inline void grid_dependency_launch() { emulator::require(90, "griddepcontrol.launch_dependents"); }

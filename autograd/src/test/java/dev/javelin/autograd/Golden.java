@@ -11,6 +11,7 @@ import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.Memory;
 import dev.javelin.device.TestCuda;
+import dev.javelin.device.TestMachine;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Group;
@@ -181,8 +182,9 @@ public final class Golden {
     }
 
     /**
-     * For operators with kernels for a GPU: runs the case on these too. Where tests have no such
-     * device, the test is skipped after the CPU has been checked.
+     * For operators with kernels for a GPU: runs the case on these too, on the emulated device in
+     * all of {@link TestMachine#all}. Where tests have no such device, the test is skipped after
+     * the CPU has been checked.
      */
     public Case cuda() {
       cuda = true;
@@ -209,12 +211,18 @@ public final class Golden {
         }
       }
       assertAllRead();
-      if (cuda) {
+      if (cuda && TestCuda.isWanted()) {
         assumeTrue(
             TestCuda.missing().isEmpty(), () -> "checked on the CPU only: " + TestCuda.missing());
-        try (Cuda device = TestCuda.open(new BundledKernels())) {
-          for (DType t : types()) {
-            check(device, t, op);
+        for (TestMachine machine : TestMachine.all()) {
+          try (Cuda device = machine.open(new BundledKernels())) {
+            for (DType t : types()) {
+              check(device, t, op);
+            }
+          } catch (AssertionError | RuntimeException e) {
+            throw new AssertionError(name + " on " + machine, e);
+          } finally {
+            TestMachine.restore();
           }
         }
       }

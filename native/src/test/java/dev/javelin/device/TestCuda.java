@@ -11,7 +11,7 @@ import java.lang.invoke.MethodHandle;
 
 /**
  * The device that tests of CUDA run on: the emulated one, or what {@code -Djavelin.test.device}
- * says, {@code cuda} or {@code cuda:1}. And the emulated device's switches.
+ * says, {@code cuda}, {@code cuda:1} or {@code none}. And the emulated device's switches.
  */
 public final class TestCuda {
   private static final String CHOICE = System.getProperty("javelin.test.device", "emulator");
@@ -27,8 +27,16 @@ public final class TestCuda {
     return CHOICE.equals("emulator");
   }
 
+  /** Whether tests that run on the CPU too should ask for a CUDA device: not where it is none. */
+  public static boolean isWanted() {
+    return !CHOICE.equals("none");
+  }
+
   /** Why there is no device for tests; empty where there is one. */
   public static String missing() {
+    if (!isWanted()) {
+      return "tests of CUDA are left out here (javelin.test.device is none)";
+    }
     return isEmulated() && !Cuda.hasEmulator()
         ? "this build has no emulated device (g++ was not found); -Djavelin.test.device=cuda tests on a GPU"
         : "";

@@ -5,9 +5,9 @@ import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Emulator;
 import dev.javelin.device.TestCuda;
+import dev.javelin.device.TestMachine;
 import dev.javelin.kernels.BundledKernels;
 import java.lang.foreign.MemorySegment;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
 /** The device that kernel tests run on ({@link TestCuda}), with plain arrays in and out. */
@@ -40,23 +40,10 @@ final class Gpu implements AutoCloseable {
     return gpu;
   }
 
-  /** A device whose threads follow in this order; only the emulated one can be told. */
-  static Gpu open(String order) {
-    if (order.equals("checked")) {
-      return checked();
-    }
-    Gpu gpu = open();
-    if (gpu.isEmulated()) {
-      Emulator.set("order", order);
-    } else {
-      Assumptions.assumeTrue(order.equals("forward"), "a GPU orders its threads itself");
-    }
-    return gpu;
-  }
-
-  /** Orders that a conformance test runs in, and once with every access checked. */
-  static Stream<String> orders() {
-    return Stream.of("forward", "reverse", "1", "checked");
+  static Gpu open(TestMachine machine) {
+    open().close(); // skips the test where it cannot be opened
+    return new Gpu(
+        machine.open(machine.checked() ? BundledKernels.checked() : new BundledKernels()));
   }
 
   Cuda cuda() {
@@ -67,10 +54,8 @@ final class Gpu implements AutoCloseable {
     return cuda.properties().emulated();
   }
 
-  void assumeCapability(int least) {
-    Assumptions.assumeTrue(
-        cuda.properties().capability() >= least,
-        () -> "needs compute capability " + least / 10 + "." + least % 10);
+  int capability() {
+    return cuda.properties().capability();
   }
 
   CudaKernel kernel(String name) {
@@ -134,10 +119,7 @@ final class Gpu implements AutoCloseable {
 
   @Override
   public void close() {
-    if (isEmulated()) {
-      Emulator.set("order", "forward");
-      Emulator.set("guard", "0");
-    }
+    TestMachine.restore();
     cuda.close();
   }
 }

@@ -11,6 +11,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Emulator;
+import dev.javelin.device.TestMachine;
 import dev.javelin.kernels.Activation;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,32 +32,19 @@ class MatmulCudaTest {
   private static final float GAP = 7;
 
   /** Thread orders, and the capabilities whose code differs. */
-  static Stream<String[]> devices() {
-    return Stream.of(
-        new String[] {"forward", "9.0"},
-        new String[] {"reverse", "9.0"},
-        new String[] {"1", "9.0"},
-        new String[] {"forward", "8.0"},
-        new String[] {"reverse", "8.0"},
-        new String[] {"1", "8.0"});
+  static Stream<TestMachine> machines() {
+    return TestMachine.all().stream().filter(m -> m.capability() != 89);
   }
 
-  private static Gpu open(String order, String capability) {
-    Gpu gpu = Gpu.open(order);
-    if (!gpu.isEmulated()) {
-      return gpu;
-    }
-    gpu.close(); // a device has the capability that was set before it was opened
-    Emulator.set("capability", capability);
-    Emulator.set("guard", "1");
-    return Gpu.open(order);
+  private static Gpu open(TestMachine machine) {
+    return guarded(Gpu.open(machine));
   }
 
-  private static void close(Gpu gpu) {
+  private static Gpu guarded(Gpu gpu) {
     if (gpu.isEmulated()) {
-      Emulator.set("capability", "9.0");
+      Emulator.set("guard", "1");
     }
-    gpu.close();
+    return gpu;
   }
 
   /** One product. {@code gap}: elements between the stored rows of each matrix. */
@@ -112,15 +100,12 @@ class MatmulCudaTest {
   }
 
   @ParameterizedTest
-  @MethodSource("devices")
-  void everyLayoutTypeAndTileMatchesPlainLoops(String order, String capability) {
-    Gpu gpu = open(order, capability);
-    try {
+  @MethodSource("machines")
+  void everyLayoutTypeAndTileMatchesPlainLoops(TestMachine machine) {
+    try (Gpu gpu = open(machine)) {
       for (Case c : cases()) {
         check(gpu, c);
       }
-    } finally {
-      close(gpu);
     }
   }
 
@@ -170,22 +155,18 @@ class MatmulCudaTest {
 
   @Test
   void tilesBeyondTheFirstGroupOfRowsFindTheirPlace() {
-    Gpu gpu = open("forward", "9.0");
-    try {
+    try (Gpu gpu = guarded(Gpu.open())) {
       for (DType type : new DType[] {F32, BF16}) {
         check(gpu, new Case(type, F32, false, true, 1200, 130, 9, 7, 64, 1, false));
         check(gpu, new Case(type, F32, false, true, 1200, 130, 9, 7, 128, 1, false));
       }
-    } finally {
-      close(gpu);
     }
   }
 
   @ParameterizedTest
   @EnumSource(Activation.class)
   void biasAndActivationAreAppliedInOneSweep(Activation f) {
-    Gpu gpu = open("forward", "9.0");
-    try {
+    try (Gpu gpu = guarded(Gpu.open())) {
       for (DType type : new DType[] {F32, BF16, F16}) {
         for (int edge : new int[] {64, 128}) {
           for (int parts = 1; parts <= 2; parts++) {
@@ -193,21 +174,16 @@ class MatmulCudaTest {
           }
         }
       }
-    } finally {
-      close(gpu);
     }
   }
 
   @Test
   void aBiasAloneIsAdded() {
-    Gpu gpu = open("reverse", "8.0");
-    try {
+    try (Gpu gpu = guarded(Gpu.open())) {
       for (DType type : new DType[] {F32, BF16, F16}) {
         checkEpilogue(gpu, type, 64, 1, null, false);
         checkEpilogue(gpu, type, 128, 2, null, false);
       }
-    } finally {
-      close(gpu);
     }
   }
 
@@ -290,8 +266,7 @@ class MatmulCudaTest {
 
   @Test
   void batchesShareAnOperandWhoseMatricesDoNotAdvance() {
-    Gpu gpu = open("forward", "9.0");
-    try {
+    try (Gpu gpu = guarded(Gpu.open())) {
       int m = 33;
       int n = 20;
       int k = 70;
@@ -331,16 +306,13 @@ class MatmulCudaTest {
           assertThat(gpu.floats(batched, 3 * m * n)).isEqualTo(gpu.floats(whole, 3 * m * n));
         }
       }
-    } finally {
-      close(gpu);
     }
   }
 
   @ParameterizedTest
-  @MethodSource("devices")
-  void theBiasGradientSumsTheRows(String order, String capability) {
-    Gpu gpu = open(order, capability);
-    try {
+  @MethodSource("machines")
+  void theBiasGradientSumsTheRows(TestMachine machine) {
+    try (Gpu gpu = open(machine)) {
       int[][] sizes = {{1, 1, 0}, {7, 31, 0}, {33, 300, 5}, {200, 127, 1}, {1000, 24, 8}};
       for (DType type : new DType[] {F32, BF16, F16}) {
         for (int[] s : sizes) {
@@ -369,8 +341,6 @@ class MatmulCudaTest {
           }
         }
       }
-    } finally {
-      close(gpu);
     }
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
+import dev.javelin.device.TestMachine;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,9 +17,9 @@ class MmaConformanceTest {
   private static final float TOLERANCE = 16 * 4 * 0x1p-22f;
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void mmaMultipliesHalves(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void mmaMultipliesHalves(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       for (DType type : new DType[] {DType.BF16, DType.F16}) {
         short[] a = Halves.random(type, 16 * 16, 1);
         short[] b = Halves.random(type, 16 * 8, 2);
@@ -46,9 +47,9 @@ class MmaConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void mmaMultipliesTf32(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void mmaMultipliesTf32(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       float[] a = floats(16 * 8, 1);
       float[] b = floats(8 * 8, 2);
       float[] c = floats(16 * 8, 3);
@@ -79,9 +80,9 @@ class MmaConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void ldmatrixHandsOutRowsOrColumns(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void ldmatrixHandsOutRowsOrColumns(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       for (int count : new int[] {1, 2, 4}) {
         short[] in = new short[count * 64];
         for (int i = 0; i < in.length; i++) {
@@ -110,9 +111,9 @@ class MmaConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void ldmatrixFeedsMma(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void ldmatrixFeedsMma(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       short[] a = Halves.random(DType.BF16, 16 * 16, 1);
       short[] b = Halves.random(DType.BF16, 16 * 8, 2);
       for (boolean transposed : new boolean[] {false, true}) {
@@ -141,9 +142,9 @@ class MmaConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void asyncCopiesBringWhatWasAskedAndZeros(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void asyncCopiesBringWhatWasAskedAndZeros(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       for (int size : new int[] {4, 8, 16}) {
         byte[] in = new byte[128 * size];
         new Random(size).nextBytes(in);
@@ -159,9 +160,9 @@ class MmaConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void vectorsMoveTheirElementsInOrder(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void vectorsMoveTheirElementsInOrder(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       int n = 1000;
       short[] x = Halves.random(DType.BF16, n, 4);
       DeviceMemory[] y = {gpu.bytes(2 * n), gpu.bytes(2 * n), gpu.bytes(2 * n)};

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
+import dev.javelin.device.TestMachine;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.function.IntBinaryOperator;
@@ -29,9 +30,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void shufflesReadTheLaneThatTheGuideSays(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void shufflesReadTheLaneThatTheGuideSays(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       for (int width = 2; width <= 32; width *= 2) {
         int w = width;
         DeviceMemory out = gpu.bytes(4 * 128);
@@ -48,9 +49,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void partsOfAWarpShuffleApart(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void partsOfAWarpShuffleApart(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       DeviceMemory out = gpu.bytes(4 * 96);
       gpu.kernel("check_warp_masks").grid(1).ptr(out).run();
       int[] got = gpu.ints(out, 96);
@@ -61,9 +62,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void votesAndMatchesSeeAllLanes(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void votesAndMatchesSeeAllLanes(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       DeviceMemory out = gpu.bytes(4 * 256);
       gpu.kernel("check_warp_vote").grid(1).ptr(out).run();
       int[] got = gpu.ints(out, 256);
@@ -79,9 +80,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void integersReduceOverTheWarp(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void integersReduceOverTheWarp(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       int[] in = new Random(5).ints(32).toArray();
       DeviceMemory out = gpu.bytes(4 * 256);
       gpu.kernel("check_warp_reduce").grid(1).ptr(out).ptr(gpu.of(in)).run();
@@ -106,9 +107,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void floatsReduceInOneFixedOrder(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void floatsReduceInOneFixedOrder(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       float[] in = new float[160];
       Random random = new Random(6);
       for (int i = 0; i < in.length; i++) {
@@ -153,9 +154,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void barriersCountTheThreadsThatHaveNotEnded(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void barriersCountTheThreadsThatHaveNotEnded(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       for (int live : new int[] {1, 33, 64, 95, 96}) {
         DeviceMemory out = gpu.bytes(4 * 480);
         gpu.kernel("check_warp_barrier").grid(1).ptr(out).i32(live).run();
@@ -170,9 +171,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void namedBarriersOrderSomeWarps(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void namedBarriersOrderSomeWarps(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       DeviceMemory out = gpu.bytes(4 * 64);
       gpu.kernel("check_warp_named").grid(1).ptr(out).run();
       assertThat(gpu.ints(out, 64))
@@ -181,9 +182,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void atomicsAddUpOverBlocksAndTheLastBlockKnowsItself(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void atomicsAddUpOverBlocksAndTheLastBlockKnowsItself(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       int blocks = 7;
       int n = 64 * blocks;
       DeviceMemory counter = gpu.of(new int[3]);
@@ -200,9 +201,9 @@ class WarpConformanceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("dev.javelin.kernels.cuda.Gpu#orders")
-  void conversionsRoundToNearest(String order) {
-    try (Gpu gpu = Gpu.open(order)) {
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void conversionsRoundToNearest(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
       float[] in = values();
       int n = in.length;
       DeviceMemory out = gpu.bytes(4L * 6 * n);

@@ -1,0 +1,66 @@
+package dev.javelin.device;
+
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * One of the devices that a test of CUDA runs on: the emulated one with an order of threads and a
+ * compute capability, or the GPU.
+ *
+ * @param order of threads, warps and blocks: {@code forward}, {@code reverse}, or a seed
+ * @param capability what the device says it is, 90 for 9.0
+ * @param checked with every load and store checked and guarded memory: the caller opens it with
+ *     checked images
+ */
+public record TestMachine(String order, int capability, boolean checked) {
+  private static final TestMachine GPU = new TestMachine("its own", 0, false);
+
+  /** Three orders of threads on devices of 8.0, 8.9 and 9.0; a GPU is one machine. */
+  public static List<TestMachine> all() {
+    return TestCuda.isEmulated()
+        ? IntStream.of(80, 89, 90)
+            .boxed()
+            .flatMap(c -> Stream.of("forward", "reverse", "1").map(o -> of(o, c)))
+            .toList()
+        : List.of(GPU);
+  }
+
+  private static TestMachine of(String order, int capability) {
+    return new TestMachine(order, capability, false);
+  }
+
+  /** {@link #all}, and once with every access checked. */
+  public static Stream<TestMachine> andChecked() {
+    return TestCuda.isEmulated()
+        ? Stream.concat(all().stream(), Stream.of(new TestMachine("forward", 90, true)))
+        : all().stream();
+  }
+
+  /** Opens it, where {@link TestCuda#missing} has nothing to say; {@link #restore} afterwards. */
+  public Cuda open(KernelImages images) {
+    if (this != GPU) { // a device has the capability that was set before it was opened
+      Emulator.set("capability", capability / 10 + "." + capability % 10);
+      Emulator.set("order", order);
+      Emulator.set("guard", checked ? "1" : "0");
+    }
+    return TestCuda.open(images);
+  }
+
+  /** The switches as they were. */
+  public static void restore() {
+    if (TestCuda.isEmulated()) {
+      Emulator.set("capability", "9.0");
+      Emulator.set("order", "forward");
+      Emulator.set("guard", "0");
+    }
+  }
+
+  @Override
+  public String toString() {
+    return this == GPU
+        ? TestCuda.choice()
+        : "%d.%d, %s%s"
+            .formatted(capability / 10, capability % 10, order, checked ? ", checked" : "");
+  }
+}
