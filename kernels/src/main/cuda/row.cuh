@@ -16,6 +16,13 @@ struct RowThreads {
     return kThreads == kWarp ? int64_t{blockIdx.x} * kRowsPerBlock + warp_index() : int64_t{blockIdx.x};
   }
   __device__ __forceinline__ static int rank() { return kThreads == kWarp ? lane_index() : static_cast<int>(threadIdx.x); }
+  __device__ __forceinline__ static void barrier() {
+    if constexpr (kThreads == kWarp) {
+      __syncwarp();
+    } else {
+      __syncthreads();
+    }
+  }
   __device__ __forceinline__ static float sum(float v) {
     if constexpr (kThreads == kWarp) {
       return warp_sum(v);

@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * {@link CrossEntropy} of {@code logits = x·wᵀ}, computed some rows at a time: the logits of all
  * rows never exist together. x [.., C] with dense rows; w [V, C] of the same type; targets I32 and
- * losses F32 of x's leading dimensions.
+ * losses F32 of x's leading dimensions. The logits are F32; on a GPU their gradient is rounded to
+ * x's type, as an operand of tensor cores. dw gets the chunks of rows in their order.
  *
  * @see <a href="https://arxiv.org/abs/2411.09009">Cut your losses in large-vocabulary language
  *     models</a>
@@ -113,7 +114,9 @@ public final class LinearCrossEntropy {
               x.last(),
               w.dim(0),
               options.cpu());
-      case Cuda cuda -> throw Check.unsupported("linearCrossEntropy", cuda);
+      case Cuda cuda ->
+          LinearCrossEntropyCuda.run(
+              cuda, losses, stats, dx, dw, dy, x, w, targets, options, scratch);
     }
   }
 
