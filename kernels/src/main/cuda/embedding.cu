@@ -9,8 +9,14 @@
 //   against 0.5 GB here at worst, and in text most ids are found again within a few hundred).
 // Traffic (s bytes an element): forward 2·N·C·s, backward N·C·s + 8·C bytes for each distinct id + ids from cache.
 //   FLOPs: N·C.
+// Positions: ids[b, t] = first + t, a thread each; 4 bytes written.
 // Measured: not yet.
 #include "row.cuh"
+
+KERNEL(embedding_positions, (int* ids, int64_t count, int64_t cols, int first), 256) {
+  int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < count) ids[i] = first + static_cast<int>(i % cols);
+}
 
 template <class T, int N>
 __device__ void embedding_forward(T* y, int64_t y_stride, const T* table, int64_t table_stride, const int* ids, int size, const T* other,

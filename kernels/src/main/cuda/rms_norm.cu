@@ -5,7 +5,7 @@
 //   a lane (1024 fp32, 2048 half elements): a block of 256 threads per row, in registers up to 8 vectors a thread
 //   (8192, 16384), what is beyond read again from L2. Backward: a warp (a block) goes through its share of the rows and
 //   keeps their contribution to dw, in registers as far as the row is; one partial row of fp32 for each share, added up
-//   by a second kernel in a fixed order. Shares depend on the number of rows alone, so runs repeat bit for bit.
+//   by partial_sum in a fixed order. Shares depend on the number of rows alone, so runs repeat bit for bit.
 // Traffic (s bytes an element): forward 2·R·C·s + 4·R, with residual 4·R·C·s; backward 3·R·C·s (4 with ds, 5 with dh),
 //   and twice 4·shares·C.  FLOPs: ~4·R·C forward, ~10·R·C backward, so memory bound.
 // Measured: not yet.
@@ -154,24 +154,6 @@ __device__ void rms_norm_backward(Destination<T> dx, Destination<T> dh, float* p
     int unit = j * kThreads + Threads::rank();
     if (unit < units) store_floats(dw_row + unit * N, dw[j]);
   }
-}
-
-// dw (+)= the partial rows, added in an order that depends on their number alone: 8 warps of a block take every eighth
-// row of 32 columns.
-KERNEL(rms_norm_sum, (float* dw, int accumulate, const float* partial, int64_t shares, int cols), 256) {
-  __shared__ float sums[8][kWarp];
-  int column = blockIdx.x * kWarp + lane_index();
-  float sum = 0;
-  if (column < cols) {
-    for (int64_t r = warp_index(); r < shares; r += 8) sum += partial[r * cols + column];
-  }
-  sums[warp_index()][lane_index()] = sum;
-  __syncthreads();
-  if (warp_index() != 0 || column >= cols) return;
-  float total = accumulate ? dw[column] : 0.0f;
-  float added = 0;
-  for (int i = 0; i < 8; i++) added += sums[i][lane_index()];
-  dw[column] = total + added;
 }
 
 // The host says whether all rows can be read in vectors.

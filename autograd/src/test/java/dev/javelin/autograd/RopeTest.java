@@ -1,15 +1,22 @@
 package dev.javelin.autograd;
 
+import static java.lang.Double.NaN;
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.op.Rotation;
 import dev.javelin.tensor.op.Rotation.Pairing;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,7 +24,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class RopeTest {
-  private static final float EPS = 1e-5f; // as in RmsNormTest;
+  private static final float EPS = 1e-5f; // as in RmsNormTest
 
   @ParameterizedTest
   @CsvSource({
@@ -25,10 +32,13 @@ class RopeTest {
     "2,7,3,16,8,0,HALVES",
     "1,5,2,31,13,3,HALVES",
     "1,3,4,64,32,1,HALVES",
+    "1,2,3,96,32,0,HALVES",
+    "1,2,2,640,320,0,HALVES",
     "1,1,1,2,1,0,NEIGHBOURS",
     "2,7,3,16,8,0,NEIGHBOURS",
     "1,5,2,31,13,3,NEIGHBOURS",
-    "1,3,4,64,32,1,NEIGHBOURS"
+    "1,3,4,64,32,1,NEIGHBOURS",
+    "1,2,1,672,288,1,NEIGHBOURS"
   })
   void turnsPairsAndTurnsGradientsBack(
       int b, int t, int h, int d, int pairs, int offset, Pairing pairing) {
@@ -44,6 +54,7 @@ class RopeTest {
         .constant("cos", cos, rows, pairs)
         .constant("sin", sin, rows, pairs)
         .oracle(in -> turn(in[0], in[1], in[2], t, h, d, pairs, offset, pairing))
+        .cuda()
         .run();
   }
 
@@ -64,11 +75,64 @@ class RopeTest {
         .oracleOfSeveral(
             in ->
                 new double[][] {turn(in[0], in[2], in[3], t, h), turn(in[1], in[2], in[3], t, kv)})
+        .cuda()
+        .run();
+  }
+
+  /** Both write to one gradient: the keys' kernel must add to what the queries' left. */
+  @Test
+  void queriesMayBeTheKeys() {
+    OpCheck.ofSeveral(
+            "qk_rope of one tensor",
+            in -> {
+              Rotation r = Rotation.of(in[1].value(), in[2].value());
+              Heads y = Functional.qkRope(new Heads(in[0], in[0], in[0]), r);
+              return List.of(y.q(), y.k());
+            })
+        .input("x", 2, 7, 3, 16)
+        .constant("cos", cos(7, 8), 7, 8)
+        .constant("sin", sin(7, 8), 7, 8)
+        .oracleOfSeveral(
+            in -> {
+              double[] y = turn(in[0], in[1], in[2], 7, 3);
+              return new double[][] {y, y};
+            })
+        .cuda()
+        .run();
+  }
+
+  /** As in a block: parts of one packed tensor, whose gradients land in the packing. */
+  @ParameterizedTest
+  @CsvSource({"2,9,4,2,6", "1,5,3,1,16"})
+  void turnsPartsOfAPackedTensor(int b, int t, int h, int kv, int d) {
+    int width = (h + 2 * kv) * d;
+    OpCheck.ofSeveral(
+            "qk_norm_rope of a packed tensor",
+            in -> {
+              Rotation r = Rotation.of(in[3].value(), in[4].value());
+              Heads y = Functional.qkNormRope(Functional.heads(in[0], h, kv), in[1], in[2], EPS, r);
+              return List.of(y.q(), y.k());
+            })
+        .input("qkv", b, t, width)
+        .weight("qWeight", d)
+        .weight("kWeight", d)
+        .constant("cos", cos(t, d / 2), t, d / 2)
+        .constant("sin", sin(t, d / 2), t, d / 2)
+        .oracleOfSeveral(
+            in -> {
+              double[] q = AttentionTest.columns(in[0], b * t, 0, h * d);
+              double[] k = AttentionTest.columns(in[0], b * t, h * d, (h + kv) * d);
+              return new double[][] {
+                turn(RmsNormTest.oracle(q, in[1], d), in[3], in[4], t, h),
+                turn(RmsNormTest.oracle(k, in[2], d), in[3], in[4], t, kv)
+              };
+            })
+        .cuda()
         .run();
   }
 
   @ParameterizedTest
-  @CsvSource({"1,1,1,1,2", "2,7,4,2,16", "1,33,3,3,10", "1,9,2,1,64"})
+  @CsvSource({"1,1,1,1,2", "2,7,4,2,16", "1,33,3,3,10", "1,9,2,1,64", "1,2,2,1,576"})
   void normalisesBeforeItTurns(int b, int t, int h, int kv, int d) {
     OpCheck.ofSeveral(
             "qk_norm_rope",
@@ -90,6 +154,7 @@ class RopeTest {
               double[] k = RmsNormTest.oracle(in[1], in[3], d);
               return new double[][] {turn(q, in[4], in[5], t, h), turn(k, in[4], in[5], t, kv)};
             })
+        .cuda()
         .run();
   }
 
@@ -149,16 +214,17 @@ class RopeTest {
     Shape shape = Shape.of(rows, dim / 2);
     Pairing pairing =
         c.params().get("style").asText().equals("half") ? Pairing.HALVES : Pairing.NEIGHBOURS;
-    c.check(
-        in -> {
-          Rotation r =
-              Rotation.of(
-                      tensor(in.tape().workspace(), shape, cos),
-                      tensor(in.tape().workspace(), shape, sin))
-                  .at(in.constant("position_ids"))
-                  .pairing(pairing);
-          return Functional.rope(in.get("x").transpose(1, 2), r).transpose(1, 2);
-        });
+    c.cuda()
+        .check(
+            in -> {
+              Rotation r =
+                  Rotation.of(
+                          tensor(in.tape().workspace(), shape, cos),
+                          tensor(in.tape().workspace(), shape, sin))
+                      .at(in.constant("position_ids"))
+                      .pairing(pairing);
+              return Functional.rope(in.get("x").transpose(1, 2), r).transpose(1, 2);
+            });
   }
 
   private static double[] frequencies(Golden.Case c, int dim) {
@@ -201,6 +267,27 @@ class RopeTest {
       assertThatThrownBy(() -> Functional.rope(x, Rotation.of(wide, wide)))
           .hasMessageContaining("more than half of a head");
     }
+  }
+
+  /** A GPU's host does not see them; the loss does. */
+  @Test
+  @RequiresCuda
+  void positionsOutsideTheTableGiveNotANumberOnAGpu() {
+    try (Cuda cuda = TestCuda.open(new BundledKernels());
+        Workspace ws = Workspace.poisoned(cuda, 1 << 20)) {
+      Var x = new Tape(ws).constant(tensor(ws, Shape.of(1, 3, 1, 4), ones(12)));
+      Tensor cos = tensor(ws, Shape.of(5, 1), ones(5));
+      Tensor sin = tensor(ws, Shape.of(5, 1), new double[5]);
+      Rotation r = Rotation.of(cos, sin).at(tensorI32(ws, 4, 5, -1));
+      assertThat(Tensors.toDoubles(Functional.rope(x, r).value()))
+          .containsExactly(1, 1, 1, 1, NaN, NaN, 1, 1, NaN, NaN, 1, 1);
+    }
+  }
+
+  private static double[] ones(int n) {
+    double[] v = new double[n];
+    Arrays.fill(v, 1);
+    return v;
   }
 
   private static Tensor tensorI32(Workspace ws, double... values) {

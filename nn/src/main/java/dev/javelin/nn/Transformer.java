@@ -4,8 +4,6 @@ import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Recompute;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
-import dev.javelin.device.Cpu;
-import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.nn.Norm.Stream;
@@ -15,9 +13,8 @@ import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.op.Embedding;
 import dev.javelin.tensor.op.LossOptions;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -152,15 +149,7 @@ public record Transformer(
 
   private static Tensor positionIds(Tape tape, Shape shape, Pass pass) {
     Tensor ids = tape.alloc(DType.I32, shape);
-    switch (ids.device()) {
-      case Cpu cpu -> {
-        MemorySegment s = ids.segment();
-        for (int i = 0; i < shape.elements(); i++) {
-          s.setAtIndex(ValueLayout.JAVA_INT, i, pass.firstPosition() + i % shape.last());
-        }
-      }
-      case Cuda cuda -> throw Check.unsupported("learned positions", cuda);
-    }
+    Embedding.positions(ids, pass.firstPosition());
     return ids;
   }
 

@@ -6,11 +6,14 @@ import static dev.javelin.tensor.op.Operands.strideOf;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
+import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.EmbeddingCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -115,6 +118,30 @@ public final class Embedding {
               dy.rows(),
               dy.last());
       case Cuda cuda -> scatter(cuda, d, dy, ids, paddingId);
+    }
+  }
+
+  /**
+   * {@code ids[.., t] = first + t}: the positions of tokens that follow {@code first} others; ids
+   * I32, contiguous.
+   */
+  public static void positions(Tensor ids, int first) {
+    Check.that("positions").dtype("ids", ids, DType.I32).contiguous("ids", ids);
+    switch (ids.device()) {
+      case Cpu _ -> {
+        MemorySegment s = ids.segment();
+        for (int i = 0; i < ids.elements(); i++) {
+          s.setAtIndex(ValueLayout.JAVA_INT_UNALIGNED, i, first + i % ids.last());
+        }
+      }
+      case Cuda cuda ->
+          cuda.kernel("embedding_positions")
+              .threads(ids.elements())
+              .ptr(ids)
+              .i64(ids.elements())
+              .i64(ids.last())
+              .i32(first)
+              .run();
     }
   }
 

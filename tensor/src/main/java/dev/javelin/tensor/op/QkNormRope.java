@@ -15,6 +15,7 @@ import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,7 +73,7 @@ public final class QkNormRope {
               q.x.dim(1),
               q.x.last(),
               eps);
-      case Cuda cuda -> throw Check.unsupported("qkNormRope", cuda);
+      case Cuda cuda -> RopeCuda.forward(cuda, List.of(q, k), rotation, eps);
     }
   }
 
@@ -81,7 +82,7 @@ public final class QkNormRope {
    * {@code dx = rstd · (g·w − x · rstd² · mean_d(g·w·x))}; without normalisation {@code dx = g}.
    */
   public static void backward(GradSide q, GradSide k, Rotation rotation) {
-    List<RopeGradSide> sides = new ArrayList<>(2);
+    List<GradSide> wanted = new ArrayList<>(2);
     for (GradSide s : List.of(q, k)) {
       String op = "qkNormRope backward";
       check(op, s == q ? "q" : "k", s.x, s.weight, s.rstd, rotation);
@@ -102,13 +103,19 @@ public final class QkNormRope {
         continue;
       }
       like(op, "dy", s.dy, s.x);
-      sides.add(side(s, s.dy));
+      wanted.add(s);
     }
     sameSteps("qkNormRope backward", q.x, k.x);
     switch (q.x.device()) {
       case Cpu cpu ->
-          RopeCpu.backward(cpu, sides, rotation.angles(), q.x.dim(0), q.x.dim(1), q.x.last());
-      case Cuda cuda -> throw Check.unsupported("qkNormRope backward", cuda);
+          RopeCpu.backward(
+              cpu,
+              wanted.stream().map(QkNormRope::side).toList(),
+              rotation.angles(),
+              q.x.dim(0),
+              q.x.dim(1),
+              q.x.last());
+      case Cuda cuda -> RopeCuda.backward(cuda, wanted, rotation);
     }
   }
 
@@ -121,11 +128,11 @@ public final class QkNormRope {
         s.x.dim(2));
   }
 
-  private static RopeGradSide side(GradSide s, Tensor dy) {
+  private static RopeGradSide side(GradSide s) {
     return new RopeGradSide(
         headsOrNull(s.dx),
         s.dw == null ? null : s.dw.tensor().segment(),
-        heads(dy),
+        heads(Objects.requireNonNull(s.dy)),
         heads(s.x),
         s.weight == null ? null : s.weight.segment(),
         s.rstd == null ? null : s.rstd.segment(),

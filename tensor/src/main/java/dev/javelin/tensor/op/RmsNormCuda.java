@@ -18,7 +18,6 @@ import org.jspecify.annotations.Nullable;
 final class RmsNormCuda {
   private static final int ROWS_OF_BLOCK = 4; // where a warp has a row
   private static final int WARP_ROW_BYTES = 4096; // what the registers of a warp keep
-  private static final int SUM_COLUMNS = 32; // of a block
   private static final int WARP_SHARES = 1024;
   private static final int BLOCK_SHARES = 256;
 
@@ -91,15 +90,8 @@ final class RmsNormCuda {
         .i32(x.last())
         .i32(flag(inVectors(tensorOf(dx), tensorOf(dh), dsum, dy, x, w)))
         .run();
-    if (dw != null) {
-      cuda.kernel("rms_norm_sum")
-          .grid(Math.ceilDiv(x.last(), SUM_COLUMNS))
-          .ptr(dw.tensor())
-          .i32(adds(dw))
-          .ptr(partial)
-          .i64(shares)
-          .i32(x.last())
-          .run();
+    if (dw != null && partial != null) {
+      PartialSum.run(cuda, dw.tensor(), dw.accumulate(), partial, shares);
     }
   }
 

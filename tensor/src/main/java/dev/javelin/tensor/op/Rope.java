@@ -11,6 +11,8 @@ import dev.javelin.kernels.cpu.RopeSide;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.QkNormRope.GradSide;
+import dev.javelin.tensor.op.QkNormRope.Side;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -41,7 +43,7 @@ public final class Rope {
               x.dim(1),
               x.dim(3),
               0);
-      case Cuda cuda -> throw Check.unsupported("rope", cuda);
+      case Cuda cuda -> RopeCuda.forward(cuda, List.of(new Side(y, null, x, null)), rotation, 0);
     }
   }
 
@@ -63,7 +65,8 @@ public final class Rope {
               dy.dim(0),
               dy.dim(1),
               dy.dim(3));
-      case Cuda cuda -> throw Check.unsupported("rope backward", cuda);
+      case Cuda cuda ->
+          RopeCuda.backward(cuda, List.of(new GradSide(dx, null, dy, dy, null, null)), rotation);
     }
   }
 
