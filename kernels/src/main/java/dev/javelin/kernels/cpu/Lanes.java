@@ -44,7 +44,7 @@ final class Lanes {
   private static final VectorShuffle<Float> ROTATE_2 = rotation(2);
   private static final VectorShuffle<Float> ROTATE_1 = rotation(1);
 
-  private static final Class<? extends FloatVector> TYPE = type(SPECIES);
+  static final Class<? extends FloatVector> TYPE = type(SPECIES);
 
   private Lanes() {}
 

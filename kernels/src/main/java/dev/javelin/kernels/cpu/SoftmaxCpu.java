@@ -21,6 +21,7 @@ public final class SoftmaxCpu {
   private static void forward(Cpu cpu, Rows y, Rows x, RowPass<SoftmaxRow> finish) {
     Rows out = y.slot(0);
     Rows in = x.slot(1);
+    RowPass<SoftmaxRow> lanes = SoftmaxRow::firstLanes;
     RowPass<SoftmaxRow> max = SoftmaxRow::max;
     RowPass<SoftmaxRow> exponentials = SoftmaxRow::exponentials;
     cpu.parallel(
@@ -38,6 +39,11 @@ public final class SoftmaxCpu {
             row.xAt = in.load(r, scratch);
             in.fill(Float.NEGATIVE_INFINITY, scratch);
             row.outAt = out.target(r, scratch);
+            row.last = to - 1 - r;
+            row.ahead = in.direct() ? block : 0; // scratch memory holds one row
+            if (r == from || !in.direct()) {
+              RowPass.run(lanes, row);
+            }
             RowPass.run(max, row);
             RowPass.run(exponentials, row);
             RowPass.run(finish, row);

@@ -20,6 +20,9 @@ final class SoftmaxRow {
   final boolean accumulate;
   final int n;
   int rows = 1;
+  int ahead; // rows, of those whose maximum comes next
+  int last; // row of the piece, as seen from the first
+  private final float[] lanes;
   private final float[] max;
   private final float[] sum;
 
@@ -31,6 +34,7 @@ final class SoftmaxRow {
     this.dy = dy;
     this.accumulate = accumulate;
     this.n = n;
+    this.lanes = new float[block * Lanes.COUNT];
     this.max = new float[block];
     this.sum = new float[block];
   }
@@ -47,37 +51,45 @@ final class SoftmaxRow {
     return dy.asSlice(dyAt + r * dyStep, 4L * n);
   }
 
-  /** {@code max = max x}; a NaN may be passed over here and reaches the sum all the same. */
-  void max() {
+  /** The largest of each lane of x in the rows to come, for {@link #max}; a NaN may be passed. */
+  void firstLanes() {
     for (int r = 0; r < rows; r++) {
       MemorySegment x = x(r);
       FloatVector a = Lanes.load(x, 0);
-      FloatVector b = a;
-      int i = Lanes.COUNT;
-      for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-        a = Lanes.larger(a, Lanes.load(x, 4L * i));
-        b = Lanes.larger(b, Lanes.load(x, 4L * i + Lanes.BYTES));
-      }
-      if (i < n) {
+      for (int i = Lanes.COUNT; i < n; i += Lanes.COUNT) {
         a = Lanes.larger(a, Lanes.load(x, 4L * i));
       }
-      max[r] = Lanes.max(Lanes.larger(a, b));
+      Lanes.TYPE.cast(a).intoArray(lanes, r * Lanes.COUNT);
     }
   }
 
-  /** {@code out = e^(x − max)}, {@code sum = Σ out}. */
+  /** {@code max = max x}. */
+  void max() {
+    for (int r = 0; r < rows; r++) {
+      max[r] = Lanes.max(FloatVector.fromArray(Lanes.SPECIES, lanes, r * Lanes.COUNT));
+    }
+  }
+
+  /**
+   * {@code out = e^(x − max)}, {@code sum = Σ out}; beside it the lanes of the rows a block further
+   * on, which so come from memory while these are computed.
+   */
   void exponentials() {
     for (int r = 0; r < rows; r++) {
       MemorySegment x = x(r);
+      MemorySegment next = x(Math.min(r + ahead, last));
       MemorySegment out = out(r);
       FloatVector m = Lanes.broadcast(max[r]);
       FloatVector total = Lanes.zero();
+      FloatVector a = Lanes.load(next, 0);
       for (int i = 0; i < n; i += Lanes.COUNT) {
         long at = 4L * i;
+        a = Lanes.larger(a, Lanes.load(next, at));
         FloatVector e = VectorMath.expOfNegative(Lanes.load(x, at).sub(m));
         Lanes.store(e, out, at);
         total = total.add(e);
       }
+      Lanes.TYPE.cast(a).intoArray(lanes, r * Lanes.COUNT);
       sum[r] = Lanes.sum(total);
     }
   }
