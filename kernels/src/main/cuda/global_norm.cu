@@ -1,4 +1,4 @@
-// global_norm.cu — norm = sqrt(Σ g²)/scale,  clip = min(1, max_norm/(norm + 1e-6)),  gradient scale = clip/scale;
+// global_norm.cu — norm = √Σ g²/scale (or Σ |g|/scale, max |g|/scale),  clip = min(1, max_norm/(norm + 1e-6)),  gradient scale = clip/scale;
 //   then the counters and the next loss scale: all that a step decides, in StepState.
 //   Loss scaling: Micikevicius et al. 2018, arXiv:1710.03740.
 // Tiling: phase 1, a block of 256 threads per piece of the buffer, one double each; phase 2, one block adds the pieces
@@ -12,7 +12,18 @@
 
 constexpr int kThreads = 256;
 
-KERNEL(global_norm_partial, (double* partial, const float* x, int64_t n, int64_t piece), kThreads) {
+enum class Norm { kL1, kL2, kMax };  // dev.javelin.kernels.VectorNorm
+
+__device__ __forceinline__ double magnitude(float x, Norm norm) { return norm == Norm::kL2 ? double(x) * double(x) : fabs(double(x)); }
+__device__ __forceinline__ double join(double a, double b, Norm norm) {
+  if (norm != Norm::kMax) return a + b;
+  return b > a || isnan(b) ? b : a;  // keeps a NaN
+}
+__device__ __forceinline__ double block_join(double v, Norm norm) {
+  return block_reduce_double<kThreads>(v, [=](double a, double b) { return join(a, b, norm); });
+}
+
+KERNEL(global_norm_partial, (double* partial, const float* x, int64_t n, int64_t piece, Norm norm), kThreads) {
   int64_t from = int64_t{blockIdx.x} * piece;
   int64_t to = from + piece < n ? from + piece : n;
   double sum = 0;
@@ -22,13 +33,13 @@ KERNEL(global_norm_partial, (double* partial, const float* x, int64_t n, int64_t
       float v[4];
       load_floats(v, x + i);
 #pragma unroll
-      for (int k = 0; k < 4; k++) sum += double(v[k]) * double(v[k]);
+      for (int k = 0; k < 4; k++) sum = join(sum, magnitude(v[k], norm), norm);
     }
   }
   for (; i < to; i += 4 * kThreads) {
-    for (int64_t k = i; k < to && k < i + 4; k++) sum += double(x[k]) * double(x[k]);
+    for (int64_t k = i; k < to && k < i + 4; k++) sum = join(sum, magnitude(x[k], norm), norm);
   }
-  sum = block_sum_double<kThreads>(sum);
+  sum = block_join(sum, norm);
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
@@ -46,17 +57,17 @@ __device__ void move_scale(StepState* s, bool finite, float growth, float backof
 }
 
 // interval 0: the scale never changes.
-KERNEL(global_norm_decide, (StepState * s, const double* partial, int pieces, float max_norm, float growth, float backoff, int interval, float min_scale),
+KERNEL(global_norm_decide, (StepState * s, const double* partial, int pieces, Norm norm, float max_norm, float growth, float backoff, int interval, float min_scale),
        kThreads) {
   double sum = 0;
-  for (int i = threadIdx.x; i < pieces; i += kThreads) sum += partial[i];
-  sum = block_sum_double<kThreads>(sum);
+  for (int i = threadIdx.x; i < pieces; i += kThreads) sum = join(sum, partial[i], norm);
+  sum = block_join(sum, norm);
   if (threadIdx.x != 0) return;
   double scale = s->loss_scale;
-  double norm = sqrt(sum) / scale;
+  double length = (norm == Norm::kL2 ? sqrt(sum) : sum) / scale;
   bool finite = isfinite(sum);
-  double clip = finite ? fmin(1.0, max_norm / (norm + 1e-6)) : 0.0;
-  s->grad_norm = static_cast<float>(norm);
+  double clip = finite ? fmin(1.0, max_norm / (length + 1e-6)) : 0.0;
+  s->grad_norm = static_cast<float>(length);
   s->clip_factor = static_cast<float>(clip);
   s->grad_scale = static_cast<float>(clip / scale);
   s->overflow = finite ? 0 : 1;
@@ -66,4 +77,23 @@ KERNEL(global_norm_decide, (StepState * s, const double* partial, int pieces, fl
     s->skipped_steps++;
   }
   if (interval > 0) move_scale(s, finite, growth, backoff, interval, min_scale);
+}
+
+// g = min(max(g, -v), v) with v = max_value/grad_scale; a NaN stays. A skipped step stays as it is.
+KERNEL(global_norm_clip_values, (float* g, int64_t n, const StepState* s, float max_value), kThreads) {
+  if (s->overflow) return;
+  float bound = max_value / s->grad_scale;
+  int64_t step = 4 * int64_t{gridDim.x} * kThreads;
+  bool vectors = is_aligned(g, 16);
+  for (int64_t i = 4 * (int64_t{blockIdx.x} * kThreads + threadIdx.x); i < n; i += step) {
+    if (vectors && i + 4 <= n) {
+      float v[4];
+      load_floats(v, g + i);
+#pragma unroll
+      for (int k = 0; k < 4; k++) v[k] = v[k] > bound ? bound : v[k] < -bound ? -bound : v[k];
+      store_floats(g + i, v);
+    } else {
+      for (int64_t k = i; k < n && k < i + 4; k++) g[k] = g[k] > bound ? bound : g[k] < -bound ? -bound : g[k];
+    }
+  }
 }

@@ -24,15 +24,19 @@ struct StepState {
 static_assert(sizeof(StepState) == 64 && offsetof(StepState, loss) == 24 && offsetof(StepState, overflow) == 60, "the layout of StepState.java");
 
 // Over the kThreads threads of a block, in a fixed order; every thread has the result.
-template <int kThreads>
-__device__ __forceinline__ double block_sum_double(double v) {
+template <int kThreads, class Join>
+__device__ __forceinline__ double block_reduce_double(double v, Join join) {
   static_assert(kThreads % 32 == 0 && kThreads <= 1024);
   __shared__ double partial[kThreads / 32];
-  for (int step = 16; step != 0; step /= 2) v += __shfl_xor_sync(0xffffffffu, v, step);
+  for (int step = 16; step != 0; step /= 2) v = join(v, __shfl_xor_sync(0xffffffffu, v, step));
   if (lane_index() == 0) partial[warp_index()] = v;
   __syncthreads();
-  double total = 0;
-  for (int i = 0; i < kThreads / 32; i++) total += partial[i];
+  double total = partial[0];
+  for (int i = 1; i < kThreads / 32; i++) total = join(total, partial[i]);
   __syncthreads();  // partial may be written again
   return total;
+}
+template <int kThreads>
+__device__ __forceinline__ double block_sum_double(double v) {
+  return block_reduce_double<kThreads>(v, [](double a, double b) { return a + b; });
 }

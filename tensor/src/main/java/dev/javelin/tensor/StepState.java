@@ -180,17 +180,18 @@ public final class StepState implements Addressable, AutoCloseable {
   }
 
   /**
-   * Decides the step from the squared norm of the scaled gradient; the second phase of {@link
+   * Decides the step from the norm of the scaled gradient; the second phase of {@link
    * dev.javelin.tensor.op.GlobalNorm} on the CPU. With {@code s} the loss scale: {@code norm =
-   * sqrt(sum)/s, clip = min(1, maxNorm/(norm + 1e-6)), gradient scale = clip/s}; then the counters,
-   * and the loss scale of the next step, move on. A sum that is not finite skips the step.
+   * scaledNorm/s, clip = min(1, maxNorm/(norm + 1e-6)), gradient scale = clip/s}; then the
+   * counters, and the loss scale of the next step, move on. A norm that is not finite skips the
+   * step.
    *
    * @param maxNorm infinity for no clipping
    */
-  public void decide(double sumOfSquares, float maxNorm, LossScaling scaling) {
+  public void decide(double scaledNorm, float maxNorm, LossScaling scaling) {
     double scale = lossScale();
-    double norm = Math.sqrt(sumOfSquares) / scale;
-    boolean finite = Double.isFinite(sumOfSquares);
+    double norm = scaledNorm / scale;
+    boolean finite = Double.isFinite(scaledNorm);
     double clip = finite ? Math.min(1, maxNorm / (norm + CLIP_EPSILON)) : 0;
     put(GRAD_NORM, (float) norm);
     put(CLIP_FACTOR, (float) clip);

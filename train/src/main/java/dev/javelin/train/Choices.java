@@ -1,5 +1,6 @@
 package dev.javelin.train;
 
+import dev.javelin.kernels.VectorNorm;
 import dev.javelin.train.TrainConfig.Number;
 import dev.javelin.train.TrainConfig.Scheduler;
 import java.util.Arrays;
@@ -28,6 +29,10 @@ record Choices<E extends Enum<E>>(Class<E> type, Map<String, E> aliases)
           "warmup-stable-decay", Scheduler.WSD,
           "constant-with-warmup", Scheduler.CONSTANT,
           "cosine-with-min-lr", Scheduler.COSINE);
+
+  /** PyTorch's {@code norm_type}. */
+  static final Map<String, VectorNorm> NORMS =
+      Map.of("1", VectorNorm.L1, "2", VectorNorm.L2, "inf", VectorNorm.MAX);
 
   @Override
   public E convert(String value) {

@@ -1,5 +1,6 @@
 package dev.javelin.train;
 
+import dev.javelin.kernels.VectorNorm;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.schedule.Decay;
 import java.io.IOException;
@@ -185,6 +186,7 @@ public final class Settings {
         new Choices<>(TrainConfig.Scheduler.class, Choices.SCHEDULERS));
     command.registerConverter(
         TrainConfig.Order.class, new Choices<>(TrainConfig.Order.class, Map.of()));
+    command.registerConverter(VectorNorm.class, new Choices<>(VectorNorm.class, Choices.NORMS));
     command.registerConverter(Decay.class, new Choices<>(Decay.class, Map.of()));
     return command;
   }

@@ -1,6 +1,8 @@
 package dev.javelin.train;
 
+import dev.javelin.kernels.VectorNorm;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.schedule.Decay;
 import dev.javelin.train.schedule.Schedule;
 import java.nio.file.Path;
@@ -227,6 +229,20 @@ public final class TrainConfig {
   public float maxGradNorm = 1;
 
   @Option(
+      names = "--grad-norm-type",
+      order = 313,
+      paramLabel = "l1|l2|max",
+      description = "How --max-grad-norm measures.")
+  public VectorNorm gradNormType = VectorNorm.L2;
+
+  @Option(
+      names = "--max-grad-value",
+      order = 314,
+      paramLabel = "N",
+      description = "Bound on each element of the gradient; 0 for none.")
+  public float maxGradValue;
+
+  @Option(
       names = {"--precision", "--dtype"},
       order = 400,
       paramLabel = "fp32|bf16|fp16",
@@ -352,6 +368,7 @@ public final class TrainConfig {
     require(isDecay(adamBeta2), "--adam-beta2 must lie between 0 and 1, got " + adamBeta2);
     require(adamEpsilon > 0, "--adam-epsilon must be more than 0, got " + adamEpsilon);
     require(maxGradNorm >= 0, "--max-grad-norm must be 0 (none) or more, got " + maxGradNorm);
+    require(maxGradValue >= 0, "--max-grad-value must be 0 (none) or more, got " + maxGradValue);
     threads = or(threads, Runtime.getRuntime().availableProcessors());
     require(
         threads >= 1 && threads <= MOST_THREADS,
@@ -382,6 +399,17 @@ public final class TrainConfig {
           new Schedule.WarmupStableDecay(learningRate, min, warmup, total, decay, wsdDecayShape);
       case INVERSE_SQRT -> new Schedule.InverseSqrt(learningRate, warmup);
     };
+  }
+
+  /** The optimizer these settings describe. */
+  public AdamWConfig adamW() {
+    return new AdamWConfig(
+        adamBeta1,
+        adamBeta2,
+        adamEpsilon,
+        gradNormType,
+        maxGradNorm == 0 ? Float.POSITIVE_INFINITY : maxGradNorm,
+        maxGradValue == 0 ? Float.POSITIVE_INFINITY : maxGradValue);
   }
 
   /** Tokens a step reads. */

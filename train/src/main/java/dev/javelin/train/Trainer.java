@@ -26,7 +26,6 @@ import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.monitor.Watchers;
-import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.schedule.Schedule;
 import java.io.IOException;
@@ -108,13 +107,7 @@ public final class Trainer implements AutoCloseable {
     this.workspace = Workspace.on(device);
     this.state = StepState.on(device);
     state.restore(new StepState.Carried(scaling.initialScale(), 0, 0, 0));
-    float maxNorm = config.maxGradNorm == 0 ? Float.POSITIVE_INFINITY : config.maxGradNorm;
-    this.optimizer =
-        new Optimizer(
-            device,
-            model.parameters(),
-            new AdamWConfig(config.adamBeta1, config.adamBeta2, config.adamEpsilon, maxNorm),
-            scaling);
+    this.optimizer = new Optimizer(device, model.parameters(), config.adamW(), scaling);
     this.batch = Batch.on(device, config.batchSize, config.seqLen);
     this.microStep = new StepGraph("micro-step", workspace);
     this.update = new StepGraph("update", workspace);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.kernels.VectorNorm;
 import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -15,20 +16,28 @@ class GlobalNormCpuTest {
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 7, 31, 33, 127, 1000, 65_536, 200_003})
-  void sumsSquaresAsALoopInDoubleDoesForAnyNumberOfThreads(int n) {
+  void isThatOfALoopInDoubleForAnyNumberOfThreads(int n) {
     var random = new SplittableRandom(n);
     try (Cpu one = Cpu.open(1);
         Cpu three = Cpu.open(3)) {
       MemorySegment x = one.allocate(4L * n).segment();
-      double expected = 0;
+      double squares = 0;
+      double magnitudes = 0;
+      double largest = 0;
       for (int i = 0; i < n; i++) {
         float v = (float) random.nextGaussian();
         x.setAtIndex(JAVA_FLOAT, i, v);
-        expected += (double) v * v;
+        squares += (double) v * v;
+        magnitudes += Math.abs(v);
+        largest = Math.max(largest, Math.abs(v));
       }
-      double got = GlobalNormCpu.sumOfSquares(one, x, n);
-      assertThat(got).isCloseTo(expected, within(expected * n * 0x1p-53));
-      assertThat(GlobalNormCpu.sumOfSquares(three, x, n)).isEqualTo(got);
+      double[] expected = {magnitudes, Math.sqrt(squares), largest};
+      for (VectorNorm kind : VectorNorm.values()) {
+        double want = expected[kind.ordinal()];
+        double got = GlobalNormCpu.norm(one, kind, x, n);
+        assertThat(got).as("%s", kind).isCloseTo(want, within(want * n * 0x1p-53));
+        assertThat(GlobalNormCpu.norm(three, kind, x, n)).isEqualTo(got);
+      }
     }
   }
 
@@ -38,11 +47,11 @@ class GlobalNormCpuTest {
       MemorySegment x = cpu.allocate(4L * 40).segment();
       x.setAtIndex(JAVA_FLOAT, 3, Float.MAX_VALUE);
       x.setAtIndex(JAVA_FLOAT, 39, Float.MAX_VALUE);
-      assertThat(Math.sqrt(GlobalNormCpu.sumOfSquares(cpu, x, 40)))
+      assertThat(GlobalNormCpu.norm(cpu, VectorNorm.L2, x, 40))
           .isCloseTo(Math.sqrt(2) * Float.MAX_VALUE, within(1e25));
       x.fill((byte) 0);
       x.setAtIndex(JAVA_FLOAT, 17, Float.MIN_VALUE);
-      assertThat(Math.sqrt(GlobalNormCpu.sumOfSquares(cpu, x, 40))).isEqualTo(Float.MIN_VALUE);
+      assertThat(GlobalNormCpu.norm(cpu, VectorNorm.L2, x, 40)).isEqualTo(Float.MIN_VALUE);
     }
   }
 
@@ -54,7 +63,9 @@ class GlobalNormCpuTest {
       for (int at : new int[] {0, 5, 65_536, 69_999}) {
         x.fill((byte) 0);
         x.setAtIndex(JAVA_FLOAT, at, bad);
-        assertThat(GlobalNormCpu.sumOfSquares(cpu, x, 70_000)).isNotFinite();
+        for (VectorNorm kind : VectorNorm.values()) {
+          assertThat(GlobalNormCpu.norm(cpu, kind, x, 70_000)).isNotFinite();
+        }
       }
     }
   }

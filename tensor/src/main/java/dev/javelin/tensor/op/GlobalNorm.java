@@ -2,8 +2,10 @@ package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
+import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
+import dev.javelin.kernels.VectorNorm;
 import dev.javelin.kernels.cpu.GlobalNormCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.LossScaling;
@@ -20,24 +22,28 @@ public final class GlobalNorm {
 
   private GlobalNorm() {}
 
+  /** {@link #run(StepState, Tensor, VectorNorm, float, LossScaling)} with the Euclidean norm. */
+  public static void run(StepState state, Tensor grads, float maxNorm, LossScaling scaling) {
+    run(state, grads, VectorNorm.L2, maxNorm, scaling);
+  }
+
   /**
-   * {@code norm = sqrt(Σ g²) / lossScale}, summed in double over a partition that depends on the
-   * length alone, then {@link StepState#decide}. Reads 4·n bytes, writes into {@code state}.
+   * {@code norm = ‖g‖ / lossScale}, in double over a partition that depends on the length alone,
+   * then {@link StepState#decide}. Reads 4·n bytes, writes into {@code state}.
    *
    * @param grads fp32, contiguous: the flat gradient buffer
    * @param maxNorm the norm beyond which the gradient is scaled down to it; infinity for never
    */
-  public static void run(StepState state, Tensor grads, float maxNorm, LossScaling scaling) {
-    Check.that("globalNorm")
-        .dtype("grads", grads, DType.F32)
-        .contiguous("grads", grads)
+  public static void run(
+      StepState state, Tensor grads, VectorNorm kind, float maxNorm, LossScaling scaling) {
+    check("globalNorm", grads)
         .is(
             maxNorm > 0,
             () -> "maxNorm must be positive (infinity for no clipping), got " + maxNorm);
     switch (grads.device()) {
       case Cpu cpu ->
           state.decide(
-              GlobalNormCpu.sumOfSquares(cpu, grads.segment(), grads.elements()), maxNorm, scaling);
+              GlobalNormCpu.norm(cpu, kind, grads.segment(), grads.elements()), maxNorm, scaling);
       case Cuda cuda -> {
         long n = grads.elements();
         long piece = Math.ceilDiv(Math.ceilDiv(n, MAX_PIECES), PIECE) * PIECE;
@@ -49,12 +55,14 @@ public final class GlobalNorm {
             .ptr(grads)
             .i64(n)
             .i64(piece)
+            .i32(kind.ordinal())
             .run();
         cuda.kernel("global_norm_decide")
             .grid(1)
             .ptr(state)
             .ptr(partial)
             .i32(pieces)
+            .i32(kind.ordinal())
             .f32(maxNorm)
             .f32(scaling.growthFactor())
             .f32(scaling.backoffFactor())
@@ -63,5 +71,38 @@ public final class GlobalNorm {
             .run();
       }
     }
+  }
+
+  /**
+   * {@code g = min(max(g, −v), v)} with {@code v = maxValue / gradScale}, after {@link #run}: no
+   * element of the gradient that the update sees is larger than maxValue. A skipped step stays as
+   * it is. Reads and writes 4·n bytes.
+   *
+   * @param grads fp32, contiguous: the flat gradient buffer
+   */
+  public static void clipValues(StepState state, Tensor grads, float maxValue) {
+    check("clipValues", grads).is(maxValue > 0, () -> "maxValue must be positive, got " + maxValue);
+    long n = grads.elements();
+    switch (grads.device()) {
+      case Cpu cpu -> {
+        if (!state.overflow()) {
+          GlobalNormCpu.clamp(cpu, grads.segment(), n, maxValue / state.gradScale());
+        }
+      }
+      case Cuda cuda -> {
+        CudaKernel kernel = cuda.kernel("global_norm_clip_values");
+        kernel
+            .grid(Math.min(MAX_PIECES, Math.ceilDiv(n, 4L * kernel.blockSize())))
+            .ptr(grads)
+            .i64(n)
+            .ptr(state)
+            .f32(maxValue)
+            .run();
+      }
+    }
+  }
+
+  private static Check check(String op, Tensor grads) {
+    return Check.that(op).dtype("grads", grads, DType.F32).contiguous("grads", grads);
   }
 }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.kernels.VectorNorm;
 import dev.javelin.tensor.JsonObject;
 import dev.javelin.tensor.LossScaling;
 import dev.javelin.tensor.Shape;
@@ -26,6 +27,8 @@ class GlobalNormTest {
         "clip_above",
         "clip_below",
         "clip_tiny_max",
+        "clip_inf_norm",
+        "clip_l1_norm",
         "clip_zero_grads",
         "clip_huge_grads_1e20"
       })
@@ -38,7 +41,7 @@ class GlobalNormTest {
         Workspace ws = Workspace.on(cpu);
         StepState state = StepState.on(cpu)) {
       float maxNorm = (float) golden.number("max_norm");
-      GlobalNorm.run(state, tensor(ws, grad), maxNorm, LossScaling.NONE);
+      GlobalNorm.run(state, tensor(ws, grad), norm(golden), maxNorm, LossScaling.NONE);
       double norm = golden.number("total_norm");
       assertThat((double) state.gradNorm()).isCloseTo(norm, within(1e-6 * norm));
       assertThat(state.overflow()).isFalse();
@@ -49,6 +52,40 @@ class GlobalNormTest {
       for (int i = 0; i < grad.length; i++) {
         assertThat((double) grad[i] * state.gradScale())
             .isCloseTo(clipped[i], within(1e-6 * largest));
+      }
+    }
+  }
+
+  static VectorNorm norm(JsonObject golden) {
+    return switch (String.valueOf(golden.members().get("norm_type"))) {
+      case "inf" -> VectorNorm.MAX;
+      case "1.0" -> VectorNorm.L1;
+      default -> VectorNorm.L2;
+    };
+  }
+
+  @ParameterizedTest
+  @ValueSource(floats = {1, 1024})
+  void clipsValuesAsPyTorchDoesWhateverTheLossScale(float scale) {
+    float bound = (float) OptimizerGolden.caseNamed("clipping", "clip_value").number("clip_value");
+    float[] grad =
+        OptimizerGolden.tensors("clip_value/w.grad", "clip_value/b.grad", "clip_value/tall.grad");
+    float[] clipped =
+        OptimizerGolden.tensors(
+            "clip_value/w.clipped", "clip_value/b.clipped", "clip_value/tall.clipped");
+    try (Cpu cpu = Cpu.open(1);
+        Workspace ws = Workspace.on(cpu);
+        StepState state = StepState.on(cpu)) {
+      state.restore(new StepState.Carried(scale, 0, 0, 0));
+      float[] scaled = new float[grad.length];
+      for (int i = 0; i < grad.length; i++) {
+        scaled[i] = grad[i] * scale;
+      }
+      Tensor g = tensor(ws, scaled);
+      GlobalNorm.run(state, g, Float.POSITIVE_INFINITY, LossScaling.DYNAMIC);
+      GlobalNorm.clipValues(state, g, bound);
+      for (int i = 0; i < grad.length; i++) {
+        assertThat(g.segment().getAtIndex(JAVA_FLOAT, i) * state.gradScale()).isEqualTo(clipped[i]);
       }
     }
   }

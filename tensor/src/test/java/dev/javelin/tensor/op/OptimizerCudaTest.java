@@ -12,6 +12,7 @@ import dev.javelin.device.Device;
 import dev.javelin.device.RequiresCuda;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
+import dev.javelin.kernels.VectorNorm;
 import dev.javelin.tensor.LossScaling;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.StepState;
@@ -102,6 +103,45 @@ class OptimizerCudaTest {
         numbers.add(state.overflow() ? 1 : 0);
       }
       return new Outcome(get(weights), get(m), get(v), get(g), numbers);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, L1", "7, MAX", "1000, L2", "9001, L1", "20000, MAX"})
+  void normsAndBoundsAreTheCpus(int n, VectorNorm kind) {
+    float[] gradient = normal(new Random(n), n, 512);
+    List<float[]> outcomes = new ArrayList<>();
+    try (Cpu cpu = Cpu.open(2);
+        Cuda cuda = TestCuda.open(new BundledKernels())) {
+      for (Device device : List.of(cpu, cuda)) {
+        outcomes.add(clipped(device, gradient, kind));
+      }
+    }
+    assertClose(outcomes.get(1), outcomes.get(0), 1e-6f);
+  }
+
+  /** The bounded gradient, and the norm behind it; then what an element without a number leaves. */
+  private static float[] clipped(Device device, float[] gradient, VectorNorm kind) {
+    int n = gradient.length;
+    try (Workspace ws = Workspace.poisoned(device, 1 << 20);
+        StepState state = StepState.on(device)) {
+      Tensor g = zeros(ws, n);
+      put(g, gradient);
+      state.restore(new StepState.Carried(256, 0, 0, 0));
+      GlobalNorm.run(state, g, kind, 1.5f, LossScaling.DYNAMIC);
+      GlobalNorm.clipValues(state, g, 1e-3f);
+      float[] out = Arrays.copyOf(get(g), n + 4);
+      out[n] = state.gradNorm();
+      out[n + 1] = state.clipFactor();
+      gradient = gradient.clone();
+      gradient[n / 2] = Float.NaN;
+      put(g, gradient);
+      GlobalNorm.run(state, g, kind, 1.5f, LossScaling.DYNAMIC);
+      GlobalNorm.clipValues(state, g, 1e-3f);
+      out[n + 2] = state.overflow() ? 1 : 0;
+      out[n + 3] = get(g)[0] == gradient[0] ? 1 : 0;
+      assertThat(out[n + 2]).isEqualTo(1);
+      return out;
     }
   }
 

@@ -63,7 +63,10 @@ public final class Optimizer implements AutoCloseable {
    * zero afterwards.
    */
   public void step(StepState state) {
-    GlobalNorm.run(state, gradients, config.maxGradNorm(), scaling);
+    GlobalNorm.run(state, gradients, config.gradNorm(), config.maxGradNorm(), scaling);
+    if (config.maxGradValue() < Float.POSITIVE_INFINITY) {
+      GlobalNorm.clipValues(state, gradients, config.maxGradValue());
+    }
     AdamW.step(
         weights,
         master,

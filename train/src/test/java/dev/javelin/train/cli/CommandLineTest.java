@@ -173,10 +173,22 @@ class CommandLineTest {
 
   @Test
   void printedConfigurationReadsBackAsItself() throws IOException {
-    Result r = run("train", "--print-config", "--learning-rate", "0.003", "--data", "x y", "z");
+    Result r =
+        run(
+            "train",
+            "--print-config",
+            "--learning-rate",
+            "0.003",
+            "--grad-norm-type",
+            "inf",
+            "--data",
+            "x y",
+            "z");
     Path file = Files.writeString(dir.resolve("again.yaml"), r.out());
     assertThat(Settings.yaml(Settings.load(file).resolved())).isEqualTo(r.out());
-    assertThat(r.out()).contains("learning_rate: 0.003", "adam_beta2: 0.95", "val_fraction: 0.0");
+    assertThat(r.out())
+        .contains(
+            "learning_rate: 0.003", "grad_norm_type: max", "adam_beta2: 0.95", "val_fraction: 0.0");
   }
 
   @Test
