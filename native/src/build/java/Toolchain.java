@@ -8,7 +8,9 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -16,6 +18,8 @@ import java.util.stream.Stream;
 
 /** Finds compilers and runs them, each step only when one of its inputs has changed. */
 final class Toolchain {
+  private static final Map<Path, String> DIGESTS = new ConcurrentHashMap<>();
+
   private Toolchain() {}
 
   /** A build that cannot go on; the message is all that is printed. */
@@ -188,7 +192,18 @@ final class Toolchain {
     }
   }
 
+  /** Of each file once: the compilers' own headers are read by every step. */
   private static String digest(Path file) throws IOException {
+    String known = DIGESTS.get(file);
+    if (known != null) {
+      return known;
+    }
+    String digest = sha256(file);
+    DIGESTS.put(file, digest);
+    return digest;
+  }
+
+  private static String sha256(Path file) throws IOException {
     try {
       byte[] hash = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file));
       return HexFormat.of().formatHex(hash, 0, 12).toLowerCase(Locale.ROOT);
