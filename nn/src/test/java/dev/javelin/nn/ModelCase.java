@@ -7,7 +7,10 @@ import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.device.Device;
 import dev.javelin.device.Memory;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
 import dev.javelin.nn.Norm.Stream;
 import dev.javelin.tensor.Json;
 import dev.javelin.tensor.JsonObject;
@@ -41,7 +44,7 @@ final class ModelCase implements AutoCloseable {
           "llama-sharded-bf16-tiny");
 
   final Path directory;
-  final Cpu cpu;
+  final Device device;
   final Workspace workspace;
   final ParameterBuffer<Transformer> buffer;
   final StepState state;
@@ -54,17 +57,24 @@ final class ModelCase implements AutoCloseable {
   static ModelCase open(String name, Precision precision, int threads) {
     Path directory = Path.of("../../shared/golden/models", name);
     assumeTrue(Files.isDirectory(directory), "shared/golden is not there");
-    return new ModelCase(directory, precision, threads);
+    return new ModelCase(directory, precision, Cpu.open(threads));
   }
 
-  private ModelCase(Path directory, Precision precision, int threads) {
+  /** The same on the device that tests of CUDA run on. */
+  static ModelCase onCuda(String name, Precision precision) {
+    Path directory = Path.of("../../shared/golden/models", name);
+    assumeTrue(Files.isDirectory(directory), "shared/golden is not there");
+    return new ModelCase(directory, precision, TestCuda.open(new BundledKernels()));
+  }
+
+  private ModelCase(Path directory, Precision precision, Device device) {
     this.directory = directory;
-    this.cpu = Cpu.open(threads);
-    this.workspace = Workspace.poisoned(cpu, 64 << 20);
+    this.device = device;
+    this.workspace = Workspace.poisoned(device, 16 << 20);
     this.buffer =
         Transformer.allocate(
-            cpu, TransformerConfig.read(directory), precision, Grouping.decayMatrices(0.1f));
-    this.state = StepState.on(cpu);
+            device, TransformerConfig.read(directory), precision, Grouping.decayMatrices(0.1f));
+    this.state = StepState.on(device);
     HuggingFace.load(buffer, directory);
   }
 
@@ -86,10 +96,10 @@ final class ModelCase implements AutoCloseable {
   }
 
   Tensor ids(int[] values, Shape shape) {
-    Memory memory = cpu.allocate(4L * values.length);
+    Memory memory = device.allocate(4L * values.length);
     batches.add(memory);
     Tensor t = Tensor.of(memory, 0, DType.I32, shape);
-    MemorySegment.copy(values, 0, t.segment(), ValueLayout.JAVA_INT, 0, values.length);
+    t.fromHost(MemorySegment.ofArray(values));
     return t;
   }
 
@@ -118,8 +128,8 @@ final class ModelCase implements AutoCloseable {
   /** Prepares the step's state for a batch that is a whole step. */
   void beginStep(Tensor targets) {
     int valid = 0;
-    for (long i = 0; i < targets.elements(); i++) {
-      valid += targets.segment().getAtIndex(ValueLayout.JAVA_INT, i) >= 0 ? 1 : 0;
+    for (int target : targets.toHost().toArray(ValueLayout.JAVA_INT)) {
+      valid += target >= 0 ? 1 : 0;
     }
     state.begin(0, 0, 0, 1f / valid);
   }
@@ -153,7 +163,7 @@ final class ModelCase implements AutoCloseable {
   }
 
   static double[] floats(Tensor t) {
-    return floats(t.segment(), t.dtype(), t.shape());
+    return floats(t.toHost(), t.dtype(), t.shape());
   }
 
   static double[] floats(Safetensors.Entry entry) {
@@ -205,6 +215,6 @@ final class ModelCase implements AutoCloseable {
     buffer.close();
     workspace.close();
     batches.forEach(Memory::close);
-    cpu.close();
+    device.close();
   }
 }

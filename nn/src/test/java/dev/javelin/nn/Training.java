@@ -31,8 +31,8 @@ final class Training {
     List<Step> steps = new ArrayList<>();
     long bytes = DType.F32.bytes(c.buffer.flat().elements());
     try (Safetensors batches = c.file("training_batches.safetensors");
-        Memory m = c.cpu.allocate(bytes);
-        Memory v = c.cpu.allocate(bytes)) {
+        Memory m = c.device.allocate(bytes);
+        Memory v = c.device.allocate(bytes)) {
       Tensor m1 = Tensor.of(m, 0, DType.F32, c.buffer.flat());
       Tensor m2 = Tensor.of(v, 0, DType.F32, c.buffer.flat());
       Shape shape = batches.get("inputs").shape();

@@ -16,20 +16,35 @@ import org.jspecify.annotations.Nullable;
  * then on the graph is replayed, one call for all of it. What differs from run to run must come
  * from memory that the host or an earlier kernel has written: batch, {@link
  * dev.javelin.tensor.StepState}. On the CPU the work just runs.
+ *
+ * <p>{@code -Djavelin.eager} keeps to kernel by kernel, for a debugger or a profiler that is to see
+ * Java's part of every step.
  */
 public final class StepGraph implements AutoCloseable {
   private static final int RUNS_BEFORE_CAPTURE = 2;
 
+  /** Whether work is recorded at all, unless its owner says otherwise. */
+  static final boolean RECORDED = !Boolean.getBoolean("javelin.eager");
+
   private final String name;
   private final Workspace workspace;
+  private final boolean recorded;
   private int runs;
   private long fingerprint;
   private List<Workspace.Request> requests = List.of(); // of the first run
   private @Nullable CudaGraph graph;
 
   public StepGraph(String name, Workspace workspace) {
+    this(name, workspace, RECORDED);
+  }
+
+  /**
+   * @param recorded whether a GPU is to record the work
+   */
+  StepGraph(String name, Workspace workspace, boolean recorded) {
     this.name = name;
     this.workspace = workspace;
+    this.recorded = recorded;
   }
 
   /**
@@ -42,7 +57,7 @@ public final class StepGraph implements AutoCloseable {
     switch (workspace.device()) {
       case Cpu _ -> once(step);
       case Cuda cuda -> {
-        if (runs >= RUNS_BEFORE_CAPTURE) {
+        if (recorded && runs >= RUNS_BEFORE_CAPTURE) {
           replay(cuda, step);
         } else {
           once(step);

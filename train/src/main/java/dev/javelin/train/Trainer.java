@@ -39,7 +39,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * The training loop. A step is A micro-batches forward and backward into the accumulated gradient,
  * each weighted by its share of the step's target tokens, then one update; whatever changes between
- * steps is in {@link StepState}, so all steps do the same work at the same addresses.
+ * steps is in {@link StepState}, so all steps do the same work at the same addresses. On a GPU a
+ * step is one recorded graph; with A > 1 the micro-batch is one, launched A times, and the update
+ * another.
  *
  * <p>With an output directory it logs, evaluates, and saves checkpoints there; without one it only
  * trains. The same model, data and settings give the same bits, resumed or not.
@@ -54,10 +56,11 @@ public final class Trainer implements AutoCloseable {
   private final Optimizer optimizer;
   private final LossScaling scaling;
   private final Batch batch;
-  private final StepGraph microStep;
+  private final StepGraph microStep; // all of a step where that is one micro-batch
   private final StepGraph update;
   private final Runnable forwardBackward;
   private final Runnable applyUpdate;
+  private final Runnable wholeStep;
   private final @Nullable Evaluator evaluator;
   private final List<Watcher> watchers = new ArrayList<>();
 
@@ -85,6 +88,13 @@ public final class Trainer implements AutoCloseable {
    * @throws dev.javelin.train.data.InputException where data, model and settings do not fit
    */
   public Trainer(LanguageModel model, Dataset data, TrainConfig config) {
+    this(model, data, config, StepGraph.RECORDED);
+  }
+
+  /**
+   * @param recorded whether a GPU is to record its steps, or be given them kernel by kernel
+   */
+  Trainer(LanguageModel model, Dataset data, TrainConfig config, boolean recorded) {
     this.model = model;
     this.config = config.resolved();
     this.schedule = config.schedule();
@@ -109,8 +119,8 @@ public final class Trainer implements AutoCloseable {
     state.restore(new StepState.Carried(scaling.initialScale(), 0, 0, 0));
     this.optimizer = new Optimizer(device, model.parameters(), config.adamW(), scaling);
     this.batch = Batch.on(device, config.batchSize, config.seqLen);
-    this.microStep = new StepGraph("micro-step", workspace);
-    this.update = new StepGraph("update", workspace);
+    this.microStep = new StepGraph("micro-step", workspace, recorded);
+    this.update = new StepGraph("update", workspace, recorded);
     Transformer transformer = model.transformer().withRecompute(config.recompute);
     this.forwardBackward =
         () -> {
@@ -119,6 +129,11 @@ public final class Trainer implements AutoCloseable {
           tape.backward(loss);
         };
     this.applyUpdate = () -> optimizer.step(state);
+    this.wholeStep =
+        () -> {
+          forwardBackward.run();
+          applyUpdate.run();
+        };
     this.evaluator =
         data.validation() == null
             ? null
@@ -147,6 +162,11 @@ public final class Trainer implements AutoCloseable {
   /** Steps done so far. */
   public long step() {
     return step;
+  }
+
+  /** The most memory that a step, or an evaluation, has taken so far, in bytes. */
+  public long peakBytes() {
+    return workspace.peakBytes();
   }
 
   /**
@@ -248,13 +268,16 @@ public final class Trainer implements AutoCloseable {
   private void trainStep(double lr) {
     long targetsInStep = loader.validTargets(step);
     state.begin(config.seed, (int) step, (float) lr, 1f / targetsInStep);
-    for (int micro = 0; micro < config.gradientAccumulationSteps; micro++) {
+    int parts = config.gradientAccumulationSteps;
+    for (int micro = 0; micro < parts; micro++) {
       int index = micro;
       state.firstSequence(index * config.batchSize);
       batch.load((tokens, targets) -> loader.fill(step, index, tokens, targets));
-      microStep.run(forwardBackward);
+      microStep.run(parts == 1 ? wholeStep : forwardBackward);
     }
-    update.run(applyUpdate);
+    if (parts > 1) {
+      update.run(applyUpdate);
+    }
     step++;
     tokensSeen += targetsInStep;
   }

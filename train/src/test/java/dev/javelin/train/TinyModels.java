@@ -1,6 +1,6 @@
 package dev.javelin.train;
 
-import dev.javelin.device.Cpu;
+import dev.javelin.device.Device;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
@@ -18,8 +18,14 @@ final class TinyModels {
     return TransformerConfig.llama(VOCAB, 2, 4, 2, 32, 48, SEQ_LEN);
   }
 
-  static LanguageModel model(Cpu cpu, TransformerConfig config, Precision precision) {
-    return LanguageModel.create(cpu, config, precision, Grouping.decayMatrices(0.1f), 1, null);
+  /** Learned positions, LayerNorm, biases, dropout. */
+  static TransformerConfig gpt2() {
+    return TransformerConfig.gpt2(VOCAB, 2, 4, 32, SEQ_LEN)
+        .withDropout(new TransformerConfig.Dropout(0.1, 0, 0.1));
+  }
+
+  static LanguageModel model(Device device, TransformerConfig config, Precision precision) {
+    return LanguageModel.create(device, config, precision, Grouping.decayMatrices(0.1f), 1, null);
   }
 
   /** Ids with a pattern: each follows from the two before it. */

@@ -5,6 +5,7 @@ import dev.javelin.device.Cuda;
 import dev.javelin.device.CudaEvent;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
+import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
 import dev.javelin.tensor.Shape;
@@ -16,9 +17,17 @@ import java.util.List;
  * Where a step finds its ids and next-token targets: two tensors that stay in place, I32 [B, T]
  * each. On the CPU they are filled where they lie.
  *
- * <p>On a GPU they are filled in one of two pinned blocks and copied from there in order with the
- * kernels, so the host prepares a batch while the GPU works on the one before. The copy stands in
- * the compute stream: ids are four bytes a token, too little to be worth a second stream.
+ * <p>On a GPU a batch travels in two hops, so that it is there before the step that wants it:
+ *
+ * <pre>
+ * host      fill pinned block 1 │ fill 0            │ fill 1 …
+ * transfer        → staging 1   │      → staging 0  │            beside the kernels
+ * compute   step n              │ copy, step n+1    │ copy, step n+2
+ * </pre>
+ *
+ * <p>The copy from staging to the tensors of the step is the device's own and takes its place in
+ * the order of the kernels. The host waits for nothing but a pinned block to be free: it may be two
+ * batches ahead.
  */
 public final class Batch implements AutoCloseable {
   private static final int BLOCKS = 2;
@@ -37,8 +46,19 @@ public final class Batch implements AutoCloseable {
     void fill(Tensor tokens, Tensor targets);
   }
 
-  /** A pinned block and the event after the last copy from it. */
-  private record Staging(HostMemory memory, Tensor tokens, Tensor targets, CudaEvent copied) {}
+  /**
+   * A pinned block and its counterpart on the device.
+   *
+   * @param arrived after the last copy from the one to the other
+   * @param taken after the last copy from there to where the step reads
+   */
+  private record Staging(
+      HostMemory pinned,
+      Tensor tokens,
+      Tensor targets,
+      DeviceMemory memory,
+      CudaEvent arrived,
+      CudaEvent taken) {}
 
   private Batch(Device device, Shape shape) {
     this.device = device;
@@ -55,6 +75,8 @@ public final class Batch implements AutoCloseable {
                 pinned,
                 Tensor.of(pinned, 0, DType.I32, shape),
                 Tensor.of(pinned, bytes, DType.I32, shape),
+                cuda.allocate(2 * bytes),
+                cuda.event(),
                 cuda.event()));
       }
     }
@@ -87,12 +109,16 @@ public final class Batch implements AutoCloseable {
       case Cuda cuda -> {
         Staging block = staging.get(turn);
         turn = (turn + 1) % BLOCKS;
-        block.copied.synchronize(); // of the batch before last: done long ago
+        block.arrived.synchronize(); // the batch before last
         filler.fill(block.tokens, block.targets);
         hostTargets = block.targets;
         long bytes = 2 * DType.I32.bytes(tokens.elements());
+        cuda.transfer().await(block.taken);
+        cuda.transfer().copy(block.memory, 0, block.pinned, 0, bytes);
+        cuda.transfer().record(block.arrived);
+        cuda.compute().await(block.arrived);
         cuda.compute().copy(memory, 0, block.memory, 0, bytes);
-        cuda.compute().record(block.copied);
+        cuda.compute().record(block.taken);
       }
     }
   }
@@ -102,8 +128,10 @@ public final class Batch implements AutoCloseable {
     device.synchronize();
     memory.close();
     for (Staging s : staging) {
-      s.copied.close();
+      s.arrived.close();
+      s.taken.close();
       s.memory.close();
+      s.pinned.close();
     }
   }
 }

@@ -6,6 +6,7 @@ import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
+import dev.javelin.train.StepGraph;
 import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.EvalLoader;
 import dev.javelin.train.data.TokenSource;
@@ -17,16 +18,18 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The mean loss over held-out tokens: all whole windows of length T, stride T, the last batch
- * filled up with rows that do not count. Without dropout; the model is not changed.
+ * filled up with rows that do not count. Without dropout; the model is not changed. The sum of the
+ * losses stays on the device to the end, so that a GPU goes through all batches without a stop.
  */
 public final class Evaluator implements AutoCloseable {
-  private final Transformer model;
   private final Workspace workspace;
   private final EvalLoader loader;
   private final @Nullable Tokenizer tokenizer;
   private final StepState state;
   private final Batch batch;
   private final long batches;
+  private final StepGraph graph;
+  private final Runnable forward;
 
   /**
    * @param maxBatches how many batches to take at most; 0 for all
@@ -40,30 +43,29 @@ public final class Evaluator implements AutoCloseable {
       int rows,
       long maxBatches,
       @Nullable Tokenizer tokenizer) {
-    this.model = model;
     this.workspace = workspace;
     this.loader = new EvalLoader(new Windows(source, seqLen, model.config().vocab()), rows);
     this.tokenizer = tokenizer;
     this.batches = maxBatches == 0 ? loader.batches() : Math.min(maxBatches, loader.batches());
     this.state = StepState.on(device);
     this.batch = Batch.on(device, rows, seqLen);
+    this.graph = new StepGraph("evaluation", workspace);
+    this.forward =
+        () -> model.loss(Tape.inference(workspace), batch.tokens(), batch.targets(), state);
   }
 
   public Evaluation run() {
-    double sum = 0;
     long counted = 0;
     long textBytes = 0;
+    state.begin(0, 0, 0, 1); // weight 1: the state's loss is the sum
     for (long i = 0; i < batches; i++) {
       long index = i;
       batch.load((tokens, targets) -> loader.fill(index, tokens, targets));
-      int valid = loader.validTargets(i);
       textBytes += textBytes();
-      state.begin(0, 0, 0, 1f / valid);
-      workspace.reset();
-      model.loss(Tape.inference(workspace), batch.tokens(), batch.targets(), state);
-      sum += state.loss() * valid;
-      counted += valid;
+      counted += loader.validTargets(i);
+      graph.run(forward);
     }
+    double sum = state.loss();
     workspace.reset();
     double loss = sum / counted;
     Double bitsPerByte = tokenizer == null || textBytes == 0 ? null : sum / Math.log(2) / textBytes;
@@ -87,6 +89,7 @@ public final class Evaluator implements AutoCloseable {
 
   @Override
   public void close() {
+    graph.close();
     state.close();
     batch.close();
   }
