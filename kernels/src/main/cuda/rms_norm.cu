@@ -9,10 +9,9 @@
 // Traffic (s bytes an element): forward 2·R·C·s + 4·R, with residual 4·R·C·s; backward 3·R·C·s (4 with ds, 5 with dh),
 //   and twice 4·shares·C.  FLOPs: ~4·R·C forward, ~10·R·C backward, so memory bound.
 // Measured: not yet.
-#include "row.cuh"
+#include "norm.cuh"
 
 constexpr int kKept = 8;  // vectors of a row that a thread keeps
-constexpr int kLong = 256;
 
 template <class T, int N, int kThreads>
 __device__ void rms_norm_forward(T* sum, int64_t sum_stride, T* y, int64_t y_stride, float* rstd, const T* x, int64_t x_stride, const T* h, int64_t h_stride,
@@ -25,13 +24,7 @@ __device__ void rms_norm_forward(T* sum, int64_t sum_stride, T* y, int64_t y_str
   float squares = 0;
   int units = cols / N;  // N divides cols
   auto load = [&](float (&v)[N], int at) {
-    load_floats(v, x + row * x_stride + at);
-    if (h == nullptr) return;
-    float added[N];
-    load_floats(added, h + row * h_stride + at);
-#pragma unroll
-    for (int i = 0; i < N; i++) v[i] = to_float(from_float<T>(v[i] + added[i]));  // what the sum is rounded to
-    store_floats(sum + row * sum_stride + at, v);
+    load_summed(v, sum + row * sum_stride + at, x + row * x_stride + at, h == nullptr ? nullptr : h + row * h_stride + at);
   };
 #pragma unroll
   for (int j = 0; j < kKept; j++) {
@@ -69,14 +62,6 @@ __device__ void rms_norm_forward(T* sum, int64_t sum_stride, T* y, int64_t y_str
   }
 }
 
-// A gradient's destination, null where nobody wants it.
-template <class T>
-struct Destination {
-  T* data;
-  int64_t stride;
-  bool accumulate;
-};
-
 // dw: one partial row of fp32 for each share of `share` rows, null where nobody wants it. ds and dy are null for zeros.
 template <class T, int N, int kThreads>
 __device__ void rms_norm_backward(Destination<T> dx, Destination<T> dh, float* partial, const T* ds, int64_t ds_stride, const T* dy, int64_t dy_stride,
@@ -88,12 +73,8 @@ __device__ void rms_norm_backward(Destination<T> dx, Destination<T> dh, float* p
   float dw[kKept][N] = {};
   float* dw_row = partial == nullptr ? nullptr : partial + Threads::first() * cols;
   if (dw_row != nullptr) {
-    for (int at = kKept * kThreads * N + Threads::rank(); at < cols; at += kThreads) dw_row[at] = 0;
-    if constexpr (kThreads != kWarp) {
-      __syncthreads();
-    } else {
-      __syncwarp();
-    }
+    clear_partial<kThreads>(dw_row, kKept * kThreads * N, cols);
+    sync_row<kThreads>();
   }
   for (int64_t row = from; row < to; row++) {
     float scale = rstd[row];
@@ -161,7 +142,7 @@ __device__ void rms_norm_backward(Destination<T> dx, Destination<T> dh, float* p
   KERNEL(rms_norm_forward_##name##suffix,                                                                                                 \
          (T * sum, int64_t sum_stride, T* y, int64_t y_stride, float* rstd, const T* x, int64_t x_stride, const T* h, int64_t h_stride, const T* w, float eps, \
           int64_t rows, int cols, int vectors),                                                                                           \
-         RowThreads<kThreads>::kBlock) {                                                                                                  \
+         RowThreads<kThreads>::kBlock, kThreads == kWarp ? 3 : 2) {                                                                                                  \
     if (vectors) {                                                                                                                        \
       rms_norm_forward<T, kVecLength<T>, kThreads>(sum, sum_stride, y, y_stride, rstd, x, x_stride, h, h_stride, w, eps, rows, cols);     \
     } else {                                                                                                                              \
@@ -171,7 +152,7 @@ __device__ void rms_norm_backward(Destination<T> dx, Destination<T> dh, float* p
   KERNEL(rms_norm_backward_##name##suffix,                                                                                                \
          (T * dx, int64_t dx_stride, int add_x, T* dh, int64_t dh_stride, int add_h, float* partial, const T* ds, int64_t ds_stride, const T* dy, \
           int64_t dy_stride, const T* x, int64_t x_stride, const T* w, const float* rstd, int64_t rows, int64_t share, int cols, int vectors), \
-         RowThreads<kThreads>::kBlock) {                                                                                                  \
+         RowThreads<kThreads>::kBlock, kThreads == kWarp ? 3 : 2) {                                                                                                  \
     Destination<T> to_x{dx, dx_stride, add_x != 0}, to_h{dh, dh_stride, add_h != 0};                                                      \
     if (vectors) {                                                                                                                        \
       rms_norm_backward<T, kVecLength<T>, kThreads>(to_x, to_h, partial, ds, ds_stride, dy, dy_stride, x, x_stride, w, rstd, rows, share, cols); \

@@ -50,6 +50,7 @@ class AddNormTest {
         .weight("w", cols)
         .weight("b", cols)
         .oracleOfSeveral(in -> layer(in, cols))
+        .cuda()
         .run();
   }
 
@@ -73,6 +74,29 @@ class AddNormTest {
   }
 
   @Test
+  void eitherOutputOfTheLayerNormAloneGivesItsOwnGradient() {
+    int cols = 33;
+    OpCheck.of(
+            "add_layer_norm", in -> Functional.addLayerNorm(in[0], in[1], in[2], in[3], EPS).norm())
+        .input("x", 7, cols)
+        .input("h", 7, cols)
+        .weight("w", cols)
+        .weight("b", cols)
+        .oracle(in -> layer(in, cols)[1])
+        .cuda()
+        .run();
+    OpCheck.of(
+            "add_layer_norm", in -> Functional.addLayerNorm(in[0], in[1], in[2], in[3], EPS).sum())
+        .input("x", 7, cols)
+        .input("h", 7, cols)
+        .weight("w", cols)
+        .weight("b", cols)
+        .oracle(in -> layer(in, cols)[0])
+        .cuda()
+        .run();
+  }
+
+  @Test
   void bothPlacesOfOneVariableAddUp() {
     double[] w = java.util.stream.IntStream.range(0, 33).mapToDouble(i -> 1).toArray();
     OpCheck.ofSeveral(
@@ -80,6 +104,7 @@ class AddNormTest {
         .input("x", 7, 33)
         .input("h", 7, 33)
         .oracleOfSeveral(in -> layer(new double[][] {in[0], in[1], w, new double[33]}, 33))
+        .cuda()
         .run();
   }
 

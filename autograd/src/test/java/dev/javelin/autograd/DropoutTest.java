@@ -5,19 +5,30 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
+import dev.javelin.device.CudaGraph;
 import dev.javelin.device.DType;
+import dev.javelin.device.Device;
+import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
 import dev.javelin.kernels.cpu.Philox;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.op.Dropout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class DropoutTest {
   private static final float P = 0.3f;
@@ -54,6 +65,78 @@ class DropoutTest {
       assertThat(dropped(ws, state, ones, 6)).isNotEqualTo(whole);
       state.begin(SEED + (1L << 32), STEP, 0, 1);
       assertThat(dropped(ws, state, ones, 6)).isNotEqualTo(whole);
+    }
+  }
+
+  static Stream<Arguments> shapes() {
+    return Stream.of(DType.F32, DType.BF16, DType.F16)
+        .flatMap(
+            t ->
+                Stream.of(
+                    Arguments.of(t, 1, 1),
+                    Arguments.of(t, 2, 7),
+                    Arguments.of(t, 3, 64),
+                    Arguments.of(t, 5, 33),
+                    Arguments.of(t, 2, 1000),
+                    Arguments.of(t, 1, 4100)));
+  }
+
+  /** Values and gradients, written and added. */
+  @ParameterizedTest
+  @MethodSource("shapes")
+  @RequiresCuda
+  void aGpuGivesTheBitsOfTheCpu(DType t, int batch, int elements) {
+    try (Cpu cpu = Cpu.open(2);
+        Cuda cuda = TestCuda.open(new BundledKernels())) {
+      assertThat(bits(cuda, t, batch, elements))
+          .usingRecursiveComparison()
+          .isEqualTo(bits(cpu, t, batch, elements));
+    }
+  }
+
+  private static List<double[]> bits(Device device, DType t, int batch, int elements) {
+    double[] values = new Random(elements).doubles((long) batch * elements, -2, 2).toArray();
+    try (Workspace ws = Workspace.poisoned(device, 1 << 20);
+        StepState state = state(device)) {
+      Tensor x = ws.alloc(t, Shape.of(batch, elements));
+      Tensor y = ws.alloc(t, x.shape());
+      Tensor added = ws.alloc(t, x.shape());
+      Tensor written = ws.alloc(t, x.shape());
+      Tensors.fill(x, values);
+      Tensors.fill(added, values);
+      Dropout.forward(y, x, P, SITE, state);
+      Dropout.backward(new Grad(added, true), x, P, SITE, state);
+      Dropout.backward(new Grad(written, false), x, P, SITE, state);
+      return Stream.of(y, added, written).map(Tensors::toDoubles).toList();
+    }
+  }
+
+  @Test
+  @RequiresCuda
+  void aRecordedStepDrawsTheMaskOfTheStepThatItIsReplayedIn() {
+    double[] ones = new double[6 * 50];
+    Arrays.fill(ones, 1);
+    try (Cpu cpu = Cpu.open(1);
+        Workspace ws = Workspace.poisoned(cpu, 1 << 20);
+        StepState state = state(cpu);
+        Cuda cuda = TestCuda.open(new BundledKernels());
+        Workspace there = Workspace.poisoned(cuda, 1 << 20);
+        StepState stateThere = state(cuda)) {
+      Tensor x = there.alloc(DType.F32, Shape.of(6, 50));
+      Tensor y = there.alloc(DType.F32, Shape.of(6, 50));
+      Tensors.fill(x, ones);
+      Dropout.forward(y, x, P, SITE, stateThere); // loads the kernel
+      Runnable step = () -> Dropout.forward(y, x, P, SITE, stateThere);
+      try (CudaGraph graph = CudaGraph.capture(cuda, step)) {
+        for (int i = 1; i < 4; i++) {
+          for (StepState s : List.of(state, stateThere)) {
+            s.begin(SEED + ((long) i << 31), STEP + i, 0, 1);
+            s.firstSequence(6 * i);
+          }
+          graph.launch();
+          assertThat(Tensors.toDoubles(y)).isEqualTo(dropped(ws, state, ones, 6));
+        }
+      }
     }
   }
 
@@ -119,8 +202,8 @@ class DropoutTest {
     return v -> Functional.dropout(Algebra.multiply(v, v), P, SITE, state);
   }
 
-  private static StepState state(Cpu cpu) {
-    StepState state = StepState.on(cpu);
+  private static StepState state(Device device) {
+    StepState state = StepState.on(device);
     state.begin(SEED, STEP, 0, 1);
     state.firstSequence(FIRST);
     return state;

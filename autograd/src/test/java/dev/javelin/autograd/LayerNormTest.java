@@ -1,5 +1,6 @@
 package dev.javelin.autograd;
 
+import dev.javelin.device.DType;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,6 +18,7 @@ class LayerNormTest {
   @MethodSource("golden")
   void agreesWithPyTorch(Golden.Case c) {
     c.weights("weight", "bias")
+        .cuda()
         .check(
             in ->
                 Functional.layerNorm(
@@ -27,13 +29,14 @@ class LayerNormTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"2,7", "7,31", "3,33", "33,127", "5,1000", "20,64"})
+  @CsvSource({"2,7", "7,31", "3,33", "33,127", "5,1000", "20,64", "3,1024", "2,2080"})
   void matchesItsFormulaAndItsDerivatives(int rows, int cols) {
     OpCheck.of("layer_norm", in -> Functional.layerNorm(in[0], in[1], in[2], EPS))
         .input("x", rows, cols)
         .weight("w", cols)
         .weight("b", cols)
         .oracle(in -> oracle(in[0], in[1], in[2], cols))
+        .cuda()
         .run();
   }
 
@@ -45,11 +48,26 @@ class LayerNormTest {
     OpCheck.of("layer_norm", in -> Functional.layerNorm(in[0], null, null, EPS))
         .input("x", 5, cols)
         .oracle(in -> oracle(in[0], ones, new double[cols], cols))
+        .cuda()
         .run();
     OpCheck.of("layer_norm", in -> Functional.layerNorm(in[0], in[1], null, EPS))
         .input("x", 5, cols)
         .weight("w", cols)
         .oracle(in -> oracle(in[0], in[1], new double[cols], cols))
+        .cuda()
+        .run();
+  }
+
+  /** More than a block of the GPU keeps in registers, with the sums of the weights' gradients. */
+  @Test
+  void normalisesLongRows() {
+    OpCheck.of("layer_norm", in -> Functional.layerNorm(in[0], in[1], in[2], EPS))
+        .input("x", 2, 8200)
+        .weight("w", 8200)
+        .weight("b", 8200)
+        .oracle(in -> oracle(in[0], in[1], in[2], 8200))
+        .dtypes(DType.F32)
+        .cuda()
         .run();
   }
 

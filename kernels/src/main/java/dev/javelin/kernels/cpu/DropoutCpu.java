@@ -68,11 +68,21 @@ public final class DropoutCpu {
         });
   }
 
+  /** An element is kept where its random word, unsigned, is at least this. */
+  public static long threshold(float p) {
+    return (long) (p * 0x1p32);
+  }
+
+  /** What an element that is kept is multiplied by. */
+  public static float scale(float p) {
+    return 1 / (1 - p);
+  }
+
   /** Factors 0 or 1/(1-p) of elements {@code first} and on, which is a multiple of four. */
   private static void mask(
       MemorySegment scratch, int[] words, long first, int n, int sequence, float p, Key key) {
-    long threshold = (long) (p * 0x1p32);
-    float kept = 1 / (1 - p);
+    long threshold = threshold(p);
+    float kept = scale(p);
     for (int i = 0; i < n; i += Philox.WORDS) {
       Philox.block(
           words, (int) ((first + i) / Philox.WORDS), sequence, key.step, key.site, key.seed);
