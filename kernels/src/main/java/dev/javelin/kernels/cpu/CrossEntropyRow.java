@@ -55,9 +55,12 @@ final class CrossEntropyRow {
     }
   }
 
-  /** Row r, which has a whole vector at least: its own or padding. */
-  private MemorySegment row(int r) {
-    return x.asSlice(xAt + r * xStep, 4L * Math.max(cols, Lanes.COUNT));
+  /**
+   * The address of row r, which has a whole vector at least: its own or padding. No slice, which
+   * the compiler sometimes leaves on the heap: one for each row.
+   */
+  private long row(int r) {
+    return x.address() + xAt + r * xStep;
   }
 
   /**
@@ -73,10 +76,10 @@ final class CrossEntropyRow {
   void max() {
     int last = Math.max(0, cols - Lanes.COUNT);
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = row(r);
-      FloatVector a = Lanes.load(x, 4L * last);
+      long x = row(r);
+      FloatVector a = Lanes.load(Ram.ALL, x + 4L * last);
       for (int i = 0; i < last; i += Lanes.COUNT) {
-        a = Lanes.larger(a, Lanes.load(x, 4L * i));
+        a = Lanes.larger(a, Lanes.load(Ram.ALL, x + 4L * i));
       }
       max[r] = Lanes.max(a);
     }
@@ -86,11 +89,11 @@ final class CrossEntropyRow {
   void sumOfExponentials() {
     int whole = Lanes.SPECIES.loopBound(cols);
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = row(r);
+      long x = row(r);
       FloatVector m = Lanes.broadcast(max[r]);
       FloatVector total = Lanes.zero();
       for (int i = 0; i < whole; i += Lanes.COUNT) {
-        total = total.add(VectorMath.expOfNegative(Lanes.load(x, 4L * i).sub(m)));
+        total = total.add(VectorMath.expOfNegative(Lanes.load(Ram.ALL, x + 4L * i).sub(m)));
       }
       sum[r] = Lanes.sum(total);
     }
@@ -103,7 +106,7 @@ final class CrossEntropyRow {
     VectorMask<Float> covered = Lanes.first(cols < Lanes.COUNT ? 0 : Lanes.COUNT - rest);
     FloatVector nothing = Lanes.broadcast(Float.NEGATIVE_INFINITY);
     for (int r = 0; r < rows; r++) {
-      FloatVector v = Lanes.load(row(r), 4L * last).blend(nothing, covered);
+      FloatVector v = Lanes.load(Ram.ALL, row(r) + 4L * last).blend(nothing, covered);
       sum[r] += Lanes.sum(VectorMath.expOfNegative(v.sub(Lanes.broadcast(max[r]))));
     }
   }
@@ -119,11 +122,11 @@ final class CrossEntropyRow {
   void sumBelow() {
     int whole = Lanes.SPECIES.loopBound(cols);
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = row(r);
+      long x = row(r);
       FloatVector m = Lanes.broadcast(max[r]);
       FloatVector total = Lanes.zero();
       for (int i = 0; i < whole; i += Lanes.COUNT) {
-        total = total.add(m.sub(Lanes.load(x, 4L * i)));
+        total = total.add(m.sub(Lanes.load(Ram.ALL, x + 4L * i)));
       }
       float rest = 0;
       for (int i = whole; i < cols; i++) {
