@@ -31,7 +31,7 @@ class GluTest {
     if (c.has("gate")) {
       c.cuda().check(in -> Functional.glu(in.get("gate"), in.get("up"), f));
     } else {
-      c.weights("w_gate", "w_up", "w_down").tolerance(2).check(in -> mlp(in, f));
+      c.weights("w_gate", "w_up", "w_down").tolerance(2).cuda().check(in -> mlp(in, f));
     }
   }
 

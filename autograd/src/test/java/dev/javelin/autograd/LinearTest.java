@@ -42,6 +42,7 @@ class LinearTest {
           .weight("b", out)
           .oracle(v -> oracle(v[0], v[1], v[2], 12, out, formula(f)))
           .tolerance(2)
+          .cuda()
           .run();
     }
   }
@@ -76,13 +77,14 @@ class LinearTest {
   @MethodSource("cases")
   void agreesWithPyTorch(Golden.Case c) {
     if (c.has("lora_A")) {
-      c.weights("weight", "lora_A", "lora_B").check(LinearTest::lora);
+      c.weights("weight", "lora_A", "lora_B").cuda().check(LinearTest::lora);
     } else if (c.toString().contains("conv1d")) {
-      c.check(
-          in -> {
-            Var w = Algebra.contiguous(in.get("weight").transpose(0, 1));
-            return Functional.linear(in.get("x"), w, in.get("bias"));
-          });
+      c.cuda()
+          .check(
+              in -> {
+                Var w = Algebra.contiguous(in.get("weight").transpose(0, 1));
+                return Functional.linear(in.get("x"), w, in.get("bias"));
+              });
     } else {
       c.weights("weight", "bias")
           .cuda()

@@ -12,10 +12,14 @@ import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.LossOptions;
+import dev.javelin.tensor.op.Rotation;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -56,35 +60,65 @@ class ThreadOrderTest {
   @ParameterizedTest
   @MethodSource("sizes")
   void neitherOrderNorCapabilityChangesABit(DType t, int rows, int cols) {
-    List<double[]> expected = run(t, rows, cols);
+    List<Shape> weights = new ArrayList<>(Collections.nCopies(7, Shape.of(cols)));
+    weights.addFirst(Shape.of(VOCABULARY, cols));
+    check(t, weights, (w, random, state) -> chain(w, rows, cols, random, state));
+  }
+
+  static Stream<Arguments> heads() {
+    return Stream.of(DType.F32, DType.BF16, DType.F16)
+        .flatMap(
+            t ->
+                Stream.of(
+                    Arguments.of(t, 2, 7, 3, 1, 6),
+                    Arguments.of(t, 1, 33, 4, 2, 16),
+                    Arguments.of(t, 1, 5, 2, 2, 64),
+                    Arguments.of(t, 2, 3, 1, 1, 576)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("heads")
+  void norDoTheyWhereHeadsTurn(DType t, int batch, int seqLen, int heads, int kvHeads, int dim) {
+    int width = (heads + 2 * kvHeads) * dim;
+    List<Shape> weights =
+        List.of(
+            Shape.of(batch, seqLen, width),
+            Shape.of(seqLen, dim / 2),
+            Shape.of(dim),
+            Shape.of(dim));
+    check(t, weights, (w, random, state) -> turned(w, heads, kvHeads));
+  }
+
+  /** From parameters to results. */
+  private interface Body {
+    List<Var> run(Var[] w, Random random, StepState state);
+  }
+
+  private static void check(DType t, List<Shape> weights, Body body) {
+    double[][] expected = run(t, weights, body);
     for (String order : List.of("reverse", "12345")) {
       TestCuda.set("order", order);
-      assertThat(run(t, rows, cols))
-          .as("order %s", order)
-          .usingRecursiveComparison()
-          .isEqualTo(expected);
+      assertThat(run(t, weights, body)).as("order %s", order).isDeepEqualTo(expected);
     }
     TestCuda.set("order", "forward");
     TestCuda.set("capability", "8.0");
     TestCuda.set("guard", "1");
-    assertThat(run(t, rows, cols))
-        .as("capability 8.0")
-        .usingRecursiveComparison()
-        .isEqualTo(expected);
+    assertThat(run(t, weights, body)).as("capability 8.0").isDeepEqualTo(expected);
   }
 
-  private static List<double[]> run(DType t, int rows, int cols) {
-    Random random = new Random(cols);
+  private static double[][] run(DType t, List<Shape> weights, Body body) {
+    Random random = new Random(weights.getFirst().last());
     List<double[]> results = new ArrayList<>();
     List<Memory> memories = new ArrayList<>();
     try (Cuda cuda = TestCuda.open(new BundledKernels());
-        Workspace ws = Workspace.poisoned(cuda, 1 << 20)) {
+        Workspace ws = Workspace.poisoned(cuda, 1 << 20);
+        StepState state = StepState.on(cuda)) {
       Tape tape = new Tape(ws);
       List<Tensor> gradients = new ArrayList<>();
-      Var[] w = new Var[4];
+      Var[] w = new Var[weights.size()];
       for (int i = 0; i < w.length; i++) {
-        Shape shape = i == 0 ? Shape.of(VOCABULARY, cols) : Shape.of(cols);
-        double[] values = random.doubles(shape.elements(), -2, 2).toArray();
+        Shape shape = weights.get(i);
+        double[] values = random.doubles(shape.elements(), -1, 1).toArray();
         Memory value = cuda.allocate(t.bytes(shape.elements()));
         Memory grad = cuda.allocate(DType.F32.bytes(shape.elements()));
         memories.add(value);
@@ -98,7 +132,7 @@ class ThreadOrderTest {
                     gradients.get(i),
                     new Group("all", 1, 0, false)));
       }
-      List<Var> outs = chain(tape, w, rows, cols, random);
+      List<Var> outs = body.run(w, random, state);
       List<Tensor> dys = new ArrayList<>();
       for (Var out : outs) {
         results.add(Tensors.toDoubles(out.value()));
@@ -111,18 +145,22 @@ class ThreadOrderTest {
     } finally {
       memories.forEach(Memory::close);
     }
-    return results;
+    return results.toArray(double[][]::new);
   }
 
   /** Every kernel of these operators that a size can reach. */
-  private static List<Var> chain(Tape tape, Var[] w, int rows, int cols, Random random) {
+  private static List<Var> chain(Var[] w, int rows, int cols, Random random, StepState state) {
+    Tape tape = w[0].tape();
     Tensor ids = ids(tape, rows, VOCABULARY, random);
     Tensor targets = ids(tape, rows, cols, random);
     LossOptions options = new LossOptions(LossOptions.IGNORED, 0.1f, 1e-3f, 5);
     Var x = Functional.embedding(w[0], ids);
     Var h = Functional.activate(Functional.rmsNorm(x, w[1], 1e-5f), Activation.GELU);
     AddNorm a = Functional.addRmsNorm(x, h, w[2], 1e-5f);
-    Var g = Functional.glu(a.norm(), a.sum(), Activation.SILU);
+    Var dropped = Functional.dropout(a.norm(), 0.2f, 1, state);
+    AddNorm b = Functional.addLayerNorm(a.sum(), dropped, w[4], w[5], 1e-5f);
+    Var g =
+        Functional.glu(Functional.layerNorm(b.sum(), w[6], w[7], 1e-5f), b.norm(), Activation.SILU);
     Var z = Algebra.add(Algebra.multiply(Functional.softmax(g), w[3]), Functional.logSoftmax(g));
     Var losses = Functional.crossEntropy(z, targets, options);
     return List.of(
@@ -131,6 +169,22 @@ class ThreadOrderTest {
         Algebra.mean(z, false, 0),
         Algebra.sum(z, false, 1),
         Functional.meanLoss(losses, targets, options));
+  }
+
+  /** Queries and keys of a packed tensor: normalised and turned, then turned as neighbours. */
+  private static List<Var> turned(Var[] w, int heads, int kvHeads) {
+    Tape tape = w[0].tape();
+    Shape angles = w[1].shape();
+    Tensor cos = tape.alloc(DType.F32, angles);
+    Tensor sin = tape.alloc(DType.F32, angles);
+    double[] values = Tensors.toDoubles(w[1].value());
+    Tensors.fill(cos, Arrays.stream(values).map(Math::cos).toArray());
+    Tensors.fill(sin, Arrays.stream(values).map(Math::sin).toArray());
+    Rotation r = Rotation.of(cos, sin);
+    Heads x = Functional.heads(w[0], heads, kvHeads);
+    Heads y = Functional.qkNormRope(x, w[2], w[3], 1e-5f, r);
+    Heads z = Functional.qkRope(y, r.pairing(Rotation.Pairing.NEIGHBOURS));
+    return List.of(z.q(), z.k());
   }
 
   private static Tensor ids(Tape tape, int n, int limit, Random random) {
