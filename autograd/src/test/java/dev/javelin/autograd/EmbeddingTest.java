@@ -1,12 +1,19 @@
 package dev.javelin.autograd;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import dev.javelin.device.Device;
+import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.op.Embedding;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -30,11 +37,7 @@ class EmbeddingTest {
               Tensor ids = in.constant("ids");
               if (c.has("wpe")) {
                 Tensor positions = in.tape().alloc(DType.I32, ids.shape());
-                double[] p = new double[(int) ids.elements()];
-                for (int i = 0; i < p.length; i++) {
-                  p[i] = i % ids.dim(-1);
-                }
-                Tensors.fill(positions, p);
+                Embedding.positions(positions, 0);
                 return Functional.embedding(in.get("wte"), ids, in.get("wpe"), positions);
               }
               Var w = in.get("weight");
@@ -85,6 +88,29 @@ class EmbeddingTest {
             })
         .cuda()
         .run();
+  }
+
+  @Test
+  void positionsCountOnFromWhatWasReadBefore() {
+    try (Cpu cpu = Cpu.open(1)) {
+      assertThat(positions(cpu)).containsExactly(5, 6, 7, 5, 6, 7);
+    }
+  }
+
+  @Test
+  @RequiresCuda
+  void positionsCountOnFromWhatWasReadBeforeOnAGpuToo() {
+    try (Cuda cuda = TestCuda.open(new BundledKernels())) {
+      assertThat(positions(cuda)).containsExactly(5, 6, 7, 5, 6, 7);
+    }
+  }
+
+  private static double[] positions(Device device) {
+    try (Workspace ws = Workspace.poisoned(device, 1 << 12)) {
+      Tensor ids = ws.alloc(DType.I32, Shape.of(2, 3));
+      Embedding.positions(ids, 5);
+      return Tensors.toDoubles(ids);
+    }
   }
 
   @Test

@@ -16,7 +16,7 @@ public final class BundledKernels implements KernelImages {
 
   /** With {@code -Djavelin.emulator.check}, those of {@link #checked}. */
   public BundledKernels() {
-    this(Boolean.getBoolean("javelin.emulator.check"));
+    this(!System.getProperty("javelin.emulator.check", "false").equals("false"));
   }
 
   private BundledKernels(boolean checked) {

@@ -1,6 +1,6 @@
 package dev.javelin.nn;
 
-import dev.javelin.device.DeviceMemory;
+import dev.javelin.device.HostMemory;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Rotation;
 import java.lang.foreign.MemorySegment;
@@ -18,6 +18,9 @@ import java.lang.foreign.ValueLayout;
  * are computed anew for a sequence with others, so a tape must have run its backward pass before.
  */
 final class RotaryTable {
+  /** Rows computed together: a text that grows token by token is one copy to a GPU for so many. */
+  private static final int BLOCK = 64;
+
   private final RopeConfig rope;
   private final Tensor cos;
   private final Tensor sin;
@@ -53,8 +56,9 @@ final class RotaryTable {
       to = first;
     }
     if (end > to) {
-      fill(to, end);
-      to = end;
+      int ahead = (int) Math.min(cos.dim(0), Math.ceilDiv((long) end, BLOCK) * BLOCK);
+      fill(to, ahead);
+      to = ahead;
     }
     return Rotation.of(cos, sin).from(first);
   }
@@ -63,8 +67,10 @@ final class RotaryTable {
     double amplitude = rope.amplitude();
     Tensor cosRows = cos.slice(0, begin, end);
     Tensor sinRows = sin.slice(0, begin, end);
-    MemorySegment c = cosRows.toHost();
-    MemorySegment s = sinRows.toHost();
+    int elements = Math.toIntExact(cosRows.elements());
+    boolean onHost = cos.memory() instanceof HostMemory;
+    MemorySegment c = onHost ? cosRows.segment() : MemorySegment.ofArray(new float[elements]);
+    MemorySegment s = onHost ? sinRows.segment() : MemorySegment.ofArray(new float[elements]);
     long at = 0;
     for (int p = begin; p < end; p++) {
       for (double f : frequencies) {
@@ -73,7 +79,7 @@ final class RotaryTable {
         at++;
       }
     }
-    if (cos.memory() instanceof DeviceMemory) {
+    if (!onHost) {
       cosRows.fromHost(c);
       sinRows.fromHost(s);
     }
