@@ -9,9 +9,10 @@ import java.lang.foreign.MemorySegment;
  * op is the matrix or its transpose.
  *
  * <p>C, A and B are F32, BF16 or F16 independently; sums are fp32 chains of fused multiply-adds
- * over at most 1024 successive k, the chains added in order, and a half C is rounded once at the
- * end. The bits depend on the sizes only, not on the number of threads, the width of the machine's
- * vectors or the compiler. Memory of C is disjoint from A and B. 2·m·n·k FLOPs.
+ * over at most 1024 successive k, the chains added in order (or those of {@link GemmFewRows}), and
+ * a half C is rounded once at the end. The bits depend on the sizes only, not on the number of
+ * threads, the width of the machine's vectors or the compiler. Memory of C is disjoint from A and
+ * B. 2·m·n·k FLOPs.
  *
  * @see <a href="https://doi.org/10.1145/1356052.1356053">Goto and van de Geijn 2008, Anatomy of
  *     high-performance matrix multiplication</a>
@@ -135,6 +136,10 @@ public final class GemmCpu {
     GemmOperand.check("C", c, cType, ldc, m, n);
     GemmOperand opA = GemmOperand.of("A", a, aType, lda, !transA, m, k);
     GemmOperand opB = GemmOperand.of("B", b, bType, ldb, transB, n, k);
-    new Gemm(cpu, tile, true, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue).run();
+    if (GemmFewRows.fits(opA, opB, m)) {
+      new GemmFewRows(cpu, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue).run();
+    } else {
+      new Gemm(cpu, tile, true, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue).run();
+    }
   }
 }

@@ -1,0 +1,179 @@
+package dev.javelin.kernels.cpu;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The matrix product where A has a few rows and B is stored along k, as in decoding a token: each
+ * element of C is one dot product, and every element of B is used so few times that packing it
+ * would cost more than all the rest. B is read once, where it lies.
+ *
+ * <p>A dot product is 16 interleaved chains of fused multiply-adds, {@code s[l] = Σ_i a[16i + l] ·
+ * b[16i + l]}, added in the order {@code s[l] + s[l+8]}, {@code + s[l+4]}, {@code + s[l+2]}, {@code
+ * + s[l+1]}, and then a chain over the rest of k: the same bits for vectors of any width.
+ */
+final class GemmFewRows {
+  /** The most rows of A that are served so. */
+  static final int MAX_ROWS = 4;
+
+  private static final int CHAINS = 16;
+  private static final int ACCUMULATORS = 4;
+  private static final int PARTS = CHAINS / Lanes.COUNT; // accumulators of a row of B
+  private static final int ROWS = ACCUMULATORS / PARTS; // of B at once
+  private static final int PIECE_ELEMENTS = 16 << 10; // of B
+  private static final long CHAINS_BYTES = 4L * ACCUMULATORS * Lanes.COUNT;
+
+  private final Cpu cpu;
+  private final MemorySegment c;
+  private final DType cType;
+  private final long ldc;
+  private final GemmOperand a;
+  private final GemmOperand b;
+  private final int m;
+  private final int n;
+  private final int k;
+  private final boolean accumulate;
+  private final GemmEpilogue epilogue;
+  private final int pieceCols;
+
+  GemmFewRows(
+      Cpu cpu,
+      MemorySegment c,
+      DType cType,
+      long ldc,
+      GemmOperand a,
+      GemmOperand b,
+      int m,
+      int n,
+      int k,
+      boolean accumulate,
+      GemmEpilogue epilogue) {
+    this.cpu = cpu;
+    this.c = c;
+    this.cType = cType;
+    this.ldc = ldc;
+    this.a = a;
+    this.b = b;
+    this.m = m;
+    this.n = n;
+    this.k = k;
+    this.accumulate = accumulate;
+    this.epilogue = epilogue;
+    this.pieceCols = Math.max(1, PIECE_ELEMENTS / k / ACCUMULATORS) * ACCUMULATORS;
+  }
+
+  /** Whether a product is one of these. */
+  static boolean fits(GemmOperand a, GemmOperand b, int m) {
+    return m <= MAX_ROWS && a.alongK() && b.alongK();
+  }
+
+  void run() {
+    long rowBytes = 4L * k;
+    MemorySegment rows = cpu.shared(m * rowBytes);
+    for (int i = 0; i < m; i++) {
+      Half.widen(rows, i * rowBytes, Ram.ALL, a.at(i, 0), a.type(), k);
+    }
+    long as = rows.address();
+    cpu.parallel(Math.ceilDiv(n, pieceCols), 1, (from, to) -> pieces(as, from, to));
+  }
+
+  // Memory of the thread: chains | fp32 piece of C [m, pieceCols] | a row of C | rows of B widened
+
+  private void pieces(long as, int from, int to) {
+    long stripAt = CHAINS_BYTES;
+    long widenedAt = stripAt + 4L * (m + 1) * pieceCols;
+    boolean half = b.type() != DType.F32;
+    MemorySegment own = cpu.scratch(widenedAt + (half ? 4L * ROWS * k : 0));
+    long strip = own.address() + stripAt;
+    for (int piece = from; piece < to; piece++) {
+      int first = piece * pieceCols;
+      int end = Math.min(n, first + pieceCols);
+      for (int j = first; j < end; j += ROWS) {
+        int count = Math.min(ROWS, end - j);
+        long rows = b.at(j, 0);
+        long step = b.strideBytes();
+        if (half) {
+          for (int r = 0; r < count; r++) {
+            Half.widen(own, widenedAt + 4L * r * k, Ram.ALL, b.at(j + r, 0), b.type(), k);
+          }
+          rows = own.address() + widenedAt;
+          step = 4L * k;
+        }
+        for (int i = 0; i < m; i++) {
+          long row = as + 4L * i * k;
+          chains(own.address(), row, rows, step, count, k);
+          long at = strip + 4L * (i * pieceCols + j - first);
+          finish(at, own.address(), row, rows, step, count, k);
+        }
+      }
+      store(strip, first, end - first);
+    }
+  }
+
+  /** The chains of up to {@link #ROWS} rows of B, 16 floats for each of them. */
+  private static void chains(long out, long a, long b, long step, int count, int k) {
+    long a1 = a + 1 % PARTS * Lanes.BYTES;
+    long a2 = a + 2 % PARTS * Lanes.BYTES;
+    long a3 = a + 3 % PARTS * Lanes.BYTES;
+    long b1 = b + 1 % PARTS * Lanes.BYTES + Math.min(1 / PARTS, count - 1) * step;
+    long b2 = b + 2 % PARTS * Lanes.BYTES + Math.min(2 / PARTS, count - 1) * step;
+    long b3 = b + 3 % PARTS * Lanes.BYTES + Math.min(3 / PARTS, count - 1) * step;
+    FloatVector s0 = Lanes.zero();
+    FloatVector s1 = Lanes.zero();
+    FloatVector s2 = Lanes.zero();
+    FloatVector s3 = Lanes.zero();
+    long end = 4L * (k - k % CHAINS);
+    for (long p = 0; p < end; p += 4 * CHAINS) {
+      s0 = Lanes.load(Ram.ALL, a + p).fma(Lanes.load(Ram.ALL, b + p), s0);
+      s1 = Lanes.load(Ram.ALL, a1 + p).fma(Lanes.load(Ram.ALL, b1 + p), s1);
+      s2 = Lanes.load(Ram.ALL, a2 + p).fma(Lanes.load(Ram.ALL, b2 + p), s2);
+      s3 = Lanes.load(Ram.ALL, a3 + p).fma(Lanes.load(Ram.ALL, b3 + p), s3);
+    }
+    Lanes.store(s0, Ram.ALL, out);
+    Lanes.store(s1, Ram.ALL, out + Lanes.BYTES);
+    Lanes.store(s2, Ram.ALL, out + 2 * Lanes.BYTES);
+    Lanes.store(s3, Ram.ALL, out + 3 * Lanes.BYTES);
+  }
+
+  /** Adds up the chains, and what follows them: one element of C for each row of B. */
+  private static void finish(long out, long chains, long a, long b, long step, int count, int k) {
+    for (int r = 0; r < count; r++) {
+      long s = chains + 4L * CHAINS * r;
+      for (int width = CHAINS / 2; width > 0; width /= 2) {
+        for (int l = 0; l < width; l++) {
+          float sum = get(s + 4L * l) + get(s + 4L * (l + width));
+          Ram.ALL.set(Ram.FLOAT, s + 4L * l, sum);
+        }
+      }
+      float sum = get(s);
+      for (int i = k - k % CHAINS; i < k; i++) {
+        sum = Math.fma(get(a + 4L * i), get(b + r * step + 4L * i), sum);
+      }
+      Ram.ALL.set(Ram.FLOAT, out + 4L * r, sum);
+    }
+  }
+
+  private static float get(long address) {
+    return Ram.ALL.get(Ram.FLOAT, address);
+  }
+
+  /** Columns {@code [first, first + count)} of C, from the strip. */
+  private void store(long strip, int first, int count) {
+    long row = 4L * pieceCols;
+    for (int i = 0; i < m && accumulate; i++) {
+      long before = strip + m * row;
+      Half.widen(Ram.ALL, before, c, cType.bytes(i * ldc + first), cType, count);
+      for (int j = 0; j < count; j++) {
+        long at = strip + i * row + 4L * j;
+        float sum = get(before + 4L * j) + get(at);
+        Ram.ALL.set(Ram.FLOAT, at, sum);
+      }
+    }
+    epilogue.apply(Ram.ALL, strip, row, 0, m, first, count);
+    for (int i = 0; i < m; i++) {
+      Half.narrow(c, cType.bytes(i * ldc + first), cType, Ram.ALL, strip + i * row, count);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+package dev.javelin.kernels.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Against the chains that the class documents, one float after the other: the same bits. */
+class GemmFewRowsTest {
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 1, 1, F32, F32",
+    "1, 7, 15, F32, F32",
+    "2, 33, 16, F32, BF16",
+    "3, 130, 127, BF16, F16",
+    "4, 127, 1000, F16, F32",
+    "1, 1000, 2048, F32, BF16",
+    "4, 31, 40000, BF16, BF16"
+  })
+  void hasTheDocumentedBitsForAnyNumberOfThreads(int m, int n, int k, DType aType, DType bType) {
+    Random random = new Random(k);
+    int lda = k + 3;
+    int ldb = k + 1;
+    int ldc = n + 2;
+    try (Arena arena = Arena.ofShared()) {
+      MemorySegment a = gaussian(arena, random, aType, m * lda);
+      MemorySegment b = gaussian(arena, random, bType, n * ldb);
+      float[] af = floats(a, aType);
+      float[] bf = floats(b, bType);
+      MemorySegment before = gaussian(arena, random, DType.F32, m * ldc);
+      for (int threads : new int[] {1, 2, 3}) {
+        MemorySegment c = arena.allocate(4L * m * ldc, 64).copyFrom(before);
+        try (Cpu cpu = Cpu.open(threads)) {
+          GemmEpilogue twice =
+              (sums, at, stride, row, rows, col, count) -> {
+                for (int i = 0; i < rows; i++) {
+                  for (int j = 0; j < count; j++) {
+                    long x = at + i * stride + 4L * j;
+                    sums.set(Ram.FLOAT, x, 2 * sums.get(Ram.FLOAT, x) + (row + i + col + j));
+                  }
+                }
+              };
+          GemmCpu.gemm(
+              cpu, c, DType.F32, ldc, a, aType, lda, false, b, bType, ldb, true, m, n, k, true,
+              twice);
+        }
+        for (int i = 0; i < m; i++) {
+          for (int j = 0; j < n; j++) {
+            float old = before.getAtIndex(JAVA_FLOAT, i * ldc + j);
+            float want = 2 * (old + dot(af, i * lda, bf, j * ldb, k)) + (i + j);
+            assertThat(c.getAtIndex(JAVA_FLOAT, i * ldc + j)).as("%d, %d", i, j).isEqualTo(want);
+          }
+        }
+        long gap = (long) m * ldc - 1; // not touched
+        assertThat(c.getAtIndex(JAVA_FLOAT, gap)).isEqualTo(before.getAtIndex(JAVA_FLOAT, gap));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"BF16", "F16"})
+  void aHalfResultIsRoundedOnceAndWhatStoodThereIsNotRead(DType type) {
+    int n = 50;
+    int k = 77;
+    try (Arena arena = Arena.ofShared();
+        Cpu cpu = Cpu.open(2)) {
+      MemorySegment a = gaussian(arena, new Random(1), type, k);
+      MemorySegment b = gaussian(arena, new Random(2), type, n * k);
+      MemorySegment c = arena.allocate(type.bytes(n), 64).fill((byte) 0xff); // NaN
+      GemmCpu.gemm(cpu, c, type, n, a, type, k, false, b, type, k, true, 1, n, k, false);
+      MemorySegment want = arena.allocate(type.bytes(n), 64);
+      MemorySegment sums = arena.allocate(4L * n, 64);
+      for (int j = 0; j < n; j++) {
+        sums.setAtIndex(JAVA_FLOAT, j, dot(floats(a, type), 0, floats(b, type), j * k, k));
+      }
+      Half.narrow(want, 0, type, sums, 0, n);
+      assertThat(c.mismatch(want)).isEqualTo(-1);
+    }
+  }
+
+  private static float dot(float[] a, int aAt, float[] b, int bAt, int k) {
+    float[] chains = new float[16];
+    int whole = k / 16 * 16;
+    for (int i = 0; i < whole; i++) {
+      chains[i % 16] = Math.fma(a[aAt + i], b[bAt + i], chains[i % 16]);
+    }
+    for (int width = 8; width > 0; width /= 2) {
+      for (int l = 0; l < width; l++) {
+        chains[l] += chains[l + width];
+      }
+    }
+    float sum = chains[0];
+    for (int i = whole; i < k; i++) {
+      sum = Math.fma(a[aAt + i], b[bAt + i], sum);
+    }
+    return sum;
+  }
+
+  private static float[] floats(MemorySegment m, DType type) {
+    int n = (int) (m.byteSize() / type.bytes(1));
+    float[] f = new float[n];
+    Half.widen(MemorySegment.ofArray(f), 0, m, 0, type, n);
+    return f;
+  }
+
+  private static MemorySegment gaussian(Arena arena, Random random, DType type, int n) {
+    MemorySegment f = arena.allocate(4L * n, 64);
+    for (int i = 0; i < n; i++) {
+      f.setAtIndex(JAVA_FLOAT, i, (float) random.nextGaussian());
+    }
+    MemorySegment m = arena.allocate(type.bytes(n), 64);
+    Half.narrow(m, 0, type, f, 0, n);
+    return m;
+  }
+}
