@@ -24,10 +24,12 @@ probe "$device" || exit 2
 
 python=${PYTHON:-python3}
 peer=
+why="$python has no torch that sees a GPU"
 if [ "$device" = emulator ]; then
+  why='not asked on the emulated device'
   echo "$tool: the emulated device: tiny shapes, no PyTorch, and the times mean nothing" >&2
 elif ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-  echo "$tool: $python has no torch that sees a GPU: its column stays empty (PYTHON=… names another)" >&2
+  echo "$tool: $python has no torch that sees a GPU: its column stays n/a (PYTHON=… names another)" >&2
 else
   peer=$python
 fi
@@ -42,4 +44,4 @@ fi
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries"
 
 java dev.javelin.bench.GpuCompare --device "$device" --commit "$(cat "$kit/COMMIT")" --driver "${driver:-unknown}" --out "$results" \
-  ${peer:+--python "$peer" --peer "$kit/torch_peer.py"} ${rounds:+--rounds "$rounds"} ${millis:+--millis "$millis"} "$@"
+  ${peer:+--python "$peer" --peer "$kit/torch_peer.py"} --no-torch "$why" ${rounds:+--rounds "$rounds"} ${millis:+--millis "$millis"} "$@"

@@ -7,14 +7,14 @@
     python3 torch_peer.py train --device cuda --model gpt2-124m --batch 32 --seq 1024 --compile
     python3 torch_peer.py train --device cpu  --model shakespeare-cpu --dtype fp32 --batch 12 --seq 64
     python3 torch_peer.py serve --device cpu  --dtype fp32 --threads 2   # answers requests "BENCH CASE MILLIS": bench/cpu/compare.sh
-    python3 torch_peer.py serve --device cuda                          # requests "BENCH CASE MILLIS DTYPE": bench/gpu/run.sh
+    python3 torch_peer.py serve --device cuda                          # requests "BENCH CASE MILLIS DTYPE VARIANT": bench/gpu/run.sh
     python3 torch_peer.py memory --device cpu --dtype fp32 --threads 2 --model shakespeare-cpu
 
 Every line printed on standard output is one JSON object: {"bench":…, "case":…, "ms":…, …}. Times are medians of
 event-timed (GPU) or wall-clock (CPU) repetitions after a warm-up, on random data. FLOPs count 2 per multiply-add;
 training FLOPs per token are 6·N + 12·layers·dim·seq (N: parameters without the position table), as in PaLM's appendix B.
 """
-import argparse, contextlib, json, math, statistics, sys, time
+import argparse, contextlib, json, math, re, statistics, sys, time
 
 import torch
 import torch.nn as nn
@@ -240,49 +240,116 @@ def served_gemm(case):
     return lambda: torch.mm(x, y, out=c)
 
 
-def served_op(case):
+def backward_of(f, inputs):
+    """The backward pass alone, of outputs that are computed once."""
+    out = f()
+    out = out if isinstance(out, tuple) else (out,)
+    g = tuple(torch.randn_like(y) for y in out)
+    return lambda: torch.autograd.grad(out, inputs, g, retain_graph=True)
+
+
+def normed(name, wrap, rows, cols):
+    """rmsnorm, layernorm; add-: of a sum, which is an output too; -backward: gradients of all inputs."""
+    layer, add, back = "layernorm" in name, name.startswith("add-"), name.endswith("-backward")
+    x, h = (torch.randn(rows, cols, requires_grad=back) for _ in range(2))
+    w, b = (torch.ones(cols, requires_grad=back), torch.zeros(cols, requires_grad=back))
+
+    def forward():
+        s = x + h if add else x
+        y = F.layer_norm(s, (cols,), w, b, 1e-5) if layer else F.rms_norm(s, (cols,), w, 1e-5)
+        return (s, y) if add else y
+    return backward_of(wrap(forward), [x] + ([h] if add else []) + [w] + ([b] if layer else [])) if back else wrap(forward)
+
+
+def served_op(case, wrap=lambda f: f):
+    """NAME-DIMS. `wrap` is what compiles; of a backward pass, the forward pass that it belongs to."""
     name, size = case.rsplit("-", 1)
     dims = [int(d) for d in size.split("x")]
-    if name == "rmsnorm":
-        x, w = torch.randn(dims), torch.ones(dims[1])
-        return lambda: F.rms_norm(x, (dims[1],), w, 1e-5)
-    if name == "rmsnorm-backward":
-        x, w = torch.randn(dims, requires_grad=True), torch.ones(dims[1], requires_grad=True)
-        y, g = F.rms_norm(x, (dims[1],), w, 1e-5), torch.randn(dims)
-        return lambda: torch.autograd.grad(y, (x, w), g, retain_graph=True)
-    if name == "swiglu":
-        p = torch.randn(dims[0], 2 * dims[1])
-        g, u = p.chunk(2, -1)
-        return lambda: F.silu(g) * u
+    if "norm" in name and name != "global-norm":
+        return normed(name, wrap, *dims)
+    if name == "copy":
+        x = torch.randn(dims)
+        return wrap(lambda: x.clone())
+    if name in ("swiglu", "swiglu-backward"):
+        p = torch.randn(dims[0], 2 * dims[1], requires_grad=name.endswith("backward"))
+
+        def swiglu():
+            g, u = p.chunk(2, -1)
+            return F.silu(g) * u
+        return backward_of(wrap(swiglu), (p,)) if p.requires_grad else wrap(swiglu)
     if name == "softmax":
         x = torch.randn(dims)
-        return lambda: F.softmax(x, -1)
-    if name == "cross-entropy":
-        x, t = torch.randn(dims), torch.randint(0, dims[1], (dims[0],))
-        return lambda: F.cross_entropy(x, t)
+        return wrap(lambda: F.softmax(x, -1))
+    if name in ("cross-entropy", "cross-entropy-backward"):
+        x, t = torch.randn(dims, requires_grad=name.endswith("backward")), torch.randint(0, dims[1], (dims[0],))
+        loss = wrap(lambda: F.cross_entropy(x, t))
+        return backward_of(loss, (x,)) if x.requires_grad else loss
+    if name == "linear-cross-entropy":
+        rows, cols, vocab = dims
+        x, w = torch.randn(rows, cols, requires_grad=True), torch.randn(vocab, cols, requires_grad=True)
+        t = torch.randint(0, vocab, (rows,))
+        loss = wrap(lambda: F.cross_entropy((x @ w.t()).float(), t))
+        return lambda: torch.autograd.grad(loss(), (x, w))
     if name == "rope":
         b, t, h, d = dims
         x, ang = torch.randn(b, t, h, d).transpose(1, 2), torch.randn(t, d)
         cos, sin = ang.cos(), ang.sin()
-        return lambda: rope_ref(x, cos, sin)
-    if name == "gelu":
+        return wrap(lambda: rope_ref(x, cos, sin))
+    if name in ("gelu", "gelu-backward"):
+        x = torch.randn(dims, requires_grad=name.endswith("backward"))
+        gelu = wrap(lambda: F.gelu(x, approximate="tanh"))
+        return backward_of(gelu, (x,)) if x.requires_grad else gelu
+    if name == "dropout":
         x = torch.randn(dims)
-        return lambda: F.gelu(x, approximate="tanh")
+        return wrap(lambda: F.dropout(x, 0.1))
+    if name == "bias-gradient":
+        dy = torch.randn(dims)
+        return wrap(lambda: dy.sum(0))
+    if name in ("embedding", "embedding-backward"):
+        n, cols, vocab = dims
+        table, ids = torch.randn(vocab, cols, requires_grad=name.endswith("backward")), torch.randint(0, vocab, (n,))
+        rows = wrap(lambda: F.embedding(ids, table))
+        return backward_of(rows, (table,)) if table.requires_grad else rows
     if name == "exp":
         x, y = torch.randn(dims), torch.empty(dims)
         return lambda: torch.exp(x, out=y)
+    if name == "global-norm":
+        g = torch.randn(dims[0])
+        return wrap(lambda: torch.nn.utils.get_total_norm([g]))
     if name == "adamw":
-        p = torch.randn(dims[0])
-        p.grad = torch.randn(dims[0])
+        p = torch.randn(dims[0], dtype=torch.float32)
+        p.grad = torch.randn(dims[0], dtype=torch.float32)
         return torch.optim.AdamW([p], lr=3e-4, fused=True).step
-    b, t, h, d = dims  # attention
-    q, k, v = (torch.randn(b, t, h, d).transpose(1, 2) for _ in range(3))
-    if name == "attention":
-        return lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    if name not in ("attention", "attention-backward"):
+        raise RuntimeError(f"no {name} here")
+    b, t, h, d = dims
+    return causal(b, h, h, t, d, name.endswith("backward"))
+
+
+def causal(b, h, hk, t, d, backward):
+    """Attention on heads that lie side by side, as a model has them."""
+    q = torch.randn(b, t, h, d).transpose(1, 2)
+    k, v = (torch.randn(b, t, hk, d).transpose(1, 2) for _ in range(2))
+    forward = lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=h != hk)
+    if not backward:
+        return forward
     for x in (q, k, v):
         x.requires_grad_()
-    o, g = F.scaled_dot_product_attention(q, k, v, is_causal=True), torch.randn(b, t, h, d).transpose(1, 2)
-    return lambda: torch.autograd.grad(o, (q, k, v), g, retain_graph=True)
+    return backward_of(forward, (q, k, v))
+
+
+def served_attn(case, variant):
+    """b32h12k12t1024d64[-backward], by one of SDPA's back ends: flash or cudnn."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    back_end = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}[variant]
+    b, h, hk, t, d = (int(n) for n in re.findall(r"\d+", case))
+    with sdpa_kernel(back_end):
+        run = causal(b, h, hk, t, d, case.endswith("-backward"))
+
+    def forced():
+        with sdpa_kernel(back_end):
+            return run()
+    return forced
 
 
 def served_launch(case):
@@ -310,9 +377,13 @@ def served_copy(case):
     return lambda: b.copy_(a, non_blocking=True)
 
 
-def served_train(case):
+def served_train(case, dev="cpu", dt=torch.float32, compiled=False):
+    """MODEL[-BATCHxLENGTH]"""
+    size = re.fullmatch(r"(.+)-(\d+)x(\d+)", case)
+    if size:
+        return train_step(size[1], int(size[2]), int(size[3]), dev, dt, compiled)[0]
     small = case.endswith("-cpu")
-    return train_step(case, 12 if small else 16, 64 if small else 256, "cpu", torch.float32, False)[0]
+    return train_step(case, 12 if small else 16, 64 if small else 256, dev, dt, compiled)[0]
 
 
 def high_water():
@@ -330,13 +401,25 @@ def memory(args, dev, dt):
 
 
 def serve(args, dev, dt):
-    """Reads requests "BENCH CASE MILLIS [DTYPE]" and answers each with the median of as many runs as fit; the first runs of a case are not counted."""
-    make = {"gemm": served_gemm, "op": served_op, "train": served_train, "launch": served_launch, "copy": served_copy}
-    current, fn = None, None
+    """Reads requests "BENCH CASE MILLIS [DTYPE [VARIANT]]" and answers each with the median of as many runs as fit; the first runs of a case are not counted.
+
+    The variants of a case are kept until the next case comes."""
+    make = {"gemm": served_gemm, "launch": served_launch, "copy": served_copy}
+    current, made = None, {}
     torch.set_default_device(dev)
     torch.set_float32_matmul_precision("highest")
 
-    def on_gpu(ms):
+    def build(bench, case, type, variant):
+        if bench == "attn":
+            return served_attn(case, variant)
+        if bench == "train":  # weights stay fp32: autocast makes the halves
+            torch.set_default_dtype(torch.float32)
+            return served_train(case, dev, type, variant == "compile")
+        if bench == "op":
+            return served_op(case, torch.compile if variant == "compile" else lambda f: f)
+        return make[bench](case)
+
+    def on_gpu(fn, ms):
         """Milliseconds by events around batches of a millisecond or more."""
         def batch(n):
             a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -352,7 +435,7 @@ def serve(args, dev, dt):
             times.append(batch(n))
         return times
 
-    def on_cpu(ms):
+    def on_cpu(fn, ms):
         times, begin = [], time.perf_counter()
         while len(times) < 2 or (len(times) < 2000 and time.perf_counter() - begin < ms * 1e-3):
             t = time.perf_counter(); fn(); times.append((time.perf_counter() - t) * 1e3)
@@ -360,21 +443,25 @@ def serve(args, dev, dt):
 
     measure = on_gpu if dev == "cuda" else on_cpu
     for line in sys.stdin:
-        bench, case, ms, *dtype = line.split()
+        bench, case, ms, *rest = line.split()
+        dtype, variant = (rest + [args.dtype, "eager"][len(rest):])[:2]
         try:
             if (bench, case, dtype) != current:
-                current, fn = (bench, case, dtype), None
+                current, made = (bench, case, dtype), {}
                 if dev == "cuda":
                     torch.cuda.empty_cache()
-                torch.set_default_dtype(DTYPES[dtype[0]] if dtype else dt)
-                fn = make[bench](case)
-                measure(300)
-            times = measure(float(ms))
-        except RuntimeError as e:
+            torch.set_default_dtype(DTYPES[dtype])
+            if variant not in made:
+                made[variant] = build(bench, case, DTYPES[dtype], variant)
+                measure(made[variant], 300)
+            if isinstance(made[variant], str):  # what it failed with
+                raise RuntimeError(made[variant])
+            times = measure(made[variant], float(ms))
+        except (RuntimeError, ImportError) as e:
             if dev != "cuda":
                 raise
-            current = None
-            emit(bench=bench, case=case, error=str(e).splitlines()[0][:200])
+            made[variant] = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
+            emit(bench=bench, case=case, error=made[variant])
             continue
         emit(bench=bench, case=case, ms=statistics.median(times), runs=len(times))
 

@@ -34,8 +34,8 @@ public class AttentionBenchmark {
 
   @Setup
   public void allocate(Operands operands) {
-    forward = OpCase.of("attention-" + shape, operands);
-    backward = OpCase.of("attention-backward-" + shape, operands);
+    forward = OpCase.on(operands, "attention-" + shape);
+    backward = OpCase.on(operands, "attention-backward-" + shape);
   }
 
   @Benchmark

@@ -65,7 +65,7 @@ public final class Compare {
           work =
               words[0].equals("gemm")
                   ? GemmShape.parse(words[1]).on(operands)
-                  : OpCase.of(words[1], operands);
+                  : OpCase.on(operands, words[1]);
           close = operands::close;
         }
         current = name;

@@ -28,6 +28,15 @@ record GemmShape(int m, int n, int k, boolean transA, boolean transB) {
     return 2.0 * m * n * k;
   }
 
+  /** A weight's gradient is fp32 and added to. */
+  Cost cost(DType type) {
+    double operands = ((double) m * k + (double) k * n) * type.bytes(1);
+    double result = (double) m * n * (transA ? 2 * DType.F32.bytes(1) : type.bytes(1));
+    return type == DType.F32
+        ? new Cost(operands + result, 0, flops())
+        : new Cost(operands + result, flops(), 0);
+  }
+
   Runnable on(Operands operands) {
     Tensor a = transA ? operands.random(k, m) : operands.random(m, k);
     Tensor b = transB ? operands.random(n, k) : operands.random(k, n);

@@ -25,33 +25,39 @@ import org.jspecify.annotations.Nullable;
  * Our kernels, cuBLAS and PyTorch in turn on one GPU; one JSON file, and a table of ratios.
  *
  * <pre>{@code
- * GpuCompare --device cuda --commit abc --out DIR [--python python3 --peer torch_peer.py]
- *     [--rounds 11] [--millis 20] [CASE…]
+ * GpuCompare --device cuda --commit abc --out DIR [--rounds 11] [--millis 20]
+ *     [--python python3 --peer torch_peer.py | --no-torch REASON] [CASE…]
  * GpuCompare --device cuda --probe     says what the device is, and no more
  * }</pre>
  *
  * Each round asks every side once while the others rest, in alternating order; a case's time is the
- * median of its rounds' medians.
+ * median of its rounds' medians. A side that cannot do a case is "n/a" there, with the reason below
+ * the table and in the file.
  */
 public final class GpuCompare {
   private static final String US = "javelin";
   private static final String CUBLAS = "cublas";
   private static final String TORCH = "torch";
+  private static final String ABSENT = "n/a";
 
   private final Cuda cuda;
   private final CudaTimer timer;
   private final Optional<MatmulBaseline> cublas;
   private final @Nullable TorchPeer torch;
+  private final String noTorch;
   private final int rounds;
   private final long millis;
-  private final List<String> missing = new ArrayList<>();
+  private final @Nullable Card card; // whose ceilings are known
+  private final Map<String, List<String>> absent = new LinkedHashMap<>(); // cases by reason
 
   private GpuCompare(Cuda cuda, @Nullable TorchPeer torch, Map<String, String> options) {
     this.cuda = cuda;
     this.timer = new CudaTimer(cuda);
     this.cublas = MatmulBaseline.find(cuda);
     this.torch = torch;
+    this.noTorch = options.getOrDefault("no-torch", "PyTorch was not asked for");
     boolean emulated = cuda.properties().emulated();
+    this.card = Card.of(cuda.properties().name()).orElse(null);
     this.rounds = Integer.parseInt(options.getOrDefault("rounds", emulated ? "2" : "11"));
     this.millis = Long.parseLong(options.getOrDefault("millis", emulated ? "0" : "20"));
   }
@@ -123,7 +129,8 @@ public final class GpuCompare {
         }
       }
     } finally { // what was measured is kept, whatever happens after it
-      missing.forEach(result.putArray("no_kernel_yet")::add);
+      ObjectNode reasons = result.putObject("not_available");
+      absent.forEach((reason, names) -> names.forEach(reasons.putArray(reason)::add));
       Files.createDirectories(file.toAbsolutePath().getParent());
       Files.writeString(
           file, json.writerWithDefaultPrettyPrinter().writeValueAsString(result) + "\n");
@@ -168,29 +175,59 @@ public final class GpuCompare {
     return Path.of(options.getOrDefault("out", "results"), name);
   }
 
-  /** Milliseconds by side; nothing where we have no kernels. */
+  /** Milliseconds by side; nothing where we cannot do it. */
   private Map<String, Double> measure(GpuCase c) {
     System.err.println(c);
     GpuCase.Work work;
     try {
       work = c.on(cuda);
     } catch (UnsupportedOperationException e) {
-      missing.add(c.toString());
+      absent(US, String.valueOf(e.getMessage()), c);
+      return Map.of();
+    } catch (
+        CudaException e) { // too little memory; after anything worse the device answers no more
+      cuda.synchronize();
+      absent(US, String.valueOf(e.getMessage()), c);
       return Map.of();
     }
     try (Operands theirs = Operands.on(cuda, c.type())) {
       Map<String, Side> sides = new LinkedHashMap<>();
       sides.put(US, () -> OptionalDouble.of(timer.median(work.run(), millis)));
-      if (c.bench().equals("gemm") && c.name().endsWith("nt") && cublas.isPresent()) {
-        Runnable product = GemmShape.parse(c.name()).on(theirs, cublas.get());
-        sides.put(CUBLAS, () -> OptionalDouble.of(timer.median(product, millis)));
+      if (c.bench().equals("gemm") && c.name().endsWith("nt")) {
+        cublas.ifPresentOrElse(
+            library -> {
+              Runnable product = GemmShape.parse(c.name()).on(theirs, library);
+              sides.put(CUBLAS, () -> OptionalDouble.of(timer.median(product, millis)));
+            },
+            () -> absent(CUBLAS, "no libcublas.so.13 or .12 on this machine", c));
       }
-      if (torch != null) {
-        sides.put(TORCH, () -> torch.millis(c, millis));
+      if (torch == null) {
+        absent(TORCH, noTorch, c);
+      } else {
+        for (String variant : c.torchVariants()) {
+          sides.put(torch(variant), () -> torchMillis(torch, c, variant));
+        }
       }
       return medians(sides);
     } finally {
       work.close().run();
+    }
+  }
+
+  private OptionalDouble torchMillis(TorchPeer peer, GpuCase c, String variant) {
+    TorchPeer.Answer answer = peer.millis(c, variant, millis);
+    answer.error().ifPresent(reason -> absent(torch(variant), reason, c));
+    return answer.millis();
+  }
+
+  private static String torch(String variant) {
+    return variant.equals("eager") ? TORCH : TORCH + "_" + variant;
+  }
+
+  private void absent(String side, String reason, GpuCase c) {
+    List<String> names = absent.computeIfAbsent(side + ": " + reason, k -> new ArrayList<>());
+    if (!names.contains(c.toString())) {
+      names.add(c.toString());
     }
   }
 
@@ -214,40 +251,49 @@ public final class GpuCompare {
     return medians;
   }
 
-  private static void row(ObjectNode row, GpuCase c, Map<String, Double> times) {
+  private void row(ObjectNode row, GpuCase c, Map<String, Double> times) {
     row.put("bench", c.bench()).put("case", c.name()).put("dtype", type(c));
     times.forEach((name, ms) -> row.put(name + "_ms", ms));
     double ours = times.get(US);
-    c.amount()
-        .ifPresent(n -> row.put(c.bench().equals("gemm") ? "tflops" : "gbps", rate(c, n, ours)));
-    for (String other : List.of(CUBLAS, TORCH)) {
-      if (times.containsKey(other)) {
-        row.put("ratio_to_" + other, times.get(other) / ours);
-      }
+    c.rate().ifPresent(r -> row.put("rate", r.at(ours)).put("rate_unit", r.unit()));
+    if (card != null && c.predictedMillis(card) > 0) {
+      row.put("predicted_ms", c.predictedMillis(card));
     }
+    if (times.containsKey(CUBLAS)) {
+      row.put("ratio_to_cublas", times.get(CUBLAS) / ours);
+    }
+    fastestTorch(times)
+        .ifPresent(
+            t -> row.put("ratio_to_torch", t.getValue() / ours).put("torch_best", t.getKey()));
+  }
+
+  private static Optional<Map.Entry<String, Double>> fastestTorch(Map<String, Double> times) {
+    return times.entrySet().stream()
+        .filter(t -> t.getKey().startsWith(TORCH))
+        .min(Map.Entry.comparingByValue());
   }
 
   private static String type(GpuCase c) {
     return c.type() == DType.U8 ? "u8" : c.torchType();
   }
 
-  /** TFLOP/s or GB/s. */
-  private static double rate(GpuCase c, double amount, double ms) {
-    return amount / ms / (c.bench().equals("gemm") ? 1e9 : 1e6);
-  }
-
-  private static String line(GpuCase c, Map<String, Double> times) {
+  private String line(GpuCase c, Map<String, Double> times) {
     double ours = times.get(US);
-    return "| %s | %s | %s | %s | %s |%n"
+    double predicted = card == null ? 0 : c.predictedMillis(card);
+    return "| %s | %s | %s | %s | %s | %s |%n"
         .formatted(
             c,
             number("%.4f", ours),
-            c.amount().isPresent()
-                ? number("%.1f", rate(c, c.amount().getAsDouble(), ours))
-                    + (c.bench().equals("gemm") ? " TFLOP/s" : " GB/s")
-                : "",
-            times.containsKey(CUBLAS) ? number("%.2f", times.get(CUBLAS) / ours) : "-",
-            times.containsKey(TORCH) ? number("%.2f", times.get(TORCH) / ours) : "-");
+            c.rate().map(r -> number("%.1f ", r.at(ours)) + r.unit()).orElse(""),
+            predicted > 0 ? number("%.0f %%", 100 * predicted / ours) : ABSENT,
+            times.containsKey(CUBLAS) ? number("%.2f", times.get(CUBLAS) / ours) : ABSENT,
+            fastestTorch(times)
+                .map(t -> number("%.2f", t.getValue() / ours) + by(t.getKey()))
+                .orElse(ABSENT));
+  }
+
+  private static String by(String torch) {
+    return torch.equals(TORCH) ? "" : " (" + torch.substring(TORCH.length() + 1) + ")";
   }
 
   private static String number(String format, double value) {
@@ -272,11 +318,14 @@ public final class GpuCompare {
         "Host time of a launch: FFM %d ns, JCuda %d ns. Ratios: their time over ours, above 1 we are faster.%n%n",
         result.path("host_ns_per_launch_ffm").asLong(),
         result.path("host_ns_per_launch_jcuda").asLong());
-    System.out.printf("| case | Javelin ms | rate | cuBLAS / Javelin | PyTorch / Javelin |%n");
-    System.out.printf("|---|---|---|---|---|%n%s", table);
-    if (!missing.isEmpty()) {
-      System.out.printf("%nNo kernel yet: %s%n", String.join("; ", missing));
-    }
+    System.out.printf(
+        "| case | Javelin ms | rate | of the ceiling | cuBLAS / Javelin | PyTorch / Javelin |%n");
+    System.out.printf("|---|---|---|---|---|---|%n%s", table);
+    absent.forEach(
+        (reason, names) ->
+            System.out.printf(
+                "%nn/a, %s (%s)%n",
+                reason, names.size() > 4 ? names.size() + " cases" : String.join("; ", names)));
     System.out.printf("%nwritten: %s%n", file);
   }
 }

@@ -1,152 +1,140 @@
 package dev.javelin.bench;
 
 import dev.javelin.device.DType;
-import dev.javelin.kernels.Activation;
-import dev.javelin.kernels.cpu.ExpLoop;
-import dev.javelin.tensor.Grad;
-import dev.javelin.tensor.LossScaling;
-import dev.javelin.tensor.StepState;
-import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.Activate;
-import dev.javelin.tensor.op.AdamW;
-import dev.javelin.tensor.op.Attention;
-import dev.javelin.tensor.op.AttentionMask;
-import dev.javelin.tensor.op.CrossEntropy;
-import dev.javelin.tensor.op.GlobalNorm;
-import dev.javelin.tensor.op.Glu;
-import dev.javelin.tensor.op.LossOptions;
-import dev.javelin.tensor.op.RmsNorm;
-import dev.javelin.tensor.op.Rope;
-import dev.javelin.tensor.op.Rotation;
-import dev.javelin.tensor.op.Softmax;
+import dev.javelin.tensor.op.LinearCrossEntropy;
 import java.util.Arrays;
-import java.util.List;
+import java.util.Locale;
+import java.util.function.BiFunction;
 
-/** Single operators on tensors that are allocated once, by the names the comparisons use. */
-final class OpCase {
-  private static final float EPS = 1e-5f;
+/**
+ * Single operators by the names that comparisons use, {@code name-dims}, for instance {@code
+ * rmsnorm-backward-4096x384}: how they are run ({@link OpWork}), and what they cost. How often each
+ * operand is moved, and the arithmetic for an element, are what the kernels' headers say.
+ */
+enum OpCase {
+  COPY(OpWork::copy, (t, d) -> elements(t, d, 2, 0)),
+  RMSNORM(OpWork::rmsNorm, (t, d) -> elements(t, d, 2, 4)),
+  RMSNORM_BACKWARD(OpWork::rmsNormBackward, (t, d) -> elements(t, d, 3, 10)),
+  /** The sum with the residual is written too. */
+  ADD_RMSNORM(OpWork::addRmsNorm, (t, d) -> elements(t, d, 4, 5)),
+  /** With the gradient that comes past the norm; x and h get the same, each its own. */
+  ADD_RMSNORM_BACKWARD(OpWork::addRmsNormBackward, (t, d) -> elements(t, d, 5, 11)),
+  LAYERNORM(OpWork::layerNorm, (t, d) -> elements(t, d, 2, 8)),
+  LAYERNORM_BACKWARD(OpWork::layerNormBackward, (t, d) -> elements(t, d, 3, 14)),
+  ADD_LAYERNORM(OpWork::addLayerNorm, (t, d) -> elements(t, d, 4, 9)),
+  ADD_LAYERNORM_BACKWARD(OpWork::addLayerNormBackward, (t, d) -> elements(t, d, 5, 15)),
+  GELU(OpWork::gelu, (t, d) -> elements(t, d, 2, 20)),
+  GELU_BACKWARD(OpWork::geluBackward, (t, d) -> elements(t, d, 3, 40)),
+  SWIGLU(OpWork::swiGlu, (t, d) -> elements(t, d, 3, 15)),
+  SWIGLU_BACKWARD(OpWork::swiGluBackward, (t, d) -> elements(t, d, 5, 30)),
+  SOFTMAX(OpWork::softmax, (t, d) -> elements(t, d, 2, 10)),
+  SOFTMAX_BACKWARD(OpWork::softmaxBackward, (t, d) -> elements(t, d, 3, 10)),
+  CROSS_ENTROPY(OpWork::crossEntropy, (t, d) -> elements(t, d, 1, 10)),
+  CROSS_ENTROPY_BACKWARD(OpWork::crossEntropyBackward, (t, d) -> elements(t, d, 2, 10)),
+  /** Rows, columns, vocabulary: loss and both gradients. */
+  LINEAR_CROSS_ENTROPY(OpWork::linearCrossEntropy, OpCase::linearCrossEntropy),
+  /** Batch, time steps, heads, features. Its backward pass moves the same. */
+  ROPE(OpWork::rope, (t, d) -> elements(t, d, 2, 3)),
+  /** Ten rounds of Philox for four elements. */
+  DROPOUT(OpWork::dropout, (t, d) -> elements(t, d, 2, 20)),
+  /** Tokens, columns, vocabulary. */
+  EMBEDDING(OpWork::embedding, (t, d) -> elements(t, leading(d), 2, 0)),
+  /** As if all tokens were different. */
+  EMBEDDING_BACKWARD(OpWork::embeddingBackward, OpCase::embeddingBackward),
+  BIAS_GRADIENT(OpWork::biasGradient, (t, d) -> elements(t, d, 1, 1)),
+  GLOBAL_NORM(OpWork::globalNorm, (t, d) -> elements(DType.F32, d, 1, 2)),
+  /**
+   * Reads and writes w, m, v, gradient; and writes a copy of the weights where these are halves.
+   */
+  ADAMW(OpWork::adamW, OpCase::adamW),
+  /** Batch, time steps, heads, features; causal. */
+  ATTENTION((o, d) -> attention(d, false).on(o), (t, d) -> attention(d, false).cost(t)),
+  ATTENTION_BACKWARD((o, d) -> attention(d, true).on(o), (t, d) -> attention(d, true).cost(t)),
+  /** Of the CPU only. */
+  EXP(OpWork::exp, (t, d) -> elements(t, d, 2, 10));
 
-  private OpCase() {}
-
-  /** {@code name-dims}, for instance {@code rmsnorm-4096x384}. */
-  static Runnable of(String name, Operands operands) {
-    int cut = name.lastIndexOf('-');
-    int[] dims =
-        Arrays.stream(name.substring(cut + 1).split("x")).mapToInt(Integer::parseInt).toArray();
-    return switch (name.substring(0, cut)) {
-      case "rmsnorm" -> rmsNorm(operands, dims);
-      case "rmsnorm-backward" -> rmsNormBackward(operands, dims);
-      case "swiglu" -> swiGlu(operands, dims[0], dims[1]);
-      case "softmax" -> softmax(operands, dims);
-      case "cross-entropy" -> crossEntropy(operands, dims);
-      case "rope" -> rope(operands, dims);
-      case "exp" -> exp(operands, dims[0]);
-      case "gelu" -> gelu(operands, dims);
-      case "adamw" -> adamW(operands, dims[0]);
-      case "attention" -> attention(operands, dims);
-      case "attention-backward" -> attentionBackward(operands, dims);
-      default -> throw new IllegalArgumentException("no such case: " + name);
-    };
+  private interface Rule {
+    Cost cost(DType type, int... dims);
   }
 
-  private static Runnable rmsNorm(Operands o, int[] dims) {
-    Tensor x = o.random(dims);
-    Tensor w = o.random(dims[1]);
-    Tensor y = o.random(dims);
-    Tensor rstd = o.random(DType.F32, dims[0]);
-    return () -> RmsNorm.forward(y, rstd, x, w, EPS);
+  private final BiFunction<Operands, int[], Runnable> work;
+  private final Rule rule;
+
+  OpCase(BiFunction<Operands, int[], Runnable> work, Rule rule) {
+    this.work = work;
+    this.rule = rule;
   }
 
-  private static Runnable rmsNormBackward(Operands o, int[] dims) {
-    Tensor x = o.random(dims);
-    Tensor w = o.random(dims[1]);
-    Tensor dy = o.random(dims);
-    Tensor rstd = o.random(DType.F32, dims[0]);
-    Grad dx = new Grad(o.random(dims), false);
-    Grad dw = new Grad(o.random(DType.F32, dims[1]), false);
-    return () -> RmsNorm.backward(dx, dw, dy, x, w, rstd);
+  private static OpCase named(String name) {
+    String op = name.substring(0, name.lastIndexOf('-'));
+    for (OpCase c : values()) {
+      if (c.name().toLowerCase(Locale.ROOT).replace('_', '-').equals(op)) {
+        return c;
+      }
+    }
+    throw new IllegalArgumentException("no such case: " + name);
   }
 
-  private static Runnable swiGlu(Operands o, int rows, int hidden) {
-    Tensor packed = o.random(rows, 2 * hidden);
-    Tensor gate = packed.slice(1, 0, hidden);
-    Tensor up = packed.slice(1, hidden, 2 * hidden);
-    Tensor y = o.random(rows, hidden);
-    return () -> Glu.forward(y, gate, up, Activation.SILU);
+  private static int[] dims(String name) {
+    String dims = name.substring(name.lastIndexOf('-') + 1);
+    return Arrays.stream(dims.split("x")).mapToInt(Integer::parseInt).toArray();
   }
 
-  private static Runnable softmax(Operands o, int[] dims) {
-    Tensor x = o.random(dims);
-    Tensor y = o.random(dims);
-    return () -> Softmax.forward(y, x);
+  /** The operator on tensors that are allocated once. */
+  static Runnable on(Operands operands, String name) {
+    return named(name).work.apply(operands, dims(name));
   }
 
-  private static Runnable crossEntropy(Operands o, int[] dims) {
-    Tensor logits = o.random(dims);
-    Tensor targets = o.ids(dims[1], dims[0]);
-    Tensor losses = o.random(DType.F32, dims[0]);
-    Tensor stats = o.random(DType.F32, dims[0], 2);
-    return () -> CrossEntropy.forward(losses, stats, logits, targets, LossOptions.PLAIN);
+  static Cost cost(String name, DType type) {
+    return named(name).cost(type, dims(name));
   }
 
-  /** dims: batch, time steps, heads, features. */
-  private static Runnable rope(Operands o, int[] dims) {
-    Tensor x = o.random(dims);
-    Tensor y = o.random(dims);
-    Rotation rotation =
-        Rotation.of(
-            o.random(DType.F32, dims[1], dims[3] / 2), o.random(DType.F32, dims[1], dims[3] / 2));
-    return () -> Rope.forward(y, x, rotation);
+  Cost cost(DType type, int... dims) {
+    return rule.cost(type, dims);
   }
 
-  private static Runnable gelu(Operands o, int[] dims) {
-    Tensor x = o.random(dims);
-    Tensor y = o.random(dims);
-    return () -> Activate.forward(y, x, Activation.GELU_TANH);
+  /** Each element of so many operands once. */
+  private static Cost elements(DType type, int[] dims, double operands, double flops) {
+    double n = Arrays.stream(dims).asDoubleStream().reduce(1, (a, b) -> a * b);
+    return Cost.elementwise(n * operands * type.bytes(1), n * flops);
   }
 
-  private static Runnable exp(Operands o, int n) {
-    Tensor x = o.random(n);
-    Tensor y = o.random(n);
-    return () -> ExpLoop.run(o.cpu(), y.segment(), x.segment(), n);
+  private static int[] leading(int[] dims) {
+    return Arrays.copyOf(dims, dims.length - 1);
   }
 
-  private static Runnable adamW(Operands o, int parameters) {
-    Tensor w = o.random(DType.F32, parameters);
-    Tensor m = o.random(DType.F32, parameters);
-    Tensor v = o.random(DType.F32, parameters);
-    Activate.forward(v, v, Activation.RELU_SQUARED);
-    Tensor grads = o.random(DType.F32, parameters);
-    StepState state = StepState.on(o.device());
-    state.begin(1, 0, 3e-4f, 1);
-    GlobalNorm.run(state, grads, 1, LossScaling.NONE);
-    var segments = List.of(new AdamW.Segment(0, parameters, 1, 0.1f));
-    return () -> AdamW.step(w, null, m, v, grads, segments, state, 0.9999f, 0.99999f, 1e-8f);
+  private static Cost embeddingBackward(DType type, int... dims) {
+    double n = (double) dims[0] * dims[1];
+    return Cost.elementwise(n * (type.bytes(1) + 8), n);
   }
 
-  /** dims: batch, time steps, heads, features. */
-  private static Runnable attention(Operands o, int[] dims) {
-    Tensor q = o.random(dims);
-    Tensor k = o.random(dims);
-    Tensor v = o.random(dims);
-    Tensor y = o.random(dims);
-    Tensor lse = o.random(DType.F32, dims[0], dims[2], dims[1]);
-    float scale = Attention.scale(q);
-    return () -> Attention.forward(y, lse, q, k, v, AttentionMask.CAUSAL, scale);
+  private static Cost adamW(DType type, int... dims) {
+    double bytes = 32 + (type == DType.F32 ? 0 : type.bytes(1));
+    return Cost.elementwise(bytes * dims[0], 15.0 * dims[0]);
   }
 
-  private static Runnable attentionBackward(Operands o, int[] dims) {
-    Tensor q = o.random(dims);
-    Tensor k = o.random(dims);
-    Tensor v = o.random(dims);
-    Tensor y = o.random(dims);
-    Tensor dy = o.random(dims);
-    Tensor lse = o.random(DType.F32, dims[0], dims[2], dims[1]);
-    Grad dq = new Grad(o.random(dims), false);
-    Grad dk = new Grad(o.random(dims), false);
-    Grad dv = new Grad(o.random(dims), false);
-    float scale = Attention.scale(q);
-    Attention.forward(y, lse, q, k, v, AttentionMask.CAUSAL, scale);
-    return () -> Attention.backward(dq, dk, dv, dy, y, lse, q, k, v, AttentionMask.CAUSAL, scale);
+  /**
+   * Three products for each chunk of rows. The logits are written in fp32, read for the loss, read
+   * for their gradient, which is written and read twice; x and w are read twice, dx is written, dw
+   * read and written in fp32, for each chunk.
+   */
+  private static Cost linearCrossEntropy(DType type, int... dims) {
+    int rows = dims[0];
+    int cols = dims[1];
+    int vocabulary = dims[2];
+    double s = type.bytes(1);
+    int chunks = Math.ceilDiv(rows, LinearCrossEntropy.scratch(rows, vocabulary).dim(0));
+    double logits = (double) rows * vocabulary * (12 + 3 * s);
+    double weights = (double) chunks * vocabulary * cols * (2 * s + 8);
+    double bytes = logits + weights + 3.0 * rows * cols * s;
+    double products = 6.0 * rows * cols * vocabulary;
+    double rest = 20.0 * rows * vocabulary;
+    return type == DType.F32
+        ? new Cost(bytes, 0, products + rest)
+        : new Cost(bytes, products, rest);
+  }
+
+  private static AttentionShape attention(int[] dims, boolean backward) {
+    return new AttentionShape(dims[0], dims[2], dims[2], dims[1], dims[3], backward);
   }
 }

@@ -5,12 +5,14 @@ import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
@@ -32,6 +34,7 @@ public class Operands implements AutoCloseable {
   private Device device;
   private DType type = DType.F32;
   private Workspace memory;
+  private @Nullable StepState state;
   private final SplittableRandom random = new SplittableRandom(1);
 
   /** A CPU with so many {@link #threads}. */
@@ -53,6 +56,9 @@ public class Operands implements AutoCloseable {
   @TearDown
   @Override
   public void close() {
+    if (state != null) {
+      state.close();
+    }
     memory.close();
     if (device instanceof Cpu cpu) {
       cpu.close();
@@ -61,6 +67,20 @@ public class Operands implements AutoCloseable {
 
   public Device device() {
     return device;
+  }
+
+  /** What operands are made of unless told otherwise. */
+  DType type() {
+    return type;
+  }
+
+  /** The state of a first step. */
+  StepState state() {
+    if (state == null) {
+      state = StepState.on(device);
+      state.begin(1, 0, 3e-4f, 1);
+    }
+    return state;
   }
 
   /** The device of a benchmark that exists for the CPU only. */

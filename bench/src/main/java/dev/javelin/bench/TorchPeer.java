@@ -8,7 +8,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.OptionalDouble;
+import org.jspecify.annotations.Nullable;
 
 /** {@code torch_peer.py serve} on the same GPU: PyTorch's time for a case, whenever it is asked. */
 final class TorchPeer implements AutoCloseable {
@@ -17,6 +19,7 @@ final class TorchPeer implements AutoCloseable {
   private final BufferedWriter requests;
   private final BufferedReader answers;
   private final String version;
+  private @Nullable String ended;
 
   /**
    * @param python the interpreter that has torch
@@ -40,19 +43,29 @@ final class TorchPeer implements AutoCloseable {
     return version;
   }
 
-  /** Milliseconds; empty where PyTorch cannot do it, which it says on standard error. */
-  OptionalDouble millis(GpuCase c, long millis) {
+  /** Milliseconds, or why there are none. */
+  record Answer(OptionalDouble millis, Optional<String> error) {
+    private static Answer none(String reason) {
+      return new Answer(OptionalDouble.empty(), Optional.of(reason));
+    }
+  }
+
+  /** PyTorch's time in one of {@link GpuCase#torchVariants}. */
+  Answer millis(GpuCase c, String variant, long millis) {
+    if (ended != null) {
+      return Answer.none(ended);
+    }
     try {
-      requests.write("%s %s %d %s%n".formatted(c.bench(), c.name(), millis, c.torchType()));
+      requests.write(
+          "%s %s %d %s %s%n".formatted(c.bench(), c.name(), millis, c.torchType(), variant));
       requests.flush();
       JsonNode answer = answer(c.bench());
-      if (answer.has("error")) {
-        System.err.println("PyTorch, " + c + ": " + answer.path("error").asText());
-        return OptionalDouble.empty();
-      }
-      return OptionalDouble.of(answer.path("ms").asDouble());
+      return answer.has("error")
+          ? Answer.none(answer.path("error").asText())
+          : new Answer(OptionalDouble.of(answer.path("ms").asDouble()), Optional.empty());
     } catch (IOException e) {
-      throw new UncheckedIOException("PyTorch stopped at " + c, e);
+      ended = "PyTorch stopped at " + c + ": " + e.getMessage();
+      return Answer.none(ended);
     }
   }
 

@@ -2,13 +2,14 @@ package dev.javelin.bench;
 
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
+import dev.javelin.device.DType;
+import dev.javelin.device.Device;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.Init;
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.Transformer;
-import dev.javelin.nn.TransformerConfig;
-import dev.javelin.tensor.LossScaling;
 import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
@@ -17,62 +18,82 @@ import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.Optimizer;
 
 /**
- * A whole training step in fp32: forward, backward, clipping to norm 1, AdamW; of the four small
- * models by the names that the PyTorch peer has for them.
+ * A whole training step as the trainer does it: forward, backward, clipping to norm 1, AdamW; on a
+ * GPU two graphs once two steps have gone kernel by kernel.
  */
 final class TrainStep implements AutoCloseable {
-  private static final int VOCABULARY = 65;
+  /** On a GPU the workspace grows by such pieces, since others want memory of it too. */
+  private static final long GPU_SLAB_BYTES = 1L << 30;
 
   private final Workspace workspace;
   private final ParameterBuffer<Transformer> buffer;
   private final StepState state;
   private final Optimizer optimizer;
-  private final StepGraph graph;
+  private final StepGraph microStep;
+  private final StepGraph update;
   private final Tensor tokens; // I32 [B, T]
   private final Tensor targets;
+  private final Runnable forwardBackward;
+  private final Runnable applyUpdate;
   private int steps;
 
-  TrainStep(String model, Operands operands) {
-    boolean small = model.endsWith("-cpu");
-    int layers = small ? 4 : 6;
-    int width = small ? 128 : 384;
-    int batch = small ? 12 : 16;
-    int length = small ? 64 : 256;
-    TransformerConfig config =
-        model.startsWith("llama")
-            ? TransformerConfig.llama(
-                VOCABULARY, layers, layers, layers, width, small ? 352 : 1024, length)
-            : TransformerConfig.gpt2(VOCABULARY, layers, layers, width, length);
-    Cpu cpu = operands.cpu();
-    workspace = Workspace.on(cpu);
+  /**
+   * @param name see {@link ModelCase}
+   */
+  TrainStep(String name, Operands operands) {
+    ModelCase c = ModelCase.parse(name);
+    Device device = operands.device();
+    Precision precision = precision(operands.type());
+    workspace =
+        switch (device) {
+          case Cpu cpu -> Workspace.on(cpu);
+          case Cuda cuda when cuda.properties().emulated() -> Workspace.on(cuda);
+          case Cuda cuda -> Workspace.on(cuda, GPU_SLAB_BYTES);
+        };
     buffer =
         Transformer.allocate(
-            cpu, config.withDropout(0), Precision.FP32, Grouping.decayMatrices(0.1f));
+            device, c.config().withDropout(0), precision, Grouping.decayMatrices(0.1f));
     Init.normal(buffer, 0);
-    state = StepState.on(cpu);
-    optimizer =
-        new Optimizer(cpu, buffer, new AdamWConfig(0.9f, 0.95f, 1e-8f, 1), LossScaling.NONE);
-    graph = new StepGraph("train", workspace);
-    tokens = operands.ids(VOCABULARY, batch, length);
-    targets = operands.ids(VOCABULARY, batch, length);
-  }
-
-  int tokensPerStep() {
-    return (int) tokens.elements();
-  }
-
-  void run() {
-    state.begin(0, steps++, 3e-4f, 1f / tokensPerStep());
-    graph.run(
+    state = StepState.on(device);
+    state.restore(new StepState.Carried(precision.lossScaling().initialScale(), 0, 0, 0));
+    AdamWConfig adamW = new AdamWConfig(0.9f, 0.95f, 1e-8f, 1);
+    optimizer = new Optimizer(device, buffer, adamW, precision.lossScaling());
+    microStep = new StepGraph("micro-step", workspace);
+    update = new StepGraph("update", workspace);
+    tokens = operands.ids(c.model().vocabulary(), c.batch(), c.length());
+    targets = operands.ids(c.model().vocabulary(), c.batch(), c.length());
+    forwardBackward =
         () -> {
           Tape tape = new Tape(workspace);
           tape.backward(buffer.model().loss(tape, tokens, targets, state));
-        });
-    optimizer.step(state);
+        };
+    applyUpdate = () -> optimizer.step(state);
+  }
+
+  private static Precision precision(DType type) {
+    return switch (type) {
+      case F32 -> Precision.FP32;
+      case BF16 -> Precision.BF16;
+      case F16 -> Precision.FP16;
+      case I32, I64, U8 -> throw new IllegalArgumentException("not a float type: " + type);
+    };
+  }
+
+  void run() {
+    state.begin(0, steps++, 3e-4f, 1f / tokens.elements());
+    microStep.run(forwardBackward);
+    update.run(applyUpdate);
+  }
+
+  /** Of the last step; waits for a GPU. */
+  double loss() {
+    return state.loss();
   }
 
   @Override
   public void close() {
+    microStep.close();
+    update.close();
     optimizer.close();
     state.close();
     buffer.close();
