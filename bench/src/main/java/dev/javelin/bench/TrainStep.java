@@ -19,7 +19,7 @@ import dev.javelin.train.optim.Optimizer;
 
 /**
  * A whole training step as the trainer does it: forward, backward, clipping to norm 1, AdamW; on a
- * GPU two graphs once two steps have gone kernel by kernel.
+ * GPU one graph once two steps have gone kernel by kernel.
  */
 final class TrainStep implements AutoCloseable {
   /** On a GPU the workspace grows by such pieces, since others want memory of it too. */
@@ -29,12 +29,10 @@ final class TrainStep implements AutoCloseable {
   private final ParameterBuffer<Transformer> buffer;
   private final StepState state;
   private final Optimizer optimizer;
-  private final StepGraph microStep;
-  private final StepGraph update;
+  private final StepGraph graph;
   private final Tensor tokens; // I32 [B, T]
   private final Tensor targets;
-  private final Runnable forwardBackward;
-  private final Runnable applyUpdate;
+  private final Runnable step;
   private int steps;
 
   /**
@@ -58,16 +56,15 @@ final class TrainStep implements AutoCloseable {
     state.restore(new StepState.Carried(precision.lossScaling().initialScale(), 0, 0, 0));
     AdamWConfig adamW = new AdamWConfig(0.9f, 0.95f, 1e-8f, 1);
     optimizer = new Optimizer(device, buffer, adamW, precision.lossScaling());
-    microStep = new StepGraph("micro-step", workspace);
-    update = new StepGraph("update", workspace);
+    graph = new StepGraph("step", workspace);
     tokens = operands.ids(c.model().vocabulary(), c.batch(), c.length());
     targets = operands.ids(c.model().vocabulary(), c.batch(), c.length());
-    forwardBackward =
+    step =
         () -> {
           Tape tape = new Tape(workspace);
           tape.backward(buffer.model().loss(tape, tokens, targets, state));
+          optimizer.step(state);
         };
-    applyUpdate = () -> optimizer.step(state);
   }
 
   private static Precision precision(DType type) {
@@ -81,8 +78,7 @@ final class TrainStep implements AutoCloseable {
 
   void run() {
     state.begin(0, steps++, 3e-4f, 1f / tokens.elements());
-    microStep.run(forwardBackward);
-    update.run(applyUpdate);
+    graph.run(step);
   }
 
   /** Of the last step; waits for a GPU. */
@@ -92,8 +88,7 @@ final class TrainStep implements AutoCloseable {
 
   @Override
   public void close() {
-    microStep.close();
-    update.close();
+    graph.close();
     optimizer.close();
     state.close();
     buffer.close();
