@@ -7,6 +7,7 @@ import dev.javelin.device.Device;
 import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.AtomicFile;
 import dev.javelin.tensor.LossScaling;
+import dev.javelin.tensor.StepGraph;
 import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.train.checkpoint.Checkpoint;

@@ -27,6 +27,7 @@ import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.LossScaling;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepGraph;
 import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;

@@ -13,6 +13,7 @@ import dev.javelin.device.RequiresEmulator;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepGraph;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.Fill;

@@ -9,6 +9,7 @@ import dev.javelin.device.DType;
 import dev.javelin.nn.Precision;
 import dev.javelin.tensor.LossScaling;
 import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.StepGraph;
 import dev.javelin.tensor.Workspace;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;

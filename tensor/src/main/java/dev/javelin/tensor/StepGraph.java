@@ -1,9 +1,8 @@
-package dev.javelin.train;
+package dev.javelin.tensor;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.CudaGraph;
-import dev.javelin.tensor.Workspace;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -14,8 +13,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>On a GPU the first two runs go kernel by kernel, the third is recorded into a graph, and from
  * then on the graph is replayed, one call for all of it. What differs from run to run must come
- * from memory that the host or an earlier kernel has written: batch, {@link
- * dev.javelin.tensor.StepState}. On the CPU the work just runs.
+ * from memory that the host or an earlier kernel has written: batch, {@link StepState}. On the CPU
+ * the work just runs.
  *
  * <p>{@code -Djavelin.eager} keeps to kernel by kernel, for a debugger or a profiler that is to see
  * Java's part of every step.
@@ -24,7 +23,7 @@ public final class StepGraph implements AutoCloseable {
   private static final int RUNS_BEFORE_CAPTURE = 2;
 
   /** Whether work is recorded at all, unless its owner says otherwise. */
-  static final boolean RECORDED = !Boolean.getBoolean("javelin.eager");
+  public static final boolean RECORDED = !Boolean.getBoolean("javelin.eager");
 
   private final String name;
   private final Workspace workspace;
@@ -41,7 +40,7 @@ public final class StepGraph implements AutoCloseable {
   /**
    * @param recorded whether a GPU is to record the work
    */
-  StepGraph(String name, Workspace workspace, boolean recorded) {
+  public StepGraph(String name, Workspace workspace, boolean recorded) {
     this.name = name;
     this.workspace = workspace;
     this.recorded = recorded;
