@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 final class RopeCuda {
   private static final int WARP = 32;
   private static final int WARPS = 4; // of a block
-  private static final long MAX_WARPS = 4096; // of a side that leave partial sums
+  private static final long MAX_WARPS = 2048; // of a side that leave partial sums
   private static final int VECTOR_BYTES = 16;
   private static final int SIDE_WORDS = 18;
 
