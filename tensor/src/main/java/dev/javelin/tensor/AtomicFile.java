@@ -3,6 +3,7 @@ package dev.javelin.tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -19,6 +20,7 @@ import java.util.Objects;
  */
 public final class AtomicFile {
   private static final long CHUNK = 16L << 20;
+  private static final int COPY = 1 << 20;
 
   private AtomicFile() {}
 
@@ -76,9 +78,23 @@ public final class AtomicFile {
   }
 
   static void writeAll(FileChannel channel, MemorySegment bytes) throws IOException {
+    if (bytes.heapBase().isPresent() && !(bytes.heapBase().get() instanceof byte[])) {
+      copyAll(channel, bytes);
+      return;
+    }
     for (long from = 0; from < bytes.byteSize(); from += CHUNK) {
       writeAll(
           channel, bytes.asSlice(from, Math.min(CHUNK, bytes.byteSize() - from)).asByteBuffer());
+    }
+  }
+
+  /** An array of anything but bytes has no view as a buffer of bytes. */
+  private static void copyAll(FileChannel channel, MemorySegment bytes) throws IOException {
+    byte[] part = new byte[(int) Math.min(COPY, bytes.byteSize())];
+    for (long from = 0; from < bytes.byteSize(); from += part.length) {
+      int count = (int) Math.min(part.length, bytes.byteSize() - from);
+      MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, from, part, 0, count);
+      writeAll(channel, ByteBuffer.wrap(part, 0, count));
     }
   }
 

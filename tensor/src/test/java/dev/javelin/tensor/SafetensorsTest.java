@@ -52,6 +52,21 @@ class SafetensorsTest {
         .formatted(name, dtype, shape, offsets);
   }
 
+  /** What {@link Tensor#toHost} gives of a GPU's memory. */
+  @Test
+  void memoryOfAnArrayOfLongsIsWrittenLikeAnyOther() {
+    long[] words = new SplittableRandom(3).longs(300_001).toArray();
+    MemorySegment data = MemorySegment.ofArray(words).asSlice(8, 8 * 300_000);
+    Path file = dir.resolve("longs.safetensors");
+    Safetensors.write(
+        file,
+        Map.of(),
+        List.of(new Safetensors.Item("x", DType.I64, Shape.of(300_000), () -> data)));
+    try (Safetensors read = Safetensors.open(file)) {
+      assertThat(read.get("x").data().mismatch(data)).isEqualTo(-1);
+    }
+  }
+
   @Test
   void writesAndReadsBackEveryDtypeAlignedAndInOrder() throws IOException {
     Path path = dir.resolve("all.safetensors");
