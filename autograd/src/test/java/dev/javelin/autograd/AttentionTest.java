@@ -164,6 +164,7 @@ class AttentionTest {
         .ids("starts", starts, 2, 9)
         .constant("slopes", slopes, 2)
         .oracle(in -> o.apply(in[0], in[1], in[2]))
+        .cuda()
         .run();
   }
 
@@ -189,6 +190,7 @@ class AttentionTest {
                     columns(in[0], b * t, 0, h * d),
                     columns(in[0], b * t, h * d, (h + kv) * d),
                     columns(in[0], b * t, (h + kv) * d, (h + 2 * kv) * d)))
+        .cuda()
         .run();
   }
 
@@ -209,6 +211,7 @@ class AttentionTest {
   @MethodSource("cases")
   void agreesWithPyTorch(Golden.Case c) {
     c.tolerance(2)
+        .cuda()
         .check(
             in -> {
               Var q = in.get("q").transpose(1, 2);
@@ -337,6 +340,7 @@ class AttentionTest {
         .input("q", o.batch, o.queries, o.heads, o.dim)
         .input("k", o.batch, o.keys, o.kvHeads, o.dim)
         .input("v", o.batch, o.keys, o.kvHeads, o.dim)
-        .oracle(in -> o.apply(in[0], in[1], in[2]));
+        .oracle(in -> o.apply(in[0], in[1], in[2]))
+        .cuda();
   }
 }

@@ -36,8 +36,9 @@ public final class Attention {
    *
    * <p>q, o [B, Tq, H, D], k, v [B, Tk, Hkv, D], of one float type, with a dense last dimension and
    * any other strides, so that parts of a packed qkv, transposed tensors and parts of a KV cache
-   * need no copy; Tq ≤ Tk; lse F32 [B, H, Tq]. Arithmetic in fp32. 4·B·H·Tq·Tk·D operations, half
-   * of that under a causal mask with Tq = Tk.
+   * need no copy; Tq ≤ Tk; lse F32 [B, H, Tq]. Arithmetic in fp32; on a GPU products of half types
+   * go through tensor cores with fp32 sums, probabilities rounded to the type, and D ≤ 256.
+   * 4·B·H·Tq·Tk·D operations, half of that under a causal mask with Tq = Tk.
    */
   public static void forward(
       Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionMask mask, float scale) {
@@ -54,7 +55,10 @@ public final class Attention {
               heads(v),
               shape(q, k),
               rule(mask, scale));
-      case Cuda cuda -> throw Check.unsupported("attention", cuda);
+      case Cuda cuda -> {
+        checkDim(check, q);
+        AttentionCuda.forward(cuda, o, lse, q, k, v, mask, scale);
+      }
     }
   }
 
@@ -98,7 +102,10 @@ public final class Attention {
               heads(v),
               shape(q, k),
               rule(mask, scale));
-      case Cuda cuda -> throw Check.unsupported("attention backward", cuda);
+      case Cuda cuda -> {
+        checkDim(check, q);
+        AttentionCuda.backward(cuda, dq, dk, dv, dy, o, lse, q, k, v, mask, scale);
+      }
     }
   }
 
@@ -148,6 +155,17 @@ public final class Attention {
     if (t != null) {
       check.shape(name, t, Shape.of(dims)).dtype(name, t, type).contiguous(name, t);
     }
+  }
+
+  private static void checkDim(Check check, Tensor q) {
+    check.is(
+        q.last() <= AttentionCuda.MAX_DIM,
+        () ->
+            "kernels for GPUs take head dimensions up to "
+                + AttentionCuda.MAX_DIM
+                + ", got q "
+                + q.shape()
+                + "; use --device cpu");
   }
 
   private static AttentionShape shape(Tensor q, Tensor k) {
