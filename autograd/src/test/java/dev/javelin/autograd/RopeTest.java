@@ -188,6 +188,7 @@ class RopeTest {
               double[] kr = turn(RmsNormTest.oracle(k, in[2], d), in[3], in[4], t, kv);
               return AttentionTest.Oracle.of(b, t, t, h, kv, d).apply(qr, kr, v);
             })
+        .cuda()
         .run();
   }
 
