@@ -14,6 +14,8 @@ constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
 constexpr int kWarps = 4, kThreads = 32 * kWarps;
 // Blocks on a multiprocessor that the compiler is to aim at: not asked, it would rather spill a little and have three.
 constexpr int kBlocks = 2;
+// Dynamic shared memory of a block on 8.6 and 8.9, less what `limits_of_rows` and `block_max` declare, in whole KB.
+constexpr int kMostShared = 98 * 1024;
 
 // Operands ----------------------------------------------------------------------------------------
 // Rows of D elements [B, T, H, D], anywhere; elements from one to the next.

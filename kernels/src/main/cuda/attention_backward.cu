@@ -56,6 +56,7 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
   using Rows = typename M::RowTile;
   using Cols = typename M::ColTile;
   constexpr int kStage = 2 * Cols::kElements;
+  static_assert(((kFirst ? 2 : 1) * Rows::kElements + 2 * kStage) * sizeof(T) + (M::kExchange + 4 * M::kCols) * 4 <= kMostShared);
   DYNAMIC_SHARED(T, rows_a);  // queries, or keys
   T* rows_b = rows_a + Rows::kElements;  // dy, or values; without `first` nothing
   T* columns = rows_b + (kFirst ? Rows::kElements : 0);  // keys and values, or queries and dy, in two stages
@@ -197,13 +198,13 @@ DELTA(f16, f16)
   }
 #define OF_QUERIES(d, T, suffix, Shape) BACKWARD(attention_backward_queries_d##d##_##suffix, T, Shape, false, true, false)
 #define OF_KEYS(d, T, suffix, Shape) BACKWARD(attention_backward_keys_d##d##_##suffix, T, Shape, true, true, true)
-#define OF_KEYS_APART(d, T, suffix, Shape)                                                  \
-  BACKWARD(attention_backward_keys_d##d##_##suffix, T, Shape, true, true, false)    \
+#define OF_KEYS_APART(d, T, suffix, Shape)                                       \
+  BACKWARD(attention_backward_keys_d##d##_##suffix, T, Shape, true, true, false) \
   BACKWARD(attention_backward_values_d##d##_##suffix, T, Shape, true, false, true)
 #define INSTANCES(KIND, d, ms, cols)                                 \
   using KIND##Bf16_##d = TensorCores<bf16, d, ms, cols>;             \
   using KIND##F16_##d = TensorCores<f16, d, ms, cols>;               \
-  KIND(d, bf16, bf16, KIND##Bf16_##d)                      \
+  KIND(d, bf16, bf16, KIND##Bf16_##d)                                \
   KIND(d, f16, f16, KIND##F16_##d)
 INSTANCES(OF_QUERIES, 32, 2, 32)
 INSTANCES(OF_QUERIES, 64, 2, 32)
@@ -216,8 +217,8 @@ INSTANCES(OF_KEYS, 96, 1, 32)
 INSTANCES(OF_KEYS, 128, 1, 32)
 INSTANCES(OF_KEYS_APART, 256, 1, 16)
 using F32_64 = Simt<64, 4, 4>;
-using F32_128 = Simt<128, 2, 4>;
-using F32_256 = Simt<256, 1, 2>;
+using F32_128 = Simt<128, 2, 2>;
+using F32_256 = Simt<256, 1, 1>;
 OF_QUERIES(64, float, f32, F32_64)
 OF_QUERIES(128, float, f32, F32_128)
 OF_QUERIES(256, float, f32, F32_256)

@@ -25,6 +25,7 @@ template <class M, class T = typename M::Element>
 __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float* partial, Heads<const T> q, Heads<const T> k, Heads<const T> v, Rule rule) {
   using Rows = typename M::RowTile;
   using Cols = typename M::ColTile;
+  static_assert((Rows::kElements + 2 * Cols::kElements) * sizeof(T) + M::kExchange * 4 <= kMostShared);
   DYNAMIC_SHARED(T, queries);
   T* keys = queries + Rows::kElements;
   T* values = keys + Cols::kElements;

@@ -79,7 +79,7 @@ final class AttentionCuda {
   };
   private static final Instance[] KEYS = Instance.table("attention_backward_keys", KEYS_SIZES);
   private static final Instance[] VALUES = Instance.table("attention_backward_values", KEYS_SIZES);
-  private static final int[][] BACKWARD_F32 = {{64, 64, 32}, {128, 32, 32}, {256, 16, 16}};
+  private static final int[][] BACKWARD_F32 = {{64, 64, 32}, {128, 32, 16}, {256, 16, 8}};
   private static final Instance[] QUERIES_F32 =
       Instance.table("attention_backward_queries", BACKWARD_F32);
   private static final Instance[] KEYS_F32 =
