@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * {@code emulator}.
  *
  * <p>Whether a GPU can run a model is tried, not looked up: one layer of it, on eight tokens,
- * forward, backward and update. An operator without a kernel there says so.
+ * forward, backward and update. An operator without a kernel for its sizes says so.
  */
 public final class Devices {
   /** The values of {@code --device}. */
@@ -74,11 +74,18 @@ public final class Devices {
     String obstacle;
     try {
       Cuda cuda = cuda(name);
-      obstacle = obstacle(cuda, model, precision, use);
-      if (obstacle == null) {
+      boolean taken = false;
+      try {
+        obstacle = obstacle(cuda, model, precision, use);
+        taken = obstacle == null;
+      } finally {
+        if (!taken) {
+          cuda.close();
+        }
+      }
+      if (taken) {
         return new Choice(cuda, null);
       }
-      cuda.close();
     } catch (CudaException e) {
       obstacle = e.getMessage();
     }
@@ -119,8 +126,8 @@ public final class Devices {
       }
       cuda.synchronize();
       return null;
-    } catch (UnsupportedOperationException e) {
-      return e.getMessage();
+    } catch (UnsupportedOperationException | IllegalArgumentException e) {
+      return e.getMessage(); // no kernel, or none for a size of this model
     }
   }
 

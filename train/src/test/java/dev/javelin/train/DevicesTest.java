@@ -1,6 +1,7 @@
 package dev.javelin.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.javelin.device.Cpu;
@@ -10,6 +11,7 @@ import dev.javelin.device.RequiresEmulator;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.data.InputException;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -51,19 +53,30 @@ class DevicesTest {
     choice.device().close();
   }
 
-  /**
-   * Whichever operators have kernels by now: the model runs, or the first that has none is named.
-   */
+  /** A layer of the model is tried there, all of it: no operator is without kernels. */
   @ParameterizedTest
   @EnumSource(Devices.Use.class)
   @RequiresEmulator
-  void aDeviceThatIsNamedRunsTheModelOrSaysWhatIsMissing(Devices.Use use) {
-    try (Device device = open("emulator", use).device()) {
-      assertThat(device).isInstanceOf(Cuda.class);
-    } catch (InputException e) {
-      assertThat(e)
-          .hasMessageStartingWith("--device emulator: ")
-          .hasMessageEndingWith(": has no kernel for emulator yet; use --device cpu");
+  void theEmulatedDeviceRunsEveryArchitecture(Devices.Use use) {
+    TransformerConfig gpt2 = TransformerConfig.gpt2(65, 2, 2, 32, 16).withDropout(0.1);
+    for (TransformerConfig model : List.of(MODEL, gpt2)) {
+      for (Precision precision : List.of(Precision.FP32, Precision.BF16, Precision.FP16)) {
+        try (Device device = Devices.open("emulator", 1, model, precision, use).device()) {
+          assertThat(device).isInstanceOf(Cuda.class);
+        }
+      }
     }
+  }
+
+  @Test
+  @RequiresEmulator
+  void whatHasNoKernelIsNamed() {
+    TransformerConfig wide = TransformerConfig.llama(65, 1, 1, 1, 264, 48, 16);
+    assertThatThrownBy(
+            () -> Devices.open("emulator", 1, wide, Precision.BF16, Devices.Use.TRAINING).device())
+        .isInstanceOf(InputException.class)
+        .hasMessageStartingWith("--device emulator: ")
+        .hasMessageContaining("264")
+        .hasMessageEndingWith("use --device cpu");
   }
 }
