@@ -23,6 +23,10 @@ class HalfPrecisionModelTest {
         List.of(
             new Fair(Precision.BF16, LossScaling.NONE, 2e-2, 1e-2, 5e-2),
             new Fair(Precision.FP16, SCALED, 5e-3, 2e-3, 2e-2));
+
+    Fair withLogits(double tolerance) {
+      return new Fair(precision, scaling, tolerance, loss, gradients);
+    }
   }
 
   @ParameterizedTest

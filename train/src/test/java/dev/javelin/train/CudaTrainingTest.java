@@ -1,0 +1,232 @@
+package dev.javelin.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.sun.management.ThreadMXBean;
+import dev.javelin.autograd.Tensors;
+import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
+import dev.javelin.device.Device;
+import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.RequiresEmulator;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
+import dev.javelin.nn.Precision;
+import dev.javelin.nn.TransformerConfig;
+import dev.javelin.train.data.Dataset;
+import dev.javelin.train.data.TokenSource;
+import dev.javelin.train.eval.Evaluation;
+import dev.javelin.train.monitor.StepMetrics;
+import dev.javelin.train.monitor.Watcher;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Whole trainings on a GPU, or the emulated one. */
+@RequiresCuda
+class CudaTrainingTest {
+  private static final int TOKENS = 500;
+
+  @AfterEach
+  void restore() {
+    if (TestCuda.isEmulated()) {
+      TestCuda.set("order", "forward");
+    }
+  }
+
+  private record Result(List<StepMetrics> steps, double[] weights, long peakBytes) {
+    List<Double> losses() {
+      return steps.stream().map(StepMetrics::loss).toList();
+    }
+
+    List<Double> norms() {
+      return steps.stream().map(StepMetrics::gradNorm).toList();
+    }
+  }
+
+  private static TransformerConfig shape(String name) {
+    return name.equals("llama") ? TinyModels.llama() : TinyModels.gpt2();
+  }
+
+  private static Cuda cuda() {
+    return TestCuda.open(new BundledKernels());
+  }
+
+  private static Result train(
+      Device device, TransformerConfig shape, Precision precision, TrainConfig config) {
+    return train(device, shape, precision, config, true);
+  }
+
+  /** Trains and closes the device. */
+  private static Result train(
+      Device device,
+      TransformerConfig shape,
+      Precision precision,
+      TrainConfig config,
+      boolean recorded) {
+    List<StepMetrics> steps = new ArrayList<>();
+    try (device;
+        LanguageModel model = TinyModels.model(device, shape, precision);
+        Dataset data = TinyModels.data(TOKENS);
+        Trainer trainer = new Trainer(model, data, config, recorded)) {
+      trainer
+          .watch(
+              new Watcher() {
+                @Override
+                public void logged(StepMetrics metrics) {
+                  steps.add(metrics);
+                }
+              })
+          .run();
+      double[] weights = Tensors.toDoubles(model.parameters().weights());
+      return new Result(steps, weights, trainer.peakBytes());
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static TrainConfig config(int steps, int parts) {
+    TrainConfig config = TinyModels.config(steps);
+    config.gradientAccumulationSteps = parts;
+    config.batchSize = 8 / parts;
+    return config;
+  }
+
+  /** The tolerances are those of the reference curves, see GoldenModelTest. */
+  @ParameterizedTest
+  @CsvSource({
+    "llama, fp32, 1e-4", "llama, bf16, 2e-2", "llama, fp16, 2e-2",
+    "gpt2, fp32, 1e-4", "gpt2, bf16, 2e-2", "gpt2, fp16, 2e-2"
+  })
+  void lossesAndMemoryAreTheCpus(String shape, String precision, double tolerance) {
+    Precision p = Precision.named(precision);
+    Result expected = train(Cpu.open(2), shape(shape), p, config(20, 1));
+    Result got = train(cuda(), shape(shape), p, config(20, 1));
+    for (int i = 0; i < 20; i++) {
+      double loss = expected.steps.get(i).loss();
+      assertThat(got.steps.get(i).loss())
+          .as("%s in %s, loss of step %d", shape, precision, i + 1)
+          .isCloseTo(loss, within(tolerance * loss));
+    }
+    assertThat(expected.steps.getLast().loss()).isLessThan(expected.steps.getFirst().loss() - 0.3);
+    assertThat(got.peakBytes).as("bytes of the workspace").isEqualTo(expected.peakBytes);
+  }
+
+  static Stream<Arguments> steps() {
+    return Stream.of(
+        Arguments.of("llama", "fp32", 1, false),
+        Arguments.of("llama", "bf16", 2, true),
+        Arguments.of("gpt2", "fp16", 4, false),
+        Arguments.of("gpt2", "bf16", 1, true));
+  }
+
+  /** Kernel by kernel, as a graph, and as a graph in other orders of threads. */
+  @ParameterizedTest
+  @MethodSource("steps")
+  void aRecordedStepHasTheBitsOfOneThatIsNot(
+      String shape, String precision, int parts, boolean recompute) {
+    TrainConfig config = config(7, parts);
+    config.recompute = recompute;
+    Precision p = Precision.named(precision);
+    Result eager = train(cuda(), shape(shape), p, config, false);
+    List<String> orders =
+        TestCuda.isEmulated() ? List.of("forward", "reverse", "4711") : List.of("as it comes");
+    for (String order : orders) {
+      if (TestCuda.isEmulated()) {
+        TestCuda.set("order", order);
+      }
+      Result recorded = train(cuda(), shape(shape), p, config);
+      assertThat(recorded.losses()).as(order).isEqualTo(eager.losses());
+      assertThat(recorded.norms()).as(order).isEqualTo(eager.norms());
+      assertThat(recorded.weights).as(order).isEqualTo(eager.weights);
+    }
+  }
+
+  /** Dropout too: the masks belong to sequences of the step, wherever it is cut. */
+  @Test
+  void theSplitOfABatchChangesOnlyRounding() {
+    Result whole = train(cuda(), TinyModels.gpt2(), Precision.FP32, config(8, 1));
+    Result parts = train(cuda(), TinyModels.gpt2(), Precision.FP32, config(8, 4));
+    for (int i = 0; i < 8; i++) {
+      double loss = whole.steps.get(i).loss();
+      assertThat(parts.steps.get(i).loss()).isCloseTo(loss, within(1e-4 * loss));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  @RequiresEmulator
+  void theSteadyStateLaunchesGraphsAndWaitsForNothing(int parts) throws IOException {
+    TrainConfig config = config(12, parts);
+    config.loggingSteps = 100;
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    List<long[]> counts = new ArrayList<>();
+    String[] calls = {"cu", "cuGraphLaunch", "cuMem", "cuStreamSynchronize", "cuCtxSynchronize"};
+    try (Cuda cuda = cuda();
+        LanguageModel model = TinyModels.model(cuda, TinyModels.llama(), Precision.BF16);
+        Dataset data = TinyModels.data(TOKENS);
+        Trainer trainer = new Trainer(model, data, config)) {
+      trainer
+          .watch(
+              new Watcher() {
+                @Override
+                public void advanced(long step) {
+                  long[] now = new long[calls.length + 3];
+                  now[calls.length + 1] = threads.getCurrentThreadAllocatedBytes();
+                  for (int i = 0; i < calls.length; i++) {
+                    now[i] = TestCuda.calls(calls[i]);
+                  }
+                  now[calls.length] = cuda.allocations();
+                  counts.add(now);
+                  now[calls.length + 2] = threads.getCurrentThreadAllocatedBytes();
+                }
+              })
+          .run();
+    }
+    for (int step = 6; step < 11; step++) {
+      long[] before = counts.get(step - 1);
+      long[] after = counts.get(step);
+      long[] n = new long[calls.length];
+      for (int i = 0; i < n.length; i++) {
+        n[i] = after[i] - before[i];
+      }
+      long garbage = after[calls.length + 1] - before[calls.length + 2];
+      assertThat(n[1]).as("graphs").isEqualTo(parts == 1 ? 1 : parts + 1);
+      assertThat(n[3] + n[4]).as("calls that wait for the device").isZero();
+      assertThat(n[0]).as("calls of the driver").isLessThanOrEqualTo(4 + 10 * parts);
+      assertThat(garbage).as("bytes of garbage").isLessThan(4 << 10);
+    }
+    assertThat(counts.get(10)[5]).as("allocations").isEqualTo(counts.get(0)[5]);
+  }
+
+  @Test
+  void anEvaluationIsAGraphAndItsLossTheCpus() throws IOException {
+    Evaluation cpu = evaluate(Cpu.open(2));
+    Evaluation gpu = evaluate(cuda());
+    assertThat(gpu.tokens()).isEqualTo(cpu.tokens());
+    assertThat(gpu.loss()).isCloseTo(cpu.loss(), within(1e-4 * cpu.loss()));
+  }
+
+  /** Seven batches, the last of which is not full. */
+  private static Evaluation evaluate(Device device) throws IOException {
+    TrainConfig config = config(2, 1);
+    TokenSource held = TokenSource.of("held out", TinyModels.ids(6 * 64 + 30));
+    TokenSource train = TokenSource.of("pattern", TinyModels.ids(TOKENS));
+    try (device;
+        LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP32);
+        Dataset data = new Dataset(train, held, null);
+        Trainer trainer = new Trainer(model, data, config)) {
+      return java.util.Objects.requireNonNull(trainer.run().evaluation());
+    }
+  }
+}

@@ -1,0 +1,155 @@
+package dev.javelin.train.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.RequiresEmulator;
+import dev.javelin.device.TestCuda;
+import dev.javelin.train.monitor.MetricsFile;
+import dev.javelin.train.monitor.StepMetrics;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** {@code javelin train}, {@code eval} and {@code generate} with {@code --device}. */
+@RequiresCuda
+class CudaCommandTest {
+  private static final String GPU = TestCuda.isEmulated() ? "emulator" : "cuda";
+
+  @TempDir Path dir;
+
+  @ParameterizedTest
+  @CsvSource({"fp32, 1e-4", "bf16, 2e-2", "fp16, 2e-2"})
+  void aRunMovedToTheGpuAndBackGoesOnAsTheUnmovedOne(String precision, double tolerance)
+      throws IOException {
+    Path stayed = dir.resolve("stayed");
+    Path moved = dir.resolve("moved");
+    train(stayed, precision, "cpu", 12);
+    train(moved, precision, "cpu", 4);
+    train(moved, precision, GPU, 8, "--resume");
+    train(moved, precision, "cpu", 12, "--resume");
+    assertSameCurve(moved, stayed, 12, tolerance);
+  }
+
+  private void train(Path run, String precision, String device, int steps, String... more) {
+    List<String> flags =
+        new ArrayList<>(
+            List.of(
+                "--precision=" + precision,
+                "--device=" + device,
+                "--max-steps=" + steps,
+                "--lr-decay-steps=12"));
+    flags.addAll(Arrays.asList(more));
+    ResumeTest.assertSuccess(Tiny.train(dir, run, flags.toArray(new String[0])));
+  }
+
+  @Test
+  @RequiresEmulator
+  void theSameSeedGivesTheSameFilesInAnyOrderOfThreads() throws IOException {
+    Map<String, String> first = null;
+    try {
+      for (String order : List.of("forward", "forward", "reverse", "99")) {
+        Path run = dir.resolve("run-" + System.nanoTime());
+        if (first != null) {
+          TestCuda.set("order", order);
+        }
+        train(run, "bf16", GPU, 6, "--gradient-accumulation-steps=2");
+        Map<String, String> files = Tiny.numbers(run.resolve("checkpoint-6"));
+        first = first == null ? files : first;
+        assertThat(files).as(order).isEqualTo(first);
+      }
+    } finally {
+      TestCuda.set("order", "forward");
+    }
+  }
+
+  @Test
+  void evalAndGenerateSayThereWhatTheySayOnTheCpu() throws IOException {
+    Path run = dir.resolve("run");
+    train(run, "fp32", "cpu", 12);
+    double[] losses = new double[2];
+    String[] texts = new String[2];
+    for (int i = 0; i < 2; i++) {
+      String[] where = {"--model=" + run.resolve("last"), "--device=" + (i == 0 ? "cpu" : GPU)};
+      CommandLineTest.Result eval =
+          CommandLineTest.run("eval", where[0], where[1], "--data=" + Tiny.text(dir), "--json");
+      ResumeTest.assertSuccess(eval);
+      losses[i] =
+          new ObjectMapper().readTree(eval.out().lines().toList().getLast()).get("loss").asDouble();
+      CommandLineTest.Result text =
+          CommandLineTest.run(
+              "generate",
+              where[0],
+              where[1],
+              "--prompt=line 7",
+              "--max-new-tokens=20",
+              "--temperature=0");
+      ResumeTest.assertSuccess(text);
+      texts[i] = text.out();
+    }
+    assertThat(losses[1]).isCloseTo(losses[0], within(1e-4 * losses[0]));
+    assertThat(texts[1]).isEqualTo(texts[0]);
+  }
+
+  /** The model that a run without flags trains, on fewer tokens. */
+  @ParameterizedTest
+  @CsvSource({"bf16, 3e-2"})
+  void theDefaultModelLearnsAsOnTheCpu(String precision, double tolerance) throws IOException {
+    defaultModel(precision, tolerance, 6, "--batch-size=1", "--seq-len=32");
+  }
+
+  @Tag("long")
+  @ParameterizedTest
+  @CsvSource({"fp32, 1e-3", "bf16, 3e-2", "fp16, 3e-2"})
+  void aHundredStepsOfTheDefaultModelAreTheCpus(String precision, double tolerance)
+      throws IOException {
+    defaultModel(precision, tolerance, 100, "--batch-size=2", "--seq-len=64");
+  }
+
+  private void defaultModel(String precision, double tolerance, int steps, String... size)
+      throws IOException {
+    for (String device : List.of("cpu", GPU)) {
+      List<String> flags =
+          new ArrayList<>(
+              List.of(
+                  "train",
+                  "--precision=" + precision,
+                  "--device=" + device,
+                  "--max-steps=" + steps,
+                  "--logging-steps=1",
+                  "--val-fraction=0",
+                  "--warmup-steps=2",
+                  "--quiet",
+                  "--output-dir=" + dir.resolve(device)));
+      flags.addAll(Arrays.asList(size));
+      ResumeTest.assertSuccess(CommandLineTest.run(flags.toArray(new String[0])));
+    }
+    assertSameCurve(dir.resolve(GPU), dir.resolve("cpu"), steps, tolerance);
+  }
+
+  private static void assertSameCurve(Path run, Path expected, int steps, double tolerance)
+      throws IOException {
+    List<StepMetrics> got = MetricsFile.read(run.resolve("metrics.jsonl"));
+    List<StepMetrics> want = MetricsFile.read(expected.resolve("metrics.jsonl"));
+    assertThat(got).hasSize(steps).hasSameSizeAs(want);
+    double worst = 0;
+    for (int i = 0; i < steps; i++) {
+      double loss = want.get(i).loss();
+      worst = Math.max(worst, Math.abs(got.get(i).loss() - loss) / loss);
+      assertThat(got.get(i).loss())
+          .as("loss of step %d", i + 1)
+          .isCloseTo(loss, within(tolerance * loss));
+    }
+    System.out.printf("largest difference of %d losses: %.2g%n", steps, worst);
+  }
+}
