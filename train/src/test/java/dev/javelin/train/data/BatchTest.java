@@ -4,8 +4,11 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.Device;
+import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.RequiresEmulator;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import java.lang.foreign.MemorySegment;
@@ -50,6 +53,35 @@ class BatchTest {
   void loadsInPlaceOnAGpu() {
     try (Device cuda = TestCuda.open(new BundledKernels())) {
       loadsInPlace(cuda);
+    }
+  }
+
+  /** Work that is put off until somebody waits: a block that is reused too early would show. */
+  @Test
+  @RequiresEmulator
+  void eachStepSeesItsOwnBatchHoweverFarTheHostIsAhead() {
+    int steps = 6;
+    long bytes = 21 * JAVA_INT.byteSize();
+    try (Cuda cuda = TestCuda.open(new BundledKernels());
+        Batch batch = Batch.on(cuda, 3, 7);
+        DeviceMemory seen = cuda.allocate(steps * bytes)) {
+      TestCuda.set("lazy", "1");
+      for (int n = 0; n < steps; n++) {
+        int first = 100 * n;
+        batch.load(
+            (tokens, targets) -> {
+              tokens.fromHost(MemorySegment.ofArray(ids(first)));
+              targets.fromHost(MemorySegment.ofArray(ids(first + 1)));
+            });
+        cuda.copy(seen, n * bytes, batch.tokens().memory(), batch.tokens().offset(), bytes);
+      }
+      for (int n = 0; n < steps; n++) {
+        int[] got = new int[21];
+        cuda.read(MemorySegment.ofArray(got), seen, n * bytes);
+        assertThat(got).as("step %d", n).isEqualTo(ids(100 * n));
+      }
+    } finally {
+      TestCuda.set("lazy", "0");
     }
   }
 }
