@@ -50,14 +50,25 @@ done < <(tr : '\n' <bench/target/test.classpath)
 (cd "$kit" && "$jar" -x -f "$natives" lib/libJCudaDriver-12.6.0-linux-x86_64.so)
 [ -f "$kit/lib/libJCudaDriver-12.6.0-linux-x86_64.so" ] || die "$natives holds no libJCudaDriver"
 
-# 3. The test classes that use a CUDA device, by what their class files name; and golden data, which is read as files from a module's folder.
-uses='dev/javelin/(device/(RequiresCuda|RequiresEmulator|TestCuda)|kernels/cuda/Gpu|autograd/(OpCheck|Golden))'
-for module in native kernels tensor autograd nn train; do
+# 3. The test classes that use a CUDA device, by what their class files name, be it through helpers; and golden data, which is read as files
+#    from a module's folder.
+modules='native kernels tensor autograd nn train'
+marks='dev/javelin/device/(RequiresCuda|RequiresEmulator|TestCuda|TestMachine)'
+uses=$marks
+users() { # the test classes of a module that name one of `uses`, without what is nested in them
+  [ ! -d "$1/target/test-classes" ] ||
+    (cd "$1/target/test-classes" && grep -rlE "$uses" --include='*.class' . || true) | sed -e 's|^\./||' -e 's|\$.*||' -e 's|\.class$||' | sort -u
+}
+while :; do # until no helper is new
+  helpers=$(for module in $modules; do users "$module"; done | grep -v 'Test$' | sort -u | paste -sd '|')
+  found="$marks|$helpers"
+  [ "$found" != "$uses" ] || break
+  uses=$found
+done
+for module in $modules; do
   mkdir -p "$kit/modules/$module/src/test"
   [ ! -d "$module/src/test/resources" ] || cp -r "$module/src/test/resources" "$kit/modules/$module/src/test/"
-  [ -d "$module/target/test-classes" ] || continue
-  (cd "$module/target/test-classes" && grep -rlE "$uses" --include='*Test.class' --include='*Test$*.class' . || true) |
-    sed -e 's|^\./||' -e 's|\$.*||' -e 's|\.class$||' | tr / . | sort -u | sed "s/^/$module /"
+  users "$module" | grep 'Test$' | tr / . | sed "s/^/$module /" || true
 done >"$kit/tests"
 [ -s "$kit/tests" ] || die "found no test that uses a CUDA device"
 

@@ -54,7 +54,6 @@ import java.util.function.Predicate;
  */
 public final class Golden {
   private static final Path DIRECTORY = Path.of("src/test/resources/golden/ops");
-  private static final long SLAB_BYTES = 4 << 20;
 
   private Golden() {}
 
@@ -229,9 +228,8 @@ public final class Golden {
     }
 
     private void check(Device device, DType t, Function<Inputs, List<Var>> op) {
-      try (Workspace ws = Workspace.poisoned(device, SLAB_BYTES);
-          Memory memory = device.allocate(SLAB_BYTES)) {
-        Inputs in = new Inputs(this, t, ws, memory);
+      try (Workspace ws = Workspace.apart(device);
+          Inputs in = new Inputs(this, t, ws)) {
         List<Var> outs = op.apply(in);
         List<String> names =
             tensors.entrySet().stream()
@@ -308,17 +306,17 @@ public final class Golden {
   }
 
   /** The inputs of a case on a tape. */
-  public static final class Inputs {
+  public static final class Inputs implements AutoCloseable {
     private final Case golden;
-    private final Memory memory;
+    private final Device device;
+    private final List<Memory> memories = new ArrayList<>();
     private final Tape tape;
     private final Map<String, Var> vars = new LinkedHashMap<>();
     private final Map<String, Tensor> gradients = new LinkedHashMap<>();
-    private long used;
 
-    private Inputs(Case golden, DType t, Workspace ws, Memory memory) {
+    private Inputs(Case golden, DType t, Workspace ws) {
       this.golden = golden;
-      this.memory = memory;
+      this.device = ws.device();
       this.tape = new Tape(ws);
       golden.tensors.forEach(
           (name, r) -> {
@@ -346,9 +344,9 @@ public final class Golden {
     }
 
     private Tensor place(DType t, Shape shape) {
-      Tensor tensor = Tensor.of(memory, used, t, shape);
-      used += (t.bytes(shape.elements()) + 255) / 256 * 256;
-      return tensor;
+      Memory memory = device.allocate(Math.max(1, t.bytes(shape.elements())));
+      memories.add(memory);
+      return Tensor.of(memory, 0, t, shape);
     }
 
     public Tape tape() {
@@ -363,6 +361,11 @@ public final class Golden {
       }
       golden.read.add(name);
       return v;
+    }
+
+    @Override
+    public void close() {
+      memories.forEach(Memory::close);
     }
 
     /** A constant input, ids or masks, in its own type. */

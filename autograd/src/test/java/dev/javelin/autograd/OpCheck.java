@@ -59,7 +59,6 @@ public final class OpCheck {
 
   private record Input(String name, Role role, DType fixed, Shape shape, double[] values) {}
 
-  private static final long SLAB_BYTES = 1 << 20;
   private static final int ALL_ELEMENTS = 160;
 
   private final String name;
@@ -296,7 +295,7 @@ public final class OpCheck {
     }
     double[][] same = {in[0], in[0]};
     Shape shape = inputs.get(0).shape;
-    try (Workspace ws = Workspace.poisoned(device, SLAB_BYTES);
+    try (Workspace ws = Workspace.apart(device);
         Memory values = device.allocate(t.bytes(shape.elements()));
         Memory gradients = device.allocate(t.bytes(shape.elements()))) {
       Tape tape = new Tape(ws);
@@ -320,7 +319,7 @@ public final class OpCheck {
   private Result execute(
       Device device, DType t, double[][] in, double[][] gout, boolean[] wanted, int times) {
     List<Memory> memories = new ArrayList<>();
-    try (Workspace ws = Workspace.poisoned(device, SLAB_BYTES)) {
+    try (Workspace ws = Workspace.apart(device)) {
       Tape tape = new Tape(ws);
       Var[] vars = new Var[in.length];
       Tensor[] grads = new Tensor[in.length];

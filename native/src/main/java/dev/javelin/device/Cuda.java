@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
 public final class Cuda implements Device {
   private static final boolean DEBUG = Boolean.getBoolean("javelin.debug");
   private static final int OLDEST_CAPABILITY = 80;
-  private static final long MIN_BYTES = 256;
+  private static final long MIN_BYTES = 16;
   private static final long MIN_SCRATCH_BYTES = 1 << 20;
   private static final ThreadLocal<@Nullable Cuda> CURRENT = new ThreadLocal<>();
 

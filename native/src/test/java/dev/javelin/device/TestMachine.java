@@ -8,12 +8,16 @@ import java.util.stream.Stream;
  * One of the devices that a test of CUDA runs on: the emulated one with an order of threads and a
  * compute capability, or the GPU.
  *
- * @param order of threads, warps and blocks: {@code forward}, {@code reverse}, or a seed
+ * @param order of threads, warps and blocks: {@code forward}, {@code reverse}, or a seed; in
+ *     reverse, memory is guarded as well
  * @param capability what the device says it is, 90 for 9.0
  * @param checked with every load and store checked and guarded memory: the caller opens it with
  *     checked images
  */
 public record TestMachine(String order, int capability, boolean checked) {
+  /** As the process was started. */
+  private static final String GUARD = System.getenv().getOrDefault("JAVELIN_EMULATOR_GUARD", "0");
+
   private static final TestMachine GPU = new TestMachine("its own", 0, false);
 
   /** Three orders of threads on devices of 8.0, 8.9 and 9.0; a GPU is one machine. */
@@ -42,7 +46,7 @@ public record TestMachine(String order, int capability, boolean checked) {
     if (this != GPU) { // a device has the capability that was set before it was opened
       Emulator.set("capability", capability / 10 + "." + capability % 10);
       Emulator.set("order", order);
-      Emulator.set("guard", checked ? "1" : "0");
+      Emulator.set("guard", checked || order.equals("reverse") ? "1" : GUARD);
     }
     return TestCuda.open(images);
   }
@@ -52,7 +56,7 @@ public record TestMachine(String order, int capability, boolean checked) {
     if (TestCuda.isEmulated()) {
       Emulator.set("capability", "9.0");
       Emulator.set("order", "forward");
-      Emulator.set("guard", "0");
+      Emulator.set("guard", GUARD);
     }
   }
 

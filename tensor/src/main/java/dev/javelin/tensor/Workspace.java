@@ -29,6 +29,7 @@ public final class Workspace implements AutoCloseable {
   private final Device device;
   private final long slabBytes;
   private final boolean poison;
+  private final boolean apart;
   private final List<Slab> slabs = new ArrayList<>();
   private final List<Range> ranges = new ArrayList<>(); // of this step, in order of request
   private long liveBytes;
@@ -51,10 +52,11 @@ public final class Workspace implements AutoCloseable {
     }
   }
 
-  private Workspace(Device device, long slabBytes, boolean poison) {
+  private Workspace(Device device, long slabBytes, boolean poison, boolean apart) {
     this.device = device;
     this.slabBytes = slabBytes;
     this.poison = poison;
+    this.apart = apart;
   }
 
   /**
@@ -63,12 +65,12 @@ public final class Workspace implements AutoCloseable {
    * then, after the model has taken its own.
    */
   public static Workspace on(Device device) {
-    return new Workspace(device, BY_DEVICE, Boolean.getBoolean("javelin.debug"));
+    return new Workspace(device, BY_DEVICE, Boolean.getBoolean("javelin.debug"), false);
   }
 
   /** With slabs of {@code slabBytes}; a larger single request gets a slab of its own. */
   public static Workspace on(Device device, long slabBytes) {
-    return new Workspace(device, slabBytes, Boolean.getBoolean("javelin.debug"));
+    return new Workspace(device, slabBytes, Boolean.getBoolean("javelin.debug"), false);
   }
 
   /**
@@ -76,7 +78,17 @@ public final class Workspace implements AutoCloseable {
    * so that tests see stale reads.
    */
   public static Workspace poisoned(Device device, long slabBytes) {
-    return new Workspace(device, slabBytes, true);
+    return new Workspace(device, slabBytes, true, false);
+  }
+
+  /**
+   * A workspace that reserves memory for each tensor by itself, exactly as large as that is and
+   * filled with NaN patterns, and gives it back when it is released: an access beyond a tensor, or
+   * to one that is dead, is one beyond the device's memory. For tests: slow, and no step can be
+   * recorded.
+   */
+  public static Workspace apart(Device device) {
+    return new Workspace(device, 0, true, true);
   }
 
   public Device device() {
@@ -208,10 +220,13 @@ public final class Workspace implements AutoCloseable {
   public record Request(String owner, int slab, long offset, long bytes) {}
 
   private Range take(long bytes, String owner) {
-    long size = Math.max(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    long size =
+        apart
+            ? Math.max(1, bytes)
+            : Math.max(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
     Slab slab = null;
     long offset = -1;
-    int index = 0;
+    int index = apart ? slabs.size() : 0;
     for (; index < slabs.size() && offset < 0; index++) {
       slab = slabs.get(index);
       offset = slab.free.take(size);
@@ -251,7 +266,10 @@ public final class Workspace implements AutoCloseable {
     r.lease.end();
     r.slab.free.give(r.offset, r.bytes);
     liveBytes -= r.bytes;
-    if (poison) {
+    if (apart) {
+      r.slab.memory.close();
+      slabs.remove(r.slab);
+    } else if (poison) {
       fillWithNaN(r);
     }
   }

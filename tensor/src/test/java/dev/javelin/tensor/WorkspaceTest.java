@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.device.HostMemory;
+import dev.javelin.device.Memory;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -129,6 +131,22 @@ class WorkspaceTest {
       var stale = a.segment();
       ws.release(a);
       assertThat(stale.get(ValueLayout.JAVA_FLOAT, 4)).isNaN();
+    }
+  }
+
+  @Test
+  void tensorsThatLieApartHaveTheirOwnMemoryWhichEndsWithThem() {
+    try (Workspace ws = Workspace.apart(cpu)) {
+      Tensor a = ws.alloc(DType.F32, Shape.of(7));
+      Tensor b = ws.alloc(DType.BF16, Shape.of(3));
+      assertThat(a.segment().byteSize()).isEqualTo(28);
+      assertThat(b.segment().byteSize()).isEqualTo(6);
+      assertThat(a.segment().get(ValueLayout.JAVA_FLOAT, 24)).isNaN();
+      assertThat(ws.liveBytes()).isEqualTo(34);
+      Memory memory = a.memory();
+      ws.release(a);
+      assertThatThrownBy(() -> ((HostMemory) memory).segment()).hasMessageContaining("closed");
+      assertThat(ws.alloc(DType.F32, Shape.of(7)).memory()).isNotSameAs(memory);
     }
   }
 
