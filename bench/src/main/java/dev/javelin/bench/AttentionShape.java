@@ -22,8 +22,11 @@ record AttentionShape(int batch, int heads, int kvHeads, int steps, int dim, boo
   /** Of the mathematics: scores, dP, dV, dQ, dK. */
   private static final int BACKWARD_PRODUCTS = 5;
 
-  /** Of our two kernels, one for dQ, one for dK and dV: both compute scores and dP. */
+  /** Of our kernels, one for dQ, one for dK and dV: both compute scores and dP. */
   private static final int OUR_BACKWARD_PRODUCTS = 7;
+
+  /** Of wide heads, where dK and dV have a kernel each, which compute the scores once more. */
+  private static final int OUR_WIDE_BACKWARD_PRODUCTS = 8;
 
   static AttentionShape parse(String name) {
     Matcher m = NAME.matcher(name);
@@ -52,7 +55,8 @@ record AttentionShape(int batch, int heads, int kvHeads, int steps, int dim, boo
   Cost cost(DType type) {
     double perHead = (double) batch * steps * dim * type.bytes(1);
     double statistics = 4.0 * batch * heads * steps;
-    double products = product() * (backward ? OUR_BACKWARD_PRODUCTS : FORWARD_PRODUCTS);
+    int ours = dim > 128 ? OUR_WIDE_BACKWARD_PRODUCTS : OUR_BACKWARD_PRODUCTS;
+    double products = product() * (backward ? ours : FORWARD_PRODUCTS);
     // forward: q, o and k, v; backward: q, o, dy, dq and k, v, dk, dv; the scores stay on the chip
     double bytes =
         backward

@@ -58,6 +58,16 @@ record ModelCase(Model model, int batch, int length) {
     return new ModelCase(model(name), small ? 12 : 16, small ? 64 : 256);
   }
 
+  /** Of so many layers, as small as can be: has the launches of a large one's step. */
+  static ModelCase tiny(boolean gpt2, int layers) {
+    return new ModelCase(
+        gpt2
+            ? new Model("gpt2-tiny", layers, 2, 2, 32, 128, 65)
+            : new Model("llama-tiny", layers, 2, 1, 64, 96, 65),
+        2,
+        16);
+  }
+
   private static Model model(String name) {
     return MODELS.stream()
         .filter(m -> m.name.equals(name))

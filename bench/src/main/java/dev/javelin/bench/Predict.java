@@ -2,7 +2,10 @@ package dev.javelin.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import dev.javelin.device.Emulator;
+import dev.javelin.kernels.BundledKernels;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +22,8 @@ import java.util.stream.Stream;
  * <pre>java … dev.javelin.bench.Predict REPOSITORY</pre>
  */
 public final class Predict {
+  static final String LAUNCHES = "## Launches";
+
   private static final String TABLE = "docs/kernels/predicted.md";
 
   private final StringBuilder text = new StringBuilder();
@@ -30,10 +35,10 @@ public final class Predict {
 
   public static void main(String[] args) throws IOException {
     Path root = Path.of(args[0]);
-    Files.writeString(root.resolve(TABLE), table(root));
+    Files.writeString(root.resolve(TABLE), table(root) + launches());
   }
 
-  /** The page as it should be. */
+  /** The page up to {@link #launches}: what follows from the code of this module. */
   static String table(Path root) throws IOException {
     Predict predict = new Predict(results(root.resolve("bench/results")));
     predict.head();
@@ -80,7 +85,7 @@ public final class Predict {
         "what stays in the L2 cache between kernels (small cases can be faster than said), special");
     line(
         "functions, and shared memory. Attention is causal; its backward counts the 7 products of our");
-    line("two kernels where the mathematics has 5.");
+    line("kernels (8 where heads are wider than 128) where the mathematics has 5.");
     line("");
     line("| card | GB/s | tensor TFLOP/s | fp32 TFLOP/s | sources |");
     line("|---|---|---|---|---|");
@@ -199,6 +204,41 @@ public final class Predict {
     line(
         "At most, with FLOPs counted as in PaLM's appendix B (6·N + 12·L·C·T a token): %s.", speed);
     line("");
+  }
+
+  /** Kernels of a step, counted where the emulated device launches them. */
+  private static String launches() {
+    Predict page = new Predict(List.of());
+    page.line(LAUNCHES);
+    page.line("");
+    page.line(
+        "Kernels of a step in bf16, counted on the emulated device when this page was written, in models");
+    page.line(
+        "of small widths. A product whose k is cut into parts has one more, for their sum, and the head has");
+    page.line("5 for each further chunk of rows.");
+    page.line("");
+    page.line("| architecture | in each layer | besides | 12 layers |");
+    page.line("|---|---|---|---|");
+    try (Cuda cuda = Cuda.emulated(new BundledKernels())) {
+      for (boolean gpt2 : new boolean[] {true, false}) {
+        long two = launches(cuda, ModelCase.tiny(gpt2, 2));
+        long layer = launches(cuda, ModelCase.tiny(gpt2, 3)) - two;
+        long besides = two - 2 * layer;
+        page.line(
+            "| %s | %d | %d | %d |",
+            gpt2 ? "GPT-2" : "Llama", layer, besides, besides + 12 * layer);
+      }
+    }
+    return page.text.toString();
+  }
+
+  private static long launches(Cuda cuda, ModelCase c) {
+    try (Operands operands = Operands.on(cuda, DType.BF16);
+        TrainStep step = new TrainStep(c, operands)) {
+      long before = Emulator.calls("cuLaunchKernel");
+      step.run();
+      return Emulator.calls("cuLaunchKernel") - before;
+    }
   }
 
   private static String cards(String ending) {

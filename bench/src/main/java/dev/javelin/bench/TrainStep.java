@@ -39,7 +39,10 @@ final class TrainStep implements AutoCloseable {
    * @param name see {@link ModelCase}
    */
   TrainStep(String name, Operands operands) {
-    ModelCase c = ModelCase.parse(name);
+    this(ModelCase.parse(name), operands);
+  }
+
+  TrainStep(ModelCase c, Operands operands) {
     Device device = operands.device();
     Precision precision = precision(operands.type());
     workspace =

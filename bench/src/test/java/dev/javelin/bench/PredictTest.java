@@ -15,7 +15,8 @@ class PredictTest {
 
   @Test
   void theCommittedTableIsWhatTheCodeSays() throws IOException {
-    assertThat(Files.readString(ROOT.resolve("docs/kernels/predicted.md")))
+    String page = Files.readString(ROOT.resolve("docs/kernels/predicted.md"));
+    assertThat(page.substring(0, page.indexOf(Predict.LAUNCHES)))
         .as("docs/kernels/predicted.md is older than the code: run bench/predict.sh")
         .isEqualTo(Predict.table(ROOT));
   }
