@@ -1,6 +1,5 @@
 package dev.javelin.tensor;
 
-import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -96,18 +95,6 @@ public final class Check {
   /** Any other condition; the message goes on after the operator's name. */
   public Check is(boolean condition, String message) {
     return condition ? this : fail(message);
-  }
-
-  /**
-   * For the branch of an operator that has no kernel on a GPU yet.
-   *
-   * <pre>{@code
-   * case Cuda cuda -> throw Check.unsupported("rmsNorm", cuda);
-   * }</pre>
-   */
-  public static UnsupportedOperationException unsupported(String op, Cuda cuda) {
-    return new UnsupportedOperationException(
-        op + ": has no kernel for " + cuda + " yet; use --device cpu");
   }
 
   /** The same with a message that is put together only when it is needed. */

@@ -173,11 +173,4 @@ class CudaTensorTest {
       assertThat(state.inverseTargets()).isEqualTo(0.5f);
     }
   }
-
-  @Test
-  void anOperatorWithoutKernelSaysSo() {
-    assertThat(Check.unsupported("glu", cuda))
-        .isInstanceOf(UnsupportedOperationException.class)
-        .hasMessage("glu: has no kernel for " + cuda + " yet; use --device cpu");
-  }
 }
