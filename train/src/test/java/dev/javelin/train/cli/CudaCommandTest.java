@@ -111,9 +111,13 @@ class CudaCommandTest {
     defaultModel(precision, tolerance, 6, "--batch-size=1", "--seq-len=32");
   }
 
+  /**
+   * What half types may differ by is what rounding makes of the model: on the CPU, its curve in
+   * bf16 leaves that in fp32 by 1.9e-2 where a batch is hard, by 1e-3 on average.
+   */
   @Tag("long")
   @ParameterizedTest
-  @CsvSource({"fp32, 1e-3", "bf16, 3e-2", "fp16, 3e-2"})
+  @CsvSource({"fp32, 1e-3", "bf16, 4e-2", "fp16, 2e-2"})
   void aHundredStepsOfTheDefaultModelAreTheCpus(String precision, double tolerance)
       throws IOException {
     defaultModel(precision, tolerance, 100, "--batch-size=2", "--seq-len=64");
