@@ -27,11 +27,8 @@ final class CompileCuda {
   /** Code for A100, for the cards of 8.6 and 8.9, for H100 and H200; PTX for what comes later. */
   private static final List<String> TARGETS =
       List.of(
-          "-gencode=arch=compute_80,code=sm_80",
-          "-gencode=arch=compute_86,code=sm_86",
-          "-gencode=arch=compute_89,code=sm_89",
-          "-gencode=arch=compute_90a,code=sm_90a",
-          "-gencode=arch=compute_80,code=compute_80");
+          "-gencode=arch=compute_80,code=[sm_80,sm_86,sm_89,compute_80]", // one pass of the front end
+          "-gencode=arch=compute_90a,code=sm_90a");
 
   private final Path sources;
   private final Path images;
