@@ -1,14 +1,5 @@
 package dev.javelin.device;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
-import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.invoke.MethodHandle;
-
 /**
  * The device that tests of CUDA run on: the emulated one, or what {@code -Djavelin.test.device}
  * says, {@code cuda}, {@code cuda:1} or {@code none}. And the emulated device's switches.
@@ -49,38 +40,13 @@ public final class TestCuda {
         : Cuda.open(CHOICE.startsWith("cuda:") ? Integer.parseInt(CHOICE.substring(5)) : 0, images);
   }
 
-  /** Turns a switch of the emulated device, which must be open or have been. */
+  /** Turns a switch of the emulated device; see {@link Emulator#set}. */
   public static void set(String key, String value) {
-    try (Arena arena = Arena.ofConfined()) {
-      int result =
-          (int)
-              call("javelin_emulator_set", FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS))
-                  .invokeExact(arena.allocateFrom(key), arena.allocateFrom(value));
-      if (result != 0) {
-        throw new IllegalArgumentException("no switch of the emulator: " + key + " = " + value);
-      }
-    } catch (RuntimeException e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException(e);
-    }
+    Emulator.set(key, value);
   }
 
   /** How often driver calls whose name begins so were made. */
   public static long calls(String prefix) {
-    try (Arena arena = Arena.ofConfined()) {
-      return (long)
-          call("javelin_emulator_calls", FunctionDescriptor.of(JAVA_LONG, ADDRESS))
-              .invokeExact(arena.allocateFrom(prefix));
-    } catch (RuntimeException e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private static MethodHandle call(String name, FunctionDescriptor type) {
-    return Linker.nativeLinker()
-        .downcallHandle(CudaDriver.current().symbol(name).orElseThrow(), type);
+    return Emulator.calls(prefix);
   }
 }
