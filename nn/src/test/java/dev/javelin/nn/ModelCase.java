@@ -1,7 +1,6 @@
 package dev.javelin.nn;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
@@ -23,7 +22,6 @@ import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.LossOptions;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -55,15 +53,13 @@ final class ModelCase implements AutoCloseable {
   }
 
   static ModelCase open(String name, Precision precision, int threads) {
-    Path directory = Path.of("../../shared/golden/models", name);
-    assumeTrue(Files.isDirectory(directory), "shared/golden is not there");
+    Path directory = Path.of("src/test/resources/golden/models", name);
     return new ModelCase(directory, precision, Cpu.open(threads));
   }
 
   /** The same on the device that tests of CUDA run on. */
   static ModelCase onCuda(String name, Precision precision) {
-    Path directory = Path.of("../../shared/golden/models", name);
-    assumeTrue(Files.isDirectory(directory), "shared/golden is not there");
+    Path directory = Path.of("src/test/resources/golden/models", name);
     return new ModelCase(directory, precision, TestCuda.open(new BundledKernels()));
   }
 
