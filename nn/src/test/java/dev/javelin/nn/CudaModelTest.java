@@ -19,11 +19,17 @@ class CudaModelTest {
   static final List<String> NAMES = ModelCase.NAMES;
 
   /**
-   * Attention rounds probabilities for the tensor cores, as every such kernel does; PyTorch in bf16
-   * strays by 2.6e-2 on these models.
+   * The references' tolerances but for one: attention rounds probabilities for the tensor cores, as
+   * every such kernel does, and qwen3's last hidden state in bf16 is then 2.10e-2 off, where
+   * PyTorch in bf16 is 2.07e-2 off and the fair tolerance 2e-2. All others are below 1.5e-2.
    */
-  private static final List<Fair> HALVES =
-      Fair.ALL.stream().map(f -> f.precision() == Precision.BF16 ? f.withLogits(3e-2) : f).toList();
+  private static List<Fair> halves(String name) {
+    return name.equals("qwen3-tiny")
+        ? Fair.ALL.stream()
+            .map(f -> f.precision() == Precision.BF16 ? f.withLogits(2.2e-2) : f)
+            .toList()
+        : Fair.ALL;
+  }
 
   @AfterEach
   void restore() {
@@ -53,7 +59,7 @@ class CudaModelTest {
         GoldenModelTest.assertLogits(c, GoldenModelTest.LOGITS);
         GoldenModelTest.assertGradients(c, false, GoldenModelTest.LOSS, GoldenModelTest.GRADIENTS);
       }
-      for (Fair fair : HALVES) {
+      for (Fair fair : halves(name)) {
         try (ModelCase c = open(name, fair.precision(), order)) {
           HalfPrecisionModelTest.assertPass(c, fair);
         }
@@ -91,7 +97,7 @@ class CudaModelTest {
     try (ModelCase c = ModelCase.onCuda(name, Precision.FP32)) {
       GoldenModelTest.assertCurve(c);
     }
-    for (Fair fair : HALVES) {
+    for (Fair fair : halves(name)) {
       try (ModelCase c = ModelCase.onCuda(name, fair.precision())) {
         HalfPrecisionModelTest.assertCurve(c, fair);
       }
