@@ -10,7 +10,7 @@
 //
 // Tiling: as in cross_entropy.cu, a warp or a block of 512 threads per row. A tile is 8 columns for each thread; what a
 //   tile writes has been read by this tile or earlier ones, so one barrier between reading and writing keeps it in order.
-// Traffic: 4·R·V read, from the L2 cache where a chunk fits, 2·R·V written.  FLOPs: ~10 an element, so memory bound.
+// Traffic: 4·R·V read, 2·R·V written.  FLOPs: ~10 an element, so memory bound.
 // Measured: not yet.
 #include "cross_entropy.cuh"
 #include "row.cuh"

@@ -275,10 +275,11 @@ public final class Functional {
     // x and w and outlives this one.
     Var out = x.tape().record("linear_cross_entropy", loss, tracks(x, w), Functional::requireRoot);
     int rows = x.value().rows();
+    Shape scratch = LinearCrossEntropy.scratch(ws.device(), rows, w.value().dim(0));
     try (var losses = ws.scratch(DType.F32, targets.shape());
         var stats = ws.scratch(DType.F32, Shape.of(rows, 2));
         var dy = ws.scratch(DType.F32, targets.shape());
-        var logits = ws.scratch(DType.F32, LinearCrossEntropy.scratch(rows, w.value().dim(0)))) {
+        var logits = ws.scratch(DType.F32, scratch)) {
       if (out.requiresGrad()) {
         MeanLoss.backward(
             new Grad(dy.tensor(), false), state.lossScaleTensor(), state.inverseTargetsTensor());
@@ -324,7 +325,7 @@ public final class Functional {
     Workspace ws = x.tape().workspace();
     Tensor losses = x.tape().alloc(DType.F32, targets.shape());
     Tensor stats = x.alloc(DType.F32, x.value().rows(), 2);
-    Shape scratch = LinearCrossEntropy.scratch(x.value().rows(), w.value().dim(0));
+    Shape scratch = LinearCrossEntropy.scratch(ws.device(), x.value().rows(), w.value().dim(0));
     try (var logits = ws.scratch(DType.F32, scratch)) {
       LinearCrossEntropy.forward(
           losses, stats, x.value(), w.value(), targets, options, logits.tensor());

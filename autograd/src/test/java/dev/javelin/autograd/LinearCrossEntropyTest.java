@@ -28,8 +28,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class LinearCrossEntropyTest {
   private static final LossOptions ALL = new LossOptions(LossOptions.IGNORED, 0.1f, 1e-2f, 3f);
@@ -78,63 +80,142 @@ class LinearCrossEntropyTest {
         .run();
   }
 
-  /** More rows than fit one chunk of logits; every row's loss and the sums over all rows. */
-  @Test
-  void chunksJoinWithoutASeam() {
-    chunksJoinWithoutASeam(Cpu.open(2), DType.F32, 2e-5);
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 16, 30, 31, 64})
+  void chunksJoinWithoutASeam(int chunk) {
+    chunksJoinWithoutASeam(Cpu.open(2), DType.F32, chunk, 2e-6);
   }
 
-  @Test
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 16, 30, 31, 64})
   @RequiresCuda
-  void chunksJoinWithoutASeamOnCuda() {
-    // Each element of the logits' gradient is rounded once, by 2^-9 of itself at most.
-    chunksJoinWithoutASeam(TestCuda.open(new BundledKernels()), DType.BF16, 0x1p-8);
+  void chunksJoinWithoutASeamOnCuda(int chunk) {
+    // Each element of the logits' gradient is rounded once, by 2^-9 of itself at most, and dx too.
+    chunksJoinWithoutASeam(TestCuda.open(new BundledKernels()), DType.BF16, chunk, 0x1p-8);
   }
 
-  private static void chunksJoinWithoutASeam(Device device, DType type, double tolerance) {
-    int rows = 258; // of a vocabulary that allows 256 at a time
-    int vocabulary = 33_000;
-    int cols = 2;
+  /** Every row's loss, and the sums over all rows. */
+  private static void chunksJoinWithoutASeam(
+      Device device, DType type, int chunk, double tolerance) {
+    int rows = 31;
+    int vocabulary = 37;
+    int cols = 5;
     var random = new Random(5);
     double[] x = random.doubles(rows * cols, -1, 1).map(v -> Tensors.round(v, type)).toArray();
     double[] w =
         random.doubles(vocabulary * cols, -1, 1).map(v -> Tensors.round(v, type)).toArray();
-    double[] targets = new double[rows];
-    for (int r = 0; r < rows; r++) {
-      targets[r] = random.nextInt(vocabulary);
-    }
+    double[] targets = random.ints(rows, 0, vocabulary).asDoubleStream().toArray();
+    double[] dy = random.doubles(rows, -1, 1).map(v -> Tensors.round(v, DType.F32)).toArray();
     try (Fixture f = new Fixture(device, type, x, w, targets, cols)) {
+      Shape all = LinearCrossEntropy.scratch(device, rows, vocabulary);
+      Tensor losses = f.ws.alloc(DType.F32, Shape.of(rows));
+      Tensor upstream = f.ws.alloc(DType.F32, Shape.of(rows));
+      Tensors.fill(upstream, dy);
+      LinearCrossEntropy.forwardBackward(
+          losses,
+          f.ws.alloc(DType.F32, Shape.of(rows, 2)),
+          new Grad(f.dx, false),
+          new Grad(f.dw, false),
+          upstream,
+          f.xValue,
+          f.w.value(),
+          f.targets,
+          LossOptions.PLAIN,
+          f.ws.alloc(DType.F32, Shape.of(chunk, all.dim(1))));
+
+      assertClose(Tensors.toDoubles(losses), oracle(x, w, targets, cols, LossOptions.PLAIN), 2e-6);
+      double[] dw = new double[w.length];
+      double[] dx = new double[x.length];
+      addGradients(dx, dw, x, w, targets, dy, cols);
+      assertClose(Tensors.toDoubles(f.dw), dw, tolerance);
+      assertClose(Tensors.toDoubles(f.dx), dx, tolerance);
+    }
+  }
+
+  /** {@code dlogits = dy·(softmax - onehot)}, {@code dx += dlogits·w}, {@code dw += dlogitsᵀ·x}. */
+  private static void addGradients(
+      double[] dx, double[] dw, double[] x, double[] w, double[] targets, double[] dy, int cols) {
+    int vocabulary = w.length / cols;
+    for (int r = 0; r < dy.length; r++) {
+      double[] p = new double[vocabulary];
+      double sum = 0;
+      for (int v = 0; v < vocabulary; v++) {
+        double logit = 0;
+        for (int c = 0; c < cols; c++) {
+          logit += x[cols * r + c] * w[cols * v + c];
+        }
+        p[v] = Math.exp(logit);
+        sum += p[v];
+      }
+      for (int v = 0; v < vocabulary; v++) {
+        double d = dy[r] * (p[v] / sum - (v == (int) targets[r] ? 1 : 0));
+        for (int c = 0; c < cols; c++) {
+          dw[cols * v + c] += d * x[cols * r + c];
+          dx[cols * r + c] += d * w[cols * v + c];
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "32768,  50304, 4096", // 300/4096 of the products' time goes into the weight's traffic
+    " 8192,  32000, 4096",
+    " 5000,  50304, 2560", // two equal chunks, in tiles
+    " 4097,  50304, 2176",
+    " 4095,  50304, 4095", // one
+    "    1,     65,    1",
+    "  300, 128256,  300",
+    "32768,    256, 32768", // 32 MiB of logits are no reason for a second chunk
+    "32768, 128256, 2048", // 1 GiB of them are
+    "  999, 999999,  256",
+    "  999, 9999999, 128"
+  })
+  void aGpusRowsHideTheWeightsTrafficBehindTheProducts(int rows, int vocabulary, int expected) {
+    assertThat(LinearCrossEntropy.gpuRows(rows, vocabulary)).isEqualTo(expected);
+  }
+
+  @Test
+  void aGpusChunksAreAsFewAsTheirMemoryAllows() {
+    var random = new Random(7);
+    for (int i = 0; i < 1000; i++) {
+      int rows = 1 + random.nextInt(100_000);
+      int vocabulary = 2 + random.nextInt(300_000);
+      int chunk = LinearCrossEntropy.gpuRows(rows, vocabulary);
+      String sizes = rows + " rows of " + vocabulary;
+      assertThat(chunk).as(sizes).isBetween(1, rows);
+      assertThat(4L * chunk * vocabulary).as(sizes).isLessThanOrEqualTo(1L << 30);
+      if (chunk < rows) {
+        assertThat(chunk % 128).as(sizes).isZero();
+        int larger = Math.ceilDiv(rows, Math.ceilDiv(rows, chunk) - 1); // of one chunk fewer
+        long bytes = 4L * ((larger + 127) / 128 * 128) * vocabulary;
+        assertThat(larger > 4096 && bytes > 256 << 20 || bytes > 1 << 30).as(sizes).isTrue();
+      }
+    }
+  }
+
+  /** The only memory of a step whose size depends on the device. */
+  @Test
+  @RequiresCuda
+  void theWorkspacesPeakDiffersFromTheCpusByTheRowsOfLogitsAlone() {
+    int rows = 258; // of a vocabulary that allows 256 at a time on a CPU
+    int vocabulary = 33_024; // rows of whole vectors and whole units of memory
+    long cpu = peakOfLosses(Cpu.open(2), rows, vocabulary);
+    long gpu = peakOfLosses(TestCuda.open(new BundledKernels()), rows, vocabulary);
+    assertThat(gpu - cpu).isEqualTo(2 * DType.F32.bytes(vocabulary));
+  }
+
+  private static long peakOfLosses(Device device, int rows, int vocabulary) {
+    double[] x = new double[rows];
+    double[] w = new double[vocabulary];
+    try (Fixture f = new Fixture(device, DType.BF16, x, w, new double[rows], 1)) {
       f.state.begin(0, 0, 0, 1f / rows);
-      Tape tape = new Tape(f.ws);
+      Tape tape = Tape.inference(f.ws);
       Var loss =
           Functional.linearCrossEntropy(
               f.x(tape), tape.param(f.w), f.targets, LossOptions.PLAIN, f.state);
-      double mean = 0;
-      for (double l : oracle(x, w, targets, cols, LossOptions.PLAIN)) {
-        mean += l / rows;
-      }
-      assertThat(Tensors.toDoubles(loss.value())[0]).isCloseTo(mean, within(1e-5 * mean));
-      tape.backward(loss);
-
-      double[] dw = new double[w.length];
-      double[] dx = new double[x.length];
-      for (int r = 0; r < rows; r++) {
-        double[] p = new double[vocabulary];
-        double sum = 0;
-        for (int v = 0; v < vocabulary; v++) {
-          p[v] = Math.exp(x[2 * r] * w[2 * v] + x[2 * r + 1] * w[2 * v + 1]);
-          sum += p[v];
-        }
-        for (int v = 0; v < vocabulary; v++) {
-          double d = (p[v] / sum - (v == (int) targets[r] ? 1 : 0)) / rows;
-          for (int c = 0; c < cols; c++) {
-            dw[cols * v + c] += d * x[cols * r + c];
-            dx[cols * r + c] += d * w[cols * v + c];
-          }
-        }
-      }
-      assertClose(Tensors.toDoubles(f.dw), dw, tolerance);
-      assertClose(Tensors.toDoubles(f.dx), dx, tolerance);
+      assertThat(Tensors.toDoubles(loss.value())[0]).isCloseTo(Math.log(vocabulary), within(1e-4));
+      return f.ws.peakBytes();
     }
   }
 
@@ -287,7 +368,9 @@ class LinearCrossEntropyTest {
       this.ws =
           Workspace.poisoned(
               device,
-              (1 << 16) + DType.F32.bytes(LinearCrossEntropy.scratch(rows, ws.dim(0)).elements()));
+              (1 << 16)
+                  + DType.F32.bytes(
+                      LinearCrossEntropy.scratch(device, rows, ws.dim(0)).elements()));
       this.state = StepState.on(device);
       this.memory = device.allocate(4 << 20);
       this.xValue = Tensors.of(memory, 0, type, xs, x);

@@ -137,20 +137,27 @@ record GpuCase(String bench, String name, DType type) {
 
   /** What it asks of a device at least; of launches and copies nothing is said. */
   Cost cost() {
+    return StepCost.sum(parts());
+  }
+
+  /** Its kernels, one after the other, where they are bound by different things. */
+  List<StepCost.Part> parts() {
     return switch (bench) {
-      case "gemm" -> GemmShape.parse(name).cost(type);
-      case "attn" -> AttentionShape.parse(name).cost(type);
-      case "op" -> OpCase.cost(name, type);
-      case "train" -> StepCost.sum(StepCost.of(ModelCase.parse(name), type));
-      default -> Cost.NONE;
+      case "gemm" -> whole(GemmShape.parse(name).cost(type));
+      case "attn" -> whole(AttentionShape.parse(name).cost(type));
+      case "op" -> OpCase.parts(name, type);
+      case "train" -> StepCost.of(ModelCase.parse(name), type);
+      default -> List.of();
     };
+  }
+
+  private List<StepCost.Part> whole(Cost cost) {
+    return List.of(new StepCost.Part(name, 1, cost));
   }
 
   /** The time that it takes at least on that card; 0 where nothing is said. */
   double predictedMillis(Card card) {
-    return bench.equals("train")
-        ? StepCost.millis(StepCost.of(ModelCase.parse(name), type), card)
-        : card.millis(cost());
+    return StepCost.millis(parts(), card);
   }
 
   /** Empty for launches. FLOPs are those that the mathematics asks for. */

@@ -1,8 +1,8 @@
 package dev.javelin.bench;
 
 import dev.javelin.device.DType;
-import dev.javelin.tensor.op.LinearCrossEntropy;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.function.BiFunction;
 
@@ -32,7 +32,8 @@ enum OpCase {
   CROSS_ENTROPY(OpWork::crossEntropy, (t, d) -> elements(t, d, 1, 10)),
   CROSS_ENTROPY_BACKWARD(OpWork::crossEntropyBackward, (t, d) -> elements(t, d, 2, 10)),
   /** Rows, columns, vocabulary: loss and both gradients. */
-  LINEAR_CROSS_ENTROPY(OpWork::linearCrossEntropy, OpCase::linearCrossEntropy),
+  LINEAR_CROSS_ENTROPY(
+      OpWork::linearCrossEntropy, (t, d) -> StepCost.sum(HeadCost.of(t, d[0], d[1], d[2]))),
   /** Batch, time steps, heads, features. Its backward pass moves the same. */
   ROPE(OpWork::rope, (t, d) -> elements(t, d, 2, 3)),
   /** Ten rounds of Philox for four elements. */
@@ -85,8 +86,13 @@ enum OpCase {
     return named(name).work.apply(operands, dims(name));
   }
 
-  static Cost cost(String name, DType type) {
-    return named(name).cost(type, dims(name));
+  /** Kernel by kernel where they are bound by different things, else as one. */
+  static List<StepCost.Part> parts(String name, DType type) {
+    OpCase op = named(name);
+    int[] d = dims(name);
+    return op == LINEAR_CROSS_ENTROPY
+        ? HeadCost.of(type, d[0], d[1], d[2])
+        : List.of(new StepCost.Part(name, 1, op.cost(type, d)));
   }
 
   Cost cost(DType type, int... dims) {
@@ -111,27 +117,6 @@ enum OpCase {
   private static Cost adamW(DType type, int... dims) {
     double bytes = 32 + (type == DType.F32 ? 0 : type.bytes(1));
     return Cost.elementwise(bytes * dims[0], 15.0 * dims[0]);
-  }
-
-  /**
-   * Three products for each chunk of rows. The logits are written in fp32, read for the loss, read
-   * for their gradient, which is written and read twice; x and w are read twice, dx is written, dw
-   * read and written in fp32, for each chunk.
-   */
-  private static Cost linearCrossEntropy(DType type, int... dims) {
-    int rows = dims[0];
-    int cols = dims[1];
-    int vocabulary = dims[2];
-    double s = type.bytes(1);
-    int chunks = Math.ceilDiv(rows, LinearCrossEntropy.scratch(rows, vocabulary).dim(0));
-    double logits = (double) rows * vocabulary * (12 + 3 * s);
-    double weights = (double) chunks * vocabulary * cols * (2 * s + 8);
-    double bytes = logits + weights + 3.0 * rows * cols * s;
-    double products = 6.0 * rows * cols * vocabulary;
-    double rest = 20.0 * rows * vocabulary;
-    return type == DType.F32
-        ? new Cost(bytes, 0, products + rest)
-        : new Cost(bytes, products, rest);
   }
 
   private static AttentionShape attention(int[] dims, boolean backward) {

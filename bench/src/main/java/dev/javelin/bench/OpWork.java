@@ -5,6 +5,7 @@ import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.ExpLoop;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.LossScaling;
+import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Activate;
@@ -207,7 +208,8 @@ final class OpWork {
     Tensor dy = o.random(DType.F32, dims[0]);
     Grad dx = new Grad(o.random(dims[0], dims[1]), false);
     Grad dw = new Grad(o.random(DType.F32, dims[2], dims[1]), true);
-    Tensor scratch = o.random(DType.F32, LinearCrossEntropy.scratch(dims[0], dims[2]).toArray());
+    Shape logits = LinearCrossEntropy.scratch(o.device(), dims[0], dims[2]);
+    Tensor scratch = o.random(DType.F32, logits.toArray());
     return () ->
         LinearCrossEntropy.forwardBackward(
             losses, stats, dx, dw, dy, x, w, targets, LossOptions.PLAIN, scratch);

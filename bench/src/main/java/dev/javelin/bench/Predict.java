@@ -111,7 +111,7 @@ public final class Predict {
     for (GpuCase c : GpuCase.forGpu()) {
       Cost cost = c.cost();
       if (!cost.equals(Cost.NONE)) {
-        String bound = c.bench().equals("train") ? "each kernel its own" : bound(cost);
+        String bound = c.parts().size() > 1 ? "each kernel its own" : bound(cost);
         StringBuilder row =
             new StringBuilder(
                 "| %s | %s | %s | %s |"

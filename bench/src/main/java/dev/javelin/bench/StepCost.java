@@ -11,7 +11,7 @@ import java.util.List;
  */
 final class StepCost {
 
-  /** An operator, over all layers. */
+  /** An operator, over all layers or chunks of rows. */
   record Part(String what, int times, Cost each) {
     Cost cost() {
       return each.times(times);
@@ -128,10 +128,7 @@ final class StepCost {
   }
 
   private void loss() {
-    add(
-        "head and cross-entropy, both ways",
-        1,
-        OpCase.LINEAR_CROSS_ENTROPY.cost(type, rows, m.width(), m.vocabulary()));
+    parts.addAll(HeadCost.of(type, rows, m.width(), m.vocabulary()));
   }
 
   private void update() {

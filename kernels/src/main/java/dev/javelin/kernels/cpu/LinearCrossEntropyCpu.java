@@ -15,7 +15,7 @@ public final class LinearCrossEntropyCpu {
 
   private LinearCrossEntropyCpu() {}
 
-  /** Rows whose logits exist at a time; depends on the sizes only. */
+  /** Rows whose logits best exist at a time; depends on the sizes only. */
   public static int chunkRows(int rows, int vocabulary) {
     return Math.max(1, Math.min(rows, Math.max(CHUNK_ROWS, CHUNK_LOGITS / vocabulary)));
   }
@@ -45,7 +45,8 @@ public final class LinearCrossEntropyCpu {
    * @param dy fp32 [rows]
    * @param x [rows, cols]
    * @param w [vocabulary, cols]
-   * @param logits fp32 [{@link #chunkRows}, {@link #logitStride}], any content
+   * @param logits fp32 [chunk, {@link #logitStride}], any content
+   * @param chunk rows whose logits exist at a time: {@link #chunkRows}
    */
   public static void run(
       Cpu cpu,
@@ -63,8 +64,8 @@ public final class LinearCrossEntropyCpu {
       int rows,
       int cols,
       int vocabulary,
+      int chunk,
       CrossEntropyCpu.Form form) {
-    int chunk = chunkRows(rows, vocabulary);
     Matrix l = new Matrix(logits, DType.F32, logitStride(vocabulary));
     for (int from = 0; from < rows; from += chunk) {
       int n = Math.min(chunk, rows - from);
