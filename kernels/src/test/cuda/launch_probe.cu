@@ -44,6 +44,19 @@ KERNEL(launch_probe_shared, (float* y, int n), 32) {
   }
 }
 
+// The same, from the other end, with 1024 bytes that the source declares.
+KERNEL(launch_probe_both_shared, (float* y, int n), 32) {
+  __shared__ float total[256];
+  DYNAMIC_SHARED(float, words);
+  for (int i = threadIdx.x; i < 256; i += blockDim.x) total[i] = 0;
+  for (int i = threadIdx.x; i < n; i += blockDim.x) words[i] = i;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    for (int i = n - 1; i >= 0; i--) total[i % 256] += words[i];
+    *y = total[n % 256];
+  }
+}
+
 // y += x; what a replayed graph shows.
 KERNEL(launch_probe_add, (float* y, const float* x, int n), 32) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;

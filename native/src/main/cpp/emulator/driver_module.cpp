@@ -23,19 +23,20 @@ struct Module;
 struct Function {
   Module* module;
   const Kernel* kernel;
-  int dynamicSharedBytes = 48 * 1024;  // what a launch may ask for
+  int dynamicSharedBytes;  // what a launch may ask for
 };
 
 struct Module {
   int file;
   void* handle;
   SharedVariables variables;
+  int staticSharedBytes;  // of each of its kernels
   std::map<std::string, Function> functions;
 };
 
 Kernel* registering = nullptr;  // of the module that dlopen initialises now
 
-constexpr int kMostStaticShared = 48 * 1024;
+constexpr int kSharedWithoutOptIn = 48 * 1024;  // the variables of the source included
 
 Function* function(CUfunction f) { return reinterpret_cast<Function*>(f); }
 
@@ -65,6 +66,23 @@ SharedVariables variablesOf(const void* image, void* handle) {
   return result;
 }
 
+// Bytes of shared variables of a kernel: nothing says which of the module's variables are whose, so those of the largest,
+// rounded up to where dynamic shared memory begins.
+int staticSharedBytes(const void* image) {
+  auto* base = static_cast<const char*>(image);
+  auto* header = static_cast<const Elf64_Ehdr*>(image);
+  auto* sections = reinterpret_cast<const Elf64_Shdr*>(base + header->e_shoff);
+  uint64_t largest = 0;
+  for (int i = 0; i < header->e_shnum; i++) {
+    if (sections[i].sh_type != SHT_SYMTAB) continue;
+    auto* symbols = reinterpret_cast<const Elf64_Sym*>(base + sections[i].sh_offset);
+    for (uint64_t n = 0; n < sections[i].sh_size / sizeof(Elf64_Sym); n++) {
+      if (ELF64_ST_TYPE(symbols[n].st_info) == STT_TLS && symbols[n].st_shndx != SHN_UNDEF) largest = std::max(largest, symbols[n].st_size);
+    }
+  }
+  return static_cast<int>((largest + 1023) / 1024 * 1024);
+}
+
 CUresult load(CUmodule* result, const void* image) {
   auto* header = static_cast<const Elf64_Ehdr*>(image);
   if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) {
@@ -80,8 +98,8 @@ CUresult load(CUmodule* result, const void* image) {
     close(file);
     return explain(CUDA_ERROR_INVALID_IMAGE, "%s", dlerror());
   }
-  auto* module = new Module{file, handle, variablesOf(image, handle), {}};
-  for (Kernel* k = registering; k != nullptr; k = k->next) module->functions[k->name] = Function{module, k};
+  auto* module = new Module{file, handle, variablesOf(image, handle), staticSharedBytes(image), {}};
+  for (Kernel* k = registering; k != nullptr; k = k->next) module->functions[k->name] = Function{module, k, kSharedWithoutOptIn - module->staticSharedBytes};
   registering = nullptr;
   *result = reinterpret_cast<CUmodule>(module);
   return CUDA_SUCCESS;
@@ -134,7 +152,8 @@ CUresult checkShape(const Function& f, Dim3 grid, Dim3 block, unsigned shared) {
   if (threads > k.maxThreads) return refuse(k, "block of " + std::to_string(threads) + " threads, its launch bounds allow " + std::to_string(k.maxThreads));
   if (static_cast<int64_t>(shared) > f.dynamicSharedBytes) {
     return refuse(k, std::to_string(shared) + " bytes of dynamic shared memory, " + std::to_string(f.dynamicSharedBytes) +
-                         " allowed: set CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES first");
+                         " allowed beside the " + std::to_string(f.module->staticSharedBytes) +
+                         " of the source: set CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES first");
   }
   return CUDA_SUCCESS;
 }
@@ -225,6 +244,7 @@ API cuFuncGetAttribute(int* value, int attribute, CUfunction handle) {
   Function* f = function(handle);
   switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = static_cast<int>(f->kernel->maxThreads); break;
+    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = f->module->staticSharedBytes; break;
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = f->dynamicSharedBytes; break;
     case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = 32; break;
     case CU_FUNC_ATTRIBUTE_PTX_VERSION:
@@ -238,11 +258,12 @@ API cuFuncGetAttribute(int* value, int attribute, CUfunction handle) {
 API cuFuncSetAttribute(CUfunction handle, int attribute, int value) {
   ENTER_CONTEXT;
   if (attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) {
-    if (value < 0 || value > deviceLimits().sharedBytesPerBlock) {
-      return explain(CUDA_ERROR_INVALID_VALUE, "kernel %s: %d bytes of dynamic shared memory, the device has %d for a block", function(handle)->kernel->name, value,
-                     deviceLimits().sharedBytesPerBlock);
+    Function* f = function(handle);
+    if (value < 0 || value > deviceLimits().sharedBytesPerBlock - f->module->staticSharedBytes) {
+      return explain(CUDA_ERROR_INVALID_VALUE, "kernel %s: %d bytes of dynamic shared memory beside %d of the source, the device has %d for a block", f->kernel->name,
+                     value, f->module->staticSharedBytes, deviceLimits().sharedBytesPerBlock);
     }
-    function(handle)->dynamicSharedBytes = value > kMostStaticShared ? value : kMostStaticShared;
+    f->dynamicSharedBytes = value;
   }
   return CUDA_SUCCESS;
 }
@@ -274,12 +295,13 @@ API cuFuncGetModule(CUmodule* module, CUfunction handle) {
   return CUDA_SUCCESS;
 }
 
-API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction, int blockSize, size_t shared) {
+API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction handle, int blockSize, size_t shared) {
   ENTER_CONTEXT;
   if (blockSize <= 0) return CUDA_ERROR_INVALID_VALUE;
   DeviceLimits limits = deviceLimits();
   int byThreads = limits.threadsPerMultiprocessor / ((blockSize + 31) / 32 * 32);
-  int byShared = limits.sharedBytesPerMultiprocessor / static_cast<int>(shared + 1024);
+  int ofBlock = static_cast<int>(shared) + function(handle)->module->staticSharedBytes + 1024;  // the last for the system
+  int byShared = limits.sharedBytesPerMultiprocessor / ofBlock;
   *blocks = std::min({byThreads, byShared, limits.blocksPerMultiprocessor});
   return CUDA_SUCCESS;
 }

@@ -148,6 +148,22 @@ class LaunchTest {
         .hasMessageContaining("launch_probe_shared", most + 1, most);
   }
 
+  /** 48 KB that need no leave are those of the source and of the launch together. */
+  @Test
+  void sharedMemoryOfTheSourceCountsTowardsThe48Kilobytes() {
+    CudaKernel kernel = cuda.kernel("launch_probe_both_shared");
+    assertThat(kernel.staticShared()).isGreaterThanOrEqualTo(1024);
+    for (int bytes : new int[] {47 << 10, 48 << 10, (48 << 10) + 4}) {
+      int n = bytes / 4;
+      kernel.grid(1).shared(bytes).ptr(memory).i32(n).run();
+      float want = 0;
+      for (int i = n % 256; i < n; i += 256) {
+        want += i;
+      }
+      assertThat(floats(1)[0]).isEqualTo(want);
+    }
+  }
+
   @Test
   void suffixesPickTheInstance() {
     cuda.kernel("launch_probe_bytes", DType.BF16).grid(1).ptr(memory).run();
@@ -233,6 +249,10 @@ class LaunchTest {
                     cuda, () -> cuda.kernel("launch_probe_grid").grid(1).ptr(memory).run()))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("loading the kernels 'launch_probe'");
+    cuda.kernel("launch_probe_add");
+    assertThatThrownBy(() -> CudaGraph.capture(cuda, () -> cuda.kernel("launch_probe_empty")))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("looking up kernel launch_probe_empty");
   }
 
   @Test

@@ -17,7 +17,6 @@ import jcuda.driver.JCudaDriver;
  * __launch_bounds__}: that is the one place where it stands.
  */
 public final class CudaKernel {
-  private static final int WITHOUT_OPT_IN = 48 * 1024; // bytes of shared memory
   private static final int MAX_PARAMETERS = 64;
 
   private final Cuda cuda;
@@ -27,7 +26,7 @@ public final class CudaKernel {
   private final int blockSize;
   private final int[] parameterBytes; // empty where the driver does not tell
   private final boolean knowsParameters;
-  private int sharedLimit = WITHOUT_OPT_IN;
+  private int sharedLimit; // bytes that a launch may add to what the source declares
 
   CudaKernel(Cuda cuda, String name, Handles.Function function) {
     this.cuda = cuda;
@@ -35,6 +34,7 @@ public final class CudaKernel {
     this.function = function;
     this.number = function.number();
     this.blockSize = attribute(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+    this.sharedLimit = attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
     int[] sizes = new int[MAX_PARAMETERS];
     int count = askParameters(sizes);
     this.knowsParameters = count >= 0;
@@ -118,7 +118,10 @@ public final class CudaKernel {
     return blocks[0];
   }
 
-  /** Above 48 KB, a kernel must be told beforehand how much shared memory its blocks may have. */
+  /**
+   * Above 48 KB, what the source declares included, a kernel must be told beforehand how much
+   * shared memory its launches may add.
+   */
   void allowShared(int bytes) {
     if (bytes <= sharedLimit) {
       return;

@@ -95,6 +95,7 @@ final class KernelCache {
   }
 
   private CudaKernel function(CUmodule module, String family, String name) {
+    cuda.requireNoCapture("looking up kernel " + name); // the driver may load it only now
     cuda.bind();
     Handles.Function function = new Handles.Function();
     int result = JCudaDriver.cuModuleGetFunction(function, module, name);
