@@ -1,5 +1,7 @@
-// driver_stream.cpp: streams, events, capture and graphs. All streams are one queue: work runs in the order in which
-// it was submitted, which is one of the orders a device may choose; with the lazy switch, not before someone waits.
+// driver_stream.cpp: streams, events, capture and graphs. Work runs in the order in which it was submitted, which is one
+// of the orders a device may choose; with the lazy switch, not before someone waits. With the overlap switch, the
+// streams beside the first one opened run ahead of it, or fall behind it, as far as events allow: the two orders in
+// which an event that nobody waits for shows.
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -35,21 +37,36 @@ struct Capture {
 
 constexpr unsigned kNonBlocking = 1;  // the default stream does not wait for it, nor it for the default stream
 
-struct Stream {
-  unsigned flags = 0;
-  int priority = 0;
-  std::shared_ptr<Capture> capture;
-};
-
 struct Event {
   double milliseconds = -1;  // when its work was done; negative: never recorded
   std::weak_ptr<Capture> capture;
   bool recorded = false;
+  Stream* stream = nullptr;           // where it was recorded last
+  uint64_t marked = 0, reached = 0;   // how often it was recorded, and which of these points its streams have passed
+};
+
+// Work on a stream; or, where there is an event, to wait for that.
+struct Queued {
+  std::function<CUresult()> work;
+  uint64_t number;  // in the order of submission, over all streams
+  Event* event = nullptr;
+  Stream* recorder = nullptr;
+  uint64_t mark = 0;
+};
+
+struct Stream {
+  unsigned flags = 0;
+  int priority = 0;
+  uint64_t number = 0;  // in the order of opening
+  std::shared_ptr<Capture> capture;
+  std::deque<Queued> queue;
+
+  bool blocked() const { return queue.front().event != nullptr && queue.front().event->reached < queue.front().mark; }
 };
 
 Stream& legacy = *new Stream;
 std::set<Stream*>& streams = *new std::set<Stream*>;
-std::deque<std::function<CUresult()>>& putOff = *new std::deque<std::function<CUresult()>>;
+uint64_t opened = 0, submitted = 0;
 
 // The handles 0, 1 and 2 stand for default streams.
 Stream* resolve(CUstream handle) {
@@ -74,9 +91,92 @@ CUresult perform(const std::function<CUresult()>& work) {
   return r == CUDA_SUCCESS ? r : setSticky(r);
 }
 
-CUresult submit(const std::function<CUresult()>& work) {
-  if (!settings().lazy && putOff.empty()) return perform(work);
-  putOff.push_back(work);
+// The stream opened first: the one that kernels are launched on.
+Stream* firstStream() {
+  Stream* first = nullptr;
+  for (Stream* s : streams) {
+    if (first == nullptr || s->number < first->number) first = s;
+  }
+  return first;
+}
+
+// The next of a stream's work; what it waits for comes before.
+CUresult step(Stream& s);
+
+CUresult runUntil(Stream& s, const Event& event, uint64_t mark) {
+  while (event.reached < mark && !s.queue.empty()) {
+    if (CUresult r = step(s)) return r;
+  }
+  return CUDA_SUCCESS;
+}
+
+CUresult step(Stream& s) {
+  Queued next = std::move(s.queue.front());
+  s.queue.pop_front();
+  if (next.event == nullptr) return perform(next.work);
+  return streams.count(next.recorder) == 0 ? CUDA_SUCCESS : runUntil(*next.recorder, *next.event, next.mark);
+}
+
+// Lets the streams beside the first go on as far as nothing holds them up.
+CUresult runAhead() {
+  for (Stream* s : streams) {
+    while (s != firstStream() && !s->queue.empty() && !s->blocked()) {
+      if (CUresult r = step(*s)) return r;
+    }
+  }
+  return CUDA_SUCCESS;
+}
+
+// Everything of a stream, and what that waits for.
+CUresult finish(Stream& s) {
+  while (!s.queue.empty()) {
+    if (settings().overlap == Overlap::ahead) {
+      if (CUresult r = runAhead()) return r;
+      if (s.queue.empty()) break;
+    }
+    if (CUresult r = step(s)) return r;
+  }
+  return CUDA_SUCCESS;
+}
+
+// Everything of all streams in the order of submission.
+CUresult finishInOrder() {
+  for (;;) {
+    Stream* next = nullptr;
+    for (Stream* s : streams) {
+      if (!s->queue.empty() && (next == nullptr || s->queue.front().number < next->queue.front().number)) next = s;
+    }
+    if (next == nullptr) return CUDA_SUCCESS;
+    if (CUresult r = step(*next)) return r;
+  }
+}
+
+bool nothingQueued() {
+  return std::all_of(streams.begin(), streams.end(), [](Stream* s) { return s->queue.empty(); });
+}
+
+void forgetQueues() {
+  for (Stream* s : streams) s->queue.clear();
+}
+
+// A failure ends the context, and all that was queued with it.
+CUresult settled(CUresult r) {
+  if (r != CUDA_SUCCESS) forgetQueues();
+  return r == CUDA_SUCCESS ? contextState() : r;
+}
+
+CUresult submit(Stream& s, Queued work) {
+  Overlap overlap = settings().overlap;
+  if (&s == &legacy) {  // before and after everything else
+    if (CUresult r = drain()) return r;
+    return work.event == nullptr ? perform(work.work) : CUDA_SUCCESS;
+  }
+  if (overlap == Overlap::none && !settings().lazy && nothingQueued()) return work.event == nullptr ? perform(work.work) : CUDA_SUCCESS;
+  work.number = submitted++;
+  s.queue.push_back(std::move(work));
+  bool isFirst = &s == firstStream();
+  if (overlap == Overlap::ahead && !isFirst) return settled(runAhead());
+  if (overlap == Overlap::behind && isFirst) return settled(finish(s));
   return CUDA_SUCCESS;
 }
 
@@ -99,17 +199,16 @@ CUresult enqueue(CUstream handle, NodeType type, std::function<CUresult()> work)
       return explain(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "work on the default stream while another stream captures");
     }
   }
-  return submit(work);
+  return submit(*stream, {std::move(work), 0});
 }
 
 CUresult drain() {
-  while (!putOff.empty()) {
-    auto work = std::move(putOff.front());
-    putOff.pop_front();
-    if (CUresult r = perform(work)) {
-      putOff.clear();
-      return r;
-    }
+  if (settings().overlap == Overlap::none) return settled(finishInOrder());
+  if (Stream* first = firstStream()) {
+    if (CUresult r = finish(*first)) return settled(r);
+  }
+  for (Stream* s : streams) {
+    if (CUresult r = finish(*s)) return settled(r);
   }
   return contextState();
 }
@@ -122,7 +221,7 @@ CUresult forbiddenInCapture(const char* function) {
 }
 
 void forgetStreams() {
-  putOff.clear();
+  forgetQueues();
   for (Stream* s : streams) s->capture.reset();
 }
 
@@ -132,7 +231,7 @@ void forgetStreams() {
 
 API cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
   ENTER_CONTEXT;
-  auto* s = new Stream{flags, priority, nullptr};
+  auto* s = new Stream{flags, priority, opened++, nullptr, {}};
   streams.insert(s);
   *stream = reinterpret_cast<CUstream>(s);
   return CUDA_SUCCESS;
@@ -144,6 +243,7 @@ API cuStreamDestroy_v2(CUstream handle) {
   ENTER;
   Stream* s = resolve(handle);
   if (s == nullptr || s == &legacy) return CUDA_ERROR_INVALID_HANDLE;
+  drain();
   streams.erase(s);
   delete s;
   return CUDA_SUCCESS;
@@ -173,7 +273,7 @@ static CUresult awaitStream(CUstream handle) {
     s->capture->invalid = true;
     return explain(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "nobody can wait for a stream that captures");
   }
-  return drain();
+  return settings().overlap == Overlap::none || s == &legacy ? drain() : settled(finish(*s));
 }
 
 API cuStreamSynchronize(CUstream handle) {
@@ -186,7 +286,7 @@ API cuStreamQuery(CUstream handle) {
   return awaitStream(handle);
 }
 
-// One queue: whatever the stream would wait for comes before it anyway. A capture spreads along the event.
+// A capture spreads along the event.
 API cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
   ENTER_CONTEXT;
   Stream* s = resolve(handle);
@@ -201,7 +301,8 @@ API cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
     s->capture->invalid = true;
     return explain(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "a capturing stream waits for an event that was recorded outside of the capture");
   }
-  return CUDA_SUCCESS;
+  if (recorded || s->capture || e->stream == nullptr || e->stream == s) return CUDA_SUCCESS;
+  return submit(*s, {nullptr, 0, e, e->stream, e->marked});
 }
 
 API cuLaunchHostFunc(CUstream stream, void (*function)(void*), void* data) {
@@ -235,24 +336,32 @@ API cuEventRecord(CUevent event, CUstream handle) {
   e->recorded = true;
   e->capture = s->capture;
   if (s->capture) return CUDA_SUCCESS;  // in a graph it is an edge, not a point in time
-  return enqueue(handle, NodeType::event, [=] {
+  e->stream = s;
+  return enqueue(handle, NodeType::event, [e, mark = ++e->marked] {
     e->milliseconds = now();
+    e->reached = std::max(e->reached, mark);
     return CUDA_SUCCESS;
   });
 }
 
 API cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned) { return cuEventRecord(event, stream); }
 
+static CUresult awaitEvent(CUevent event) {
+  auto* e = reinterpret_cast<Event*>(event);
+  if (!e->capture.expired()) return CUDA_ERROR_CAPTURED_EVENT;
+  if (settings().overlap == Overlap::none) return drain();
+  if (streams.count(e->stream) != 0) return settled(runUntil(*e->stream, *e, e->marked));
+  return contextState();
+}
+
 API cuEventSynchronize(CUevent event) {
   ENTER_CONTEXT;
-  if (!reinterpret_cast<Event*>(event)->capture.expired()) return CUDA_ERROR_CAPTURED_EVENT;
-  return drain();
+  return awaitEvent(event);
 }
 
 API cuEventQuery(CUevent event) {
   ENTER_CONTEXT;
-  if (!reinterpret_cast<Event*>(event)->capture.expired()) return CUDA_ERROR_CAPTURED_EVENT;
-  return drain();
+  return awaitEvent(event);
 }
 
 API cuEventElapsedTime(float* milliseconds, CUevent begin, CUevent end) {

@@ -19,7 +19,7 @@ bool parse(const char* text, bool& value) {
   return true;
 }
 
-constexpr const char* kKeys[] = {"order", "capability", "guard", "lazy", "threads", "memory"};
+constexpr const char* kKeys[] = {"order", "capability", "guard", "lazy", "overlap", "threads", "memory"};
 
 Settings fromEnvironment() {
   Settings s;
@@ -59,6 +59,11 @@ bool Settings::set(const char* key, const char* value) {
   }
   if (strcmp(key, "guard") == 0) return parse(value, guard);
   if (strcmp(key, "lazy") == 0) return parse(value, lazy);
+  if (strcmp(key, "overlap") == 0) {
+    if (strcmp(value, "0") != 0 && strcmp(value, "ahead") != 0 && strcmp(value, "behind") != 0) return false;
+    overlap = *value == 'a' ? Overlap::ahead : *value == 'b' ? Overlap::behind : Overlap::none;
+    return true;
+  }
   if (strcmp(key, "threads") == 0 && parse(value, 1, 256, number)) {
     threads = static_cast<int>(number);
     return true;

@@ -7,6 +7,7 @@
 namespace emulator {
 
 enum class Order { forward, reverse, random };
+enum class Overlap { none, ahead, behind };
 
 struct Settings {
   Order order = Order::forward;  // forward | reverse | a seed
@@ -14,6 +15,7 @@ struct Settings {
   int capability = 90;           // 8.0 | 8.6 | 8.9 | 9.0: what the device says it is
   bool guard = false;            // allocations end within 16 bytes of a page that nobody may touch
   bool lazy = false;             // stream work runs at the next synchronisation, not before
+  Overlap overlap = Overlap::none;  // 0 | ahead | behind: streams beside the first run so, as far as events allow
   int threads = 1;               // operating system threads that run blocks
   size_t memory = size_t{4} << 30;
 

@@ -176,7 +176,8 @@ public final class Cuda implements Device {
   // -----------------------------------------------------------------------------------------
 
   /**
-   * {@inheritDoc}
+   * {@inheritDoc} The host waits for the zeros: whichever stream writes to the memory first, they
+   * are not to come after it.
    *
    * @throws CudaException where the memory does not suffice, saying what was asked and what is free
    */
@@ -202,6 +203,7 @@ public final class Cuda implements Device {
     }
     allocations.incrementAndGet();
     fill(memory, 0, size, 0);
+    compute.synchronize();
     return memory;
   }
 
@@ -425,6 +427,7 @@ public final class Cuda implements Device {
     int ignored = JCudaDriver.cuCtxSynchronize();
     scratch.forEach(DeviceMemory::close);
     reportLeaks();
+    List.copyOf(live).forEach(DeviceMemory::close); // others may keep the driver's context
     kernels.unload();
     compute.close();
     transfer.close();

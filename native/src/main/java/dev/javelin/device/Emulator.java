@@ -21,6 +21,7 @@ import java.lang.invoke.MethodHandle;
  *   <tr><td>capability</td><td>{@code 8.0}, {@code 8.6}, {@code 8.9}, {@code 9.0}</td></tr>
  *   <tr><td>guard</td><td>{@code 1}: an allocation ends within 16 bytes of forbidden memory</td></tr>
  *   <tr><td>lazy</td><td>{@code 1}: queued work is done when somebody waits for it, not before</td></tr>
+ *   <tr><td>overlap</td><td>{@code ahead}, {@code behind}: streams beside the first run so, as far as events allow</td></tr>
  *   <tr><td>threads</td><td>how many threads of the operating system run blocks</td></tr>
  *   <tr><td>memory</td><td>bytes of device memory</td></tr>
  * </table>

@@ -13,6 +13,8 @@ import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class BatchTest {
 
@@ -56,16 +58,20 @@ class BatchTest {
     }
   }
 
-  /** Work that is put off until somebody waits: a block that is reused too early would show. */
-  @Test
+  /**
+   * Work that is put off until somebody waits, copies of batches that come as early as they may, or
+   * as late: a block that is reused too early would show, and an event that nobody waits for.
+   */
+  @ParameterizedTest
+  @CsvSource({"lazy, 1", "overlap, ahead", "overlap, behind"})
   @RequiresEmulator
-  void eachStepSeesItsOwnBatchHoweverFarTheHostIsAhead() {
+  void eachStepSeesItsOwnBatchHoweverFarTheHostIsAhead(String key, String value) {
     int steps = 6;
     long bytes = 21 * JAVA_INT.byteSize();
+    TestCuda.set(key, value);
     try (Cuda cuda = TestCuda.open(new BundledKernels());
-        Batch batch = Batch.on(cuda, 3, 7);
-        DeviceMemory seen = cuda.allocate(steps * bytes)) {
-      TestCuda.set("lazy", "1");
+        DeviceMemory seen = cuda.allocate(steps * bytes);
+        Batch batch = Batch.on(cuda, 3, 7)) {
       for (int n = 0; n < steps; n++) {
         int first = 100 * n;
         batch.load(
@@ -81,7 +87,7 @@ class BatchTest {
         assertThat(got).as("step %d", n).isEqualTo(ids(100 * n));
       }
     } finally {
-      TestCuda.set("lazy", "0");
+      TestCuda.set(key, "0");
     }
   }
 }
