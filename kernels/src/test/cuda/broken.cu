@@ -54,3 +54,6 @@ KERNEL(broken_shared, (float* y, int first), 64) {
   __syncthreads();
   y[threadIdx.x] = tile[first + threadIdx.x];
 }
+
+// y = x, 16 bytes at a time, from element `first` on: whatever that is.
+KERNEL(broken_alignment, (float* y, const float* x, int first), 32) { store_vec(y + 4 * threadIdx.x, load_vec<4>(x + first + 4 * threadIdx.x)); }

@@ -111,8 +111,8 @@ final class CompileCuda {
 
   /**
    * No instruction set beyond x86-64-v2: images travel between machines. No strict aliasing:
-   * kernels move bf16 as 16-byte words. A checked image calls the emulator at each load and store:
-   * the thread sanitizer's instrumentation without its library.
+   * kernels move bf16 as 16-byte words. A checked image calls the emulator at each load and store,
+   * and where one is misaligned: the sanitizers' instrumentation without their libraries.
    */
   private Toolchain.Step emulated(String gxx, Path source, Path driver, boolean checked) {
     String family = Toolchain.stem(source);
@@ -126,7 +126,7 @@ final class CompileCuda {
     command.addAll(List.of("-MMD", "-MF", dependencies.toString(), "-shared", "-Wl,-Bsymbolic"));
     command.addAll(List.of("-o", output.toString(), "-x", "c++", source.toString()));
     if (checked) {
-      command.addAll(List.of("-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0"));
+      command.addAll(List.of("-fsanitize=thread,alignment", "--param=tsan-instrument-func-entry-exit=0"));
       command.addAll(List.of("-nodefaultlibs", "-lstdc++", "-lm", "-lc", "-lgcc_s", "-lgcc"));
     }
     String flags = System.getenv("JAVELIN_EMULATOR_CXXFLAGS");

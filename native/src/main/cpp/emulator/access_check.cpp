@@ -226,3 +226,25 @@ HOOK __tsan_func_exit() {}
 HOOK __tsan_vptr_update(void**, void*) {}
 // Called by the initialiser of each checked module.
 HOOK __tsan_init() { emulator::access_check::checkedModule = true; }
+
+// What -fsanitize=alignment makes it call where an address is no multiple of what its type asks for.
+namespace {
+
+struct TypeName {
+  uint16_t kind, information;
+  char name[1];  // and more, quoted
+};
+
+struct Misaligned {
+  const char* file;
+  uint32_t line, column;
+  const TypeName* type;
+  uint8_t logarithm;  // of the alignment
+};
+
+}  // namespace
+
+HOOK __ubsan_handle_type_mismatch_v1(const Misaligned* m, void* address) {
+  if (emulator::current == nullptr) return;
+  emulator::fail("misaligned: address %p is no multiple of %u, which %s at %s:%u wants", address, 1u << m->logarithm, m->type->name, m->file, m->line);
+}

@@ -1,7 +1,7 @@
-// access_check.h: finds races on shared memory, reads of what cp.async has not brought yet, and accesses beyond the
-// end of an allocation, in kernels whose image was compiled with -fsanitize=thread (family.check.so). The compiler
-// then calls a hook at each load and store; here the hooks do not belong to the thread sanitizer but to the emulator,
-// which knows what a barrier is.
+// access_check.h: finds races on shared memory, reads of what cp.async has not brought yet, accesses beyond the end of
+// an allocation and misaligned ones, in kernels whose image was compiled with -fsanitize=thread,alignment
+// (family.check.so). The compiler then calls a hook at each load and store; here the hooks do not belong to the
+// sanitizers but to the emulator, which knows what a barrier is.
 //
 // For each byte of shared memory it is remembered who wrote it last, who read it last, and when: how many barriers the
 // block, and how many warp operations the warp had passed. Two accesses of different threads, one of them a write,

@@ -115,6 +115,21 @@ class BrokenKernelTest {
   }
 
   @Test
+  void aVectorAtAnAddressThatIsNoMultipleOfItIsReported() {
+    fails(
+        gpu ->
+            gpu.kernel("broken_alignment")
+                .grid(1)
+                .ptr(gpu.bytes(512))
+                .ptr(gpu.bytes(1024))
+                .i32(2)
+                .run(),
+        "kernel broken_alignment, block (0,0,0), thread (0,0,0)",
+        "misaligned: address 0x",
+        "is no multiple of 16");
+  }
+
+  @Test
   void freedMemoryIsNotTouchedAgain() {
     fails(
         gpu -> {
