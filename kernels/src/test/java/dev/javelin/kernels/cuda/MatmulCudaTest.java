@@ -147,7 +147,11 @@ class MatmulCudaTest {
     got.assertGapsAre(GAP, s.toString());
   }
 
-  /** k roundings of partial sums in fp32, none larger than Σ|a·b|, and the last one to the type. */
+  /**
+   * k roundings of partial sums in fp32, none larger than Σ|a·b|, and the last one to the type.
+   * Tensor cores cut off where fp32 rounds, an error twice as large, but of sums that come nowhere
+   * near Σ|a·b|.
+   */
   private static double bound(int k, double absolute, double want, DType out) {
     double unit = out == BF16 ? 0x1p-8 : out == F16 ? 0x1p-11 : 0x1p-24;
     return k * 0x1p-24 * absolute + unit * Math.abs(want) + (out == F16 ? 0x1p-25 : 1e-40);
@@ -216,19 +220,23 @@ class MatmulCudaTest {
     for (int i = 0; i < m; i++) {
       for (int j = 0; j < n; j++) {
         double z = bias.at(0, j);
+        double absolute = Math.abs(z);
         for (int l = 0; l < k; l++) {
-          z += (double) x.at(i, l) * w.at(j, l);
+          double product = (double) x.at(i, l) * w.at(j, l);
+          z += product;
+          absolute += Math.abs(product);
         }
         double want = f == null ? z : apply(f, z);
         // The sum's error grows by f's slope, which is at most 2·|z| (relu²).
-        double error = unit * Math.abs(want) + 1e-5 * (1 + 2 * Math.abs(z));
+        double sumError = bound(k + 4, absolute, 0, F32);
+        double error = unit * Math.abs(want) + sumError * (1 + 2 * Math.abs(z));
         assertThat((double) gotY.at(i, j))
             .as("%s, edge %d, %d parts, %s: y[%d, %d]", type, edge, parts, f, i, j)
             .isCloseTo(want, within(error));
         if (keepZ) {
           assertThat((double) gotZ.at(i, j))
               .as("%s, edge %d, %d parts, %s: z[%d, %d]", type, edge, parts, f, i, j)
-              .isCloseTo(z, within(unit * Math.abs(z) + 1e-5));
+              .isCloseTo(z, within(unit * Math.abs(z) + sumError));
         }
       }
     }
