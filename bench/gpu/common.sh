@@ -20,6 +20,11 @@ results=${OUT:-$kit/results}
 mkdir -p "$results" || die "cannot write to $results; set OUT to a folder"
 results=$(CDPATH='' cd -P "$results" && pwd)
 
+# The driver, where it is mounted aside from the folders that the loader knows.
+for folder in /usr/local/nvidia/lib64 /usr/local/nvidia/lib; do
+  [ ! -e "$folder/libcuda.so.1" ] || export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder"
+done
+
 classpath=
 for jar in "$kit"/lib/*.jar; do classpath=$classpath:$jar; done
 classpath=${classpath#:}

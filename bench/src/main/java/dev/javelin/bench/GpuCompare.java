@@ -22,7 +22,8 @@ import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Our kernels, cuBLAS and PyTorch in turn on one GPU; one JSON file, and a table of ratios.
+ * Our kernels, cuBLAS and PyTorch in turn on one GPU; one JSON file, and a table of ratios, both
+ * written case by case.
  *
  * <pre>{@code
  * GpuCompare --device cuda --commit abc --out DIR [--rounds 11] [--millis 20]
@@ -116,28 +117,32 @@ public final class GpuCompare {
     ObjectNode result = describe(json.createObjectNode(), options);
     ArrayNode rows = result.putArray("rows");
     Path file = file(options, result);
-    StringBuilder table = new StringBuilder();
     List<GpuCase> cases = cuda.properties().emulated() ? GpuCase.forEmulator() : GpuCase.forGpu();
+    printHead(result);
     try {
       for (GpuCase c : cases) {
         if (only.isEmpty() || only.stream().anyMatch(c.toString()::contains)) {
           Map<String, Double> times = measure(c);
           if (!times.isEmpty()) {
             row(rows.addObject(), c, times);
-            table.append(line(c, times));
+            System.out.print(line(c, times));
           }
+          save(json, result, file); // what was measured is kept, whatever happens after it
         }
       }
-    } finally { // what was measured is kept, whatever happens after it
-      ObjectNode reasons = result.putObject("not_available");
-      absent.forEach((reason, names) -> names.forEach(reasons.putArray(reason)::add));
-      Files.createDirectories(file.toAbsolutePath().getParent());
-      Files.writeString(
-          file, json.writerWithDefaultPrettyPrinter().writeValueAsString(result) + "\n");
+    } finally {
       timer.close();
       cublas.ifPresent(MatmulBaseline::close);
+      printAbsent(file);
     }
-    print(result, table, file);
+  }
+
+  private void save(ObjectMapper json, ObjectNode result, Path file) throws IOException {
+    ObjectNode reasons = result.putObject("not_available");
+    absent.forEach((reason, names) -> names.forEach(reasons.putArray(reason)::add));
+    Files.createDirectories(file.toAbsolutePath().getParent());
+    Files.writeString(
+        file, json.writerWithDefaultPrettyPrinter().writeValueAsString(result) + "\n");
   }
 
   private ObjectNode describe(ObjectNode result, Map<String, String> options) {
@@ -300,7 +305,7 @@ public final class GpuCompare {
     return String.format(Locale.ROOT, format, value);
   }
 
-  private void print(ObjectNode result, StringBuilder table, Path file) {
+  private void printHead(ObjectNode result) {
     System.out.printf(
         "%n%s, driver %s (%s), commit %s, %s, %s, PyTorch %s; medians of %d rounds%n",
         result.path("device").asText(),
@@ -320,7 +325,10 @@ public final class GpuCompare {
         result.path("host_ns_per_launch_jcuda").asLong());
     System.out.printf(
         "| case | Javelin ms | rate | of the ceiling | cuBLAS / Javelin | PyTorch / Javelin |%n");
-    System.out.printf("|---|---|---|---|---|---|%n%s", table);
+    System.out.printf("|---|---|---|---|---|---|%n");
+  }
+
+  private void printAbsent(Path file) {
     absent.forEach(
         (reason, names) ->
             System.out.printf(

@@ -3,6 +3,7 @@ package dev.javelin.bench;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.junit.platform.engine.TestExecutionResult;
@@ -16,9 +17,9 @@ import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 import org.junit.platform.launcher.listeners.TestExecutionSummary;
 
 /**
- * Runs test classes where there is no Maven: the GPU kit's. Prints what failed and why, what was
- * skipped and why, and last {@code passed FAILED skipped} in numbers. Exit code 1 where a test
- * failed.
+ * Runs test classes where there is no Maven: the GPU kit's. Prints each test as it begins, what
+ * failed or was skipped and why as it ends, so that a run that is killed has said where it was, and
+ * last {@code passed FAILED skipped} in numbers. Exit code 1 where a test failed.
  */
 public final class RunTests {
   private RunTests() {}
@@ -31,17 +32,23 @@ public final class RunTests {
             .build();
     SummaryGeneratingListener summary = new SummaryGeneratingListener();
     PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
-    LauncherFactory.create().execute(request, summary, new Skips(out));
+    LauncherFactory.create().execute(request, summary, new Report(out));
     TestExecutionSummary s = summary.getSummary();
-    if (s.getTotalFailureCount() > 0) {
-      s.printFailuresTo(out, 12);
-    }
     long aborted = s.getTestsAbortedCount() + s.getTestsSkippedCount();
     out.printf("%d %d %d%n", s.getTestsSucceededCount(), s.getTotalFailureCount(), aborted);
     System.exit(s.getTotalFailureCount() == 0 ? 0 : 1);
   }
 
-  private record Skips(PrintWriter out) implements TestExecutionListener {
+  private record Report(PrintWriter out) implements TestExecutionListener {
+    private static final int LINES = 16; // of a failure
+
+    @Override
+    public void executionStarted(TestIdentifier test) {
+      if (test.isTest()) {
+        out.printf("> %s%n", test.getDisplayName());
+      }
+    }
+
     @Override
     public void executionSkipped(TestIdentifier test, String reason) {
       out.printf("  skipped %s: %s%n", test.getDisplayName(), reason);
@@ -49,9 +56,22 @@ public final class RunTests {
 
     @Override
     public void executionFinished(TestIdentifier test, TestExecutionResult result) {
-      if (result.getStatus() == TestExecutionResult.Status.ABORTED) {
-        String why = result.getThrowable().map(t -> String.valueOf(t.getMessage())).orElse("");
-        out.printf("  skipped %s: %s%n", test.getDisplayName(), why.lines().findFirst().orElse(""));
+      Throwable thrown = result.getThrowable().orElse(null);
+      switch (result.getStatus()) {
+        case SUCCESSFUL -> {}
+        case ABORTED -> {
+          String why = thrown == null ? "" : String.valueOf(thrown.getMessage());
+          String first = why.lines().findFirst().orElse("");
+          out.printf("  skipped %s: %s%n", test.getDisplayName(), first);
+        }
+        case FAILED -> {
+          out.printf("  FAILED %s%n", test.getDisplayName());
+          if (thrown != null) {
+            StringWriter trace = new StringWriter();
+            thrown.printStackTrace(new PrintWriter(trace));
+            trace.toString().lines().limit(LINES).forEach(line -> out.println("    " + line));
+          }
+        }
       }
     }
   }

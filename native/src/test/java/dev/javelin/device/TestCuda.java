@@ -1,11 +1,15 @@
 package dev.javelin.device;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * The device that tests of CUDA run on: the emulated one, or what {@code -Djavelin.test.device}
  * says, {@code cuda}, {@code cuda:1} or {@code none}. And the emulated device's switches.
  */
 public final class TestCuda {
   private static final String CHOICE = System.getProperty("javelin.test.device", "emulator");
+
+  private static @Nullable Cuda keeper;
 
   private TestCuda() {}
 
@@ -33,11 +37,19 @@ public final class TestCuda {
         : "";
   }
 
-  /** Opens the device. */
-  public static Cuda open(KernelImages images) {
-    return isEmulated()
-        ? Cuda.emulated(images)
-        : Cuda.open(CHOICE.startsWith("cuda:") ? Integer.parseInt(CHOICE.substring(5)) : 0, images);
+  /**
+   * Opens the device. A GPU takes a good part of a second to make the process's context, and
+   * hundreds of tests open it: one that is never closed keeps the context for all of them.
+   */
+  public static synchronized Cuda open(KernelImages images) {
+    if (isEmulated()) {
+      return Cuda.emulated(images);
+    }
+    int ordinal = CHOICE.startsWith("cuda:") ? Integer.parseInt(CHOICE.substring(5)) : 0;
+    if (keeper == null) {
+      keeper = Cuda.open(ordinal, (family, capability, emulated) -> null);
+    }
+    return Cuda.open(ordinal, images);
   }
 
   /** Turns a switch of the emulated device; see {@link Emulator#set}. */
