@@ -1,8 +1,38 @@
-// norm.cuh: what the normalisations of rows share.
+// norm.cuh — s = x + h,   x̂ = (s − mean)·rstd,   rstd = 1/sqrt(mean_c((s − mean)²) + ε),   y = x̂·w + b
+//   g = dy·w,   dx = dh = ds + rstd·(g − mean_c(g) − x̂·mean_c(g·x̂)),   dw = Σ_r dy·x̂,   db = Σ_r dy
+//   layer_norm.cu: all of it. rms_norm.cu: the same with mean = mean_c(g) = 0 and without b, which is left out when it is
+//   compiled (kCentred). The residual h and its sum may be missing (null), then s is x; so may w (ones) and b (zeros).
+// Tiling: 16-byte loads. Short rows: a warp per row, 4 rows a block, the row in registers while mean and then variance are
+//   summed (around the mean, so that a large mean costs no precision); rows of more than 8 vectors a lane (1024 fp32, 2048
+//   half elements): a block of 256 threads per row, in registers up to 8 vectors a thread (8192, 16384), what is beyond
+//   read again from L2. Backward: a warp (a block, from kNormSums vectors a lane on) goes through its share of the rows and
+//   keeps their contributions to dw and db in registers as far as those reach; one partial row of fp32 for each share,
+//   added up by partial_sum in a fixed order. Shares depend on the number of rows alone, so runs repeat bit for bit. dy and
+//   x are read twice, the second time from L1 or L2.
+// Traffic (s bytes an element): forward 2·R·C·s, with residual 4·R·C·s, and 4·R for each statistic; backward 3·R·C·s (4
+//   with ds, 5 with dh), and twice 4·shares·C for each of dw and db.  FLOPs: forward ~4·R·C (RMS) or ~7·R·C, backward
+//   ~10·R·C or ~14·R·C, so memory bound.
+// Measured: not yet.
 #pragma once
 #include "row.cuh"
 
 constexpr int kLong = 256;  // threads of a block that has a long row
+constexpr int kKept = 8;    // vectors of a row that a thread keeps
+template <bool kCentred>
+constexpr int kNormSums = kCentred ? 4 : 8;  // vectors of dw and db, or of dw, that a thread keeps
+
+template <class T>
+struct Input {
+  const T* data;
+  int64_t stride;
+  __device__ __forceinline__ const T* row(int64_t r) const { return data == nullptr ? nullptr : data + r * stride; }
+};
+
+// A number of elements that are read at once, as a type.
+template <int N>
+struct Width {
+  static constexpr int value = N;
+};
 
 // A gradient's destination, null where nobody wants it.
 template <class T>
@@ -11,6 +41,20 @@ struct Destination {
   int64_t stride;
   bool accumulate;
 };
+
+// The vectors of a row that belong to this thread, by their first column: `kept(j, column)` of those it keeps, `rest(column)`
+// of those beyond.
+template <int kVectors, int N, int kThreads, class Kept, class Rest>
+__device__ __forceinline__ void each_vector(int cols, Kept kept, Rest rest) {
+  int rank = RowThreads<kThreads>::rank(), units = cols / N;  // N divides cols
+#pragma unroll
+  for (int j = 0; j < kVectors; j++) {
+    int unit = j * kThreads + rank;
+    if (unit < units) kept(j, unit * N);
+  }
+#pragma unroll 1  // unrolled, it would take registers from all rows for the few that are so long
+  for (int unit = kVectors * kThreads + rank; unit < units; unit += kThreads) rest(unit * N);
+}
 
 // What is normalised: neighbours of x, or of the sum x + h, which is written and then is what it was rounded to.
 template <int N, class T>
@@ -23,25 +67,215 @@ __device__ __forceinline__ void load_summed(float (&v)[N], T* sum, const T* x, c
   for (int i = 0; i < N; i++) v[i] = to_float(from_float<T>(v[i] + added[i]));
   store_floats(sum, v);
 }
-
-// A share's row of partial sums, from column `from` on: zeros, to which its rows are added one by one.
-template <int kThreads>
-__device__ __forceinline__ void clear_partial(float* row, int from, int cols) {
-  for (int at = from + RowThreads<kThreads>::rank(); at < cols; at += kThreads) row[at] = 0;
-}
-template <int kThreads>
-__device__ __forceinline__ void sync_row() {
-  if constexpr (kThreads == kWarp) {
-    __syncwarp();
+template <int N, class T>
+__device__ __forceinline__ void load_or(float (&v)[N], const T* p, int at, float otherwise) {
+  if (p != nullptr) {
+    load_floats(v, p + at);
   } else {
-    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < N; i++) v[i] = otherwise;
   }
 }
-template <int N>
-__device__ __forceinline__ void add_partial(float* p, const float (&v)[N]) {
-  float before[N];
-  load_floats(before, p);
+
+template <bool kCentred, class T, int N, int kThreads>
+__device__ void norm_forward(T* sum, int64_t sum_stride, T* y, int64_t y_stride, float* means, float* rstd, Input<T> x, Input<T> h, const T* w, const T* b,
+                             float eps, int64_t rows, int cols) {
+  using Threads = RowThreads<kThreads>;
+  int64_t row = Threads::first();
+  if (row >= rows) return;
+  const T *of_x = x.row(row), *of_h = h.row(row);
+  sum += row * sum_stride;
+  y += row * y_stride;
+  const T* in = of_h == nullptr ? of_x : sum;  // what is normalised, once it is there
+  float kept[kKept][N], rest[N];
+  float total = 0, squares = 0;
+  auto square = [&](const float (&v)[N]) {
 #pragma unroll
-  for (int i = 0; i < N; i++) before[i] += v[i];
-  store_floats(p, before);
+    for (int i = 0; i < N; i++) squares += v[i] * v[i];
+  };
+  auto load = [&](float (&v)[N], int at) {
+    load_summed(v, sum + at, of_x + at, of_h == nullptr ? nullptr : of_h + at);
+    if constexpr (kCentred) {
+#pragma unroll
+      for (int i = 0; i < N; i++) total += v[i];
+    } else {
+      square(v);
+    }
+  };
+  each_vector<kKept, N, kThreads>(cols, [&](int j, int at) { load(kept[j], at); }, [&](int at) { load(rest, at); });
+  float mean = 0;
+  auto center = [&](float (&v)[N]) {
+#pragma unroll
+    for (int i = 0; i < N; i++) v[i] -= mean;
+  };
+  if constexpr (kCentred) {
+    mean = Threads::sum(total) / static_cast<float>(cols);
+    auto add = [&](float (&v)[N]) {
+      center(v);
+      square(v);
+    };
+    each_vector<kKept, N, kThreads>(
+        cols, [&](int j, int) { add(kept[j]); },
+        [&](int at) {
+          load_floats(rest, in + at);
+          add(rest);
+        });
+  }
+  float scale = 1.0f / sqrtf(Threads::sum(squares) / static_cast<float>(cols) + eps);
+  if (Threads::rank() == 0) {
+    if constexpr (kCentred) means[row] = mean;
+    rstd[row] = scale;
+  }
+  auto write = [&](float (&v)[N], int at) {  // v without the mean
+    float weight[N], bias[N];
+    load_or(weight, w, at, 1.0f);
+    if constexpr (kCentred) load_or(bias, b, at, 0.0f);
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+      v[i] = v[i] * scale * weight[i];
+      if constexpr (kCentred) v[i] += bias[i];
+    }
+    store_floats(y + at, v);
+  };
+  each_vector<kKept, N, kThreads>(
+      cols, [&](int j, int at) { write(kept[j], at); },
+      [&](int at) {
+        load_floats(rest, in + at);
+        if constexpr (kCentred) center(rest);
+        write(rest, at);
+      });
 }
+
+// dw and db: one partial row of fp32 for each share of `share` rows, null where nobody wants it. ds and dy are null for
+// zeros.
+template <bool kCentred, class T, int N, int kThreads>
+__device__ void norm_backward(Destination<T> dx, Destination<T> dh, float* dw, float* db, Input<T> ds, Input<T> dy, Input<T> x, const T* w, const float* means,
+                              const float* rstd, int64_t rows, int64_t share, int cols) {
+  using Threads = RowThreads<kThreads>;
+  constexpr int kSums = kNormSums<kCentred>;
+  int64_t from = Threads::first() * share, to = min(from + share, rows);
+  if (from >= rows) return;
+  float weight_sums[kSums][N] = {}, bias_sums[kSums][N] = {};
+  auto open = [&](float*& partial) {  // zeros beyond the registers, to which rows are added one by one
+    if (partial == nullptr) return;
+    partial += Threads::first() * cols;
+    for (int at = kSums * kThreads * N + Threads::rank(); at < cols; at += kThreads) partial[at] = 0;
+  };
+  open(dw);
+  if constexpr (kCentred) open(db);
+  Threads::barrier();
+  for (int64_t row = from; row < to; row++) {
+    const T *of_dy = dy.row(row), *of_x = x.row(row), *of_ds = ds.row(row);
+    float scale = rstd[row], mean = 0;
+    if constexpr (kCentred) mean = means[row];
+    float unit = kCentred ? 1.0f : scale;                         // x̂ = unit · v
+    auto load = [&](float (&d)[N], float (&g)[N], float (&v)[N], int at) {  // dy, dy·w and v
+      load_floats(d, of_dy + at);
+      load_floats(v, of_x + at);
+      load_or(g, w, at, 1.0f);
+#pragma unroll
+      for (int i = 0; i < N; i++) {
+        g[i] *= d[i];
+        if constexpr (kCentred) v[i] = (v[i] - mean) * scale;
+      }
+    };
+    float shift = 0, slope = 0;  // mean(g), unit · mean(g·x̂)
+    if (of_dy != nullptr) {
+#pragma unroll 2
+      for (int at = Threads::rank() * N; at < cols; at += kThreads * N) {
+        float d[N], g[N], v[N];
+        load(d, g, v, at);
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+          if constexpr (kCentred) shift += g[i];
+          slope += g[i] * v[i];
+        }
+      }
+      if constexpr (kCentred) shift = Threads::sum(shift) / static_cast<float>(cols);
+      slope = unit * (Threads::sum(slope) * unit / static_cast<float>(cols));
+    }
+    // d becomes dy, v dy·x̂: what the row adds to db and dw.
+    auto gradients = [&](float (&d)[N], float (&v)[N], int at) {
+      float g[N] = {};
+      if (of_dy != nullptr) {
+        load(d, g, v, at);
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+          g[i] = scale * (g[i] - shift - slope * v[i]);
+          v[i] = d[i] * (v[i] * unit);
+        }
+      }
+      if (of_ds != nullptr) {
+        float direct[N];
+        load_floats(direct, of_ds + at);
+#pragma unroll
+        for (int i = 0; i < N; i++) g[i] += direct[i];
+      }
+      if (dx.data != nullptr) {
+        float out[N];
+#pragma unroll
+        for (int i = 0; i < N; i++) out[i] = g[i];
+        emit_floats(dx.data + row * dx.stride + at, out, dx.accumulate);
+      }
+      if (dh.data != nullptr) emit_floats(dh.data + row * dh.stride + at, g, dh.accumulate);
+    };
+    each_vector<kSums, N, kThreads>(
+        cols,
+        [&](int j, int at) {
+          float d[N] = {}, v[N] = {};
+          gradients(d, v, at);
+#pragma unroll
+          for (int i = 0; i < N; i++) {
+            weight_sums[j][i] += v[i];
+            if constexpr (kCentred) bias_sums[j][i] += d[i];
+          }
+        },
+        [&](int at) {
+          float d[N] = {}, v[N] = {};
+          gradients(d, v, at);
+          if (dw != nullptr) emit_floats(dw + at, v, true);
+          if constexpr (kCentred) {
+            if (db != nullptr) emit_floats(db + at, d, true);
+          }
+        });
+  }
+  each_vector<kSums, N, kThreads>(
+      cols,
+      [&](int j, int at) {
+        if (dw != nullptr) store_floats(dw + at, weight_sums[j]);
+        if constexpr (kCentred) {
+          if (db != nullptr) store_floats(db + at, bias_sums[j]);
+        }
+      },
+      [](int) {});
+}
+
+// The host says whether all rows can be read in vectors.
+#define NORM_INSTANCE(op, kCentred, T, name, kThreads)                                                                                                 \
+  KERNEL(op##_forward_##name,                                                                                                                          \
+         (T * sum, int64_t sum_stride, T* y, int64_t y_stride, float* mean, float* rstd, const T* x, int64_t x_stride, const T* h, int64_t h_stride,   \
+          const T* w, const T* b, float eps, int64_t rows, int cols, int vectors),                                                                     \
+         RowThreads<kThreads>::kBlock, kThreads == kWarp ? 3 : 2) {                                                                                    \
+    auto run = [&](auto n) {                                                                                                                           \
+      norm_forward<kCentred, T, n.value, kThreads>(sum, sum_stride, y, y_stride, mean, rstd, {x, x_stride}, {h, h_stride}, w, b, eps, rows, cols);     \
+    };                                                                                                                                                 \
+    vectors ? run(Width<kVecLength<T>>{}) : run(Width<1>{});                                                                                           \
+  }                                                                                                                                                    \
+  KERNEL(op##_backward_##name,                                                                                                                         \
+         (T * dx, int64_t dx_stride, int add_x, T* dh, int64_t dh_stride, int add_h, float* dw, float* db, const T* ds, int64_t ds_stride, const T* dy, \
+          int64_t dy_stride, const T* x, int64_t x_stride, const T* w, const float* mean, const float* rstd, int64_t rows, int64_t share, int cols,    \
+          int vectors),                                                                                                                                \
+         RowThreads<kThreads>::kBlock, kThreads == kWarp ? 3 : 2) {                                                                                    \
+    auto run = [&](auto n) {                                                                                                                           \
+      norm_backward<kCentred, T, n.value, kThreads>({dx, dx_stride, add_x != 0}, {dh, dh_stride, add_h != 0}, dw, db, {ds, ds_stride}, {dy, dy_stride}, \
+                                                    {x, x_stride}, w, mean, rstd, rows, share, cols);                                                  \
+    };                                                                                                                                                 \
+    vectors ? run(Width<kVecLength<T>>{}) : run(Width<1>{});                                                                                           \
+  }
+#define NORM_INSTANCES(op, kCentred)                                                                                                                   \
+  NORM_INSTANCE(op, kCentred, float, f32, kWarp)                                                                                                       \
+  NORM_INSTANCE(op, kCentred, float, long_f32, kLong)                                                                                                  \
+  NORM_INSTANCE(op, kCentred, bf16, bf16, kWarp)                                                                                                       \
+  NORM_INSTANCE(op, kCentred, bf16, long_bf16, kLong)                                                                                                  \
+  NORM_INSTANCE(op, kCentred, f16, f16, kWarp)                                                                                                         \
+  NORM_INSTANCE(op, kCentred, f16, long_f16, kLong)

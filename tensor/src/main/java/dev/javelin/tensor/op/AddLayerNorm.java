@@ -64,7 +64,7 @@ public final class AddLayerNorm {
               rowsOrNull(w),
               rowsOrNull(b),
               eps);
-      case Cuda cuda -> LayerNormCuda.forward(cuda, sum, y, mean, rstd, x, h, w, b, eps);
+      case Cuda cuda -> NormCuda.forward(cuda, sum, y, mean, rstd, x, h, w, b, eps);
     }
   }
 
@@ -112,7 +112,7 @@ public final class AddLayerNorm {
               rowsOrNull(w),
               mean.segment(),
               rstd.segment());
-      case Cuda cuda -> LayerNormCuda.backward(cuda, dx, dh, dw, db, dsum, dy, sum, w, mean, rstd);
+      case Cuda cuda -> NormCuda.backward(cuda, dx, dh, dw, db, dsum, dy, sum, w, mean, rstd);
     }
   }
 }

@@ -45,7 +45,7 @@ public final class AddRmsNorm {
       case Cpu cpu ->
           NormCpu.forward(
               cpu, rows(sum), rows(y), null, rstd.segment(), rows(x), rows(h), rows(w), null, eps);
-      case Cuda cuda -> RmsNormCuda.forward(cuda, sum, y, rstd, x, h, w, eps);
+      case Cuda cuda -> NormCuda.forward(cuda, sum, y, null, rstd, x, h, w, null, eps);
     }
   }
 
@@ -89,7 +89,7 @@ public final class AddRmsNorm {
               rows(w),
               null,
               rstd.segment());
-      case Cuda cuda -> RmsNormCuda.backward(cuda, dx, dh, dw, dsum, dy, sum, w, rstd);
+      case Cuda cuda -> NormCuda.backward(cuda, dx, dh, dw, null, dsum, dy, sum, w, null, rstd);
     }
   }
 

@@ -63,7 +63,7 @@ public final class LayerNorm {
               rowsOrNull(w),
               rowsOrNull(b),
               eps);
-      case Cuda cuda -> LayerNormCuda.forward(cuda, null, y, mean, rstd, x, null, w, b, eps);
+      case Cuda cuda -> NormCuda.forward(cuda, null, y, mean, rstd, x, null, w, b, eps);
     }
   }
 
@@ -105,7 +105,7 @@ public final class LayerNorm {
               rowsOrNull(w),
               mean.segment(),
               rstd.segment());
-      case Cuda cuda -> LayerNormCuda.backward(cuda, dx, null, dw, db, null, dy, x, w, mean, rstd);
+      case Cuda cuda -> NormCuda.backward(cuda, dx, null, dw, db, null, dy, x, w, mean, rstd);
     }
   }
 

@@ -42,7 +42,7 @@ public final class RmsNorm {
       case Cpu cpu ->
           NormCpu.forward(
               cpu, null, rows(y), null, rstd.segment(), rows(x), null, rows(w), null, eps);
-      case Cuda cuda -> RmsNormCuda.forward(cuda, null, y, rstd, x, null, w, eps);
+      case Cuda cuda -> NormCuda.forward(cuda, null, y, null, rstd, x, null, w, null, eps);
     }
   }
 
@@ -74,7 +74,7 @@ public final class RmsNorm {
               rows(w),
               null,
               rstd.segment());
-      case Cuda cuda -> RmsNormCuda.backward(cuda, dx, null, dw, null, dy, x, w, rstd);
+      case Cuda cuda -> NormCuda.backward(cuda, dx, null, dw, null, null, dy, x, w, null, rstd);
     }
   }
 }

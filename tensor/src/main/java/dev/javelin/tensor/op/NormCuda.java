@@ -6,6 +6,7 @@ import static dev.javelin.tensor.op.Operands.inVectors;
 import static dev.javelin.tensor.op.Operands.strideOf;
 import static dev.javelin.tensor.op.Operands.tensorOf;
 
+import dev.javelin.device.Addressable;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DType;
@@ -14,41 +15,50 @@ import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/** The launches of {@code rms_norm.cu}, for RMS normalisation with and without a residual. */
-final class RmsNormCuda {
+/**
+ * The launches of {@code layer_norm.cu} and {@code rms_norm.cu}, which are one kernel ({@code
+ * norm.cuh}), with and without a residual. Without {@code mean} it is RMS normalisation, which has
+ * a weight and no bias.
+ */
+final class NormCuda {
   private static final int ROWS_OF_BLOCK = 4; // where a warp has a row
-  private static final int WARP_ROW_BYTES = 4096; // what the registers of a warp keep
+  private static final int WARP_BYTES = 4096; // of a row, or of a sum over rows, in its registers
   private static final int WARP_SHARES = 1024;
   private static final int BLOCK_SHARES = 256;
 
-  private RmsNormCuda() {}
+  private NormCuda() {}
 
   /** {@code sum} and {@code h} are {@code null} without a residual. */
   static void forward(
       Cuda cuda,
       @Nullable Tensor sum,
       Tensor y,
+      @Nullable Tensor mean,
       Tensor rstd,
       Tensor x,
       @Nullable Tensor h,
-      Tensor w,
+      @Nullable Tensor w,
+      @Nullable Tensor b,
       float eps) {
-    kernel(cuda, "rms_norm_forward", x)
-        .grid(isLong(x) ? x.rows() : Math.ceilDiv(x.rows(), ROWS_OF_BLOCK))
+    boolean isLong = isLonger(x, WARP_BYTES);
+    kernel(cuda, "forward", mean, x, isLong)
+        .grid(isLong ? x.rows() : Math.ceilDiv(x.rows(), ROWS_OF_BLOCK))
         .ptr(sum)
         .i64(strideOf(sum))
         .ptr(y)
         .i64(y.rowStride())
+        .ptr(mean)
         .ptr(rstd)
         .ptr(x)
         .i64(x.rowStride())
         .ptr(h)
         .i64(strideOf(h))
         .ptr(w)
+        .ptr(b)
         .f32(eps)
         .i64(x.rows())
         .i32(x.last())
-        .i32(flag(inVectors(sum, y, x, h, w)))
+        .i32(flag(inVectors(sum, y, x, h, w, b)))
         .run();
   }
 
@@ -58,25 +68,32 @@ final class RmsNormCuda {
       @Nullable Grad dx,
       @Nullable Grad dh,
       @Nullable Grad dw,
+      @Nullable Grad db,
       @Nullable Tensor dsum,
       @Nullable Tensor dy,
       Tensor x,
-      Tensor w,
+      @Nullable Tensor w,
+      @Nullable Tensor mean,
       Tensor rstd) {
     int rows = x.rows();
-    int share = Math.max(1, Math.ceilDiv(rows, isLong(x) ? BLOCK_SHARES : WARP_SHARES));
+    boolean isLong = isLonger(x, mean == null ? WARP_BYTES : WARP_BYTES / 2); // sums: dw; dw and db
+    int share = Math.max(1, Math.ceilDiv(rows, isLong ? BLOCK_SHARES : WARP_SHARES));
     int shares = Math.ceilDiv(rows, share);
+    long bytes = DType.F32.bytes((long) shares * x.last()); // of one gradient's partial rows
     DeviceMemory partial =
-        dw == null ? null : cuda.scratch(DType.F32.bytes((long) shares * x.last()));
-    kernel(cuda, "rms_norm_backward", x)
-        .grid(isLong(x) ? shares : Math.ceilDiv(shares, ROWS_OF_BLOCK))
+        dw == null && db == null ? null : cuda.scratch((db == null ? 1 : 2) * bytes);
+    Addressable weight = dw == null ? null : partial;
+    Addressable bias = db == null || partial == null ? null : () -> partial.address() + bytes;
+    kernel(cuda, "backward", mean, x, isLong)
+        .grid(isLong ? shares : Math.ceilDiv(shares, ROWS_OF_BLOCK))
         .ptr(tensorOf(dx))
         .i64(strideOf(dx))
         .i32(adds(dx))
         .ptr(tensorOf(dh))
         .i64(strideOf(dh))
         .i32(adds(dh))
-        .ptr(partial)
+        .ptr(weight)
+        .ptr(bias)
         .ptr(dsum)
         .i64(strideOf(dsum))
         .ptr(dy)
@@ -84,22 +101,28 @@ final class RmsNormCuda {
         .ptr(x)
         .i64(x.rowStride())
         .ptr(w)
+        .ptr(mean)
         .ptr(rstd)
         .i64(rows)
         .i64(share)
         .i32(x.last())
         .i32(flag(inVectors(tensorOf(dx), tensorOf(dh), dsum, dy, x, w)))
         .run();
-    if (dw != null && partial != null) {
-      PartialSum.run(cuda, dw.tensor(), dw.accumulate(), partial, shares);
+    if (dw != null && weight != null) {
+      PartialSum.run(cuda, dw.tensor(), dw.accumulate(), weight, shares);
+    }
+    if (db != null && bias != null) {
+      PartialSum.run(cuda, db.tensor(), db.accumulate(), bias, shares);
     }
   }
 
-  private static CudaKernel kernel(Cuda cuda, String name, Tensor x) {
-    return cuda.kernel(isLong(x) ? name + "_long" : name, x.dtype());
+  private static CudaKernel kernel(
+      Cuda cuda, String pass, @Nullable Tensor mean, Tensor x, boolean isLong) {
+    String family = mean == null ? "rms_norm_" : "layer_norm_";
+    return cuda.kernel(family + pass + (isLong ? "_long" : ""), x.dtype());
   }
 
-  private static boolean isLong(Tensor x) {
-    return x.dtype().bytes(x.last()) > WARP_ROW_BYTES;
+  private static boolean isLonger(Tensor x, int bytes) {
+    return x.dtype().bytes(x.last()) > bytes;
   }
 }
