@@ -112,15 +112,18 @@ class CudaCommandTest {
   }
 
   /**
-   * What half types may differ by is what rounding makes of the model: on the CPU, its curve in
-   * bf16 leaves that in fp32 by 1.9e-2 where a batch is hard, by 1e-3 on average.
+   * In the first ten steps the devices round alike; then AdamW, dividing tiny gradients by their
+   * own size, makes of each rounding a step of its own. How far that goes is taken from the CPU:
+   * its curve moves by 4.9e-6, 3.6e-2 and 1.0e-2 (fp32, bf16, fp16) where the batch is halved into
+   * two micro-batches or the learning rate changed by a millionth.
    */
   @Tag("long")
   @ParameterizedTest
-  @CsvSource({"fp32, 1e-3", "bf16, 4e-2", "fp16, 2e-2"})
-  void aHundredStepsOfTheDefaultModelAreTheCpus(String precision, double tolerance)
+  @CsvSource({"fp32, 1e-6, 1e-4", "bf16, 1e-3, 4e-2", "fp16, 2e-4, 2e-2"})
+  void aHundredStepsOfTheDefaultModelAreTheCpus(String precision, double first, double tolerance)
       throws IOException {
     defaultModel(precision, tolerance, 100, "--batch-size=2", "--seq-len=64");
+    assertSameCurve(dir.resolve(GPU), dir.resolve("cpu"), 100, 10, first);
   }
 
   private void defaultModel(String precision, double tolerance, int steps, String... size)
@@ -156,17 +159,23 @@ class CudaCommandTest {
 
   private static void assertSameCurve(Path run, Path expected, int steps, double tolerance)
       throws IOException {
+    assertSameCurve(run, expected, steps, steps, tolerance);
+  }
+
+  /** Of the first steps of a run. */
+  private static void assertSameCurve(
+      Path run, Path expected, int steps, int first, double tolerance) throws IOException {
     List<StepMetrics> got = MetricsFile.read(run.resolve("metrics.jsonl"));
     List<StepMetrics> want = MetricsFile.read(expected.resolve("metrics.jsonl"));
     assertThat(got).hasSize(steps).hasSameSizeAs(want);
     double worst = 0;
-    for (int i = 0; i < steps; i++) {
+    for (int i = 0; i < first; i++) {
       double loss = want.get(i).loss();
       worst = Math.max(worst, Math.abs(got.get(i).loss() - loss) / loss);
       assertThat(got.get(i).loss())
           .as("loss of step %d", i + 1)
           .isCloseTo(loss, within(tolerance * loss));
     }
-    System.out.printf("largest difference of %d losses: %.2g%n", steps, worst);
+    System.out.printf("largest difference of %d losses: %.2g%n", first, worst);
   }
 }
