@@ -5,70 +5,20 @@
 // A row with the ignored target has loss and gradient 0. A target outside of the vocabulary gives NaN: it is seen in the
 //   loss, and nothing is read beyond the row.
 // Tiling: a warp per row up to 1024 columns, 4 rows a block; beyond, a block of 512 threads per row. Forward is one pass
-//   (softmax.cuh); max and Σ e^(x - max) are kept for backward, two numbers, because one rounded lse would spoil the
+//   (cross_entropy.cuh); max and Σ e^(x - max) are kept for backward, two numbers, because one rounded lse would spoil the
 //   gradient of large logits. Rows need not be aligned: the columns before the first 16-byte boundary and behind the last
 //   one are taken one by one, since vocabularies are odd (50257).
 // Traffic (s bytes an element): forward R·V·s, backward 2·R·V·s, also in place.  FLOPs: ~10 an element, so memory bound.
 // Measured: not yet.
 #include "cross_entropy.cuh"
-#include "row.cuh"
-#include "softmax.cuh"
 
 constexpr int kLong = 512;
 
-// Columns before the first vector of a row, as many as bring it to a 16-byte boundary.
-template <class T>
-__device__ __forceinline__ int columns_before_vectors(const T* row, int cols) {
-  int misaligned = static_cast<int>(reinterpret_cast<uintptr_t>(row) % 16) / static_cast<int>(sizeof(T));
-  return min((kVecLength<T> - misaligned) % kVecLength<T>, cols);
-}
-
 template <class T, int kThreads>
 __device__ void cross_entropy_forward(float* losses, float* stats, const T* x, int64_t stride, const int* targets, int64_t rows, int cols, Form form) {
-  constexpr int N = kVecLength<T>;
-  using Threads = RowThreads<kThreads>;
-  int64_t row = Threads::first();
+  int64_t row = RowThreads<kThreads>::first();
   if (row >= rows) return;
-  int target = targets[row];
-  if (target == form.ignore_index) {
-    if (Threads::rank() == 0) {
-      losses[row] = 0;
-      stats[2 * row] = 0;
-      stats[2 * row + 1] = 1;
-    }
-    return;
-  }
-  x += row * stride;
-  Exponentials e = {};
-  float total = 0;  // for smoothing
-  auto one = [&](int at) {
-    float v[1] = {form.capped(to_float(x[at]))};
-    e.add(v);
-    total += v[0];
-  };
-  int before = columns_before_vectors(x, cols), vectors = (cols - before) / N;
-  if (Threads::rank() < before) one(Threads::rank());
-  for (int unit = Threads::rank(); unit < vectors; unit += kThreads) {
-    float v[N];
-    load_floats(v, x + before + unit * N);
-#pragma unroll
-    for (int i = 0; i < N; i++) {
-      v[i] = form.capped(v[i]);
-      total += v[i];
-    }
-    e.add(v);
-  }
-  for (int at = before + vectors * N + Threads::rank(); at < cols; at += kThreads) one(at);
-  e.reduce<Threads>();
-  if (form.smoothing > 0) total = Threads::sum(total);
-  if (Threads::rank() != 0) return;
-  stats[2 * row] = e.max;
-  stats[2 * row + 1] = e.sum;
-  double log_sum = logf(e.sum);
-  double loss = target < 0 || target >= cols ? NAN : log_sum - (form.capped(to_float(x[target])) - e.max);
-  if (form.smoothing > 0) loss += form.smoothing * (log_sum + e.max - total / static_cast<double>(cols) - loss);
-  double lse = e.max + log_sum;
-  losses[row] = static_cast<float>(loss + form.z_loss * lse * lse);
+  row_loss<kThreads>(losses + row, stats + 2 * row, x + row * stride, targets[row], cols, form);
 }
 
 template <class T, int kThreads>
@@ -78,7 +28,7 @@ __device__ void cross_entropy_backward(T* dx, int64_t dx_stride, bool accumulate
   using Threads = RowThreads<kThreads>;
   int64_t row = Threads::first();
   if (row >= rows) return;
-  LogitGradient gradient(dy[row], stats + 2 * row, targets[row], cols, form);
+  LogitGradient gradient(dy[row], stats[2 * row], stats[2 * row + 1], targets[row], cols, form);
   if (gradient.ignored && accumulate) return;
   x += row * stride;
   dx += row * dx_stride;

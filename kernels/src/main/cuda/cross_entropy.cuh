@@ -1,12 +1,80 @@
-// cross_entropy.cuh: the form of the loss, and its derivative by a logit, for the kernels that compute it.
+// cross_entropy.cuh: the form of the loss, the loss of a row of logits and its derivative by each of them, for the kernels
+// that compute them.
 #pragma once
-#include "common.cuh"
+#include "row.cuh"
+#include "softmax.cuh"
 
 struct Form {
   int ignore_index;
   float smoothing, z_loss, soft_cap;
   __device__ __forceinline__ float capped(float x) const { return soft_cap > 0 ? soft_cap * tanhf(x / soft_cap) : x; }
 };
+
+// Columns before the first vector of a row, as many as bring it to a 16-byte boundary.
+template <class T>
+__device__ __forceinline__ int columns_before_vectors(const T* row, int cols) {
+  int misaligned = static_cast<int>(reinterpret_cast<uintptr_t>(row) % 16) / static_cast<int>(sizeof(T));
+  return min((kVecLength<T> - misaligned) % kVecLength<T>, cols);
+}
+
+// What one pass over a row of logits finds, the same in all of its threads.
+struct RowOfLogits {
+  float max, sum;  // the largest, and Σ e^(x - max)
+  float total;     // Σ x, where there is smoothing
+
+  // Rows need not be aligned: the columns before the first vector and behind the last one are taken one by one.
+  template <int kThreads, class T>
+  __device__ __forceinline__ static RowOfLogits of(const T* x, int cols, Form form) {
+    constexpr int N = kVecLength<T>;
+    using Threads = RowThreads<kThreads>;
+    Exponentials e = {};
+    float total = 0;
+    auto one = [&](int at) {
+      float v[1] = {form.capped(to_float(x[at]))};
+      e.add(v);
+      total += v[0];
+    };
+    int before = columns_before_vectors(x, cols), vectors = (cols - before) / N;
+    if (Threads::rank() < before) one(Threads::rank());
+    for (int unit = Threads::rank(); unit < vectors; unit += kThreads) {
+      float v[N];
+      load_floats(v, x + before + unit * N);
+#pragma unroll
+      for (int i = 0; i < N; i++) {
+        v[i] = form.capped(v[i]);
+        total += v[i];
+      }
+      e.add(v);
+    }
+    for (int at = before + vectors * N + Threads::rank(); at < cols; at += kThreads) one(at);
+    e.reduce<Threads>();
+    if (form.smoothing > 0) total = Threads::sum(total);
+    return {e.max, e.sum, total};
+  }
+
+  template <class T>
+  __device__ __forceinline__ float loss(const T* x, int target, int cols, Form form) const {
+    double log_sum = logf(sum);
+    double loss = target < 0 || target >= cols ? NAN : log_sum - (form.capped(to_float(x[target])) - max);
+    if (form.smoothing > 0) loss += form.smoothing * (log_sum + max - total / static_cast<double>(cols) - loss);
+    double lse = max + log_sum;
+    return static_cast<float>(loss + form.z_loss * lse * lse);
+  }
+};
+
+// The loss of a row and, for its gradient, the first two numbers of RowOfLogits: written by one thread, which has read the
+// target's logit by then; returned to all.
+template <int kThreads, class T>
+__device__ __forceinline__ RowOfLogits row_loss(float* loss, float* stats, const T* x, int target, int cols, Form form) {
+  bool ignored = target == form.ignore_index;
+  RowOfLogits row = ignored ? RowOfLogits{0, 1, 0} : RowOfLogits::of<kThreads>(x, cols, form);
+  if (RowThreads<kThreads>::rank() == 0) {
+    *loss = ignored ? 0 : row.loss(x, target, cols, form);
+    stats[0] = row.max;
+    stats[1] = row.sum;
+  }
+  return row;
+}
 
 // dx[v] = dy·((1 + 2·z·lse)·p[v] - s/V - (1-s)·[v = t]), times the slope of the soft cap; see cross_entropy.cu.
 struct LogitGradient {
@@ -15,10 +83,9 @@ struct LogitGradient {
   bool ignored;
   Form form;
 
-  // stats: the row's largest logit and Σ e^(x - max).
-  __device__ __forceinline__ LogitGradient(float dy, const float* stats, int target, int cols, Form form)
-      : max(stats[0]), target(target), ignored(target == form.ignore_index), form(form) {
-    float sum = stats[1];
+  // Of a row's largest logit and Σ e^(x - max).
+  __device__ __forceinline__ LogitGradient(float dy, float max, float sum, int target, int cols, Form form)
+      : max(max), target(target), ignored(target == form.ignore_index), form(form) {
     float slope = form.z_loss == 0 ? 0.0f : 2.0f * form.z_loss * (max + logf(sum));
     factor = dy * (1.0f + slope) / sum;
     less = dy * form.smoothing / static_cast<float>(cols);

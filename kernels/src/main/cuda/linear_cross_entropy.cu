@@ -1,31 +1,43 @@
-// linear_cross_entropy.cu — the gradient of a chunk of logits x·wᵀ, rounded to the half type of x and w, over the logits
-//   dx[r,v] = LogitGradient (cross_entropy.cuh), and 0 in a row with the ignored target
-// The logits come from the matrix product in fp32, and so do their maximum and sum (cross_entropy_forward_f32). Their
-//   gradient is an operand of two products on tensor cores, dx = dlogits·w and dw += dlogitsᵀ·x, which want one type: it is
-//   rounded here, once, as PyTorch's is. It takes the front half of each row's memory, so no second buffer exists. fp32
-//   needs no rounding: cross_entropy_backward_f32 works in place.
+// linear_cross_entropy.cu — loss and gradient of a chunk of logits x·wᵀ, the gradient in the type of x and w, over the logits
+//   losses[r] = RowOfLogits::loss, dx[r,v] = LogitGradient (both cross_entropy.cuh), and 0 in a row with the ignored target
+// The logits come from the matrix product in fp32. Their gradient is an operand of two products on tensor cores,
+//   dx = dlogits·w and dw += dlogitsᵀ·x, which want one type: it is rounded here, once, as PyTorch's is. Under half types it
+//   takes the front half of each row's memory, so no second buffer exists.
 //
 //     row of the scratch   | x0 x1 x2 x3 x4 x5 x6 x7 | x8 …        fp32
 //     after                | d0 … d7    | d8 … d15   | x8 …        the second tile overwrites what only the first had read
 //
-// Tiling: as in cross_entropy.cu, a warp or a block of 512 threads per row. A tile is 8 columns for each thread; what a
-//   tile writes has been read by this tile or earlier ones, so one barrier between reading and writing keeps it in order.
-// Traffic: 4·R·V read, 2·R·V written.  FLOPs: ~10 an element, so memory bound.
+// Tiling: a warp per row up to 1024 columns, 4 rows a block; beyond, a block of 1024 threads per row. A first pass finds the
+//   maximum and the sum, unless they are there (losses is null). The second is to find the row in the L2 cache: with one
+//   block on each of 132 SMs, rows of 50304 logits are 27 MB of an H200's 50; smaller blocks would be more rows.
+//   A tile is 8 columns for each thread; what a tile writes has been read by this tile or earlier ones, so one barrier
+//   between reading and writing keeps it in order, the target's logit included.
+// Traffic (s bytes an element of x): 4·R·V read, s·R·V written, and 4·R·V read once more, of L2 where it holds.
+// FLOPs: ~20 an element, so memory bound.
 // Measured: not yet.
 #include "cross_entropy.cuh"
-#include "row.cuh"
 
-constexpr int kLong = 512;
+constexpr int kLong = 1024;
 constexpr int kUnit = 8;  // columns of a thread: 16 bytes of a half type
 
 template <class T, int kThreads>
-__device__ void linear_cross_entropy_gradient(float* logits, int64_t stride, const float* dy, const int* targets, const float* stats, int64_t rows,
-                                              int cols, Form form) {
+__device__ void linear_cross_entropy(float* logits, int64_t stride, const float* dy, const int* targets, float* losses, float* stats, int64_t rows,
+                                     int cols, Form form) {
   using Threads = RowThreads<kThreads>;
   int64_t row = Threads::first();
   if (row >= rows) return;
-  LogitGradient gradient(dy[row], stats + 2 * row, targets[row], cols, form);
   const float* x = logits + row * stride;  // rows · stride may pass 2^31
+  int target = targets[row];
+  float max, sum;
+  if (losses == nullptr) {
+    max = stats[2 * row];
+    sum = stats[2 * row + 1];
+  } else {
+    RowOfLogits found = row_loss<kThreads>(losses + row, stats + 2 * row, x, target, cols, form);
+    max = found.max;
+    sum = found.sum;
+  }
+  LogitGradient gradient(dy[row], max, sum, target, cols, form);
   T* d = reinterpret_cast<T*>(logits + row * stride);
   int tiles = (cols + kUnit * kThreads - 1) / (kUnit * kThreads);
   for (int tile = 0; tile < tiles; tile++) {
@@ -51,15 +63,16 @@ __device__ void linear_cross_entropy_gradient(float* logits, int64_t stride, con
   }
 }
 
-#define INSTANCE(T, suffix, name, kThreads)                                                                                                   \
-  KERNEL(linear_cross_entropy_gradient_##name##suffix,                                                                                        \
-         (float* logits, int64_t stride, const float* dy, const int* targets, const float* stats, int64_t rows, int cols, int ignore_index,   \
-          float smoothing, float z_loss, float soft_cap),                                                                                     \
+#define INSTANCE(T, suffix, name, kThreads)                                                                                                 \
+  KERNEL(linear_cross_entropy_##name##suffix,                                                                                                \
+         (float* logits, int64_t stride, const float* dy, const int* targets, float* losses, float* stats, int64_t rows, int cols,            \
+          int ignore_index, float smoothing, float z_loss, float soft_cap),                                                                   \
          RowThreads<kThreads>::kBlock) {                                                                                                      \
-    linear_cross_entropy_gradient<T, kThreads>(logits, stride, dy, targets, stats, rows, cols, Form{ignore_index, smoothing, z_loss, soft_cap}); \
+    linear_cross_entropy<T, kThreads>(logits, stride, dy, targets, losses, stats, rows, cols, Form{ignore_index, smoothing, z_loss, soft_cap}); \
   }
 #define INSTANCES(T, suffix)    \
   INSTANCE(T, suffix, , kWarp)  \
   INSTANCE(T, suffix, long_, kLong)
+INSTANCES(float, f32)
 INSTANCES(bf16, bf16)
 INSTANCES(f16, f16)

@@ -11,13 +11,14 @@ import dev.javelin.tensor.Layout;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Operands.RowGrid;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@link LinearCrossEntropy} on a GPU: for each chunk of rows a product, the row kernels of {@code
- * cross_entropy.cu}, and two products. The logits' gradient takes the place of the logits; under
- * half types it is rounded to theirs ({@code linear_cross_entropy.cu}), so that all products run on
- * tensor cores. dw gets the chunks in their order.
+ * {@link LinearCrossEntropy} on a GPU: for each chunk of rows a product, {@code
+ * linear_cross_entropy.cu}, and two products. The logits' gradient takes the place of the logits,
+ * in the type of x, so that all products of half types run on tensor cores. dw gets the chunks in
+ * their order.
  */
 final class LinearCrossEntropyCuda {
   private LinearCrossEntropyCuda() {}
@@ -51,13 +52,13 @@ final class LinearCrossEntropyCuda {
       Tensor ss = stats.slice(0, from, from + n);
       Tensor logits = scratch.slice(0, 0, n).slice(1, 0, vocabulary);
       product(cuda, logits, matrix(xs, false), matrix(w, true), cols, false);
-      if (losses != null) {
-        CrossEntropy.forward(elements(losses, from, n), ss, logits, ts, options);
-      }
+      Tensor ls = losses == null ? null : elements(losses, from, n);
       if (dy == null) {
+        CrossEntropy.forward(Objects.requireNonNull(ls), ss, logits, ts, options);
         continue;
       }
-      Tensor dlogits = gradient(cuda, logits, elements(dy, from, n), x.dtype(), ts, ss, options);
+      Tensor dlogits =
+          gradient(cuda, logits, elements(dy, from, n), x.dtype(), ts, ls, ss, options);
       if (dx != null) {
         Tensor d = rows(dx.tensor(), from, n);
         product(cuda, d, matrix(dlogits, false), matrix(w, false), vocabulary, dx.accumulate());
@@ -75,26 +76,24 @@ final class LinearCrossEntropyCuda {
     MatmulCuda.run(cuda, matrix(c, false), a, b, c.rows(), c.last(), k, 1, accumulate);
   }
 
-  /** The gradient of the logits, over them, in the type of the products to come. */
+  /** The gradient of the logits, over them, in the type of the products to come; and losses. */
   private static Tensor gradient(
       Cuda cuda,
       Tensor logits,
       Tensor dy,
       DType type,
       Tensor targets,
+      @Nullable Tensor losses,
       Tensor stats,
       LossOptions options) {
-    if (type == DType.F32) {
-      CrossEntropy.backward(new Grad(logits, false), dy, logits, targets, stats, options);
-      return logits;
-    }
     RowGrid grid = RowGrid.of(logits);
-    cuda.kernel(grid.name("linear_cross_entropy_gradient"), type)
+    cuda.kernel(grid.name("linear_cross_entropy"), type)
         .grid(grid.blocks())
         .ptr(logits)
         .i64(logits.rowStride())
         .ptr(dy)
         .ptr(targets)
+        .ptr(losses)
         .ptr(stats)
         .i64(logits.rows())
         .i32(logits.last())
