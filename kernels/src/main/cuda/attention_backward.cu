@@ -11,7 +11,8 @@
 // Traffic (s = bytes per element): rows once, columns once per tile of rows, from the L2 cache; delta reads dy and o.
 //   FLOPs: 14·B·H·Tq·Tk·D (16 for D > 128), half of that for a causal mask; 10 if dq were added up by atomics.
 // Measured: not yet.
-#include "attention.cuh"
+#include "attention_mask.cuh"
+#include "attention_product.cuh"
 
 // fp32 sums delta in the order in which Simt::product sums dp, so that a query that sees one key, whose o is that key's
 // v, has dp − delta = 0 exactly.

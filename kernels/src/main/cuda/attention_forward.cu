@@ -11,7 +11,8 @@
 // Traffic (s = bytes per element): q, o once, 2·B·H·Tq·D·s; k and v once per tile of queries, from the L2 cache;
 //   lse 4·B·H·Tq.  FLOPs: 4·B·H·Tq·Tk·D, half of that for a causal mask: compute bound from a few hundred keys.
 // Measured: not yet.
-#include "attention.cuh"
+#include "attention_mask.cuh"
+#include "attention_product.cuh"
 
 // 2^((s − base)·factor). In fp32 exactly 1 for s = base, so that a query that sees one key has its value, to the bit;
 // in half types, where that is below their precision, one instruction less.
