@@ -57,9 +57,8 @@ public final class CrossEntropyCpu {
     cpu.parallel(
         rows,
         Rows.grain(cols),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 2));
-          CrossEntropyRow row = new CrossEntropyRow(scratch, cols, block);
+        () -> new CrossEntropyRow(cpu.scratch(Rows.scratchBytes(cols, 2)), cols, block),
+        (row, from, to) -> {
           for (int r = from; r < to; r += block) {
             if (direct && form.softCap == 0) {
               row.x = logits;
@@ -67,7 +66,7 @@ public final class CrossEntropyCpu {
               row.xStep = 4 * stride;
               row.rows = Math.min(block, to - r);
             } else {
-              load(row, in, r, scratch, Rows.scratchBytes(cols, 1), form, cap);
+              load(row, in, r, Rows.scratchBytes(cols, 1), form, cap);
               row.pad();
             }
             RowPass.run(max, row);
@@ -132,10 +131,10 @@ public final class CrossEntropyCpu {
     cpu.parallel(
         rows,
         Rows.grain(cols),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(cols, 4));
+        () -> new CrossEntropyRow(cpu.scratch(Rows.scratchBytes(cols, 4)), cols, 1),
+        (row, from, to) -> {
+          MemorySegment scratch = row.scratch;
           MemorySegment result = out.segment(scratch);
-          CrossEntropyRow row = new CrossEntropyRow(scratch, cols, 1);
           for (int r = from; r < to; r++) {
             long at = out.target(r, accumulate, scratch);
             int target = targets.getAtIndex(JAVA_INT_UNALIGNED, r);
@@ -146,7 +145,7 @@ public final class CrossEntropyCpu {
               out.store(r, scratch);
               continue;
             }
-            load(row, in, r, scratch, Rows.scratchBytes(cols, 2), form, cap);
+            load(row, in, r, Rows.scratchBytes(cols, 2), form, cap);
             row.d = accumulate ? scratch : result;
             row.dAt = accumulate ? Rows.scratchBytes(cols, 3) : at;
             prepare(row, get(stats, 2L * r), get(stats, 2L * r + 1), get(dy, r), cols, form);
@@ -167,13 +166,8 @@ public final class CrossEntropyCpu {
 
   /** Row {@code r} of the logits, under a soft cap where the form has one: then in {@code slot}. */
   private static void load(
-      CrossEntropyRow row,
-      Rows in,
-      int r,
-      MemorySegment scratch,
-      long slot,
-      Form form,
-      RowPass<CrossEntropyRow> cap) {
+      CrossEntropyRow row, Rows in, int r, long slot, Form form, RowPass<CrossEntropyRow> cap) {
+    MemorySegment scratch = row.scratch;
     row.x = in.segment(scratch);
     row.xAt = in.load(r, scratch);
     if (form.softCap > 0) {

@@ -12,6 +12,7 @@ import jdk.incubator.vector.VectorMask;
  * the first. Offsets and steps in bytes.
  */
 final class CrossEntropyRow {
+  final MemorySegment scratch; // of the thread
   private final int cols;
   private final int bytes; // of the row in whole vectors
   MemorySegment x;
@@ -34,6 +35,7 @@ final class CrossEntropyRow {
    * At most {@code block} rows of {@code cols} elements; all operands in {@code scratch} until set.
    */
   CrossEntropyRow(MemorySegment scratch, int cols, int block) {
+    this.scratch = scratch;
     this.x = scratch;
     this.d = scratch;
     this.other = scratch;
