@@ -17,6 +17,7 @@ import jcuda.driver.JCudaDriver;
  * __launch_bounds__}: that is the one place where it stands.
  */
 public final class CudaKernel {
+  private static final int WITHOUT_OPT_IN = 48 * 1024; // bytes of shared memory
   private static final int MAX_PARAMETERS = 64;
 
   private final Cuda cuda;
@@ -34,7 +35,11 @@ public final class CudaKernel {
     this.function = function;
     this.number = function.number();
     this.blockSize = attribute(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
-    this.sharedLimit = attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
+    this.sharedLimit =
+        Math.clamp(
+            WITHOUT_OPT_IN - (long) staticShared(),
+            0,
+            attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES));
     int[] sizes = new int[MAX_PARAMETERS];
     int count = askParameters(sizes);
     this.knowsParameters = count >= 0;

@@ -248,6 +248,20 @@ class CudaTest {
     cuda.close();
   }
 
+  /** While another one keeps the driver's context. */
+  @Test
+  void aClosedDeviceHasFreedItsMemory() {
+    int bytes = 64 << 20;
+    long before = cuda.memoryInfo().free();
+    DeviceMemory left;
+    try (Cuda other = TestCuda.open((family, capability, emulated) -> null)) {
+      left = other.allocate(bytes);
+      assertThat(cuda.memoryInfo().free()).isLessThanOrEqualTo(before - bytes);
+    }
+    assertThat(cuda.memoryInfo().free()).isGreaterThan(before - bytes / 2);
+    assertThatThrownBy(left::address).hasMessageContaining("closed");
+  }
+
   @Test
   void theProcessHasOneKindOfDriver() {
     assertThatThrownBy(

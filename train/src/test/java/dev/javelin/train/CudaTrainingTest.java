@@ -23,6 +23,7 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -41,6 +42,7 @@ class CudaTrainingTest {
   void restore() {
     if (TestCuda.isEmulated()) {
       TestCuda.set("order", "forward");
+      TestCuda.set("overlap", "0");
     }
   }
 
@@ -130,7 +132,7 @@ class CudaTrainingTest {
         Arguments.of("gpt2", "bf16", 1, true));
   }
 
-  /** Kernel by kernel, as a graph, and as a graph in other orders of threads. */
+  /** Kernel by kernel, as a graph, and as a graph in other orders of threads and of streams. */
   @ParameterizedTest
   @MethodSource("steps")
   void aRecordedStepHasTheBitsOfOneThatIsNot(
@@ -139,16 +141,19 @@ class CudaTrainingTest {
     config.recompute = recompute;
     Precision p = Precision.named(precision);
     Result eager = train(cuda(), shape(shape), p, config, false);
-    List<String> orders =
-        TestCuda.isEmulated() ? List.of("forward", "reverse", "4711") : List.of("as it comes");
-    for (String order : orders) {
+    Map<String, String> orders =
+        TestCuda.isEmulated()
+            ? Map.of("forward", "0", "reverse", "ahead", "4711", "behind")
+            : Map.of("as it comes", "");
+    for (Map.Entry<String, String> order : orders.entrySet()) {
       if (TestCuda.isEmulated()) {
-        TestCuda.set("order", order);
+        TestCuda.set("order", order.getKey());
+        TestCuda.set("overlap", order.getValue());
       }
       Result recorded = train(cuda(), shape(shape), p, config);
-      assertThat(recorded.losses()).as(order).isEqualTo(eager.losses());
-      assertThat(recorded.norms()).as(order).isEqualTo(eager.norms());
-      assertThat(recorded.weights).as(order).isEqualTo(eager.weights);
+      assertThat(recorded.losses()).as("%s", order).isEqualTo(eager.losses());
+      assertThat(recorded.norms()).as("%s", order).isEqualTo(eager.norms());
+      assertThat(recorded.weights).as("%s", order).isEqualTo(eager.weights);
     }
   }
 
