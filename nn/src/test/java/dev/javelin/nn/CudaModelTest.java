@@ -1,22 +1,28 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.Sample;
 import dev.javelin.device.TestCuda;
 import dev.javelin.nn.HalfPrecisionModelTest.Fair;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * The seven reference models on a GPU, or the emulated one, in fp32, bf16 and fp16: logits, loss,
  * every gradient and generation for all of them; trainings of twenty steps with {@code
- * -Djavelin.long}, and one of each kind without.
+ * -Djavelin.long}, and a {@link Sample} of one in each precision without.
  */
 @RequiresCuda
 class CudaModelTest {
   static final List<String> NAMES = ModelCase.NAMES;
+
+  private static final List<String> ORDERS =
+      TestCuda.isEmulated() ? List.of("forward", "reverse", "2026") : List.of("as they come");
 
   /**
    * The references' tolerances but for one: attention rounds probabilities for the tensor cores, as
@@ -52,9 +58,7 @@ class CudaModelTest {
   @ParameterizedTest
   @FieldSource("NAMES")
   void logitsLossAndEveryGradientAreThoseOfTheReferenceInAnyOrderOfThreads(String name) {
-    List<String> orders =
-        TestCuda.isEmulated() ? List.of("forward", "reverse", "2026") : List.of("");
-    for (String order : orders) {
+    for (String order : ORDERS) {
       try (ModelCase c = open(name, Precision.FP32, order)) {
         GoldenModelTest.assertLogits(c, GoldenModelTest.LOGITS);
         GoldenModelTest.assertGradients(c, false, GoldenModelTest.LOSS, GoldenModelTest.GRADIENTS);
@@ -76,31 +80,55 @@ class CudaModelTest {
     }
   }
 
-  static final List<String> SAMPLE = List.of("gpt2-hubnames-tiny", "mistral-window-tiny");
+  /** A training of twenty steps in one order of threads. */
+  record Curve(String name, Precision precision, String order) {
+    static Stream<Curve> all() {
+      return Stream.of(Precision.FP32, Precision.BF16, Precision.FP16).flatMap(Curve::in);
+    }
 
-  @ParameterizedTest
-  @FieldSource("SAMPLE")
-  void twentyStepsFollowTheReferenceCurve(String name) {
-    curves(name);
+    static Stream<Curve> in(Precision p) {
+      return NAMES.stream().flatMap(name -> ORDERS.stream().map(o -> new Curve(name, p, o)));
+    }
+
+    void follow() {
+      try (ModelCase c = open(name, precision, order)) {
+        if (precision == Precision.FP32) {
+          GoldenModelTest.assertCurve(c);
+        }
+        for (Fair fair : halves(name)) {
+          if (fair.precision() == precision) {
+            HalfPrecisionModelTest.assertCurve(c, fair);
+          }
+        }
+      }
+    }
+
+    @Override
+    public String toString() {
+      return "%s in %s, threads %s".formatted(name, precision.name(), order);
+    }
   }
 
-  static final List<String> OTHERS = NAMES.stream().filter(name -> !SAMPLE.contains(name)).toList();
+  /** One of each precision. */
+  static Stream<Sample<Curve>> curves() {
+    return Stream.of(Precision.FP32, Precision.BF16, Precision.FP16)
+        .flatMap(p -> Sample.of("curves in " + p.name(), Curve.in(p).toList(), 1).stream());
+  }
+
+  @ParameterizedTest
+  @MethodSource("curves")
+  void twentyStepsFollowTheReferenceCurve(Sample<Curve> curve) {
+    curve.check(Curve::follow);
+  }
+
+  static Stream<Curve> allCurves() {
+    return Curve.all();
+  }
 
   @Tag("long")
   @ParameterizedTest
-  @FieldSource("OTHERS")
-  void twentyStepsOfTheOthersFollowTheReferenceCurve(String name) {
-    curves(name);
-  }
-
-  private static void curves(String name) {
-    try (ModelCase c = ModelCase.onCuda(name, Precision.FP32)) {
-      GoldenModelTest.assertCurve(c);
-    }
-    for (Fair fair : halves(name)) {
-      try (ModelCase c = ModelCase.onCuda(name, fair.precision())) {
-        HalfPrecisionModelTest.assertCurve(c, fair);
-      }
-    }
+  @MethodSource("allCurves")
+  void twentyStepsOfEveryModelInAnyOrderOfThreadsFollowTheReferenceCurve(Curve curve) {
+    curve.follow();
   }
 }

@@ -10,6 +10,7 @@ import dev.javelin.device.Cuda;
 import dev.javelin.device.Device;
 import dev.javelin.device.RequiresCuda;
 import dev.javelin.device.RequiresEmulator;
+import dev.javelin.device.Sample;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.nn.Precision;
@@ -26,9 +27,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -124,37 +125,60 @@ class CudaTrainingTest {
     assertThat(got.peakBytes).as("bytes of the workspace").isEqualTo(expected.peakBytes);
   }
 
-  static Stream<Arguments> steps() {
-    return Stream.of(
-        Arguments.of("llama", "fp32", 1, false),
-        Arguments.of("llama", "bf16", 2, true),
-        Arguments.of("gpt2", "fp16", 4, false),
-        Arguments.of("gpt2", "bf16", 1, true));
+  /** A training whose step is recorded. */
+  record Recording(String shape, String precision, int parts, boolean recompute) {
+    static Stream<Recording> of(String shape) {
+      return Stream.of("fp32", "bf16", "fp16")
+          .flatMap(
+              p ->
+                  Stream.of(1, 2, 4)
+                      .flatMap(
+                          n -> Stream.of(false, true).map(r -> new Recording(shape, p, n, r))));
+    }
+
+    /** Kernel by kernel, as a graph, and as a graph in other orders of threads and of streams. */
+    void check() {
+      TrainConfig config = config(7, parts);
+      config.recompute = recompute;
+      Precision p = Precision.named(precision);
+      Result eager = train(cuda(), CudaTrainingTest.shape(shape), p, config, false);
+      Map<String, String> orders =
+          TestCuda.isEmulated()
+              ? Map.of("forward", "0", "reverse", "ahead", "4711", "behind")
+              : Map.of("as it comes", "");
+      for (Map.Entry<String, String> order : orders.entrySet()) {
+        if (TestCuda.isEmulated()) {
+          TestCuda.set("order", order.getKey());
+          TestCuda.set("overlap", order.getValue());
+        }
+        Result recorded = train(cuda(), CudaTrainingTest.shape(shape), p, config);
+        assertThat(recorded.losses()).as("%s", order).isEqualTo(eager.losses());
+        assertThat(recorded.norms()).as("%s", order).isEqualTo(eager.norms());
+        assertThat(recorded.weights).as("%s", order).isEqualTo(eager.weights);
+      }
+    }
   }
 
-  /** Kernel by kernel, as a graph, and as a graph in other orders of threads and of streams. */
+  static Stream<Sample<Recording>> recordings() {
+    return Stream.of("llama", "gpt2")
+        .flatMap(s -> Sample.of("recorded " + s, Recording.of(s).toList(), 2).stream());
+  }
+
   @ParameterizedTest
-  @MethodSource("steps")
-  void aRecordedStepHasTheBitsOfOneThatIsNot(
-      String shape, String precision, int parts, boolean recompute) {
-    TrainConfig config = config(7, parts);
-    config.recompute = recompute;
-    Precision p = Precision.named(precision);
-    Result eager = train(cuda(), shape(shape), p, config, false);
-    Map<String, String> orders =
-        TestCuda.isEmulated()
-            ? Map.of("forward", "0", "reverse", "ahead", "4711", "behind")
-            : Map.of("as it comes", "");
-    for (Map.Entry<String, String> order : orders.entrySet()) {
-      if (TestCuda.isEmulated()) {
-        TestCuda.set("order", order.getKey());
-        TestCuda.set("overlap", order.getValue());
-      }
-      Result recorded = train(cuda(), shape(shape), p, config);
-      assertThat(recorded.losses()).as("%s", order).isEqualTo(eager.losses());
-      assertThat(recorded.norms()).as("%s", order).isEqualTo(eager.norms());
-      assertThat(recorded.weights).as("%s", order).isEqualTo(eager.weights);
-    }
+  @MethodSource("recordings")
+  void aRecordedStepHasTheBitsOfOneThatIsNot(Sample<Recording> recording) {
+    recording.check(Recording::check);
+  }
+
+  static Stream<Recording> allRecordings() {
+    return Stream.of("llama", "gpt2").flatMap(Recording::of);
+  }
+
+  @Tag("long")
+  @ParameterizedTest
+  @MethodSource("allRecordings")
+  void everyRecordedStepHasTheBitsOfOneThatIsNot(Recording recording) {
+    recording.check();
   }
 
   /** Dropout too: the masks belong to sequences of the step, wherever it is cut. */
