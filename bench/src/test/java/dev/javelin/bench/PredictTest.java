@@ -15,9 +15,9 @@ class PredictTest {
 
   @Test
   void theCommittedTableIsWhatTheCodeSays() throws IOException {
-    String page = Files.readString(ROOT.resolve("docs/kernels/predicted.md"));
+    String page = Files.readString(ROOT.resolve(Predict.TABLE));
     assertThat(page.substring(0, page.indexOf(Predict.LAUNCHES)))
-        .as("docs/kernels/predicted.md is older than the code: run bench/predict.sh")
+        .as(Predict.TABLE + " is older than the code: run bench/predict.sh")
         .isEqualTo(Predict.table(ROOT));
   }
 

@@ -161,6 +161,7 @@ public final class Cuda implements Device {
 
   void launched(CudaKernel kernel) {
     launches++;
+    kernel.launches++;
     last = kernel;
     if (DEBUG && !capturing) {
       checkAfterwards(JCudaDriver.cuStreamSynchronize(compute.handle()), "running " + kernel);
@@ -170,6 +171,11 @@ public final class Cuda implements Device {
   /** Kernels launched or recorded since the device was opened. */
   public long launches() {
     return launches;
+  }
+
+  /** Those of {@link #launches} whose kernels' names begin so. */
+  public long launches(String prefix) {
+    return kernels.launches(prefix);
   }
 
   // Memory

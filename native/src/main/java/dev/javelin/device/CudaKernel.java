@@ -29,6 +29,9 @@ public final class CudaKernel {
   private final boolean knowsParameters;
   private int sharedLimit; // bytes that a launch may add to what the source declares
 
+  /** Since the device was opened; {@link Cuda} counts. */
+  long launches;
+
   CudaKernel(Cuda cuda, String name, Handles.Function function) {
     this.cuda = cuda;
     this.name = name;

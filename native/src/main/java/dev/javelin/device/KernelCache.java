@@ -50,6 +50,16 @@ final class KernelCache {
     return kernel;
   }
 
+  long launches(String prefix) {
+    long sum = 0;
+    for (CudaKernel[] instances : kernels.values()) {
+      for (CudaKernel kernel : instances) {
+        sum += kernel != null && kernel.name().startsWith(prefix) ? kernel.launches : 0;
+      }
+    }
+    return sum;
+  }
+
   private static String suffix(@Nullable DType t) {
     return t == null ? "" : "_" + t.suffix();
   }
