@@ -15,7 +15,8 @@ import java.lang.foreign.ValueLayout;
  * </pre>
  *
  * Where the frequencies depend on the length of the sequence (see {@link RopeConfig#basis}), rows
- * are computed anew for a sequence with others, so a tape must have run its backward pass before.
+ * are computed anew for a sequence with others, so a tape must have run its backward pass before,
+ * and a recorded pass is preceded by {@link #prepare}.
  */
 final class RotaryTable {
   /** Rows computed together: a text that grows token by token is one copy to a GPU for so many. */
@@ -43,7 +44,13 @@ final class RotaryTable {
   }
 
   /** The turns of the last {@code end - first} tokens of a sequence of {@code end}. */
-  synchronized Rotation rotation(int first, int end) {
+  Rotation rotation(int first, int end) {
+    prepare(first, end);
+    return Rotation.of(cos, sin).from(first);
+  }
+
+  /** Computes the rows of {@link #rotation} that are not there. */
+  synchronized void prepare(int first, int end) {
     int needed = rope.basis(end);
     if (needed != basis) {
       basis = needed;
@@ -60,7 +67,6 @@ final class RotaryTable {
       fill(to, ahead);
       to = ahead;
     }
-    return Rotation.of(cos, sin).from(first);
   }
 
   private void fill(int begin, int end) {

@@ -63,6 +63,19 @@ public record Transformer(
     return new Transformer(config, tokens, positions, blocks, norm, head, on);
   }
 
+  /**
+   * Computes what a pass over whole sequences of {@code seqLen} tokens reads besides parameters:
+   * the rotary angles. A pass sees to that itself; the owner of one that is replayed from a
+   * recording, where no Java runs, does it before each replay, since a text written on in between
+   * may have turned by the angles of another length (see {@link RopeConfig#basis}).
+   */
+  public void prepare(int seqLen) {
+    RotaryTable rotary = blocks.getFirst().attn().rotary(); // one for all blocks
+    if (rotary != null) {
+      rotary.prepare(0, seqLen);
+    }
+  }
+
   /** Whether a parameter of that name projects onto the residual stream. */
   static boolean writesResidual(String name) {
     return name.endsWith(".attn.out.weight") || name.endsWith(".mlp.down.weight");

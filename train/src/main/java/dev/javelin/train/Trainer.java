@@ -57,6 +57,7 @@ public final class Trainer implements AutoCloseable {
   private final Optimizer optimizer;
   private final LossScaling scaling;
   private final Batch batch;
+  private final Transformer transformer;
   private final StepGraph microStep; // all of a step where that is one micro-batch
   private final StepGraph update;
   private final Runnable forwardBackward;
@@ -122,7 +123,7 @@ public final class Trainer implements AutoCloseable {
     this.batch = Batch.on(device, config.batchSize, config.seqLen);
     this.microStep = new StepGraph("micro-step", workspace, recorded);
     this.update = new StepGraph("update", workspace, recorded);
-    Transformer transformer = model.transformer().withRecompute(config.recompute);
+    this.transformer = model.transformer().withRecompute(config.recompute);
     this.forwardBackward =
         () -> {
           Tape tape = new Tape(workspace);
@@ -274,6 +275,7 @@ public final class Trainer implements AutoCloseable {
       int index = micro;
       state.firstSequence(index * config.batchSize);
       batch.load((tokens, targets) -> loader.fill(step, index, tokens, targets));
+      transformer.prepare(config.seqLen); // a watcher may have written a text between two steps
       microStep.run(parts == 1 ? wholeStep : forwardBackward);
     }
     if (parts > 1) {

@@ -18,6 +18,8 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.eval.Evaluation;
+import dev.javelin.train.eval.Generator;
+import dev.javelin.train.eval.Sampler;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import java.io.IOException;
@@ -123,6 +125,27 @@ class CudaTrainingTest {
     }
     assertThat(expected.steps.getLast().loss()).isLessThan(expected.steps.getFirst().loss() - 0.3);
     assertThat(got.peakBytes).as("bytes of the workspace").isEqualTo(expected.peakBytes);
+  }
+
+  /**
+   * Micro-batches, recomputed blocks and an evaluation take the memory that they take on the CPU.
+   */
+  @Test
+  void thePeakIsTheCpusInWhateverPartsAStepIsDone() throws IOException {
+    long[] peaks = new long[2];
+    for (int i = 0; i < 2; i++) {
+      TrainConfig config = config(3, 2);
+      config.recompute = true;
+      config.evalEvery = 2;
+      TokenSource text = TokenSource.of("pattern", TinyModels.ids(TOKENS));
+      try (Device device = i == 0 ? Cpu.open(2) : cuda();
+          LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP16);
+          Trainer trainer = new Trainer(model, new Dataset(text, text, null), config)) {
+        trainer.run();
+        peaks[i] = trainer.peakBytes();
+      }
+    }
+    assertThat(peaks[1]).isEqualTo(peaks[0]);
   }
 
   /** A training whose step is recorded. */
@@ -239,7 +262,74 @@ class CudaTrainingTest {
   }
 
   @Test
-  void anEvaluationIsAGraphAndItsLossTheCpus() throws IOException {
+  @RequiresEmulator
+  void evaluationsReplayAGraphOfTheirOwnAndTakeNoMemory() throws IOException {
+    TrainConfig config = config(6, 1);
+    config.evalEvery = 1;
+    TokenSource held = TokenSource.of("held out", TinyModels.ids(6 * 64 + 30)); // 7 batches
+    TokenSource text = TokenSource.of("pattern", TinyModels.ids(TOKENS));
+    List<long[]> counts = new ArrayList<>();
+    try (Cuda cuda = cuda();
+        LanguageModel model = TinyModels.model(cuda, TinyModels.llama(), Precision.BF16);
+        Trainer trainer = new Trainer(model, new Dataset(text, held, null), config)) {
+      trainer
+          .watch(
+              new Watcher() {
+                @Override
+                public void logged(StepMetrics metrics) {
+                  counts.add(
+                      new long[] {
+                        TestCuda.calls("cuGraphLaunch"),
+                        TestCuda.calls("cuLaunchKernel"),
+                        cuda.allocations()
+                      });
+                }
+              })
+          .run();
+    }
+    long[] fourth = counts.get(3);
+    long[] fifth = counts.get(4);
+    assertThat(fifth[0] - fourth[0]).as("graphs: the step's, seven batches'").isEqualTo(1 + 7);
+    assertThat(fifth[1] - fourth[1]).as("kernels launched one by one").isZero();
+    assertThat(fifth[2]).as("allocations").isEqualTo(counts.getFirst()[2]);
+  }
+
+  /** Its angles depend on its length, and lie where the recorded step finds its own. */
+  @Test
+  void aTextWrittenBetweenStepsLeavesRecordedStepsAndEvaluationsAlone() throws IOException {
+    assertThat(stretched(List.of(1L, 2L, 5L))).isEqualTo(stretched(List.of()));
+  }
+
+  /** Losses of a training with an evaluation after each step, and a text after some. */
+  private static List<Double> stretched(List<Long> texts) throws IOException {
+    TrainConfig config = config(8, 1);
+    config.evalEvery = 1;
+    TokenSource train = TokenSource.of("pattern", TinyModels.ids(TOKENS));
+    List<Double> losses = new ArrayList<>();
+    try (Cuda cuda = cuda();
+        LanguageModel model = TinyModels.model(cuda, TinyModels.dynamic(), Precision.FP32);
+        Generator generator = new Generator(cuda, model.transformer());
+        Trainer trainer = new Trainer(model, new Dataset(train, train, null), config)) {
+      trainer
+          .watch(
+              new Watcher() {
+                @Override
+                public void logged(StepMetrics metrics) {
+                  losses.add(metrics.loss());
+                  losses.add(metrics.evalLoss());
+                  if (texts.contains(metrics.step())) {
+                    generator.tokens(TinyModels.ids(12), 3, Sampler.GREEDY, token -> true);
+                  }
+                }
+              })
+          .run();
+    }
+    assertThat(losses).hasSize(16).doesNotContainNull();
+    return losses;
+  }
+
+  @Test
+  void theLossOfAnEvaluationIsTheCpus() throws IOException {
     Evaluation cpu = evaluate(Cpu.open(2));
     Evaluation gpu = evaluate(cuda());
     assertThat(gpu.tokens()).isEqualTo(cpu.tokens());

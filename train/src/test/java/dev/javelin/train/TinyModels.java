@@ -3,6 +3,7 @@ package dev.javelin.train;
 import dev.javelin.device.Device;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.Precision;
+import dev.javelin.nn.RopeConfig;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.TokenSource;
@@ -22,6 +23,27 @@ final class TinyModels {
   static TransformerConfig gpt2() {
     return TransformerConfig.gpt2(VOCAB, 2, 4, 32, SEQ_LEN)
         .withDropout(new TransformerConfig.Dropout(0.1, 0, 0.1));
+  }
+
+  /** Rotary angles that depend on the length of a sequence beyond half of {@link #SEQ_LEN}. */
+  static TransformerConfig dynamic() {
+    TransformerConfig c = llama();
+    return new TransformerConfig(
+        c.architecture(),
+        c.vocab(),
+        c.layers(),
+        c.hidden(),
+        c.heads(),
+        c.kvHeads(),
+        c.headDim(),
+        c.ffn(),
+        4 * SEQ_LEN,
+        c.normEps(),
+        new RopeConfig(100, new RopeConfig.Dynamic(4, SEQ_LEN / 2)),
+        c.window(),
+        c.tied(),
+        c.dropout(),
+        c.extras());
   }
 
   static LanguageModel model(Device device, TransformerConfig config, Precision precision) {

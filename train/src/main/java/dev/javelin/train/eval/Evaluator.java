@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * losses stays on the device to the end, so that a GPU goes through all batches without a stop.
  */
 public final class Evaluator implements AutoCloseable {
+  private final Transformer model;
   private final Workspace workspace;
   private final EvalLoader loader;
   private final @Nullable Tokenizer tokenizer;
@@ -43,6 +44,7 @@ public final class Evaluator implements AutoCloseable {
       int rows,
       long maxBatches,
       @Nullable Tokenizer tokenizer) {
+    this.model = model;
     this.workspace = workspace;
     this.loader = new EvalLoader(new Windows(source, seqLen, model.config().vocab()), rows);
     this.tokenizer = tokenizer;
@@ -55,6 +57,7 @@ public final class Evaluator implements AutoCloseable {
   }
 
   public Evaluation run() {
+    model.prepare(batch.tokens().dim(1));
     long counted = 0;
     long textBytes = 0;
     state.begin(0, 0, 0, 1); // weight 1: the state's loss is the sum
