@@ -47,6 +47,7 @@ CUresult fill(CUstream stream, CUdeviceptr p, T value, size_t n) {
   if (p % sizeof(T) != 0) return explain(CUDA_ERROR_INVALID_VALUE, "memset of %zu-byte values: address 0x%zx is not aligned to them", sizeof(T), static_cast<size_t>(p));
   return enqueue(stream, NodeType::memset, [=] {
     T* to = static_cast<T*>(pointer(p));
+    if (value == 0) return memory::zero(to, n * sizeof(T)), CUDA_SUCCESS;
     for (size_t i = 0; i < n; i++) to[i] = value;
     return CUDA_SUCCESS;
   });

@@ -16,6 +16,7 @@ namespace emulator::memory {
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr size_t kSparse = 1 << 30;  // from here on memory takes pages where it is touched only
 constexpr size_t kQuarantine = 1024;
 
 struct Allocation {
@@ -54,10 +55,22 @@ void* allocate(size_t bytes) {
   auto mapping = reinterpret_cast<uintptr_t>(p);
   uintptr_t base = mapping + mapped - kPage - rounded;
   mprotect(reinterpret_cast<void*>(mapping + mapped - kPage), kPage, PROT_NONE);
-  memset(reinterpret_cast<void*>(base), 0xff, rounded);
+  if (bytes < kSparse) memset(reinterpret_cast<void*>(base), 0xff, rounded);
   byMapping[mapping] = {base, bytes, mapping, mapped, ++allocations, false};
   usedBytes += bytes;
   return reinterpret_cast<void*>(base);
+}
+
+void zero(void* address, size_t bytes) {
+  if (bytes < kSparse) {
+    memset(address, 0, bytes);
+    return;
+  }
+  auto from = reinterpret_cast<uintptr_t>(address), to = from + bytes;
+  auto first = (from + kPage - 1) / kPage * kPage, last = to / kPage * kPage;
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);  // pages of zeros, when they are touched
+  memset(address, 0, first - from);
+  memset(reinterpret_cast<void*>(last), 0, to - last);
 }
 
 // Its pages become forbidden and stay so for a while: a kernel that still uses them is told so.

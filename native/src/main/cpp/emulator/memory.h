@@ -5,9 +5,10 @@
 
 namespace emulator::memory {
 
-// Filled with NaN; 256-byte aligned, or 16 with the guard switch, so that its end lies at the forbidden page.
+// Filled with NaN, or from 1 GiB on with zeros that cost nothing; 256-byte aligned, or 16 with the guard switch, so that its end lies at the forbidden page.
 // Null if the device has not that much left.
 void* allocate(size_t bytes);
+void zero(void* address, size_t bytes);
 bool release(void* address);  // false if it is not an allocation's first byte
 void releaseAll();
 size_t used();

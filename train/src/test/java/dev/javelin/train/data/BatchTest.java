@@ -1,5 +1,6 @@
 package dev.javelin.train.data;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -88,6 +89,28 @@ class BatchTest {
       }
     } finally {
       TestCuda.set(key, "0");
+    }
+  }
+
+  /** Filling memory stands for a step's kernels: it is put off until somebody waits for it. */
+  @Test
+  @RequiresEmulator
+  void aBatchTravelsBesideTheKernelsOfTheStepBefore() {
+    try (Cuda cuda = TestCuda.open(new BundledKernels());
+        Batch batch = Batch.on(cuda, 3, 7);
+        DeviceMemory busy = cuda.allocate(64)) {
+      TestCuda.set("overlap", "ahead");
+      cuda.fill(busy, 0, 64, 1);
+      for (int n = 0; n < 3; n++) { // the third waits until the first has arrived
+        batch.load((tokens, targets) -> tokens.fromHost(MemorySegment.ofArray(ids(0))));
+      }
+      MemorySegment peeped = MemorySegment.ofAddress(busy.address()).reinterpret(64);
+      assertThat(peeped.get(JAVA_BYTE, 0)).as("the kernels have not run").isZero();
+      cuda.synchronize();
+      assertThat(peeped.get(JAVA_BYTE, 0)).isEqualTo((byte) 1);
+      assertThat(batch.tokens().toHost().toArray(JAVA_INT)).isEqualTo(ids(0));
+    } finally {
+      TestCuda.set("overlap", "0");
     }
   }
 }
