@@ -185,6 +185,9 @@ class AlgebraTest {
         Arguments.of(new int[] {3, 4, 5}, new int[] {0, 2}, false),
         Arguments.of(new int[] {2, 3, 2, 5}, new int[] {1, 2}, true),
         Arguments.of(new int[] {2, 1100}, new int[] {1}, false),
+        Arguments.of(new int[] {2, 4104}, new int[] {1}, false), // in pieces, from here on
+        Arguments.of(new int[] {100, 3}, new int[] {0}, false),
+        Arguments.of(new int[] {70, 16}, new int[] {0}, true),
         Arguments.of(new int[] {5, 1, 3}, new int[] {1}, false));
   }
 

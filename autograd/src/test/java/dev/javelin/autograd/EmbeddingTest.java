@@ -52,7 +52,7 @@ class EmbeddingTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"1,1,1", "2,7,3", "7,31,2", "33,127,5", "13,130,40"})
+  @CsvSource({"1,1,1", "2,7,3", "7,31,2", "33,127,5", "13,130,40", "70,3,1", "300,9,7"})
   void gathersRowsAndSumsTheGradientsOfRepeatedIds(int tokens, int cols, int vocabulary) {
     int[] ids = new Random(tokens).ints(tokens, 0, vocabulary).toArray();
     OpCheck.of("embedding", in -> Functional.embedding(in[0], in[1].value()))

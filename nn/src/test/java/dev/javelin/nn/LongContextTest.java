@@ -8,7 +8,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
-import dev.javelin.device.HostMemory;
+import dev.javelin.device.Device;
+import dev.javelin.device.Memory;
+import dev.javelin.device.RequiresCuda;
+import dev.javelin.device.TestCuda;
+import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Json;
 import dev.javelin.tensor.JsonObject;
 import dev.javelin.tensor.Safetensors;
@@ -16,7 +20,6 @@ import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -35,13 +38,24 @@ class LongContextTest {
   @ParameterizedTest
   @MethodSource("models")
   void logitsAndGreedyTokensAreThoseOfTransformersAtAnyLength(JsonObject c) {
+    check(Cpu.open(2), c);
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  @RequiresCuda
+  void andOnAGpu(JsonObject c) {
+    check(TestCuda.open(new BundledKernels()), c);
+  }
+
+  private static void check(Device device, JsonObject c) {
     String name = c.text("name");
     TransformerConfig config = ConfigJson.read(c.object("config"));
-    try (Cpu cpu = Cpu.open(2);
-        Workspace ws = Workspace.poisoned(cpu, 16 << 20);
-        HostMemory batch = cpu.allocate(4096);
+    try (device;
+        Workspace ws = Workspace.poisoned(device, 16 << 20);
+        Memory batch = device.allocate(4096);
         ParameterBuffer<Transformer> buffer =
-            Transformer.allocate(cpu, config, Precision.FP32, Grouping.frozen());
+            Transformer.allocate(device, config, Precision.FP32, Grouping.frozen());
         Safetensors expected = Safetensors.open(GOLDEN.resolve("expected.safetensors"))) {
       HuggingFace.load(buffer, GOLDEN);
       Transformer model = buffer.model();
@@ -66,14 +80,14 @@ class LongContextTest {
       }
       int[] greedy = integers(expected.get(name + ".greedy"));
       int prompt = Json.read(GOLDEN.resolve("cases.json")).integer("prompt", 1, greedy.length);
-      assertThat(continued(model, cpu, ws, batch, greedy, prompt)).isEqualTo(greedy);
+      assertThat(continued(model, device, ws, batch, greedy, prompt)).isEqualTo(greedy);
     }
   }
 
   private static int[] continued(
-      Transformer model, Cpu cpu, Workspace ws, HostMemory batch, int[] expected, int prompt) {
+      Transformer model, Device device, Workspace ws, Memory batch, int[] expected, int prompt) {
     int[] ids = Arrays.copyOf(Arrays.copyOf(expected, prompt), expected.length);
-    try (KvCache cache = KvCache.allocate(cpu, model.config(), DType.F32, 1, ids.length)) {
+    try (KvCache cache = KvCache.allocate(device, model.config(), DType.F32, 1, ids.length)) {
       for (int n = prompt; n < ids.length; n++) {
         ws.reset();
         Tensor next = tokens(batch, ids, cache.length(), n);
@@ -86,9 +100,9 @@ class LongContextTest {
     return ids;
   }
 
-  private static Tensor tokens(HostMemory batch, int[] ids, int from, int to) {
+  private static Tensor tokens(Memory batch, int[] ids, int from, int to) {
     Tensor t = Tensor.of(batch, 0, DType.I32, Shape.of(1, to - from));
-    MemorySegment.copy(ids, from, t.segment(), ValueLayout.JAVA_INT, 0, to - from);
+    t.fromHost(MemorySegment.ofArray(Arrays.copyOfRange(ids, from, to)));
     return t;
   }
 }

@@ -34,16 +34,34 @@ class CudaCommandTest {
   @TempDir Path dir;
 
   @ParameterizedTest
-  @CsvSource({"fp32, 1e-4", "bf16, 2e-2", "fp16, 2e-2"})
-  void aRunMovedToTheGpuAndBackGoesOnAsTheUnmovedOne(String precision, double tolerance)
-      throws IOException {
+  @CsvSource({
+    "cpu, fp32, 1e-4",
+    "cpu, bf16, 2e-2",
+    "cpu, fp16, 2e-2",
+    "gpu, bf16, 2e-2",
+    "gpu, fp16, 2e-2"
+  })
+  void aRunMovedToTheOtherDeviceAndBackGoesOnAsTheUnmovedOne(
+      String where, String precision, double tolerance) throws IOException {
+    String home = where.equals("cpu") ? "cpu" : GPU;
     Path stayed = dir.resolve("stayed");
     Path moved = dir.resolve("moved");
-    train(stayed, precision, "cpu", 12);
-    train(moved, precision, "cpu", 4);
-    train(moved, precision, GPU, 8, "--resume");
-    train(moved, precision, "cpu", 12, "--resume");
+    train(stayed, precision, home, 12);
+    train(moved, precision, home, 4);
+    train(moved, precision, home.equals("cpu") ? GPU : "cpu", 8, "--resume");
+    train(moved, precision, home, 12, "--resume");
     assertSameCurve(moved, stayed, 12, tolerance);
+  }
+
+  @Test
+  void aRunThatStaysGoesOnBitForBit() throws IOException {
+    String[] more = {"--gradient-accumulation-steps=2", "--dropout=0.1", "--resume"};
+    train(dir.resolve("whole"), "fp16", GPU, 9, Arrays.copyOf(more, 2));
+    train(dir.resolve("parts"), "fp16", GPU, 4, Arrays.copyOf(more, 2));
+    train(dir.resolve("parts"), "fp16", GPU, 9, more);
+    assertThat(Tiny.numbers(dir.resolve("parts").resolve("checkpoint-9")))
+        .isEqualTo(Tiny.numbers(dir.resolve("whole").resolve("checkpoint-9")))
+        .hasSizeGreaterThan(1);
   }
 
   private void train(Path run, String precision, String device, int steps, String... more) {
