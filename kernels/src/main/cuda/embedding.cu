@@ -3,10 +3,10 @@
 //   nothing is read beyond the table.
 // Backward: a warp per position and 32 vectors of columns. The first position with an id owns its row: a warp that finds
 //   its id among earlier ones, the nearest first, ends there; an owner goes on through the later ones, 32 ids at a time,
-//   and adds up the rows that have its id in the order of n, as the CPU does. So every row has one writer, no atomics
-//   and no scratch memory, and runs repeat bit for bit. Weighed against it: a sort of the ids (ten launches for a few
-//   thousand numbers), and a warp per row of the table, which reads all ids V times (50257·16384·4 bytes = 3.3 GB
-//   against 0.5 GB here at worst, and in text most ids are found again within a few hundred).
+//   and adds up the rows that have its id, four under way at a time, in the order of n, as the CPU does. So every row has
+//   one writer, no atomics and no scratch memory, and runs repeat bit for bit. Weighed against it: a sort of the ids (ten
+//   launches for a few thousand numbers), and a warp per row of the table, which reads all ids V times (50257·16384·4
+//   bytes = 3.3 GB against 0.5 GB here at worst, and in text most ids are found again within a few hundred).
 // Traffic (s bytes an element): forward 2·N·C·s, backward N·C·s + 8·C bytes for each distinct id + ids from cache.
 //   FLOPs: N·C.
 // Positions: ids[b, t] = first + t, a thread each; 4 bytes written.
@@ -41,6 +41,9 @@ __device__ void embedding_forward(T* y, int64_t y_stride, const T* table, int64_
   store_floats(y + row * y_stride + at, v);
 }
 
+// Rows of a frequent id that a warp reads at a time: one by one, each would wait for the memory's latency.
+constexpr int kUnderWay = 4;
+
 // Whether an id equal to ids[n] stands before n; the same answer in all lanes.
 __device__ __forceinline__ bool stands_before(const int* ids, int64_t n) {
   int id = ids[n];
@@ -66,12 +69,25 @@ __device__ void embedding_backward(float* dtable, int64_t table_stride, int size
   for (int64_t from = n; from < count; from += kWarp) {
     int64_t i = from + lane_index();
     unsigned same = __ballot_sync(0xffffffffu, i < count && ids[i] == id);
-    for (; same != 0; same &= same - 1) {
-      if (!mine) continue;
-      float v[N];
-      load_floats(v, dy + (from + __ffs(static_cast<int>(same)) - 1) * dy_stride + at);
+    while (mine && same != 0) {
+      int rows = __popc(same);
+      Vec<T, N> v[kUnderWay];
 #pragma unroll
-      for (int k = 0; k < N; k++) sum[k] += v[k];
+      for (int r = 0; r < kUnderWay; r++) {
+        const T* row = dy + (from + __ffs(static_cast<int>(same)) - 1) * dy_stride + at;
+        same &= same - 1;  // 0 stays 0
+        if (r >= rows) continue;
+        if constexpr (N == 1) {
+          v[r][0] = *row;
+        } else {
+          v[r] = load_vec<N>(row);
+        }
+      }
+#pragma unroll
+      for (int r = 0; r < kUnderWay; r++) {
+#pragma unroll
+        for (int k = 0; k < N; k++) sum[k] = r < rows ? sum[k] + to_float(v[r][k]) : sum[k];
+      }
     }
   }
   if (mine) store_floats(target, sum);
