@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -26,7 +27,8 @@ Settings fromEnvironment() {
   for (const char* key : kKeys) {
     std::string name = "JAVELIN_EMULATOR_";
     for (const char* c = key; *c; c++) name += static_cast<char>(*c - 'a' + 'A');
-    if (const char* value = getenv(name.c_str())) s.set(key, value);
+    const char* value = getenv(name.c_str());
+    if (value != nullptr && !s.set(key, value)) fprintf(stderr, "javelin: ignored %s=%s: docs/emulator.md has its values\n", name.c_str(), value);
   }
   return s;
 }
