@@ -192,37 +192,34 @@ DELTA(float, f32)
 DELTA(bf16, bf16)
 DELTA(f16, f16)
 
-// Java knows rows and columns of each instance: AttentionCuda.
-#define BACKWARD(name, T, Shape, kOfKeys, kFirst, kSecond)                                                                            \
-  KERNEL(name, (HEADS(T, first), int add_first, HEADS(T, second), int add_second, HEADS(const T, dy), HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), const float* stats, int padded, RULE_PARAMETERS), kThreads, kBlocks) { \
-    attention_backward<Shape, kOfKeys, kFirst, kSecond>(AS_HEADS(T, first), add_first, AS_HEADS(T, second), add_second, AS_HEADS(const T, dy), AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), stats, padded, AS_RULE); \
+// For heads of up to d elements; tiles of rows and columns are part of the name by which AttentionCuda asks for a kernel.
+#define BACKWARD(name, d, rows, cols, T, suffix, kOfKeys, kFirst, kSecond)                                                            \
+  KERNEL(attention_backward_##name##_d##d##_##rows##x##cols##_##suffix, (HEADS(T, first), int add_first, HEADS(T, second), int add_second, HEADS(const T, dy), HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), const float* stats, int padded, RULE_PARAMETERS), kThreads, kBlocks) { \
+    attention_backward<Products<T, d, rows, cols>, kOfKeys, kFirst, kSecond>(AS_HEADS(T, first), add_first, AS_HEADS(T, second), add_second, AS_HEADS(const T, dy), AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), stats, padded, AS_RULE); \
   }
-#define OF_QUERIES(d, T, suffix, Shape) BACKWARD(attention_backward_queries_d##d##_##suffix, T, Shape, false, true, false)
-#define OF_KEYS(d, T, suffix, Shape) BACKWARD(attention_backward_keys_d##d##_##suffix, T, Shape, true, true, true)
-#define OF_KEYS_APART(d, T, suffix, Shape)                                       \
-  BACKWARD(attention_backward_keys_d##d##_##suffix, T, Shape, true, true, false) \
-  BACKWARD(attention_backward_values_d##d##_##suffix, T, Shape, true, false, true)
-#define INSTANCES(KIND, d, ms, cols)                                 \
-  using KIND##Bf16_##d = TensorCores<bf16, d, ms, cols>;             \
-  using KIND##F16_##d = TensorCores<f16, d, ms, cols>;               \
-  KIND(d, bf16, bf16, KIND##Bf16_##d)                                \
-  KIND(d, f16, f16, KIND##F16_##d)
-INSTANCES(OF_QUERIES, 32, 2, 32)
-INSTANCES(OF_QUERIES, 64, 2, 32)
-INSTANCES(OF_QUERIES, 96, 1, 32)
-INSTANCES(OF_QUERIES, 128, 1, 32)
-INSTANCES(OF_QUERIES, 256, 1, 16)
-INSTANCES(OF_KEYS, 32, 2, 32)
-INSTANCES(OF_KEYS, 64, 1, 32)
-INSTANCES(OF_KEYS, 96, 1, 32)
-INSTANCES(OF_KEYS, 128, 1, 32)
-INSTANCES(OF_KEYS_APART, 256, 1, 16)
-using F32_64 = Simt<64, 4, 4>;
-using F32_128 = Simt<128, 2, 2>;
-using F32_256 = Simt<256, 1, 1>;
-OF_QUERIES(64, float, f32, F32_64)
-OF_QUERIES(128, float, f32, F32_128)
-OF_QUERIES(256, float, f32, F32_256)
-OF_KEYS(64, float, f32, F32_64)
-OF_KEYS(128, float, f32, F32_128)
-OF_KEYS(256, float, f32, F32_256)
+#define OF_QUERIES(d, rows, cols, T, suffix) BACKWARD(queries, d, rows, cols, T, suffix, false, true, false)
+#define OF_KEYS(d, rows, cols, T, suffix) BACKWARD(keys, d, rows, cols, T, suffix, true, true, true)
+#define OF_KEYS_APART(d, rows, cols, T, suffix)                       \
+  BACKWARD(keys, d, rows, cols, T, suffix, true, true, false)         \
+  BACKWARD(values, d, rows, cols, T, suffix, true, false, true)
+#define HALVES(KIND, d, rows, cols) \
+  KIND(d, rows, cols, bf16, bf16)   \
+  KIND(d, rows, cols, f16, f16)
+HALVES(OF_QUERIES, 32, 128, 32)
+HALVES(OF_QUERIES, 64, 128, 32)
+HALVES(OF_QUERIES, 96, 64, 32)
+HALVES(OF_QUERIES, 128, 64, 32)
+HALVES(OF_QUERIES, 192, 64, 32)
+HALVES(OF_QUERIES, 256, 64, 16)
+HALVES(OF_KEYS, 32, 128, 32)
+HALVES(OF_KEYS, 64, 64, 32)
+HALVES(OF_KEYS, 96, 64, 32)
+HALVES(OF_KEYS, 128, 64, 32)
+HALVES(OF_KEYS_APART, 192, 64, 32)
+HALVES(OF_KEYS_APART, 256, 64, 16)
+OF_QUERIES(64, 64, 32, float, f32)
+OF_QUERIES(128, 32, 16, float, f32)
+OF_QUERIES(256, 16, 8, float, f32)
+OF_KEYS(64, 64, 32, float, f32)
+OF_KEYS(128, 32, 16, float, f32)
+OF_KEYS(256, 16, 8, float, f32)

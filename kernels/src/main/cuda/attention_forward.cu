@@ -148,24 +148,20 @@ COMBINE(float, f32)
 COMBINE(bf16, bf16)
 COMBINE(f16, f16)
 
-// Java knows rows and columns of each instance: AttentionCuda.
-#define FORWARD(d, T, suffix, Shape)                                                                                          \
-  KERNEL(attention_forward_d##d##_##suffix, (HEADS(T, o), float* lse, float* partial, HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), RULE_PARAMETERS), kThreads, kBlocks) { \
-    attention_forward<Shape>(AS_HEADS(T, o), lse, partial, AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), AS_RULE); \
+// For heads of up to d elements; tiles of rows and columns are part of the name by which AttentionCuda asks for a kernel.
+#define FORWARD(d, rows, cols, T, suffix)                                                                                     \
+  KERNEL(attention_forward_d##d##_##rows##x##cols##_##suffix, (HEADS(T, o), float* lse, float* partial, HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), RULE_PARAMETERS), kThreads, kBlocks) { \
+    attention_forward<Products<T, d, rows, cols>>(AS_HEADS(T, o), lse, partial, AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), AS_RULE); \
   }
-#define INSTANCES(d, ms, cols)                                                         \
-  using Bf16Shape##d = TensorCores<bf16, d, ms, cols>;                                 \
-  using F16Shape##d = TensorCores<f16, d, ms, cols>;                                   \
-  FORWARD(d, bf16, bf16, Bf16Shape##d)                                                 \
-  FORWARD(d, f16, f16, F16Shape##d)
-INSTANCES(32, 2, 64)
-INSTANCES(64, 2, 64)
-INSTANCES(96, 2, 32)
-INSTANCES(128, 2, 32)
-INSTANCES(256, 1, 64)
-using F32Shape64 = Simt<64, 4, 4>;
-using F32Shape128 = Simt<128, 2, 4>;
-using F32Shape256 = Simt<256, 2, 2>;
-FORWARD(64, float, f32, F32Shape64)
-FORWARD(128, float, f32, F32Shape128)
-FORWARD(256, float, f32, F32Shape256)
+#define FORWARD_HALVES(d, rows, cols)  \
+  FORWARD(d, rows, cols, bf16, bf16)   \
+  FORWARD(d, rows, cols, f16, f16)
+FORWARD_HALVES(32, 128, 64)
+FORWARD_HALVES(64, 128, 64)
+FORWARD_HALVES(96, 128, 32)
+FORWARD_HALVES(128, 128, 32)
+FORWARD_HALVES(192, 64, 64)
+FORWARD_HALVES(256, 64, 64)
+FORWARD(64, 64, 32, float, f32)
+FORWARD(128, 32, 32, float, f32)
+FORWARD(256, 32, 16, float, f32)

@@ -29,16 +29,16 @@ struct Patches {
 //        0 1 | 2 3 | 4 5 | 6 7     8 9 | …                  k 0 … 7   8 … 15
 //   g    t=0   t=1   t=2   t=3     t=0                  g      a0        a2
 //   g+8  t=0 …                     t=0              g+8        a1        a3
-template <class T, int kDim_, int kMs, int kCols_>
+template <class T, int kDim_, int kRows_, int kCols_>
 struct TensorCores {
   using Element = T;
-  static constexpr int kDim = kDim_, kCols = kCols_;
-  static constexpr int kWarpRows = 16 * kMs, kRows = kWarps * kWarpRows;
+  static constexpr int kDim = kDim_, kRows = kRows_, kCols = kCols_;
+  static constexpr int kWarpRows = kRows / kWarps, kMs = kWarpRows / 16;  // m16n8 blocks, one below the other
   static constexpr int kMyRows = 2 * kMs, kMyCols = kCols / 4, kMyDims = kDim / 4;
   static constexpr int kRowPasses = 2;  // of results through shared memory, in which fp32 is twice as long
   using RowTile = Tile<T, kRows, kDim>;
   using ColTile = Tile<T, kCols, kDim>;
-  static_assert(kCols % 16 == 0 && kDim % 16 == 0);
+  static_assert(kWarpRows % 16 == 0 && kCols % 16 == 0 && kDim % 16 == 0);
 
   // In the block's rows, in a tile's columns, in a row's elements.
   __device__ __forceinline__ static int row(int r) { return warp_index() * kWarpRows + r / 2 * 16 + r % 2 * 8 + lane_index() / 4; }
@@ -124,17 +124,17 @@ struct TensorCores {
 // fp32 --------------------------------------------------------------------------------------------
 // A warp is 4x8 threads: a thread has every 4th of the warp's rows and every 8th column, and 4 neighbours in each 32
 // elements of a row. Probabilities go to the other threads of the row through shared memory, which only the warp uses.
-template <int kDim_, int kThreadRows, int kThreadCols>
+template <int kDim_, int kRows_, int kCols_>
 struct Simt {
   using Element = float;
-  static constexpr int kDim = kDim_, kCols = 8 * kThreadCols;
-  static constexpr int kWarpRows = 4 * kThreadRows, kRows = kWarps * kWarpRows;
-  static constexpr int kMyRows = kThreadRows, kMyCols = kThreadCols, kMyDims = kDim / 8;
+  static constexpr int kDim = kDim_, kRows = kRows_, kCols = kCols_;
+  static constexpr int kWarpRows = kRows / kWarps;
+  static constexpr int kMyRows = kWarpRows / 4, kMyCols = kCols / 8, kMyDims = kDim / 8;
   static constexpr int kRowPasses = 1;
   using RowTile = Tile<float, kRows, kDim>;
   using ColTile = Tile<float, kCols, kDim>;
   static constexpr int kExchangeStride = kCols + 4, kExchange = kRows * kExchangeStride;
-  static_assert(kDim % 32 == 0);
+  static_assert(kWarpRows % 4 == 0 && kCols % 8 == 0 && kDim % 32 == 0);
 
   __device__ __forceinline__ static int row(int r) { return warp_index() * kWarpRows + lane_index() / 8 + 4 * r; }
   __device__ __forceinline__ static int col(int c) { return lane_index() % 8 + 8 * c; }
@@ -203,3 +203,14 @@ struct Simt {
     }
   }
 };
+
+template <class T, int kDim, int kRows, int kCols>
+struct ProductsOf {
+  using Type = TensorCores<T, kDim, kRows, kCols>;
+};
+template <int kDim, int kRows, int kCols>
+struct ProductsOf<float, kDim, kRows, kCols> {
+  using Type = Simt<kDim, kRows, kCols>;
+};
+template <class T, int kDim, int kRows, int kCols>
+using Products = typename ProductsOf<T, kDim, kRows, kCols>::Type;

@@ -25,7 +25,8 @@ final class AttentionCuda {
 
   /**
    * An instance of a kernel: for head dimensions up to {@code dim}; a block has {@code rows} rows
-   * and goes through the others in tiles of {@code columns}. As in the kernels' sources.
+   * and goes through the others in tiles of {@code columns}. The three are part of the kernel's
+   * name, so that an instance that its source does not have is not found.
    */
   private record Instance(String name, int dim, int rows, int columns) {
     private static final int EXCHANGE_PADDING = 4; // floats
@@ -52,7 +53,9 @@ final class AttentionCuda {
     static Instance[] table(String name, int[]... sizes) {
       Instance[] table = new Instance[sizes.length];
       for (int i = 0; i < sizes.length; i++) {
-        table[i] = new Instance(name + "_d" + sizes[i][0], sizes[i][0], sizes[i][1], sizes[i][2]);
+        int[] s = sizes[i];
+        String instance = "%s_d%d_%dx%d".formatted(name, s[0], s[1], s[2]);
+        table[i] = new Instance(instance, s[0], s[1], s[2]);
       }
       return table;
     }
@@ -66,16 +69,25 @@ final class AttentionCuda {
   private static final Instance[] FORWARD =
       Instance.table(
           "attention_forward",
-          new int[][] {{32, 128, 64}, {64, 128, 64}, {96, 128, 32}, {128, 128, 32}, {256, 64, 64}});
+          new int[][] {
+            {32, 128, 64},
+            {64, 128, 64},
+            {96, 128, 32},
+            {128, 128, 32},
+            {192, 64, 64},
+            {256, 64, 64}
+          });
   private static final Instance[] FORWARD_F32 =
       Instance.table("attention_forward", new int[][] {{64, 64, 32}, {128, 32, 32}, {256, 32, 16}});
 
   private static final Instance[] QUERIES =
       Instance.table(
           "attention_backward_queries",
-          new int[][] {{32, 128, 32}, {64, 128, 32}, {96, 64, 32}, {128, 64, 32}, {256, 64, 16}});
+          new int[][] {
+            {32, 128, 32}, {64, 128, 32}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
+          });
   private static final int[][] KEYS_SIZES = {
-    {32, 128, 32}, {64, 64, 32}, {96, 64, 32}, {128, 64, 32}, {256, 64, 16}
+    {32, 128, 32}, {64, 64, 32}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
   };
   private static final Instance[] KEYS = Instance.table("attention_backward_keys", KEYS_SIZES);
   private static final Instance[] VALUES = Instance.table("attention_backward_values", KEYS_SIZES);
