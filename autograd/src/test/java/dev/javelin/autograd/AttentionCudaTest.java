@@ -135,6 +135,18 @@ class AttentionCudaTest {
     }
   }
 
+  /** The heads that share keys become queries of one head where the mask allows it. */
+  @ParameterizedTest
+  @EnumSource
+  void agreeWithTheCpuForOnePositionOfGroupedHeads(Masking masking) {
+    int seed = 30_000 + 10 * masking.ordinal();
+    compare(new Case(DType.F32, 2, 1, 37, 4, 2, 24, masking, true, 7, seed));
+    compare(new Case(DType.BF16, 2, 1, 5, 14, 2, 40, masking, false, 7, seed + 1));
+    compare(new Case(DType.F16, 1, 1, 1, 4, 1, 33, masking, false, 0, seed + 2));
+    compare(new Case(DType.BF16, 2, 1, 523, 4, 1, 64, masking, false, 0, seed + 3));
+    compare(new Case(DType.BF16, 1, 5, 33, 8, 2, 32, masking, false, 0, seed + 4));
+  }
+
   private static void compare(Case c) {
     List<double[]> want;
     List<double[]> got;

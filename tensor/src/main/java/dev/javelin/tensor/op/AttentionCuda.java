@@ -9,6 +9,8 @@ import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Launch;
 import dev.javelin.tensor.Grad;
+import dev.javelin.tensor.Layout;
+import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -107,6 +109,13 @@ final class AttentionCuda {
       Tensor v,
       AttentionMask mask,
       float scale) {
+    int group = q.dim(2) / k.dim(2);
+    if (q.dim(1) == 1 && group > 1 && seesByKeyAlone(mask, k.dim(1))) {
+      AttentionMask all =
+          AttentionMask.FULL.lengths(mask.lengths()).keys(mask.keys()).softCap(mask.softCap());
+      forward(cuda, groupAsQueries(o, group), lse, groupAsQueries(q, group), k, v, all, scale);
+      return;
+    }
     DType type = q.dtype();
     Instance instance = Instance.of(type == DType.F32 ? FORWARD_F32 : FORWARD, q.last());
     long blocks = blocks(q.dim(1), instance, q.dim(2), q.dim(0));
@@ -138,6 +147,22 @@ final class AttentionCuda {
           .i32(q.last())
           .run();
     }
+  }
+
+  /**
+   * Whether the last position's mask and scores are the same for each head and without a position,
+   * as in most decoding. Then the heads that share keys can be the queries of one head, and a block
+   * reads the keys once for all of them.
+   */
+  private static boolean seesByKeyAlone(AttentionMask m, int keys) {
+    boolean windowed = m.window() > 0 && m.window() < keys;
+    return !windowed && m.documentStarts() == null && m.slopes() == null;
+  }
+
+  /** [B, 1, H, D] as [B, group, H / group, D]: head {@code h} is query {@code h % group}. */
+  private static Tensor groupAsQueries(Tensor t, int group) {
+    Shape shape = Shape.of(t.dim(0), group, t.dim(2) / group, t.last());
+    return t.as(Layout.of(shape, t.stride(0), t.stride(2), group * t.stride(2), t.stride(3)));
   }
 
   /**
