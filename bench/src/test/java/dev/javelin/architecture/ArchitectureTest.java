@@ -42,6 +42,7 @@ class ArchitectureTest {
   private static final JavaClasses ALL =
       new ClassFileImporter()
           .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+          .withImportOption(location -> !location.contains("-tests.jar")) // of other modules
           .withImportOption(location -> !location.contains("/jmh_generated/"))
           .importPackages("dev.javelin");
 
