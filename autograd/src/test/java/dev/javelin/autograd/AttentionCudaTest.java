@@ -80,7 +80,24 @@ class AttentionCudaTest {
       Masking masking,
       boolean accumulate,
       int wanted,
-      int seed) {
+      int seed,
+      int window) {
+
+    /** A window of any length where the masking has one. */
+    Case(
+        DType type,
+        int batch,
+        int queries,
+        int keys,
+        int heads,
+        int kvHeads,
+        int dim,
+        Masking masking,
+        boolean accumulate,
+        int wanted,
+        int seed) {
+      this(type, batch, queries, keys, heads, kvHeads, dim, masking, accumulate, wanted, seed, 0);
+    }
 
     static Case random(DType type, int dim, Masking masking, int seed) {
       Random random = new Random(seed);
@@ -122,6 +139,16 @@ class AttentionCudaTest {
 
   static IntStream dims() {
     return IntStream.of(1, 7, 32, 33, 64, 80, 96, 100, 128, 136, 192, 200, 255, 256);
+  }
+
+  /** At some length a tile holds a single query that sees a tile's last key, or the reverse. */
+  @Test
+  void agreeWithTheCpuWhereverAWindowEndsInATile() {
+    for (DType t : List.of(DType.F32, DType.BF16)) {
+      for (int window = 1; window <= 66; window++) {
+        compare(new Case(t, 1, 130, 131, 1, 1, 16, Masking.WINDOW, false, 7, window, window));
+      }
+    }
   }
 
   /** Their keys are cut into parts for several blocks, whose results are added up. */
@@ -315,7 +342,8 @@ class AttentionCudaTest {
     boolean all = c.masking == Masking.EVERYTHING;
     AttentionMask m = c.masking == Masking.FULL ? AttentionMask.FULL : AttentionMask.CAUSAL;
     if (all || c.masking == Masking.WINDOW) {
-      m = m.window(1 + random.nextInt(c.keys + 5));
+      int any = 1 + random.nextInt(c.keys + 5);
+      m = m.window(c.window > 0 ? c.window : any);
     }
     if (all || c.masking == Masking.LENGTHS) {
       m = m.lengths(ints(ws, random.ints(c.batch, 0, c.keys + 3).toArray(), c.batch));
