@@ -27,7 +27,7 @@ class CudaModelTest {
   /**
    * The references' tolerances but for one: attention rounds probabilities for the tensor cores, as
    * every such kernel does, and qwen3's last hidden state in bf16 is then 2.10e-2 off, where
-   * PyTorch in bf16 is 2.07e-2 off and the fair tolerance 2e-2. All others are below 1.5e-2.
+   * PyTorch in bf16 is 2.07e-2 off and the fair tolerance 2e-2. All others are below 1.6e-2.
    */
   private static List<Fair> halves(String name) {
     return name.equals("qwen3-tiny")
