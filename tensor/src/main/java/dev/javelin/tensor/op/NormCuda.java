@@ -41,7 +41,7 @@ final class NormCuda {
       @Nullable Tensor b,
       float eps) {
     boolean isLong = isLonger(x, WARP_BYTES);
-    kernel(cuda, "forward", mean, x, isLong)
+    kernel(cuda, mean == null ? "rms_norm_forward" : "layer_norm_forward", x, isLong)
         .grid(isLong ? x.rows() : Math.ceilDiv(x.rows(), ROWS_OF_BLOCK))
         .ptr(sum)
         .i64(strideOf(sum))
@@ -84,7 +84,7 @@ final class NormCuda {
         dw == null && db == null ? null : cuda.scratch((db == null ? 1 : 2) * bytes);
     Addressable weight = dw == null ? null : partial;
     Addressable bias = db == null || partial == null ? null : () -> partial.address() + bytes;
-    kernel(cuda, "backward", mean, x, isLong)
+    kernel(cuda, mean == null ? "rms_norm_backward" : "layer_norm_backward", x, isLong)
         .grid(isLong ? shares : Math.ceilDiv(shares, ROWS_OF_BLOCK))
         .ptr(tensorOf(dx))
         .i64(strideOf(dx))
@@ -116,10 +116,8 @@ final class NormCuda {
     }
   }
 
-  private static CudaKernel kernel(
-      Cuda cuda, String pass, @Nullable Tensor mean, Tensor x, boolean isLong) {
-    String family = mean == null ? "rms_norm_" : "layer_norm_";
-    return cuda.kernel(family + pass + (isLong ? "_long" : ""), x.dtype());
+  private static CudaKernel kernel(Cuda cuda, String name, Tensor x, boolean isLong) {
+    return cuda.kernel(isLong ? name.concat("_long") : name, x.dtype());
   }
 
   private static boolean isLonger(Tensor x, int bytes) {
