@@ -132,8 +132,16 @@ class CudaCommandTest {
   @ParameterizedTest
   @MethodSource("precision")
   void theDefaultModelLearnsAsOnTheCpu(Sample<String> precision) {
-    precision.check(
-        p -> defaultModel(p, p.equals("fp32") ? 1e-4 : 3e-2, 6, "--batch-size=1", "--seq-len=32"));
+    precision.check(p -> defaultModel(p, firstSteps(p), 6, "--batch-size=1", "--seq-len=32"));
+  }
+
+  /** What the first steps may differ by: three times and more of what was seen. */
+  private static double firstSteps(String precision) {
+    return switch (precision) {
+      case "fp32" -> 1e-6;
+      case "bf16" -> 1e-3;
+      default -> 2e-4;
+    };
   }
 
   /**
@@ -144,11 +152,11 @@ class CudaCommandTest {
    */
   @Tag("long")
   @ParameterizedTest
-  @CsvSource({"fp32, 1e-6, 1e-4", "bf16, 1e-3, 4e-2", "fp16, 2e-4, 2e-2"})
-  void aHundredStepsOfTheDefaultModelAreTheCpus(String precision, double first, double tolerance)
+  @CsvSource({"fp32, 1e-4", "bf16, 4e-2", "fp16, 2e-2"})
+  void aHundredStepsOfTheDefaultModelAreTheCpus(String precision, double tolerance)
       throws IOException {
     defaultModel(precision, tolerance, 100, "--batch-size=2", "--seq-len=64");
-    assertSameCurve(dir.resolve(GPU), dir.resolve("cpu"), 100, 10, first);
+    assertSameCurve(dir.resolve(GPU), dir.resolve("cpu"), 100, 10, firstSteps(precision));
   }
 
   private void defaultModel(String precision, double tolerance, int steps, String... size)
