@@ -12,6 +12,7 @@ import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
+import dev.javelin.train.monitor.Terminal;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.PrintWriter;
@@ -104,7 +105,7 @@ final class EvalCommand implements Callable<Integer> {
                 batchSize,
                 batches,
                 loaded.tokenizer())) {
-      Evaluation result = evaluator.run();
+      Evaluation result = Terminal.withBar("eval", evaluator.batches(), evaluator::run);
       out.println(json ? result.json() : result.toString());
       out.flush();
     }

@@ -14,6 +14,7 @@ import dev.javelin.train.data.Windows;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,7 +57,19 @@ public final class Evaluator implements AutoCloseable {
         () -> model.loss(Tape.inference(workspace), batch.tokens(), batch.targets(), state);
   }
 
+  /** How many batches {@link #run} goes through. */
+  public long batches() {
+    return batches;
+  }
+
   public Evaluation run() {
+    return run(done -> {});
+  }
+
+  /**
+   * @param progress is told after each batch how many are done (on a GPU: given to it)
+   */
+  public Evaluation run(LongConsumer progress) {
     model.prepare(batch.tokens().dim(1));
     long counted = 0;
     long textBytes = 0;
@@ -67,6 +80,7 @@ public final class Evaluator implements AutoCloseable {
       textBytes += textBytes();
       counted += loader.validTargets(i);
       graph.run(forward);
+      progress.accept(i + 1);
     }
     double sum = state.loss();
     workspace.reset();

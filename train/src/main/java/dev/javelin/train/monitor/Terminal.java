@@ -2,7 +2,10 @@ package dev.javelin.train.monitor;
 
 import java.io.Console;
 import java.io.PrintStream;
+import java.time.Duration;
 import java.util.Locale;
+import java.util.function.Function;
+import java.util.function.LongConsumer;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -17,26 +20,46 @@ public final class Terminal implements Watcher {
   private final ProgressBar bar;
   private @Nullable Double lastEval;
 
-  private Terminal(PrintStream out, long startStep, long maxSteps, int width) {
+  private Terminal(PrintStream out, long startStep, long maxSteps) {
     this.out = out;
-    bar =
-        new ProgressBarBuilder()
-            .setTaskName("train")
-            .setInitialMax(maxSteps)
-            .startsFrom(startStep, java.time.Duration.ZERO)
-            .setStyle(ProgressBarStyle.COLORFUL_UNICODE_BAR)
-            .setUpdateIntervalMillis(200)
-            .setConsumer(new ConsoleProgressBarConsumer(out, width))
-            .build();
+    this.bar = bar("train", out, startStep, maxSteps);
   }
 
   /** The bar where standard output is a terminal, plain lines otherwise. */
   public static Watcher open(long startStep, long maxSteps) {
     PrintStream out = System.out;
-    Console console = System.console();
-    return console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"))
-        ? new Terminal(out, startStep, maxSteps, width())
+    return isInteractive()
+        ? new Terminal(out, startStep, maxSteps)
         : new Lines(maxSteps, out::println);
+  }
+
+  /**
+   * Runs a task that tells how many of its {@code parts} are done, with a bar on standard error,
+   * which leaves standard output to the result; without one where nobody watches.
+   */
+  public static <R> R withBar(String name, long parts, Function<LongConsumer, R> task) {
+    if (!isInteractive()) {
+      return task.apply(done -> {});
+    }
+    try (ProgressBar bar = bar(name, System.err, 0, parts)) {
+      return task.apply(bar::stepTo);
+    }
+  }
+
+  private static boolean isInteractive() {
+    Console console = System.console();
+    return console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"));
+  }
+
+  private static ProgressBar bar(String name, PrintStream out, long start, long max) {
+    return new ProgressBarBuilder()
+        .setTaskName(name)
+        .setInitialMax(max)
+        .startsFrom(start, Duration.ZERO)
+        .setStyle(ProgressBarStyle.COLORFUL_UNICODE_BAR)
+        .setUpdateIntervalMillis(200)
+        .setConsumer(new ConsoleProgressBarConsumer(out, width()))
+        .build();
   }
 
   private static int width() {
