@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <thread>
@@ -26,6 +27,9 @@ struct Graph {
 
 struct Stream;
 
+// How much of each stream's recorded work comes before a point.
+using Past = std::map<const Stream*, uint64_t>;
+
 // A recording in progress; the streams that joined it by waiting on its events share it.
 struct Capture {
   std::unique_ptr<Graph> graph = std::make_unique<Graph>();
@@ -40,6 +44,8 @@ constexpr unsigned kNonBlocking = 1;  // the default stream does not wait for it
 struct Event {
   double milliseconds = -1;  // when its work was done; negative: never recorded
   std::weak_ptr<Capture> capture;
+  Past past;              // where it was recorded last in a capture
+  bool captured = false;  // recorded last in a capture, be that over or not: an edge of a graph, no point in time
   bool recorded = false;
   Stream* stream = nullptr;           // where it was recorded last
   uint64_t marked = 0, reached = 0;   // how often it was recorded, and which of these points its streams have passed
@@ -59,9 +65,15 @@ struct Stream {
   int priority = 0;
   uint64_t number = 0;  // in the order of opening
   std::shared_ptr<Capture> capture;
+  Past past;  // of what it records next, its own work included
   std::deque<Queued> queue;
 
   bool blocked() const { return queue.front().event != nullptr && queue.front().event->reached < queue.front().mark; }
+
+  void leaveCapture() {
+    capture.reset();
+    past.clear();
+  }
 };
 
 Stream& legacy = *new Stream;
@@ -190,6 +202,7 @@ CUresult enqueue(CUstream handle, NodeType type, std::function<CUresult()> work)
   if (stream->capture) {
     if (stream->capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     stream->capture->graph->nodes.push_back({type, std::move(work)});
+    stream->past[stream]++;
     return CUDA_SUCCESS;
   }
   if (stream == &legacy) {
@@ -222,7 +235,7 @@ CUresult forbiddenInCapture(const char* function) {
 
 void forgetStreams() {
   forgetQueues();
-  for (Stream* s : streams) s->capture.reset();
+  for (Stream* s : streams) s->leaveCapture();
 }
 
 }  // namespace emulator
@@ -231,7 +244,7 @@ void forgetStreams() {
 
 API cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
   ENTER_CONTEXT;
-  auto* s = new Stream{flags, priority, opened++, nullptr, {}};
+  auto* s = new Stream{flags, priority, opened++, nullptr, {}, {}};
   streams.insert(s);
   *stream = reinterpret_cast<CUstream>(s);
   return CUDA_SUCCESS;
@@ -293,13 +306,18 @@ API cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
   auto* e = reinterpret_cast<Event*>(event);
   if (s == nullptr || e == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   auto recorded = e->capture.lock();
+  if (e->captured && !recorded) return explain(CUDA_ERROR_CAPTURED_EVENT, "a stream waits for an event of a capture that is over");
   if (recorded && !s->capture) {
     s->capture = recorded;
+    s->past[s] = 1;  // a fork wants to be joined, be there work in it or not
   } else if (recorded && s->capture != recorded) {
     return CUDA_ERROR_STREAM_CAPTURE_MERGE;
   } else if (!recorded && s->capture && e->recorded) {
     s->capture->invalid = true;
     return explain(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "a capturing stream waits for an event that was recorded outside of the capture");
+  }
+  if (recorded) {
+    for (auto& [stream, work] : e->past) s->past[stream] = std::max(s->past[stream], work);
   }
   if (recorded || s->capture || e->stream == nullptr || e->stream == s) return CUDA_SUCCESS;
   return submit(*s, {nullptr, 0, e, e->stream, e->marked});
@@ -335,7 +353,9 @@ API cuEventRecord(CUevent event, CUstream handle) {
   if (s == nullptr || e == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   e->recorded = true;
   e->capture = s->capture;
-  if (s->capture) return CUDA_SUCCESS;  // in a graph it is an edge, not a point in time
+  e->captured = s->capture != nullptr;
+  e->past = s->past;
+  if (e->captured) return CUDA_SUCCESS;
   e->stream = s;
   return enqueue(handle, NodeType::event, [e, mark = ++e->marked] {
     e->milliseconds = now();
@@ -348,19 +368,19 @@ API cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned) { return cu
 
 static CUresult awaitEvent(CUevent event) {
   auto* e = reinterpret_cast<Event*>(event);
-  if (!e->capture.expired()) return CUDA_ERROR_CAPTURED_EVENT;
+  if (e->captured) return explain(CUDA_ERROR_CAPTURED_EVENT, "nobody can wait for an event that was recorded in a capture");
   if (settings().overlap == Overlap::none) return drain();
   if (streams.count(e->stream) != 0) return settled(runUntil(*e->stream, *e, e->marked));
   return contextState();
 }
 
 API cuEventSynchronize(CUevent event) {
-  ENTER_CONTEXT;
+  ENTER_UNCAPTURED;
   return awaitEvent(event);
 }
 
 API cuEventQuery(CUevent event) {
-  ENTER_CONTEXT;
+  ENTER_UNCAPTURED;
   return awaitEvent(event);
 }
 
@@ -394,11 +414,17 @@ API cuStreamEndCapture(CUstream handle, CUgraph* graph) {
   if (s == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (!s->capture) return CUDA_ERROR_ILLEGAL_STATE;
   if (s->capture->origin != s) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
+  if (s->capture->mode != 2 && s->capture->thread != std::this_thread::get_id()) return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
   std::shared_ptr<Capture> capture = s->capture;
+  bool unjoined = false;
   for (Stream* other : streams) {
-    if (other->capture == capture) other->capture.reset();
+    if (other->capture == capture && s->past[other] < other->past[other]) unjoined = true;
+  }
+  for (Stream* other : streams) {
+    if (other->capture == capture) other->leaveCapture();
   }
   if (capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  if (unjoined) return explain(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "a stream that joined the capture was not awaited before its end");
   *graph = reinterpret_cast<CUgraph>(capture->graph.release());
   return CUDA_SUCCESS;
 }
