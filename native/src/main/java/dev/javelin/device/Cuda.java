@@ -234,6 +234,7 @@ public final class Cuda implements Device {
 
   /** A failed device refuses this too; what failed has been reported where it was noticed. */
   void release(DeviceMemory memory, Handles.Address base) {
+    requireNoCapture("freeing " + memory.byteSize() + " bytes of device memory");
     synchronized (live) {
       live.remove(memory);
     }
@@ -259,6 +260,7 @@ public final class Cuda implements Device {
   }
 
   private void unpin(Handles.Host base) {
+    requireNoCapture("freeing pinned host memory");
     if (!closed) {
       bind();
       int ignored = JCudaDriver.cuMemFreeHost(base);

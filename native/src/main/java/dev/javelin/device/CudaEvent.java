@@ -16,6 +16,7 @@ public final class CudaEvent implements AutoCloseable {
 
   /** Whether all work before the mark is done. */
   public boolean isDone() {
+    cuda.requireNoCapture("asking an event");
     cuda.bind();
     int result = JCudaDriver.cuEventQuery(handle);
     if (result == CUresult.CUDA_ERROR_NOT_READY) {

@@ -26,8 +26,8 @@ public final class CudaGraph implements AutoCloseable {
 
   /**
    * Records what {@code body} queues on the compute stream, without running any of it. The body may
-   * not reserve device memory, copy to or from pageable host memory or wait for the device; kernels
-   * that it launches should have been launched before, so that nothing need be loaded.
+   * not reserve or free memory, copy to or from pageable host memory or wait for the device;
+   * kernels that it launches should have been launched before, so that nothing need be loaded.
    *
    * @throws CudaException where the body did what a graph cannot hold
    */
@@ -86,7 +86,7 @@ public final class CudaGraph implements AutoCloseable {
     cuda.bind();
     int result = JCudaDriver.cuGraphLaunch(executable, cuda.compute().handle());
     if (result != 0) {
-      CudaDriver.check(result, "launching a graph of " + launches + " kernels");
+      cuda.checkAfterwards(result, "launching a graph of " + launches + " kernels");
     }
   }
 

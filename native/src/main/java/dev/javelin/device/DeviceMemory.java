@@ -35,8 +35,8 @@ public final class DeviceMemory implements Memory, Addressable {
   @Override
   public void close() {
     if (!closed) {
-      closed = true;
       cuda.release(this, base);
+      closed = true;
     }
   }
 

@@ -59,8 +59,8 @@ public final class HostMemory implements Memory {
   @Override
   public void close() {
     if (!closed) {
-      closed = true;
       release.accept(this);
+      closed = true;
     }
   }
 

@@ -20,6 +20,7 @@ final class KernelCache {
           CUresult.CUDA_ERROR_INVALID_PTX,
           CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
           CUresult.CUDA_ERROR_JIT_COMPILATION_DISABLED,
+          CUresult.CUDA_ERROR_JIT_COMPILER_NOT_FOUND,
           CUresult.CUDA_ERROR_INVALID_SOURCE);
 
   private final Cuda cuda;

@@ -211,7 +211,7 @@ public final class Launch {
     if (result != 0) {
       String what = toString();
       finish();
-      CudaDriver.check(result, "launching " + what);
+      cuda.checkAfterwards(result, "launching " + what);
     }
     cuda.launched(k);
     finish();

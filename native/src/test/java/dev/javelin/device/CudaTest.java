@@ -181,14 +181,20 @@ class CudaTest {
   }
 
   @Test
-  void whileAGraphIsRecordedNothingMayWaitOrReserve() {
-    try (DeviceMemory m = cuda.allocate(256)) {
+  void whileAGraphIsRecordedNothingMayWaitReserveOrFree() {
+    try (DeviceMemory m = cuda.allocate(256);
+        HostMemory pinned = cuda.pinned(256);
+        CudaEvent event = cuda.event()) {
       int[] word = new int[1];
       for (Runnable forbidden :
           new Runnable[] {
             () -> cuda.allocate(256).close(),
             cuda::synchronize,
             cuda.compute()::synchronize,
+            event::synchronize,
+            event::isDone,
+            m::close,
+            pinned::close,
             () -> cuda.read(MemorySegment.ofArray(word), m, 0),
             () -> cuda.write(m, 0, MemorySegment.ofArray(word)),
             () -> CudaGraph.capture(cuda, () -> {}).close()
