@@ -5,15 +5,14 @@ die() { echo "$tool: $*" >&2; exit 2; }
 
 [ -f "$kit/runtime.tar.gz" ] && [ -f "$kit/COMMIT" ] || die "$kit is no packed kit: run bench/gpu/pack.sh and start $tool.sh from the folder it makes"
 
-# The runtime lies beside the scripts, or in a temporary folder where that cannot be written.
+# The runtime lies beside the scripts, whole or not at all; in a temporary folder where that cannot be written.
 runtime=$kit/runtime
+temporary=
 if [ ! -x "$runtime/bin/java" ]; then
-  temporary=
-  if [ ! -w "$kit" ]; then
-    temporary=$(mktemp -d) && runtime=$temporary/runtime
-    trap 'rm -rf "$temporary"' EXIT
-  fi
-  tar -xzf "$kit/runtime.tar.gz" -C "$(dirname "$runtime")" || die "cannot unpack the Java runtime"
+  temporary=$(mktemp -d "$kit/unpack.XXXXXX" 2>/dev/null || mktemp -d) || die "no folder to unpack the Java runtime into"
+  trap 'rm -rf "$temporary"' EXIT
+  tar -xzf "$kit/runtime.tar.gz" -C "$temporary" || die "cannot unpack the Java runtime"
+  mv "$temporary/runtime" "$runtime" 2>/dev/null || runtime=$temporary/runtime
 fi
 
 results=${OUT:-$kit/results}

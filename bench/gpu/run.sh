@@ -35,11 +35,12 @@ else
 fi
 driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
 
-# cuBLAS is where the toolkit is, or among the packages that PyTorch brings.
+# cuBLAS is among the packages that PyTorch brings, or where the toolkit is. PyTorch's come first: its process inherits the path, and
+# must find the libraries that it would take by itself.
 libraries=/usr/local/cuda/lib64
 if [ -n "$peer" ]; then
-  libraries=$libraries:$("$python" -c 'import glob, os, sys
-print(":".join(sorted({os.path.dirname(f) for p in sys.path for f in glob.glob(os.path.join(p, "nvidia", "*", "lib", "libcublas.so.1[23]"))})))')
+  libraries=$("$python" -c 'import glob, os, sys
+print("".join(sorted({os.path.dirname(f) + ":" for p in sys.path for f in glob.glob(os.path.join(p, "nvidia", "*", "lib", "libcublas.so.1[23]"))})))')$libraries
 fi
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries"
 

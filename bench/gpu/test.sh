@@ -23,9 +23,12 @@ while [ $# -gt 0 ]; do
 done
 name=$(probe "$device") || exit 2
 
+sanitize= # the words before java; a class may use no CUDA at all (all skipped), and the stack of compiled Java says nothing
 if [ -n "$sanitizer" ]; then
   PATH=$PATH:/usr/local/cuda/bin:/usr/local/cuda/compute-sanitizer
   command -v compute-sanitizer >/dev/null || die "compute-sanitizer is neither on PATH nor in /usr/local/cuda/bin"
+  sanitize="compute-sanitizer --tool $sanitizer --require-cuda-init no --show-backtrace device --print-limit 20 --error-exitcode 9"
+  [ "$sanitizer" != memcheck ] || sanitize="$sanitize --report-api-errors no" # tests provoke errors of the driver's interface and expect them
 fi
 if [ -z "$limit" ]; then
   limit=120
@@ -35,9 +38,17 @@ fi
 within() { # ends a command, with all that it started, after so many seconds: exit code 124 or 137
   if [ "$1" -gt 0 ] && command -v timeout >/dev/null; then timeout -k 5 "$@"; else shift && "$@"; fi
 }
+run() { # Java within so many seconds, under compute-sanitizer where that is asked for
+  seconds=$1
+  shift
+  # shellcheck disable=SC2086
+  within "$seconds" $sanitize "$runtime/bin/java" -XX:+UseSerialGC -XX:+ErrorFileToStdout -XX:-CreateCoredumpOnCrash -Djava.library.path="$kit/lib" -cp "$classpath" "$@"
+}
+answers() { run 60 dev.javelin.bench.GpuCompare --device "$device" --probe; }
+[ -z "$sanitizer" ] || said=$(answers 2>&1) || die "compute-sanitizer does not work on this device: $said"
 report=$results/tests-$(echo "$device${sanitizer:+-$sanitizer}" | tr : -).txt
 log=$results/.class.$$
-trap 'rm -f "$log"; [ -z "${temporary:-}" ] || rm -rf "$temporary"' EXIT
+trap 'rm -f "$log"; [ -z "$temporary" ] || rm -rf "$temporary"' EXIT
 
 say() { echo "$*" | tee -a "$report"; }
 : >"$report"
@@ -51,25 +62,15 @@ wanted() { # a class, then the names to look for
   return 1
 }
 
-run_class() {
-  set -- -XX:+UseSerialGC -XX:ErrorFile="$results/hs_err_%p.log" -Djava.library.path="$kit/lib" -Djavelin.test.device="$device" -cp "$classpath" dev.javelin.bench.RunTests "$1"
-  if [ -z "$sanitizer" ]; then
-    within "$limit" "$runtime/bin/java" "$@"
-  else
-    more= # tests provoke errors of the driver's interface and expect them
-    [ "$sanitizer" != memcheck ] || more='--report-api-errors no'
-    # shellcheck disable=SC2086
-    within "$limit" compute-sanitizer --tool "$sanitizer" $more --error-exitcode 9 "$runtime/bin/java" "$@"
-  fi
-}
-
 passed=0 failed=0 skipped=0 classes=0 bad= stuck=
 while read -r module class; do
   wanted "$class" "$@" || continue
   classes=$((classes + 1))
   cd "$kit/modules/$module" || exit 2
-  run_class "$class" >"$log" 2>&1 </dev/null
+  begun=$(date +%s)
+  run "$limit" -Djavelin.test.device="$device" dev.javelin.bench.RunTests "$class" >"$log" 2>&1 </dev/null
   code=$?
+  took=$(($(date +%s) - begun))
   numbers=$(grep -E '^[0-9]+ [0-9]+ [0-9]+$' "$log" | tail -n 1)
   read -r p f s <<END
 ${numbers:-0 1 0}
@@ -81,14 +82,14 @@ END
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
   if [ "$f" -gt 0 ]; then
     bad="$bad $class"
-    say "FAILED  $class: $p passed, $f failed, $s skipped, exit code $code"
-    grep -vE 'incubator modules|^> ' "$log" | tee -a "$report"
+    say "FAILED  $class: $p passed, $f failed, $s skipped, exit code $code, $took s"
+    grep -vE 'incubator modules|^> ' "$log" | tee -a "$report" | sed -n '1,60p'
   else
-    say "ok      $class: $p passed, $s skipped"
+    say "ok      $class: $p passed, $s skipped, $took s"
     grep -vE 'incubator modules|^> |^[0-9]+ [0-9]+ [0-9]+$' "$log" >>"$report"
   fi
   case $code in # a GPU that a hanging kernel keeps answers nobody
-    124 | 137) within 60 "$runtime/bin/java" -Djava.library.path="$kit/lib" -cp "$classpath" dev.javelin.bench.GpuCompare --device "$device" --probe >/dev/null 2>&1 || { stuck=1; break; } ;;
+    124 | 137) answers >/dev/null 2>&1 || { stuck=1; break; } ;;
   esac
 done <"$kit/tests"
 

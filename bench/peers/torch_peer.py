@@ -457,7 +457,7 @@ def serve(args, dev, dt):
             if isinstance(made[variant], str):  # what it failed with
                 raise RuntimeError(made[variant])
             times = measure(made[variant], float(ms))
-        except (RuntimeError, ImportError) as e:
+        except Exception as e:  # whatever fails (memory, a compiler that is not there), the next case may not
             if dev != "cuda":
                 raise
             made[variant] = (str(e).strip() or type(e).__name__).splitlines()[0][:200]

@@ -1,7 +1,6 @@
 package dev.javelin.bench;
 
 import dev.javelin.device.Cuda;
-import dev.javelin.device.CudaException;
 import dev.javelin.device.CudaGraph;
 import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DType;
@@ -52,7 +51,7 @@ record GpuCase(String bench, String name, DType type) {
     };
   }
 
-  /** Allocates it. {@link UnsupportedOperationException} where kernels are missing. */
+  /** Allocates it and runs it once: fails where there is no kernel, or too little memory. */
   Work on(Cuda cuda) {
     return switch (bench) {
       case "launch" -> launches(cuda);
@@ -63,7 +62,7 @@ record GpuCase(String bench, String name, DType type) {
           Runnable run = prepare(Operands.on(cuda, type), owned);
           run.run(); // says so if there is no kernel, or too little memory
           yield new Work(run, () -> close(owned));
-        } catch (UnsupportedOperationException | CudaException e) {
+        } catch (RuntimeException e) {
           close(owned);
           throw e;
         }

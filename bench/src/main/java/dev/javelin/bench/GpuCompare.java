@@ -8,6 +8,7 @@ import dev.javelin.device.CudaException;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.BundledKernels;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
@@ -44,6 +45,7 @@ public final class GpuCompare {
   private final Cuda cuda;
   private final CudaTimer timer;
   private final Optional<MatmulBaseline> cublas;
+  private final String noCublas;
   private final @Nullable TorchPeer torch;
   private final String noTorch;
   private final int rounds;
@@ -54,7 +56,15 @@ public final class GpuCompare {
   private GpuCompare(Cuda cuda, @Nullable TorchPeer torch, Map<String, String> options) {
     this.cuda = cuda;
     this.timer = new CudaTimer(cuda);
-    this.cublas = MatmulBaseline.find(cuda);
+    Optional<MatmulBaseline> library = Optional.empty();
+    String without = "no libcublas.so.13 or .12 on this machine";
+    try {
+      library = MatmulBaseline.find(cuda);
+    } catch (IllegalStateException e) {
+      without = reason(e);
+    }
+    this.cublas = library;
+    this.noCublas = without;
     this.torch = torch;
     this.noTorch = options.getOrDefault("no-torch", "PyTorch was not asked for");
     boolean emulated = cuda.properties().emulated();
@@ -109,7 +119,15 @@ public final class GpuCompare {
 
   private static @Nullable TorchPeer torch(Map<String, String> options) {
     String python = options.get("python");
-    return python == null ? null : new TorchPeer(python, Path.of(options.getOrDefault("peer", "")));
+    if (python == null) {
+      return null;
+    }
+    try {
+      return new TorchPeer(python, Path.of(options.getOrDefault("peer", "")));
+    } catch (UncheckedIOException e) {
+      options.put("no-torch", reason(e));
+      return null;
+    }
   }
 
   private void run(Map<String, String> options, List<String> only) throws IOException {
@@ -123,7 +141,7 @@ public final class GpuCompare {
       for (GpuCase c : cases) {
         if (only.isEmpty() || only.stream().anyMatch(c.toString()::contains)) {
           Map<String, Double> times = measure(c);
-          if (!times.isEmpty()) {
+          if (times.containsKey(US)) {
             row(rows.addObject(), c, times);
             System.out.print(line(c, times));
           }
@@ -171,28 +189,23 @@ public final class GpuCompare {
     String device =
         result.path("device").asText().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
     String name =
-        device
-            + "-"
-            + result.path("date").asText()
-            + "-"
-            + result.path("commit").asText()
-            + ".json";
-    return Path.of(options.getOrDefault("out", "results"), name);
+        device + "-" + result.path("date").asText() + "-" + result.path("commit").asText();
+    Path folder = Path.of(options.getOrDefault("out", "results"));
+    Path file = folder.resolve(name + ".json");
+    for (int n = 2; Files.exists(file); n++) { // other cases of the same day: none is lost
+      file = folder.resolve(name + "-" + n + ".json");
+    }
+    return file;
   }
 
-  /** Milliseconds by side; nothing where we cannot do it. */
+  /** Milliseconds by side; nothing of a side that cannot do it. */
   private Map<String, Double> measure(GpuCase c) {
     System.err.println(c);
     GpuCase.Work work;
     try {
       work = c.on(cuda);
-    } catch (UnsupportedOperationException e) {
-      absent(US, String.valueOf(e.getMessage()), c);
-      return Map.of();
-    } catch (
-        CudaException e) { // too little memory; after anything worse the device answers no more
-      cuda.synchronize();
-      absent(US, String.valueOf(e.getMessage()), c);
+    } catch (RuntimeException e) {
+      failed(US, e, c);
       return Map.of();
     }
     try (Operands theirs = Operands.on(cuda, c.type())) {
@@ -200,11 +213,7 @@ public final class GpuCompare {
       sides.put(US, () -> OptionalDouble.of(timer.median(work.run(), millis)));
       if (c.bench().equals("gemm") && c.name().endsWith("nt")) {
         cublas.ifPresentOrElse(
-            library -> {
-              Runnable product = GemmShape.parse(c.name()).on(theirs, library);
-              sides.put(CUBLAS, () -> OptionalDouble.of(timer.median(product, millis)));
-            },
-            () -> absent(CUBLAS, "no libcublas.so.13 or .12 on this machine", c));
+            library -> cublas(sides, c, theirs, library), () -> absent(CUBLAS, noCublas, c));
       }
       if (torch == null) {
         absent(TORCH, noTorch, c);
@@ -213,10 +222,37 @@ public final class GpuCompare {
           sides.put(torch(variant), () -> torchMillis(torch, c, variant));
         }
       }
-      return medians(sides);
+      return medians(sides, c);
     } finally {
       work.close().run();
     }
+  }
+
+  private void cublas(
+      Map<String, Side> sides, GpuCase c, Operands operands, MatmulBaseline library) {
+    try {
+      Runnable product = GemmShape.parse(c.name()).on(operands, library);
+      sides.put(CUBLAS, () -> OptionalDouble.of(timer.median(product, millis)));
+    } catch (RuntimeException e) {
+      failed(CUBLAS, e, c);
+    }
+  }
+
+  /**
+   * No kernel, too little memory, a library that refuses: the other cases are measured all the
+   * same.
+   *
+   * @throws CudaException after anything worse, since the device does not answer any more
+   */
+  private void failed(String side, RuntimeException e, GpuCase c) {
+    absent(side, reason(e), c);
+    cuda.synchronize();
+  }
+
+  private static String reason(RuntimeException e) {
+    Throwable cause = e.getCause();
+    String said = e.getMessage() + (cause == null ? "" : ": " + cause.getMessage());
+    return said.lines().findFirst().orElse("");
   }
 
   private OptionalDouble torchMillis(TorchPeer peer, GpuCase c, String variant) {
@@ -240,13 +276,21 @@ public final class GpuCompare {
     OptionalDouble millis();
   }
 
-  private Map<String, Double> medians(Map<String, Side> sides) {
+  private Map<String, Double> medians(Map<String, Side> sides, GpuCase c) {
     Map<String, List<Double>> times = new LinkedHashMap<>();
     List<String> order = new ArrayList<>(sides.keySet());
     for (int round = 0; round <= rounds; round++) { // the first warms up
-      for (String name : round % 2 == 0 ? order : order.reversed()) {
-        OptionalDouble t = sides.get(name).millis();
-        if (round > 0 && t.isPresent()) {
+      for (String name : List.copyOf(round % 2 == 0 ? order : order.reversed())) {
+        OptionalDouble t = OptionalDouble.empty();
+        try {
+          t = sides.get(name).millis();
+        } catch (RuntimeException e) {
+          failed(name, e, c);
+        }
+        if (t.isEmpty()) {
+          order.remove(name);
+          times.remove(name);
+        } else if (round > 0) {
           times.computeIfAbsent(name, k -> new ArrayList<>()).add(t.getAsDouble());
         }
       }

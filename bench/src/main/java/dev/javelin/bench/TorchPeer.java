@@ -10,15 +10,20 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** {@code torch_peer.py serve} on the same GPU: PyTorch's time for a case, whenever it is asked. */
 final class TorchPeer implements AutoCloseable {
+  private static final long LIMIT_SECONDS = 300; // compiling a model's step takes minutes
+
   private final ObjectMapper json = new ObjectMapper();
   private final Process process;
   private final BufferedWriter requests;
   private final BufferedReader answers;
   private final String version;
+  private final long limitSeconds;
   private @Nullable String ended;
 
   /**
@@ -26,6 +31,14 @@ final class TorchPeer implements AutoCloseable {
    * @param script torch_peer.py
    */
   TorchPeer(String python, Path script) {
+    this(python, script, LIMIT_SECONDS);
+  }
+
+  /**
+   * @param limitSeconds how long an answer may take; who takes longer is ended
+   */
+  TorchPeer(String python, Path script, long limitSeconds) {
+    this.limitSeconds = limitSeconds;
     try {
       process =
           new ProcessBuilder(python, script.toString(), "serve", "--device", "cuda")
@@ -70,13 +83,21 @@ final class TorchPeer implements AutoCloseable {
   }
 
   private JsonNode answer(String bench) throws IOException {
-    for (String line = answers.readLine(); line != null; line = answers.readLine()) {
-      if (line.startsWith("{")) {
-        JsonNode answer = json.readTree(line);
-        if (answer.path("bench").asText().equals(bench)) {
-          return answer;
+    CompletableFuture<Void> tooLate =
+        CompletableFuture.runAsync(
+            process::destroyForcibly,
+            CompletableFuture.delayedExecutor(limitSeconds, TimeUnit.SECONDS));
+    try {
+      for (String line = answers.readLine(); line != null; line = answers.readLine()) {
+        if (line.startsWith("{")) {
+          JsonNode answer = json.readTree(line);
+          if (answer.path("bench").asText().equals(bench)) {
+            return answer;
+          }
         }
       }
+    } finally {
+      tooLate.cancel(false);
     }
     throw new IOException("no answer to " + bench);
   }
