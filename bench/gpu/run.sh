@@ -33,7 +33,7 @@ elif ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'
 else
   peer=$python
 fi
-driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
+driver=$(PATH=$PATH:/usr/local/nvidia/bin nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
 
 # cuBLAS is among the packages that PyTorch brings, or where the toolkit is. PyTorch's come first: its process inherits the path, and
 # must find the libraries that it would take by itself.

@@ -9,6 +9,8 @@ using namespace emulator;
 
 namespace {
 
+constexpr size_t kMaxPitch = 0x7fffffff;  // CU_DEVICE_ATTRIBUTE_MAX_PITCH of every GPU, by the manual for copies; of fills it says nothing
+
 void* pointer(CUdeviceptr p) { return reinterpret_cast<void*>(p); }
 
 CUresult check(const char* what, CUdeviceptr p, size_t bytes) {
@@ -216,7 +218,7 @@ API cuMemsetD32Async(CUdeviceptr p, unsigned value, size_t n, CUstream stream) {
 API cuMemsetD2D8Async(CUdeviceptr p, size_t pitch, unsigned char value, size_t width, size_t height, CUstream stream) {
   ENTER_CONTEXT;
   if (width == 0 || height == 0) return CUDA_SUCCESS;
-  if (pitch < width) return explain(CUDA_ERROR_INVALID_VALUE, "memset: rows of %zu bytes, %zu apart", width, pitch);
+  if (height > 1 && (pitch < width || pitch > kMaxPitch)) return explain(CUDA_ERROR_INVALID_VALUE, "memset: rows of %zu bytes, %zu apart", width, pitch);
   if (CUresult r = check("memset", p, (height - 1) * pitch + width)) return r;
   return enqueue(stream, NodeType::memset, [=] {
     for (size_t row = 0; row < height; row++) memset(static_cast<char*>(pointer(p)) + row * pitch, value, width);

@@ -28,6 +28,7 @@ public final class Cuda implements Device {
   private static final boolean DEBUG = Boolean.getBoolean("javelin.debug");
   private static final int OLDEST_CAPABILITY = 80;
   private static final long MIN_BYTES = 16;
+  private static final long MAX_PITCH = Integer.MAX_VALUE; // CU_DEVICE_ATTRIBUTE_MAX_PITCH
   private static final long MIN_SCRATCH_BYTES = 1 << 20;
   private static final ThreadLocal<@Nullable Cuda> CURRENT = new ThreadLocal<>();
 
@@ -283,6 +284,12 @@ public final class Cuda implements Device {
 
   private void fillRows(Handles.Address first, long rows, long bytes, long pitch, int value) {
     if (bytes == 0 || rows == 0) {
+      return;
+    }
+    if (rows > 1 && pitch > MAX_PITCH) {
+      for (long row = 0; row < rows; row++) {
+        fillRows(first.plus(row * pitch), 1, bytes, bytes, value);
+      }
       return;
     }
     bind();
