@@ -39,13 +39,13 @@ public final class CudaStream implements AutoCloseable {
   /** Marks this point of the queue. */
   public void record(CudaEvent event) {
     cuda.bind();
-    CudaDriver.check(JCudaDriver.cuEventRecord(event.handle(), handle), "recording an event");
+    cuda.checkAfterwards(JCudaDriver.cuEventRecord(event.handle(), handle), "recording an event");
   }
 
   /** Work queued from now on begins after {@code event}; the host does not wait. */
   public void await(CudaEvent event) {
     cuda.bind();
-    CudaDriver.check(
+    cuda.checkAfterwards(
         JCudaDriver.cuStreamWaitEvent(handle, event.handle(), 0), "waiting for an event");
   }
 
