@@ -28,7 +28,7 @@ classpath=
 for jar in "$kit"/lib/*.jar; do classpath=$classpath:$jar; done
 classpath=${classpath#:}
 
-java() { "$runtime/bin/java" -XX:+UseSerialGC -Djava.library.path="$kit/lib" -cp "$classpath" "$@"; }
+java() { "$runtime/bin/java" -XX:+UseSerialGC -Djava.library.path="$runtime/lib" -cp "$classpath" "$@"; }
 
 probe() { # prints the device's name, or why there is none
   java dev.javelin.bench.GpuCompare --device "$1" --probe

@@ -5,7 +5,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 kit=${1:-$root/target/gpu-kit}
-max_megabytes=60
+max_megabytes=53
 die() { echo "pack: $*" >&2; exit 1; }
 
 JAVA_HOME=$("$root/javelin" --java-home)
@@ -47,10 +47,16 @@ while read -r file; do
   esac
 done < <(tr : '\n' <bench/target/test.classpath)
 [ -n "$natives" ] || die "no jcuda-natives among the test dependencies of bench"
-(cd "$kit" && "$jar" -x -f "$natives" lib/libJCudaDriver-12.6.0-linux-x86_64.so)
-[ -f "$kit/lib/libJCudaDriver-12.6.0-linux-x86_64.so" ] || die "$natives holds no libJCudaDriver"
 
-# 3. The test classes that use a CUDA device, by what their class files name, be it through helpers; and golden data, which is read as files
+# 3. The runtime, with what else is to be packed tightly and unpacked at first use: raw modules, since they pack better; the driver binding.
+"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.management,java.xml,java.instrument,jdk.incubator.vector,jdk.management,jdk.unsupported \
+  --vm server --strip-debug --no-header-files --no-man-pages --compress zip-0 \
+  --add-options="--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED" --output "$kit/runtime"
+strip "$kit/runtime/lib/server/libjvm.so" 2>/dev/null || true # 5 MB of names that only a debugger reads
+(cd "$kit/runtime" && "$jar" -x -f "$natives" lib/libJCudaDriver-12.6.0-linux-x86_64.so)
+[ -f "$kit/runtime/lib/libJCudaDriver-12.6.0-linux-x86_64.so" ] || die "$natives holds no libJCudaDriver"
+
+# 4. The test classes that use a CUDA device, by what their class files name, be it through helpers; and golden data, which is read as files
 #    from a module's folder.
 modules='native kernels tensor autograd nn train'
 marks='dev/javelin/device/(RequiresCuda|RequiresEmulator|TestCuda|TestMachine)'
@@ -66,17 +72,12 @@ while :; do # until no helper is new
   uses=$found
 done
 for module in $modules; do
-  mkdir -p "$kit/modules/$module/src/test"
-  [ ! -d "$module/src/test/resources" ] || cp -r "$module/src/test/resources" "$kit/modules/$module/src/test/"
+  mkdir -p "$kit/runtime/modules/$module/src/test"
+  [ ! -d "$module/src/test/resources" ] || cp -r "$module/src/test/resources" "$kit/runtime/modules/$module/src/test/"
   users "$module" | grep 'Test$' | tr / . | sed "s/^/$module /" || true
 done >"$kit/tests"
 [ -s "$kit/tests" ] || die "found no test that uses a CUDA device"
 
-# 4. The runtime: raw modules, since they pack better; unpacked at first use.
-"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.management,java.xml,java.instrument,jdk.incubator.vector,jdk.management,jdk.unsupported \
-  --vm server --strip-debug --no-header-files --no-man-pages --compress zip-0 \
-  --add-options="--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED" --output "$kit/runtime"
-strip "$kit/runtime/lib/server/libjvm.so" 2>/dev/null || true # 5 MB of names that only a debugger reads
 tar -C "$kit" -cf - runtime | gzip -9 >"$kit/runtime.tar.gz"
 rm -rf "$kit/runtime"
 

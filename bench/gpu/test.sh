@@ -42,7 +42,7 @@ run() { # Java within so many seconds, under compute-sanitizer where that is ask
   seconds=$1
   shift
   # shellcheck disable=SC2086
-  within "$seconds" $sanitize "$runtime/bin/java" -XX:+UseSerialGC -XX:+ErrorFileToStdout -XX:-CreateCoredumpOnCrash -Djava.library.path="$kit/lib" -cp "$classpath" "$@"
+  within "$seconds" $sanitize "$runtime/bin/java" -XX:+UseSerialGC -XX:+ErrorFileToStdout -XX:-CreateCoredumpOnCrash -Djava.library.path="$runtime/lib" -cp "$classpath" "$@"
 }
 answers() { run 60 dev.javelin.bench.GpuCompare --device "$device" --probe; }
 [ -z "$sanitizer" ] || said=$(answers 2>&1) || die "compute-sanitizer does not work on this device: $said"
@@ -66,7 +66,7 @@ passed=0 failed=0 skipped=0 classes=0 bad= stuck=
 while read -r module class; do
   wanted "$class" "$@" || continue
   classes=$((classes + 1))
-  cd "$kit/modules/$module" || exit 2
+  cd "$runtime/modules/$module" || exit 2
   begun=$(date +%s)
   run "$limit" -Djavelin.test.device="$device" dev.javelin.bench.RunTests "$class" >"$log" 2>&1 </dev/null
   code=$?
