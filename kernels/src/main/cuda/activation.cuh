@@ -17,7 +17,7 @@ enum Activation : int { kGelu, kGeluTanh, kSilu, kRelu, kReluSquared, kSigmoid, 
 // Of the exponential of -|x|, so that nothing overflows.
 __device__ __forceinline__ float sigmoid(float x) {
   float e = expf(-fabsf(x));
-  return (x >= 0 ? 1.0f : e) / (1.0f + e);
+  return __fdividef(x >= 0 ? 1.0f : e, 1.0f + e);
 }
 // NaN stays.
 __device__ __forceinline__ float positive_part(float x) { return x < 0 ? 0.0f : x; }
@@ -36,6 +36,29 @@ __device__ __forceinline__ float activation_value(Activation f, float x) {
     case kSoftplus: return positive_part(x) + log1pf(expf(-fabsf(x)));
   }
   return x;
+}
+
+// f of all values, by one decision for all of them.
+template <Activation f, class V, int N>
+__device__ __forceinline__ void activate_by(V (&v)[N]) {
+#pragma unroll
+  for (int n = 0; n < N; n++) {
+#pragma unroll
+    for (float& x : v[n].v) x = activation_value(f, x);
+  }
+}
+template <class V, int N>
+__device__ __forceinline__ void activate(Activation f, V (&v)[N]) {
+  switch (f) {
+    case kGelu: return activate_by<kGelu>(v);
+    case kGeluTanh: return activate_by<kGeluTanh>(v);
+    case kSilu: return activate_by<kSilu>(v);
+    case kRelu: return activate_by<kRelu>(v);
+    case kReluSquared: return activate_by<kReluSquared>(v);
+    case kSigmoid: return activate_by<kSigmoid>(v);
+    case kTanh: return activate_by<kTanh>(v);
+    case kSoftplus: return activate_by<kSoftplus>(v);
+  }
 }
 
 __device__ __forceinline__ float activation_derivative(Activation f, float x) {

@@ -108,18 +108,16 @@ __device__ __forceinline__ void matmul_simt(const Product<float, float>& p) {
 
   float* c = p.c + blockIdx.z * p.c_batch + blockIdx.y * p.c_part;
 #pragma unroll
-  for (int i = 0; i < kRows; i++) {
+  for (int i = 0; i < kRows; i += 4) {
 #pragma unroll
     for (int j = 0; j < kCols; j += 4) {
-      int row = corner.row + y + i / 4 * kRowHop + i % 4, col = corner.col + x + j / 4 * kColHop;
+      int row = corner.row + y + i / 4 * kRowHop, col = corner.col + x + j / 4 * kColHop;
       if (row < p.m && col < p.n) {
-        Vec<float, 4> v{{sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]}};
-        if (p.bias != nullptr) {
-          auto bias = load_up_to_4(p.bias + col, min(4, p.n - col));
+        Sums<4> four{{}, col, min(4, p.n - col), 1, p.m - row};
 #pragma unroll
-          for (int e = 0; e < 4; e++) v[e] += bias[e];
-        }
-        store_sums<false>(p, c, row, col, v);
+        for (int r = 0; r < 4; r++) four.v[r] = {{sums[i + r][j], sums[i + r][j + 1], sums[i + r][j + 2], sums[i + r][j + 3]}};
+        if (p.bias != nullptr) four.add_bias(p.bias);
+        finish<false>(p, c, row, four);
       }
     }
   }

@@ -15,13 +15,13 @@ __device__ __forceinline__ void matmul_sum(const Product<T, T>& p, const float* 
   if (i >= int64_t{p.m} * in_row) return;
   const float* from = partial + blockIdx.y * partial_batch + row * partial_stride + col;
   int count = min(4, p.n - col);
-  auto sum = load_up_to_4(from, count);
+  Sums<1> sum{{load_up_to_4(from, count)}, col, count, 1, 1};
   for (int part = 1; part < parts; part++) {
     auto next = load_up_to_4(from + part * partial_part, count);
 #pragma unroll
-    for (int e = 0; e < 4; e++) sum[e] += next[e];
+    for (int e = 0; e < 4; e++) sum.v[0][e] += next[e];
   }
-  store_sums<true>(p, p.c + blockIdx.y * p.c_batch, row, col, sum);
+  finish<true>(p, p.c + blockIdx.y * p.c_batch, row, sum);
 }
 
 #define INSTANCE(T, suffix)                                                                                                                              \
