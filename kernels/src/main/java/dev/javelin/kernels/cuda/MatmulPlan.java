@@ -19,26 +19,52 @@ record MatmulPlan(int edge, int parts, int depth) {
   /** Tiles of every kernel are at most so deep, and parts begin at multiples of it. */
   private static final int STEP = 32;
 
-  /** A part's fixed cost is a pipeline to fill and a tile of sums to write and read again. */
-  private static final int LEAST_BIG_DEPTH = 512;
+  /**
+   * A part's fixed cost, in units of k, and so the least depth of one: a pipeline to fill, a tile
+   * of sums to write and to read again.
+   */
+  private static final int BIG_PART = 512;
 
-  private static final int LEAST_SMALL_DEPTH = 256;
+  private static final int SMALL_PART = 256;
+
+  /** Tiles of partial sums for each multiprocessor: 52 MB on an H200, about its L2 cache. */
+  private static final long MOST_TILES = 6;
+
+  /** A block that has a multiprocessor to itself waits where a second one would multiply. */
+  private static final double ALONE = 1.5;
 
   /**
    * Big tiles where they give every multiprocessor a block, if need be by parts of k, else small
-   * ones. k is cut where tiles are fewer than multiprocessors, into as many parts as make two
-   * blocks for each: partial sums then take at most {@code 2 · multiprocessors} tiles of memory.
+   * ones; and k in as many parts as end soonest.
    */
   static MatmulPlan of(int m, int n, int k, int batch, int multiprocessors) {
     long big = tiles(m, n, BIG) * batch;
-    return big * Math.max(1, k / LEAST_BIG_DEPTH) >= multiprocessors
-        ? of(BIG, big, k, LEAST_BIG_DEPTH, multiprocessors)
-        : of(SMALL, tiles(m, n, SMALL) * batch, k, LEAST_SMALL_DEPTH, multiprocessors);
+    return big * Math.max(1, k / BIG_PART) >= multiprocessors
+        ? of(BIG, big, k, BIG_PART, multiprocessors)
+        : of(SMALL, tiles(m, n, SMALL) * batch, k, SMALL_PART, multiprocessors);
   }
 
-  private static MatmulPlan of(int edge, long tiles, int k, int least, int multiprocessors) {
-    long wanted = tiles == 0 || tiles >= multiprocessors ? 1 : 2L * multiprocessors / tiles;
-    return inParts(edge, (int) Math.clamp(k / least, 1, wanted), k);
+  /**
+   * The parts p, not more than there is memory for, that make the busiest multiprocessor's work
+   * least: {@code ceil(tiles·p / multiprocessors) · (k/p + fixed)}. Without parts, 144 tiles on 132
+   * multiprocessors would take as long as 264.
+   */
+  private static MatmulPlan of(int edge, long tiles, int k, int fixed, int multiprocessors) {
+    long most = Math.min(k / fixed, MOST_TILES * multiprocessors / Math.max(1, tiles));
+    int best = 1;
+    double least = blocksInTurn(tiles, multiprocessors) * k;
+    for (int parts = 2; parts <= most; parts++) {
+      double time = blocksInTurn(tiles * parts, multiprocessors) * (Math.ceilDiv(k, parts) + fixed);
+      if (time < least) {
+        least = time;
+        best = parts;
+      }
+    }
+    return inParts(edge, best, k);
+  }
+
+  private static double blocksInTurn(long blocks, int multiprocessors) {
+    return blocks <= multiprocessors ? ALONE : Math.ceilDiv(blocks, (long) multiprocessors);
   }
 
   /** {@code parts} of k, or fewer where they would be shorter than a step. */
