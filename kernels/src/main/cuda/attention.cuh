@@ -2,6 +2,7 @@
 // keys for their gradients), its warps each a part of them; columns (keys, or queries) stream by in tiles. Each idea has
 // its file:
 //
+//   tile.cuh                where an element of a tile lies in shared memory
 //   attention_tile.cuh      rows in shared memory: how they come there and how results leave
 //   attention_product.cuh   the two products of tiles, on tensor cores and by FMA
 //   attention_mask.cuh      which keys a query sees, and what makes a score of a product

@@ -92,15 +92,17 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
     per_head = max(0, all.end - begin + M::kCols - 1) / M::kCols;
   }
   int steps = kOfKeys ? per_head * rule.group : per_head;
-  auto load_step = [&](int step) {
-    int of_head = kOfKeys ? head * rule.group + step / per_head : head / rule.group;
-    int col = begin + step % per_head * M::kCols;
-    T* to = columns + step % 2 * kStage;
-    load_tile<Cols>(to, c.of(batch, of_head) + col * c.time, c.time, real_columns - col, rule.dim);
-    load_tile<Cols>(to + Cols::kElements, d.of(batch, of_head) + col * d.time, d.time, real_columns - col, rule.dim);
+  struct Place {
+    int head, col;
+  };
+  Place next{kOfKeys ? head * rule.group : head / rule.group, begin};  // of the step that is loaded next
+  auto load_step = [&](int stage) {
+    T* to = columns + stage * kStage;
+    load_tile<Cols>(to, c.of(batch, next.head) + next.col * c.time, c.time, real_columns - next.col, rule.dim);
+    load_tile<Cols>(to + Cols::kElements, d.of(batch, next.head) + next.col * d.time, d.time, real_columns - next.col, rule.dim);
     if (kOfKeys && threadIdx.x < M::kCols) {
-      int64_t from = (int64_t{batch} * rule.heads + of_head) * padded + col + threadIdx.x;
-      cp_async<8>(column_stats + 2 * (step % 2 * M::kCols + threadIdx.x), stats + 2 * from);
+      int64_t from = (int64_t{batch} * rule.heads + next.head) * padded + next.col + threadIdx.x;
+      cp_async<8>(column_stats + 2 * (stage * M::kCols + threadIdx.x), stats + 2 * from);
     }
   };
   if (steps > 0) load_step(0);
@@ -124,9 +126,11 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
   for (int step = 0; step < steps; step++) {
     cp_async_wait<0>();
     __syncthreads();  // this step's columns are there for all; those of the last one have been read by all
-    if (step + 1 < steps) load_step(step + 1);
+    int of_head = kOfKeys ? next.head : head, col = next.col;
+    next.col += M::kCols;
+    if (kOfKeys && next.col >= begin + per_head * M::kCols) next = {of_head + 1, begin};
+    if (step + 1 < steps) load_step((step + 1) % 2);
     cp_async_commit();
-    int col = begin + step % per_head * M::kCols;
     if (kOfKeys) mine = rule.reach(col, min(col + M::kCols, rule.queries));
     int key = kOfKeys ? my_row : col, keys = kOfKeys ? M::kWarpRows : M::kCols;
     if (mine.misses(key, key + keys)) continue;
@@ -140,7 +144,6 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
     M::product(s, rows_a, columns_c);
     if constexpr (kFirst) M::product(dp, rows_b, columns_d);
     if (score.transforms) {
-      int of_head = kOfKeys ? head * rule.group + step / per_head : head;
       transform<M, kOfKeys>(s, rule, of_head, row, col, [&](int r, int c, float t) {
         if constexpr (kFirst) {
           float delta = delta_of(r, c);
@@ -212,7 +215,7 @@ HALVES(OF_QUERIES, 128, 64, 32)
 HALVES(OF_QUERIES, 192, 64, 32)
 HALVES(OF_QUERIES, 256, 64, 16)
 HALVES(OF_KEYS, 32, 128, 32)
-HALVES(OF_KEYS, 64, 64, 32)
+HALVES(OF_KEYS, 64, 64, 64)
 HALVES(OF_KEYS, 96, 64, 32)
 HALVES(OF_KEYS, 128, 64, 32)
 HALVES(OF_KEYS_APART, 192, 64, 32)

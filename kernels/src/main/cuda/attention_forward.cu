@@ -42,8 +42,6 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
   Reach mine = rule.reach(my_row, min(my_row + M::kWarpRows, rule.queries));
   const Limits* limits = limits_of_rows<M>(rule, row);
 
-  const T* key_rows = k.of(batch, head / rule.group);
-  const T* value_rows = v.of(batch, head / rule.group);
   int begin = all.first / M::kCols * M::kCols, end = all.end;
   if (partial != nullptr) {
     int parts = static_cast<int>(gridDim.y), tiles_of_part = (max(0, end - begin + M::kCols - 1) / M::kCols + parts - 1) / parts;
@@ -51,7 +49,9 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
     end = min(end, begin + tiles_of_part * M::kCols);
   }
   load_tile<Rows>(queries, q.of(batch, head) + row * q.time, q.time, rule.queries - row, rule.dim);
-  if (begin < end) load_tile<Cols>(keys, key_rows + begin * k.time, k.time, rule.length - begin, rule.dim);
+  const T* key_share = Share<Cols>::of(k.of(batch, head / rule.group) + begin * k.time, k.time);
+  const T* value_share = Share<Cols>::of(v.of(batch, head / rule.group) + begin * v.time, v.time);
+  if (begin < end) load_share<Cols>(keys, key_share, k.time, end - begin, rule.dim);
   cp_async_commit();
 
   float sums[M::kMyRows][M::kMyDims] = {}, top[M::kMyRows], total[M::kMyRows];
@@ -63,12 +63,14 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
     bool seen = !mine.misses(col, col + M::kCols);
     cp_async_wait<0>();
     __syncthreads();  // the keys are there for all; the values before have been read by all
-    load_tile<Cols>(values, value_rows + col * v.time, v.time, rule.length - col, rule.dim);
+    load_share<Cols>(values, value_share, v.time, end - col, rule.dim);
+    value_share += M::kCols * v.time;
     cp_async_commit();
     if (seen) M::product(s, queries, keys);
     cp_async_wait<0>();
     __syncthreads();  // the values are there; the keys have been read
-    if (int next = col + M::kCols; next < end) load_tile<Cols>(keys, key_rows + next * k.time, k.time, rule.length - next, rule.dim);
+    key_share += M::kCols * k.time;
+    if (int next = col + M::kCols; next < end) load_share<Cols>(keys, key_share, k.time, end - next, rule.dim);
     cp_async_commit();
     if (!seen) continue;
 

@@ -25,13 +25,15 @@ struct Rule {
   const int* shown;     // [B, Tk]
   const int* starts;    // [B, Tq]
   const float* slopes;  // [H]
-  int length;           // keys that exist, of the batch row opened
+  int batch, length;    // the batch row opened, and its keys that exist
 
-  __device__ __forceinline__ void open(int batch) {
-    length = lengths == nullptr ? keys : max(0, min(keys, lengths[batch]));
-    if (shown != nullptr) shown += int64_t{batch} * keys;
-    if (starts != nullptr) starts += int64_t{batch} * queries;
+  __device__ __forceinline__ void open(int row) {
+    batch = row;
+    length = lengths == nullptr ? keys : max(0, min(keys, lengths[row]));
   }
+  // Where there are such masks. Pointers for the batch row would live in registers through every loop.
+  __device__ __forceinline__ bool shows(int key) const { return shown[int64_t{batch} * keys + key] != 0; }
+  __device__ __forceinline__ int start(int query) const { return starts[int64_t{batch} * queries + query]; }
   __device__ __forceinline__ int position(int query) const { return keys - queries + query; }
   // Without documents: neither limit goes back from one query to the next.
   __device__ __forceinline__ Limits band(int query) const {
@@ -40,7 +42,7 @@ struct Rule {
   }
   __device__ __forceinline__ Limits limits(int query) const {
     Limits l = band(query);
-    if (starts != nullptr) l.first = max(l.first, starts[min(query, queries - 1)]);
+    if (starts != nullptr) l.first = max(l.first, start(min(query, queries - 1)));
     return l;
   }
   // Of the queries [from, to); for a whole warp.
@@ -51,8 +53,8 @@ struct Rule {
     if (starts != nullptr) {
       int low = keys, high = 0;
       for (int i = from + lane_index(); i < to; i += 32) {
-        low = min(low, starts[i]);
-        high = max(high, starts[i]);
+        low = min(low, start(i));
+        high = max(high, start(i));
       }
       r.first = max(r.first, __reduce_min_sync(0xffffffffu, low));
       r.all_first = max(r.all_first, __reduce_max_sync(0xffffffffu, high));
@@ -65,7 +67,7 @@ struct Rule {
       const int *lengths, const int *shown, const int *starts, const float *slopes
 #define AS_RULE                                                                                                   \
   Rule {                                                                                                          \
-    queries, keys, heads, group, dim, scale, soft_cap, causal, window, lengths, shown, starts, slopes, keys        \
+    queries, keys, heads, group, dim, scale, soft_cap, causal, window, lengths, shown, starts, slopes, 0, keys     \
   }
 
 // The largest of the values that the block's threads have, and of -1.
@@ -88,7 +90,7 @@ __device__ __forceinline__ Limits queries_of(const Rule& rule, int from, int to)
   if (rule.starts != nullptr) {
     int last = -1;
     for (int i = r.first + static_cast<int>(threadIdx.x); i < r.end; i += kThreads) {
-      if (rule.starts[i] < to) last = i;
+      if (rule.start(i) < to) last = i;
     }
     r.end = min(r.end, block_max(last) + 1);
   }
@@ -124,7 +126,7 @@ __device__ __forceinline__ void hide(float (&s)[M::kMyRows][M::kMyCols], const R
 #pragma unroll
     for (int j = 0; j < kKeys; j++) {
       int key = kOfKeys ? row + M::row(j) : col + M::col(j);
-      if (key < rule.keys && rule.shown[key] == 0) {
+      if (key < rule.keys && !rule.shows(key)) {
 #pragma unroll
         for (int i = 0; i < kQueries; i++) (kOfKeys ? s[j][i] : s[i][j]) = -INFINITY;
       }

@@ -10,19 +10,6 @@
 #include "attention_tile.cuh"
 
 // Tensor cores ------------------------------------------------------------------------------------
-// 16x16 patches of a tile for ldmatrix, one at any multiple of 16: `at` of a lane's row, of which the steps to other
-// patches are added or, inside of 8 chunks, flipped in: one instruction, and no register that would live on.
-template <class Shape>
-struct Patches {
-  int base;
-  __device__ __forceinline__ Patches(int row, int chunk_half) : base(Shape::at(row, chunk_half)) {}
-  // rows: a multiple of 16; chunk: an even number.
-  __device__ __forceinline__ int at(int rows, int chunk) const {
-    constexpr int kGroup = Shape::kChunks % 8 == 0 ? 8 : 4;  // chunks that the swizzle permutes
-    return (base ^ chunk % kGroup * Shape::kChunk) + rows * Shape::kStride + chunk / kGroup * kGroup * Shape::kChunk;
-  }
-};
-
 // x[r][c] … as the accumulators of m16n8 blocks: a lane has rows g and g+8 and columns 2t and 2t+1 of each, g = lane/4,
 // t = lane%4. Two blocks side by side are, packed, the first operand of a product with 16 columns:
 //

@@ -1,25 +1,8 @@
-// attention_tile.cuh: tiles of rows in shared memory. `Tile` says where an element lies, `load_tile` fills one from memory,
-// `store_rows` takes a warp's results back there.
+// attention_tile.cuh: rows in shared memory, in the tiles of tile.cuh: `load_tile` fills one from memory, `store_rows` takes a
+// warp's results back there.
 #pragma once
 #include "attention.cuh"
-
-// kRows rows of kDim elements, in chunks of 16 bytes. Half types: chunk c of row r lies at c ^ s(r), so that the 8
-// successive rows of an ldmatrix lie in different banks, drawn in matmul.cuh. fp32: rows are a chunk longer instead.
-template <class T, int kRows_, int kDim_>
-struct Tile {
-  static constexpr int kRows = kRows_, kDim = kDim_;
-  static constexpr int kChunk = kVecLength<T>, kChunks = kDim / kChunk;
-  static constexpr bool kSwizzled = sizeof(T) == 2;
-  static constexpr int kStride = kSwizzled ? kDim : kDim + kChunk;
-  static constexpr int kElements = kRows * kStride;
-  static_assert(kChunks % 4 == 0 && kRows * kChunks % kThreads == 0);
-
-  // In elements, of the beginning of a chunk.
-  __device__ __forceinline__ static int at(int row, int chunk) {
-    int s = !kSwizzled ? 0 : kChunks % 8 == 0 ? row % 8 : row / 2 % 4;
-    return row * kStride + (chunk ^ s) * kChunk;
-  }
-};
+#include "tile.cuh"
 
 // Whether rows begin at 16-byte boundaries and end with a chunk.
 template <class T>
@@ -27,36 +10,60 @@ __device__ __forceinline__ bool in_chunks(const T* rows, int64_t stride, int dim
   return is_aligned(rows, 16) && stride % kVecLength<T> == 0 && dim % kVecLength<T> == 0;
 }
 
-// Begins to fill a tile; rows from `rows` on and columns from `dim` on are zeros.
+// The chunks of a tile that a thread brings: kLanes threads side by side have a row's, each of them every kLanes-th, of
+// every kRowStep-th row. Rows so far apart are swizzled alike: a thread's places are constants away from its first one.
+template <class Shape>
+struct Share {
+  static constexpr int kLeast = kThreads / Shape::kRows;
+  static constexpr int kLanes = Shape::kSwizzle > kLeast ? Shape::kSwizzle : kLeast;
+  static constexpr int kRowStep = kThreads / kLanes, kColStep = kLanes * Shape::kChunk;
+  static_assert(Shape::kChunks % kLanes == 0 && kLanes % Shape::kSwizzle == 0 && Shape::kRows % kRowStep == 0 && kRowStep % 8 == 0);
+  __device__ __forceinline__ static int row() { return static_cast<int>(threadIdx.x) / kLanes; }
+  __device__ __forceinline__ static int chunk() { return static_cast<int>(threadIdx.x) % kLanes; }
+  // The first one in the rows from `rows` on.
+  template <class T>
+  __device__ __forceinline__ static T* of(T* rows, int64_t stride) {
+    return rows + row() * stride + chunk() * Shape::kChunk;
+  }
+};
+
+// Begins to fill a tile from this thread's Share of rows; rows from `rows` on and columns from `dim` on are zeros.
 template <class Shape, class T>
-__device__ __forceinline__ void load_tile(T* tile, const T* from, int64_t stride, int rows, int dim) {
-  constexpr int kEach = Shape::kRows * Shape::kChunks / kThreads;
-  int thread = static_cast<int>(threadIdx.x);
+__device__ __forceinline__ void load_share(T* tile, const T* from, int64_t stride, int rows, int dim) {
+  using S = Share<Shape>;
+  int row = S::row(), col = S::chunk() * Shape::kChunk;
+  T* to = tile + Shape::at(row, S::chunk());
   if (in_chunks(from, stride, dim)) {
-#pragma unroll 1  // addresses of several chunks at once are registers that the sums need
-    for (int i = 0; i < kEach; i++) {
-      int n = thread + i * kThreads, row = n / Shape::kChunks, chunk = n % Shape::kChunks;
-      bool there = row < rows && chunk * Shape::kChunk < dim;
-      cp_async<16>(tile + Shape::at(row, chunk), from + row * stride + chunk * Shape::kChunk, there ? 16 : 0);
+#pragma unroll
+    for (int r = 0; r < Shape::kRows; r += S::kRowStep) {
+#pragma unroll
+      for (int c = 0; c < Shape::kCols; c += S::kColStep) {
+        cp_async<16>(to + r * Shape::kStride + c, from + c, row + r < rows && col + c < dim ? 16 : 0);
+      }
+      from += S::kRowStep * stride;
     }
   } else {
 #pragma unroll 1
-    for (int i = 0; i < kEach; i++) {
-      int n = thread + i * kThreads, row = n / Shape::kChunks, chunk = n % Shape::kChunks;
-      Vec16<T> v;
+    for (int r = 0; r < Shape::kRows; r += S::kRowStep) {
+#pragma unroll 1
+      for (int c = 0; c < Shape::kCols; c += S::kColStep) {
+        Vec16<T> v;
 #pragma unroll
-      for (int e = 0; e < Shape::kChunk; e++) {
-        int col = chunk * Shape::kChunk + e;
-        v[e] = row < rows && col < dim ? from[row * stride + col] : from_float<T>(0.0f);
+        for (int e = 0; e < Shape::kChunk; e++) v[e] = row + r < rows && col + c + e < dim ? from[c + e] : from_float<T>(0.0f);
+        store_vec(to + r * Shape::kStride + c, v);
       }
-      store_vec(tile + Shape::at(row, chunk), v);
+      from += S::kRowStep * stride;
     }
   }
+}
+template <class Shape, class T>
+__device__ __forceinline__ void load_tile(T* tile, const T* rows_from, int64_t stride, int rows, int dim) {
+  load_share<Shape>(tile, Share<Shape>::of(rows_from, stride), stride, rows, dim);
 }
 
 // Writes a warp's rows, or adds them, to `to`, the block's first row, of which `rows` exist. They go through `tile`,
 // shared memory of the size of a RowTile of which the warp uses its rows only, in fp32; a lane has pairs (or fours)
-// scattered over rows, memory wants 16 bytes after 16 bytes. Floats lie at col ^ 4·(row % 8), against conflicts.
+// scattered over rows, memory wants 16 bytes after 16 bytes. Floats lie at col ^ s(row), against conflicts.
 template <class M, class T, class Out>
 __device__ __forceinline__ void store_rows(T* tile, const float (&x)[M::kMyRows][M::kMyDims], Out* to, int64_t stride, int rows, int dim, bool add) {
   using Shape = typename M::RowTile;
@@ -64,6 +71,7 @@ __device__ __forceinline__ void store_rows(T* tile, const float (&x)[M::kMyRows]
   int first = warp_index() * M::kWarpRows;
   float* staged = reinterpret_cast<float*>(tile + first * Shape::kStride);
   bool chunks = in_chunks(to, stride, dim);
+  auto swizzle = [](int row) { return row % 4 * 8 + row % 2 * 4; };  // 4 rows of 8 floats, and 2 rows of every other 4, side by side
 #pragma unroll
   for (int pass = 0; pass < M::kRowPasses; pass++) {
     __syncwarp();
@@ -73,7 +81,7 @@ __device__ __forceinline__ void store_rows(T* tile, const float (&x)[M::kMyRows]
       int at = M::kRowPasses == 1 ? M::row(r) - first : r / 2 * 8 + lane_index() / 4;
 #pragma unroll
       for (int d = 0; d < M::kMyDims; d += 2) {
-        store_vec<2>(staged + at * M::kDim + (M::element(d) ^ (at % 8 * 4)), Vec<float, 2>{{x[r][d], x[r][d + 1]}});
+        store_vec<2>(staged + at * M::kDim + (M::element(d) ^ swizzle(at)), Vec<float, 2>{{x[r][d], x[r][d + 1]}});
       }
     }
     __syncwarp();
@@ -86,7 +94,7 @@ __device__ __forceinline__ void store_rows(T* tile, const float (&x)[M::kMyRows]
       float v[kChunk];
 #pragma unroll
       for (int e = 0; e < kChunk; e += 4) {
-        auto four = load_vec<4>(staged + at * M::kDim + ((col + e) ^ (at % 8 * 4)));
+        auto four = load_vec<4>(staged + at * M::kDim + ((col + e) ^ swizzle(at)));
 #pragma unroll
         for (int f = 0; f < 4; f++) v[e + f] = four[f];
       }

@@ -89,7 +89,7 @@ final class AttentionCuda {
             {32, 128, 32}, {64, 128, 32}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
           });
   private static final int[][] KEYS_SIZES = {
-    {32, 128, 32}, {64, 64, 32}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
+    {32, 128, 32}, {64, 64, 64}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
   };
   private static final Instance[] KEYS = Instance.table("attention_backward_keys", KEYS_SIZES);
   private static final Instance[] VALUES = Instance.table("attention_backward_values", KEYS_SIZES);
