@@ -123,10 +123,22 @@ WARP_REDUCE(warp_max, fmaxf(v, other))
 WARP_REDUCE(warp_min, fminf(v, other))
 #undef WARP_REDUCE
 
-// One instruction each; relative error about 2^-22 (exp2, denormals flushed), 2^-11 (tanh).
+// To global memory in one instruction; a struct that is copied may leave the compiler as four.
+__device__ __forceinline__ void store_word(uint32_t* p, uint32_t w) { asm volatile("st.global.b32 [%0], %1;" ::"l"(p), "r"(w) : "memory"); }
+__device__ __forceinline__ void store_word(uint2* p, uint2 w) { asm volatile("st.global.v2.b32 [%0], {%1,%2};" ::"l"(p), "r"(w.x), "r"(w.y) : "memory"); }
+__device__ __forceinline__ void store_word(uint4* p, uint4 w) {
+  asm volatile("st.global.v4.b32 [%0], {%1,%2,%3,%4};" ::"l"(p), "r"(w.x), "r"(w.y), "r"(w.z), "r"(w.w) : "memory");
+}
+
+// One instruction each; relative error about 2^-22 (exp2, denormals flushed), 2^-23 (reciprocal, likewise), 2^-11 (tanh).
 __device__ __forceinline__ float exp2_approx(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ __forceinline__ float reciprocal_approx(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 __device__ __forceinline__ float tanh_approx(float x) {
@@ -165,6 +177,7 @@ __device__ __forceinline__ f16 from_float<f16>(float x) {
 // N neighbours that move in one instruction of 4, 8 or 16 bytes; the address is aligned to as many.
 template <class T, int N>
 struct alignas(sizeof(T) * N) Vec {
+  static constexpr int kLength = N;
   T v[N];
   __device__ __forceinline__ T& operator[](int i) { return v[i]; }
   __device__ __forceinline__ const T& operator[](int i) const { return v[i]; }
@@ -201,6 +214,11 @@ __device__ __forceinline__ void store_vec(T* p, const Vec<T, N>& v) {
   using W = typename Word<sizeof(T) * N>::Type;
   *reinterpret_cast<W*>(p) = *reinterpret_cast<const W*>(&v);
 }
+template <int N, class T>
+__device__ __forceinline__ void store_vec_global(T* p, const Vec<T, N>& v) {
+  using W = typename Word<sizeof(T) * N>::Type;
+  store_word(reinterpret_cast<W*>(p), *reinterpret_cast<const W*>(&v));
+}
 // For data that is touched once: it leaves the cache first.
 template <int N, class T>
 __device__ __forceinline__ Vec<T, N> load_vec_streaming(const T* p) {
@@ -227,6 +245,21 @@ template <>
 __device__ __forceinline__ uint32_t pack<f16>(float low, float high) {
   auto h = __floats2half2_rn(low, high);
   return *reinterpret_cast<uint32_t*>(&h);
+}
+// The neighbour at an odd or even place of its 32-bit word.
+template <class T>
+__device__ __forceinline__ float unpack(uint32_t word, bool odd);
+template <>
+__device__ __forceinline__ float unpack<float>(uint32_t word, bool) {
+  return __uint_as_float(word);
+}
+template <>
+__device__ __forceinline__ float unpack<bf16>(uint32_t word, bool odd) {
+  return __uint_as_float(odd ? word & 0xffff0000u : word << 16);
+}
+template <>
+__device__ __forceinline__ float unpack<f16>(uint32_t word, bool odd) {
+  return __half2float(reinterpret_cast<const f16*>(&word)[odd]);
 }
 
 // Threads -----------------------------------------------------------------------------------------

@@ -39,35 +39,63 @@ struct RowThreads {
   }
 };
 
-// N neighbours widened to fp32, and rounded back: one access where N > 1, which wants the address aligned to it. The
-// eight of fp32 are two accesses of 16 bytes.
+// N neighbours as they lie in memory, in words: fewer registers than fp32 takes. A single one is in the lower half.
+template <class T, int N>
+using Packed = Vec<uint32_t, (N * sizeof(T) + 3) / 4>;
+
+// One access, which wants the address aligned to it.
+template <int N, class T>
+__device__ __forceinline__ Packed<T, N> load_packed(const T* p) {
+  if constexpr (N * sizeof(T) < 4) {
+    return {{*reinterpret_cast<const uint16_t*>(p)}};
+  } else {
+    return load_vec<Packed<T, N>::kLength>(reinterpret_cast<const uint32_t*>(p));
+  }
+}
+template <int N, class T>
+__device__ __forceinline__ void store_packed(T* p, const Packed<T, N>& v) {
+  if constexpr (N * sizeof(T) < 4) {
+    *reinterpret_cast<uint16_t*>(p) = static_cast<uint16_t>(v[0]);
+  } else {
+    store_vec_global(reinterpret_cast<uint32_t*>(p), v);
+  }
+}
+template <class T, int N>
+__device__ __forceinline__ void unpack(float (&to)[N], const Packed<T, N>& v) {
+#pragma unroll
+  for (int i = 0; i < N; i++) to[i] = unpack<T>(v[i * sizeof(T) / 4], i % 2);
+}
+template <class T, int N>
+__device__ __forceinline__ Packed<T, N> packed(const float (&from)[N]) {
+  Packed<T, N> v;
+#pragma unroll
+  for (int i = 0; i < Packed<T, N>::kLength; i++) {
+    if constexpr (sizeof(T) == 4) {
+      v[i] = __float_as_uint(from[i]);
+    } else {
+      v[i] = pack<T>(from[2 * i], 2 * i + 1 < N ? from[(2 * i + 1) % N] : 0.0f);
+    }
+  }
+  return v;
+}
+
+// N neighbours widened to fp32, and rounded back to global memory. The eight of fp32 are two accesses of 16 bytes.
 template <int N, class T>
 __device__ __forceinline__ void load_floats(float (&to)[N], const T* p) {
-  if constexpr (N == 1) {
-    to[0] = to_float(*p);
-  } else if constexpr (N * sizeof(T) > 16) {
-    float (&low)[N / 2] = *reinterpret_cast<float (*)[N / 2]>(to);
-    float (&high)[N / 2] = *reinterpret_cast<float (*)[N / 2]>(to + N / 2);
-    load_floats(low, p);
-    load_floats(high, p + N / 2);
+  if constexpr (N * sizeof(T) > 16) {
+    load_floats(*reinterpret_cast<float (*)[N / 2]>(to), p);
+    load_floats(*reinterpret_cast<float (*)[N / 2]>(to + N / 2), p + N / 2);
   } else {
-    auto v = load_vec<N>(p);
-#pragma unroll
-    for (int i = 0; i < N; i++) to[i] = to_float(v[i]);
+    unpack<T>(to, load_packed<N>(p));
   }
 }
 template <int N, class T>
 __device__ __forceinline__ void store_floats(T* p, const float (&from)[N]) {
-  if constexpr (N == 1) {
-    *p = from_float<T>(from[0]);
-  } else if constexpr (N * sizeof(T) > 16) {
+  if constexpr (N * sizeof(T) > 16) {
     store_floats(p, *reinterpret_cast<const float (*)[N / 2]>(from));
     store_floats(p + N / 2, *reinterpret_cast<const float (*)[N / 2]>(from + N / 2));
   } else {
-    Vec<T, N> v;
-#pragma unroll
-    for (int i = 0; i < N; i++) v[i] = from_float<T>(from[i]);
-    store_vec(p, v);
+    store_packed<N>(p, packed<T>(from));
   }
 }
 // What a gradient's destination gets: the value, or the sum with what is there.

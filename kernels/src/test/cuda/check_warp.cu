@@ -117,6 +117,9 @@ KERNEL(check_warp_convert, (float* out, const float* in, int n), 256) {
     out[3 * n + i] = exp2_approx(x);
     out[4 * n + i] = tanh_approx(x);
     uint32_t two = pack<bf16>(x, -x);
-    out[5 * n + i] = __uint_as_float(two << 16) - __uint_as_float(two & 0xffff0000u);
+    out[5 * n + i] = unpack<bf16>(two, false) - unpack<bf16>(two, true);
+    two = pack<f16>(x, -x);
+    out[6 * n + i] = unpack<f16>(two, false) - unpack<f16>(two, true);
+    out[7 * n + i] = reciprocal_approx(x);
   }
 }

@@ -56,4 +56,5 @@ inline float warp_max(float v) { return emulator::butterfly(v, emulator::FloatRe
 inline float warp_min(float v) { return emulator::butterfly(v, emulator::FloatReduce::min); }
 
 inline float exp2_approx(float x) { return exp2f(x); }
+inline float reciprocal_approx(float x) { return 1.0f / x; }
 inline float tanh_approx(float x) { return tanhf(x); }

@@ -206,9 +206,9 @@ class WarpConformanceTest {
     try (Gpu gpu = Gpu.open(machine)) {
       float[] in = values();
       int n = in.length;
-      DeviceMemory out = gpu.bytes(4L * 6 * n);
+      DeviceMemory out = gpu.bytes(4L * 8 * n);
       gpu.kernel("check_warp_convert").grid(1).ptr(out).ptr(gpu.of(in)).i32(n).run();
-      float[] got = gpu.floats(out, 6 * n);
+      float[] got = gpu.floats(out, 8 * n);
       for (int i = 0; i < n; i++) {
         float x = in[i];
         assertThat(got[i]).as("bf16 of %s", x).isEqualTo(boxed(DType.BF16, x));
@@ -232,6 +232,13 @@ class WarpConformanceTest {
         }
         if (!Float.isNaN(x)) {
           assertThat(got[5 * n + i]).as("pack of %s", x).isEqualTo(2 * Halves.round(DType.BF16, x));
+          assertThat(got[6 * n + i]).as("pack of %s", x).isEqualTo(2 * Halves.round(DType.F16, x));
+        }
+        if (Math.abs(x) > 0x1p-126f && Math.abs(x) < 0x1p126f) {
+          float reciprocal = 1 / x;
+          assertThat(got[7 * n + i])
+              .as("1/%s", x)
+              .isBetween(low(reciprocal, 0x1p-22f), high(reciprocal, 0x1p-22f));
         }
       }
     }
