@@ -23,8 +23,7 @@ import org.jspecify.annotations.Nullable;
 final class NormCuda {
   private static final int ROWS_OF_BLOCK = 4; // where a warp has a row
   private static final int WARP_BYTES = 4096; // of a row, or of a sum over rows, in its registers
-  private static final int WARP_SHARES = 1024;
-  private static final int BLOCK_SHARES = 256;
+  private static final int BLOCKS = 2; // of the backward pass, on a multiprocessor at once
 
   private NormCuda() {}
 
@@ -77,7 +76,8 @@ final class NormCuda {
       Tensor rstd) {
     int rows = x.rows();
     boolean isLong = isLonger(x, mean == null ? WARP_BYTES : WARP_BYTES / 2); // sums: dw; dw and db
-    int share = Math.max(1, Math.ceilDiv(rows, isLong ? BLOCK_SHARES : WARP_SHARES));
+    int atOnce = cuda.properties().multiprocessors() * BLOCKS * (isLong ? 1 : ROWS_OF_BLOCK);
+    int share = Math.max(1, Math.ceilDiv(rows, atOnce));
     int shares = Math.ceilDiv(rows, share);
     long bytes = DType.F32.bytes((long) shares * x.last()); // of one gradient's partial rows
     DeviceMemory partial =
