@@ -14,11 +14,29 @@
 
 enum Activation : int { kGelu, kGeluTanh, kSilu, kRelu, kReluSquared, kSigmoid, kTanh, kSoftplus };
 
-// Of the exponential of -|x|, so that nothing overflows.
-__device__ __forceinline__ float sigmoid(float x) {
-  float e = expf(-fabsf(x));
-  return __fdividef(x >= 0 ? 1.0f : e, 1.0f + e);
+// A function as a type, for `activation_value` and `activation_derivative`: the branch on it is then taken when the
+// kernel is compiled.
+template <Activation f>
+struct ActivationOf {
+  __device__ __forceinline__ constexpr operator Activation() const { return f; }
+};
+// One branch for all elements of a thread, instead of one for each.
+template <class Body>
+__device__ __forceinline__ void with_activation(Activation f, Body body) {
+  switch (f) {
+    case kGelu: body(ActivationOf<kGelu>{}); break;
+    case kGeluTanh: body(ActivationOf<kGeluTanh>{}); break;
+    case kSilu: body(ActivationOf<kSilu>{}); break;
+    case kRelu: body(ActivationOf<kRelu>{}); break;
+    case kReluSquared: body(ActivationOf<kReluSquared>{}); break;
+    case kSigmoid: body(ActivationOf<kSigmoid>{}); break;
+    case kTanh: body(ActivationOf<kTanh>{}); break;
+    case kSoftplus: body(ActivationOf<kSoftplus>{}); break;
+  }
 }
+
+// Four instructions. e^-x may become infinite or 0: then this is 0 or 1.
+__device__ __forceinline__ float sigmoid(float x) { return reciprocal_approx(1.0f + exp2_approx(-1.442695041f * x)); }
 // NaN stays.
 __device__ __forceinline__ float positive_part(float x) { return x < 0 ? 0.0f : x; }
 __device__ __forceinline__ float normal_cdf(float x) { return 0.5f + 0.5f * erff(x * 0.70710677f); }
@@ -38,27 +56,16 @@ __device__ __forceinline__ float activation_value(Activation f, float x) {
   return x;
 }
 
-// f of all values, by one decision for all of them.
-template <Activation f, class V, int N>
-__device__ __forceinline__ void activate_by(V (&v)[N]) {
-#pragma unroll
-  for (int n = 0; n < N; n++) {
-#pragma unroll
-    for (float& x : v[n].v) x = activation_value(f, x);
-  }
-}
+// f of all values.
 template <class V, int N>
 __device__ __forceinline__ void activate(Activation f, V (&v)[N]) {
-  switch (f) {
-    case kGelu: return activate_by<kGelu>(v);
-    case kGeluTanh: return activate_by<kGeluTanh>(v);
-    case kSilu: return activate_by<kSilu>(v);
-    case kRelu: return activate_by<kRelu>(v);
-    case kReluSquared: return activate_by<kReluSquared>(v);
-    case kSigmoid: return activate_by<kSigmoid>(v);
-    case kTanh: return activate_by<kTanh>(v);
-    case kSoftplus: return activate_by<kSoftplus>(v);
-  }
+  with_activation(f, [&](auto of) {
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+#pragma unroll
+      for (float& x : v[n].v) x = activation_value(of, x);
+    }
+  });
 }
 
 __device__ __forceinline__ float activation_derivative(Activation f, float x) {

@@ -16,8 +16,10 @@ __device__ void glu_forward(T* y, int64_t y_stride, const T* gate, int64_t gate_
   float g[N], u[N];
   load_floats(g, gate + row * gate_stride + at);
   load_floats(u, up + row * up_stride + at);
+  with_activation(f, [&](auto of) {
 #pragma unroll
-  for (int i = 0; i < N; i++) u[i] *= activation_value(f, g[i]);
+    for (int i = 0; i < N; i++) u[i] *= activation_value(of, g[i]);
+  });
   store_floats(y + row * y_stride + at, u);
 }
 
@@ -28,20 +30,20 @@ __device__ void glu_backward(T* dgate, int64_t dgate_stride, bool add_gate, T* d
   int64_t unit = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (unit >= count) return;
   int64_t row = unit / cols, at = (unit - row * cols) * N;
-  float d[N], g[N], v[N];
+  float d[N], g[N], u[N] = {};
   load_floats(d, dy + row * dy_stride + at);
   load_floats(g, gate + row * gate_stride + at);
-  if (dgate != nullptr) {
-    load_floats(v, up + row * up_stride + at);
+  if (dgate != nullptr) load_floats(u, up + row * up_stride + at);
+  float of_gate[N] = {}, of_up[N] = {};
+  with_activation(f, [&](auto of) {
 #pragma unroll
-    for (int i = 0; i < N; i++) v[i] *= d[i] * activation_derivative(f, g[i]);
-    emit_floats(dgate + row * dgate_stride + at, v, add_gate);
-  }
-  if (dup != nullptr) {
-#pragma unroll
-    for (int i = 0; i < N; i++) v[i] = d[i] * activation_value(f, g[i]);
-    emit_floats(dup + row * dup_stride + at, v, add_up);
-  }
+    for (int i = 0; i < N; i++) {
+      of_gate[i] = u[i] * (d[i] * activation_derivative(of, g[i]));
+      of_up[i] = d[i] * activation_value(of, g[i]);
+    }
+  });
+  if (dgate != nullptr) emit_floats(dgate + row * dgate_stride + at, of_gate, add_gate);
+  if (dup != nullptr) emit_floats(dup + row * dup_stride + at, of_up, add_up);
 }
 
 // The host says whether the rows can be read in vectors: it sized the grid by that.
