@@ -33,7 +33,8 @@ __device__ void cross_entropy_backward(T* dx, int64_t dx_stride, bool accumulate
   x += row * stride;
   dx += row * dx_stride;
   auto one = [&](int at) {
-    float v[1] = {gradient(to_float(x[at]), at)};
+    float v[1] = {to_float(x[at])};
+    gradient(v, at);
     emit_floats(dx + at, v, accumulate);
   };
   int before = columns_before_vectors(x, cols);
@@ -43,8 +44,7 @@ __device__ void cross_entropy_backward(T* dx, int64_t dx_stride, bool accumulate
     int at = before + unit * N;
     float v[N];
     load_floats(v, x + at);
-#pragma unroll
-    for (int i = 0; i < N; i++) v[i] = gradient(v[i], at + i);
+    gradient(v, at);
     emit_floats(dx + at, v, accumulate);
   }
   for (int at = before + vectors * N + Threads::rank(); at < cols; at += kThreads) one(at);

@@ -8,7 +8,16 @@ struct Form {
   int ignore_index;
   float smoothing, z_loss, soft_cap;
   __device__ __forceinline__ float capped(float x) const { return soft_cap > 0 ? soft_cap * tanhf(x / soft_cap) : x; }
+  // One branch for all.
+  template <int N>
+  __device__ __forceinline__ void cap(float (&x)[N]) const {
+    if (soft_cap <= 0) return;
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = soft_cap * tanhf(x[i] / soft_cap);
+  }
 };
+
+constexpr int kUnderWay = 4;  // vectors of a row that a thread reads at a time
 
 // Columns before the first vector of a row, as many as bring it to a 16-byte boundary.
 template <class T>
@@ -29,23 +38,34 @@ struct RowOfLogits {
     using Threads = RowThreads<kThreads>;
     Exponentials e = {};
     float total = 0;
-    auto one = [&](int at) {
-      float v[1] = {form.capped(to_float(x[at]))};
-      e.add(v);
-      total += v[0];
-    };
-    int before = columns_before_vectors(x, cols), vectors = (cols - before) / N;
-    if (Threads::rank() < before) one(Threads::rank());
-    for (int unit = Threads::rank(); unit < vectors; unit += kThreads) {
-      float v[N];
-      load_floats(v, x + before + unit * N);
-#pragma unroll
-      for (int i = 0; i < N; i++) {
-        v[i] = form.capped(v[i]);
-        total += v[i];
+    auto take = [&](auto& v) {
+      form.cap(v);
+      if (form.smoothing > 0) {
+        for (float logit : v) total += logit;
       }
       e.add(v);
+    };
+    auto one = [&](int at) {
+      float v[1] = {to_float(x[at])};
+      take(v);
+    };
+    auto vector = [&](const Packed<T, N>& packed) {
+      float v[N];
+      unpack<T>(v, packed);
+      take(v);
+    };
+    int before = columns_before_vectors(x, cols), vectors = (cols - before) / N;
+    const T* first = x + before;
+    if (Threads::rank() < before) one(Threads::rank());
+    int unit = Threads::rank();
+    for (; unit + (kUnderWay - 1) * kThreads < vectors; unit += kUnderWay * kThreads) {
+      Packed<T, N> v[kUnderWay];
+#pragma unroll
+      for (int k = 0; k < kUnderWay; k++) v[k] = load_packed<N>(first + (unit + k * kThreads) * N);
+#pragma unroll
+      for (int k = 0; k < kUnderWay; k++) vector(v[k]);
     }
+    for (; unit < vectors; unit += kThreads) vector(load_packed<N>(first + unit * N));
     for (int at = before + vectors * N + Threads::rank(); at < cols; at += kThreads) one(at);
     e.reduce<Threads>();
     if (form.smoothing > 0) total = Threads::sum(total);
@@ -91,14 +111,25 @@ struct LogitGradient {
     less = dy * form.smoothing / static_cast<float>(cols);
     hit = dy * (1.0f - form.smoothing);
   }
-  __device__ __forceinline__ float operator()(float logit, int column) const {
-    float v = form.capped(logit);
-    float d = expf(v - max) * factor - less;
-    if (column == target) d -= hit;
-    if (form.soft_cap > 0) {
-      float c = v / form.soft_cap;
-      d *= 1.0f - c * c;
+  // Of neighbours from column `at` on, in the place of their logits.
+  template <int N>
+  __device__ __forceinline__ void operator()(float (&v)[N], int at) const {
+    form.cap(v);
+    float d[N];
+#pragma unroll
+    for (int i = 0; i < N; i++) d[i] = exponential(v[i] - max) * factor - less;
+    if (static_cast<unsigned>(target - at) < N) {
+#pragma unroll
+      for (int i = 0; i < N; i++) d[i] -= at + i == target ? hit : 0.0f;
     }
-    return ignored ? 0.0f : d;
+    if (form.soft_cap > 0) {
+#pragma unroll
+      for (int i = 0; i < N; i++) {
+        float c = v[i] / form.soft_cap;
+        d[i] *= 1.0f - c * c;
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) v[i] = ignored ? 0.0f : d[i];
   }
 };

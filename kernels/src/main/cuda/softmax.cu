@@ -30,7 +30,7 @@ __device__ void softmax_forward(T* y, int64_t y_stride, const T* x, int64_t x_st
     float v[N];
     load_floats(v, x + at);
 #pragma unroll
-    for (int i = 0; i < N; i++) v[i] = logarithm ? v[i] - shift : expf(v[i] - e.max) * factor;
+    for (int i = 0; i < N; i++) v[i] = logarithm ? v[i] - shift : exponential(v[i] - e.max) * factor;
     store_floats(y + at, v);
   }
 }
