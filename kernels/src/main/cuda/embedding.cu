@@ -2,7 +2,7 @@
 // Forward: a thread per 16 bytes of a row. An id outside of the table gives a row of NaN: it is seen in the loss, and
 //   nothing is read beyond the table.
 // Backward: a warp per position and 32 vectors of columns. The first position with an id owns its row: a warp that finds
-//   its id among earlier ones, the nearest first, ends there; an owner goes on through the later ones, 32 ids at a time,
+//   its id among earlier ones, the nearest first, ends there; an owner goes on through the later ones, 256 ids at a time,
 //   and adds up the rows that have its id, four under way at a time, in the order of n, as the CPU does. So every row has
 //   one writer, no atomics and no scratch memory, and runs repeat bit for bit. Weighed against it: a sort of the ids (ten
 //   launches for a few thousand numbers), and a warp per row of the table, which reads all ids V times (50257·16384·4
@@ -41,15 +41,20 @@ __device__ void embedding_forward(T* y, int64_t y_stride, const T* table, int64_
   store_floats(y + row * y_stride + at, v);
 }
 
-// Rows of a frequent id that a warp reads at a time: one by one, each would wait for the memory's latency.
-constexpr int kUnderWay = 4;
+// Rows of a frequent id, and ids, that a lane reads at a time: one by one, each would wait for the memory's latency.
+constexpr int kUnderWay = 4, kIds = 8;
 
 // Whether an id equal to ids[n] stands before n; the same answer in all lanes.
 __device__ __forceinline__ bool stands_before(const int* ids, int64_t n) {
   int id = ids[n];
-  for (int64_t end = n; end > 0; end -= kWarp) {
-    int64_t i = end - 1 - lane_index();
-    if (__any_sync(0xffffffffu, i >= 0 && ids[i] == id)) return true;
+  for (int64_t end = n; end > 0; end -= kIds * kWarp) {
+    bool found = false;
+#pragma unroll
+    for (int k = 0; k < kIds; k++) {
+      int64_t i = end - 1 - lane_index() - k * kWarp;
+      found |= i >= 0 && ids[i] == id;
+    }
+    if (__any_sync(0xffffffffu, found)) return true;
   }
   return false;
 }
@@ -66,29 +71,34 @@ __device__ void embedding_backward(float* dtable, int64_t table_stride, int size
   float sum[N] = {};
   bool mine = at < cols;  // N divides cols
   if (mine) load_floats(sum, target);
-  for (int64_t from = n; from < count; from += kWarp) {
-    int64_t i = from + lane_index();
-    unsigned same = __ballot_sync(0xffffffffu, i < count && ids[i] == id);
+  auto add = [&](int64_t from, unsigned same) {  // of the ids from `from` on, those of the bits
     while (mine && same != 0) {
       int rows = __popc(same);
-      Vec<T, N> v[kUnderWay];
+      Packed<T, N> v[kUnderWay];
 #pragma unroll
       for (int r = 0; r < kUnderWay; r++) {
         const T* row = dy + (from + __ffs(static_cast<int>(same)) - 1) * dy_stride + at;
         same &= same - 1;  // 0 stays 0
-        if (r >= rows) continue;
-        if constexpr (N == 1) {
-          v[r][0] = *row;
-        } else {
-          v[r] = load_vec<N>(row);
-        }
+        if (r < rows) v[r] = load_packed<N>(row);
       }
 #pragma unroll
       for (int r = 0; r < kUnderWay; r++) {
+        float d[N];
+        unpack<T>(d, v[r]);
 #pragma unroll
-        for (int k = 0; k < N; k++) sum[k] = r < rows ? sum[k] + to_float(v[r][k]) : sum[k];
+        for (int k = 0; k < N; k++) sum[k] = r < rows ? sum[k] + d[k] : sum[k];
       }
     }
+  };
+  for (int64_t from = n; from < count; from += kIds * kWarp) {
+    bool same[kIds];
+#pragma unroll
+    for (int k = 0; k < kIds; k++) {
+      int64_t i = from + k * kWarp + lane_index();
+      same[k] = i < count && ids[i] == id;
+    }
+#pragma unroll
+    for (int k = 0; k < kIds; k++) add(from + k * kWarp, __ballot_sync(0xffffffffu, same[k]));
   }
   if (mine) store_floats(target, sum);
 }

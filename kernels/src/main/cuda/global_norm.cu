@@ -11,6 +11,7 @@
 #include "step_state.cuh"
 
 constexpr int kThreads = 256;
+constexpr int kUnderWay = 4;  // loads of 16 bytes of a thread
 
 enum class Norm { kL1, kL2, kMax };  // dev.javelin.kernels.VectorNorm
 
@@ -23,18 +24,26 @@ __device__ __forceinline__ double block_join(double v, Norm norm) {
   return block_reduce_double<kThreads>(v, [=](double a, double b) { return join(a, b, norm); });
 }
 
-KERNEL(global_norm_partial, (double* partial, const float* x, int64_t n, int64_t piece, Norm norm), kThreads) {
+KERNEL(global_norm_partial, (double* partial, const float* x, int64_t n, int64_t piece, Norm norm), kThreads, 4) {
   int64_t from = int64_t{blockIdx.x} * piece;
   int64_t to = from + piece < n ? from + piece : n;
   double sum = 0;
   int64_t i = from + 4 * threadIdx.x;
   if (is_aligned(x, 16)) {  // and pieces are a multiple of 4
-    for (; i + 4 <= to; i += 4 * kThreads) {
+    auto add = [&](const Packed<float, 4>& packed) {
       float v[4];
-      load_floats(v, x + i);
+      unpack<float>(v, packed);
 #pragma unroll
       for (int k = 0; k < 4; k++) sum = join(sum, magnitude(v[k], norm), norm);
+    };
+    for (; i + (kUnderWay - 1) * 4 * kThreads + 4 <= to; i += kUnderWay * 4 * kThreads) {
+      Packed<float, 4> v[kUnderWay];
+#pragma unroll
+      for (int k = 0; k < kUnderWay; k++) v[k] = load_packed<4>(x + i + k * 4 * kThreads);
+#pragma unroll
+      for (int k = 0; k < kUnderWay; k++) add(v[k]);
     }
+    for (; i + 4 <= to; i += 4 * kThreads) add(load_packed<4>(x + i));
   }
   for (; i < to; i += 4 * kThreads) {
     for (int64_t k = i; k < to && k < i + 4; k++) sum = join(sum, magnitude(x[k], norm), norm);

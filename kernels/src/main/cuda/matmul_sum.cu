@@ -1,5 +1,5 @@
-// matmul_sum.cu — c (+)= f(Σ_p partial[p] + bias): the second pass of products whose k was cut into parts, of bias
-//   gradients, and of fp32 products with an activation (one part: c itself)
+// matmul_sum.cu — c (+)= f(Σ_p partial[p] + bias): the second pass of products whose k was cut into parts, and of fp32
+//   products with an activation (one part: c itself)
 // Tiling: a thread per 4 neighbours of a row, which adds the parts in their order: the bits do not depend on when the
 //   blocks of the first pass ran.
 // Traffic: 4·parts·m·n + s·m·n bytes (s = bytes per element of c).  FLOPs: parts·m·n, memory bound.

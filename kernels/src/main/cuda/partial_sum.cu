@@ -1,4 +1,4 @@
-// partial_sum.cu — sum[c] (+)= Σ_r partial[r,c], all fp32: the second pass of the gradients of norms' weights
+// partial_sum.cu — sum[c] (+)= Σ_r partial[r,c], all fp32: the second pass of the gradients of norms' weights and of biases
 // Tiling: a block of 16 warps per 32 columns; each warp adds every 16th row, eight loads under way at a time, then their
 //   sums are added in the order of the warps. So the order depends on the number of rows alone, and runs repeat bit for
 //   bit.
