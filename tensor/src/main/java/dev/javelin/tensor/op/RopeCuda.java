@@ -12,7 +12,9 @@ import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.QkNormRope.GradSide;
 import dev.javelin.tensor.op.QkNormRope.Side;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /** The launches of {@code rope.cu}, for rotations with and without a normalisation before them. */
@@ -20,6 +22,7 @@ final class RopeCuda {
   private static final int WARP = 32;
   private static final int WARPS = 4; // of a block
   private static final long MAX_WARPS = 2048; // of a side that leave partial sums
+  private static final int MANY_ROWS = 2048; // as many warps keep a GPU busy
   private static final int VECTOR_BYTES = 16;
   private static final int SIDE_WORDS = 18;
 
@@ -74,17 +77,20 @@ final class RopeCuda {
     Tensor x = sides.getFirst().in();
     boolean vectors = vectors(sides, rotation);
     int lanes = lanes(x, rotation, vectors);
-    long heads = WARP / lanes; // of a warp
+    long rows = (long) x.dim(0) * x.dim(1);
+    int atOnce = WARP / lanes;
+    int most = sides.stream().mapToInt(s -> s.in().dim(2)).max().orElseThrow();
+    int heads = rows < MANY_ROWS ? atOnce : Math.max(atOnce, most); // of a warp, in one row
+    ToLongFunction<Operand> warps = s -> rows * Math.ceilDiv(s.in().dim(2), heads);
     cuda.kernel("rope_turn", x.dtype())
-        .grid(Math.ceilDiv(sides.stream().mapToLong(s -> s.warps(heads)).sum(), WARPS))
-        .words(words(sides, heads, null))
+        .grid(Math.ceilDiv(sides.stream().mapToLong(warps).sum(), WARPS))
+        .words(words(sides, warps, null))
         .words(words(rotation))
         .f32(direction)
-        .i64((long) x.dim(0) * x.dim(1))
         .i32(x.dim(1))
         .i32(x.last())
         .f32(eps)
-        .i64(heads)
+        .i32(heads)
         .i32(lanes)
         .i32(flag(vectors))
         .run();
@@ -101,16 +107,14 @@ final class RopeCuda {
       long most = operands.stream().mapToLong(s -> s.in().rows()).max().orElseThrow();
       heads = Math.max(heads, Math.ceilDiv(most, MAX_WARPS));
     }
-    long[] warps = new long[operands.size()];
-    long total = 0;
-    for (int i = 0; i < warps.length; i++) {
-      warps[i] = operands.get(i).warps(heads);
-      total += warps[i];
-    }
+    long share = heads;
+    ToLongFunction<Operand> warpsOf = s -> Math.ceilDiv(s.in().rows(), share);
+    long[] warps = operands.stream().mapToLong(warpsOf).toArray();
+    long total = Arrays.stream(warps).sum();
     DeviceMemory partial = sums ? cuda.scratch(DType.F32.bytes(total * x.last())) : null;
     cuda.kernel("rope_backward", x.dtype())
         .grid(Math.ceilDiv(total, WARPS))
-        .words(words(operands, heads, partial))
+        .words(words(operands, warpsOf, partial))
         .words(words(rotation))
         .i64((long) x.dim(0) * x.dim(1))
         .i32(x.dim(1))
@@ -141,11 +145,7 @@ final class RopeCuda {
       @Nullable Tensor x,
       @Nullable Tensor weight,
       @Nullable Tensor rstd,
-      boolean sums) {
-    long warps(long heads) {
-      return Math.ceilDiv(in.rows(), heads);
-    }
-  }
+      boolean sums) {}
 
   private static Operand operands(Side s) {
     return new Operand(s.y(), false, s.x(), null, s.weight(), s.rstd(), false);
@@ -200,7 +200,8 @@ final class RopeCuda {
   }
 
   /** The struct {@code Sides} of the kernels. */
-  private static long[] words(List<Operand> sides, long heads, @Nullable DeviceMemory partial) {
+  private static long[] words(
+      List<Operand> sides, ToLongFunction<Operand> warps, @Nullable DeviceMemory partial) {
     long[] w = new long[2 * SIDE_WORDS];
     long rows = 0;
     for (int i = 0; i < sides.size(); i++) {
@@ -215,7 +216,7 @@ final class RopeCuda {
       w[at + 15] =
           s.sums && partial != null ? partial.address() + DType.F32.bytes(rows * s.in.last()) : 0;
       w[at + 16] = s.in.dim(2);
-      w[at + 17] = s.warps(heads);
+      w[at + 17] = warps.applyAsLong(s);
       rows += w[at + 17];
     }
     return w;
