@@ -110,15 +110,15 @@ public final class Linear {
         }
       }
       case Cuda cuda -> {
+        if (db != null) { // first: what was written of dz last may still be in the L2 cache
+          MatmulCuda.biasGradient(
+              cuda, db.tensor(), matrix(dz, false), dz.rows(), w.dim(0), db.accumulate());
+        }
         if (dx != null) {
           product(cuda, dx, dz, false, w, x.rows(), x.last(), w.dim(0));
         }
         if (dw != null) {
           product(cuda, dw, dz, true, x, w.dim(0), x.last(), x.rows());
-        }
-        if (db != null) {
-          MatmulCuda.biasGradient(
-              cuda, db.tensor(), matrix(dz, false), dz.rows(), w.dim(0), db.accumulate());
         }
       }
     }
