@@ -18,7 +18,7 @@ template <class T, int kThreads>
 __device__ void cross_entropy_forward(float* losses, float* stats, const T* x, int64_t stride, const int* targets, int64_t rows, int cols, Form form) {
   int64_t row = RowThreads<kThreads>::first();
   if (row >= rows) return;
-  row_loss<kThreads>(losses + row, stats + 2 * row, x + row * stride, targets[row], cols, form);
+  row_loss<kThreads>(losses + row, stats + 2 * row, x + row * stride, targets[row], cols, form, [](int, const auto&) {});
 }
 
 template <class T, int kThreads>

@@ -31,9 +31,10 @@ struct RowOfLogits {
   float max, sum;  // the largest, and Σ e^(x - max)
   float total;     // Σ x, where there is smoothing
 
-  // Rows need not be aligned: the columns before the first vector and behind the last one are taken one by one.
-  template <int kThreads, class T>
-  __device__ __forceinline__ static RowOfLogits of(const T* x, int cols, Form form) {
+  // Rows need not be aligned: the columns before the first vector and behind the last one are taken one by one. `keep` is
+  // shown each vector and its first column.
+  template <int kThreads, class T, class Keep>
+  __device__ __forceinline__ static RowOfLogits of(const T* x, int cols, Form form, Keep keep) {
     constexpr int N = kVecLength<T>;
     using Threads = RowThreads<kThreads>;
     Exponentials e = {};
@@ -49,12 +50,13 @@ struct RowOfLogits {
       float v[1] = {to_float(x[at])};
       take(v);
     };
-    auto vector = [&](const Packed<T, N>& packed) {
+    int before = columns_before_vectors(x, cols), vectors = (cols - before) / N;
+    auto vector = [&](int unit, const Packed<T, N>& packed) {
+      keep(before + unit * N, packed);
       float v[N];
       unpack<T>(v, packed);
       take(v);
     };
-    int before = columns_before_vectors(x, cols), vectors = (cols - before) / N;
     const T* first = x + before;
     if (Threads::rank() < before) one(Threads::rank());
     int unit = Threads::rank();
@@ -63,9 +65,9 @@ struct RowOfLogits {
 #pragma unroll
       for (int k = 0; k < kUnderWay; k++) v[k] = load_packed<N>(first + (unit + k * kThreads) * N);
 #pragma unroll
-      for (int k = 0; k < kUnderWay; k++) vector(v[k]);
+      for (int k = 0; k < kUnderWay; k++) vector(unit + k * kThreads, v[k]);
     }
-    for (; unit < vectors; unit += kThreads) vector(load_packed<N>(first + unit * N));
+    for (; unit < vectors; unit += kThreads) vector(unit, load_packed<N>(first + unit * N));
     for (int at = before + vectors * N + Threads::rank(); at < cols; at += kThreads) one(at);
     e.reduce<Threads>();
     if (form.smoothing > 0) total = Threads::sum(total);
@@ -84,10 +86,10 @@ struct RowOfLogits {
 
 // The loss of a row and, for its gradient, the first two numbers of RowOfLogits: written by one thread, which has read the
 // target's logit by then; returned to all.
-template <int kThreads, class T>
-__device__ __forceinline__ RowOfLogits row_loss(float* loss, float* stats, const T* x, int target, int cols, Form form) {
+template <int kThreads, class T, class Keep>
+__device__ __forceinline__ RowOfLogits row_loss(float* loss, float* stats, const T* x, int target, int cols, Form form, Keep keep) {
   bool ignored = target == form.ignore_index;
-  RowOfLogits row = ignored ? RowOfLogits{0, 1, 0} : RowOfLogits::of<kThreads>(x, cols, form);
+  RowOfLogits row = ignored ? RowOfLogits{0, 1, 0} : RowOfLogits::of<kThreads>(x, cols, form, keep);
   if (RowThreads<kThreads>::rank() == 0) {
     *loss = ignored ? 0 : row.loss(x, target, cols, form);
     stats[0] = row.max;

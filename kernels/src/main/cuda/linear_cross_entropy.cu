@@ -8,12 +8,12 @@
 //     after                | d0 … d7    | d8 … d15   | x8 …        the second tile overwrites what only the first had read
 //
 // Tiling: a warp per row up to 1024 columns, 4 rows a block; beyond, a block of 1024 threads per row. A first pass finds the
-//   maximum and the sum, unless they are there (losses is null). The second is to find the row in the L2 cache: with one
-//   block on each of 132 SMs, rows of 50304 logits are 27 MB of an H200's 50; smaller blocks would be more rows.
+//   maximum and the sum, unless they are there (losses is null), four vectors under way, and leaves the row's first `kept`
+//   columns in shared memory (232 KB of an H200 are 57,000 logits): a multiprocessor has registers for one such block, so
+//   nobody else wants it. The second pass, a tile ahead of the one in hand, finds the others in the L2 cache.
 //   A tile is 8 columns for each thread; what a tile writes has been read by this tile or earlier ones, so one barrier
-//   between reading and writing keeps it in order, the target's logit included. Four vectors of a row are under way in the
-//   first pass, a tile ahead of the one in hand in the second.
-// Traffic (s bytes an element of x): 4·R·V read, s·R·V written, and 4·R·V read once more, of L2 where it holds.
+//   between reading and writing keeps it in order, the target's logit included.
+// Traffic (s bytes an element of x): 4·R·V read, s·R·V written; what is not kept, 4 bytes each, is read once more.
 // FLOPs: ~20 an element, so memory bound.
 // Measured: not yet.
 #include "cross_entropy.cuh"
@@ -23,18 +23,21 @@ constexpr int kUnit = 8;  // columns of a thread: 16 bytes of a half type
 
 template <class T, int kThreads>
 __device__ void linear_cross_entropy(float* logits, int64_t stride, const float* dy, const int* targets, float* losses, float* stats, int64_t rows,
-                                     int cols, Form form) {
+                                     int cols, int kept, Form form) {
   using Threads = RowThreads<kThreads>;
   int64_t row = Threads::first();
   if (row >= rows) return;
   const float* x = logits + row * stride;  // rows · stride may pass 2^31
   int target = targets[row];
   float max, sum;
+  DYNAMIC_SHARED(float, first);  // columns [0, kept)
   if (losses == nullptr) {
     max = stats[2 * row];
     sum = stats[2 * row + 1];
   } else {
-    RowOfLogits found = row_loss<kThreads>(losses + row, stats + 2 * row, x, target, cols, form);
+    RowOfLogits found = row_loss<kThreads>(losses + row, stats + 2 * row, x, target, cols, form, [&](int at, const auto& v) {
+      if (at < kept) store_vec(reinterpret_cast<uint32_t*>(first + at), v);
+    });
     max = found.max;
     sum = found.sum;
   }
@@ -44,7 +47,9 @@ __device__ void linear_cross_entropy(float* logits, int64_t stride, const float*
   float next[kUnit];  // one tile ahead
   auto load = [&](int tile) {
     int at = (tile * kThreads + Threads::rank()) * kUnit, count = min(cols - at, kUnit);
-    if (count == kUnit) {
+    if (at < kept) {
+      load_floats(next, first + at);
+    } else if (count == kUnit) {
       load_floats(next, x + at);
     } else {
 #pragma unroll
@@ -73,10 +78,10 @@ __device__ void linear_cross_entropy(float* logits, int64_t stride, const float*
 
 #define INSTANCE(T, suffix, name, kThreads)                                                                                                 \
   KERNEL(linear_cross_entropy_##name##suffix,                                                                                                \
-         (float* logits, int64_t stride, const float* dy, const int* targets, float* losses, float* stats, int64_t rows, int cols,            \
+         (float* logits, int64_t stride, const float* dy, const int* targets, float* losses, float* stats, int64_t rows, int cols, int kept,  \
           int ignore_index, float smoothing, float z_loss, float soft_cap),                                                                   \
          RowThreads<kThreads>::kBlock) {                                                                                                      \
-    linear_cross_entropy<T, kThreads>(logits, stride, dy, targets, losses, stats, rows, cols, Form{ignore_index, smoothing, z_loss, soft_cap}); \
+    linear_cross_entropy<T, kThreads>(logits, stride, dy, targets, losses, stats, rows, cols, kept, Form{ignore_index, smoothing, z_loss, soft_cap}); \
   }
 #define INSTANCES(T, suffix)    \
   INSTANCE(T, suffix, , kWarp)  \

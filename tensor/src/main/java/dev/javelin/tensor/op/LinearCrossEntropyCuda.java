@@ -3,6 +3,7 @@ package dev.javelin.tensor.op;
 import static dev.javelin.tensor.op.Operands.matrix;
 
 import dev.javelin.device.Cuda;
+import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cuda.CudaMatrix;
 import dev.javelin.kernels.cuda.MatmulCuda;
@@ -21,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  * their order.
  */
 final class LinearCrossEntropyCuda {
+  private static final int UNIT = 8; // columns of a thread
+  private static final int ALIGNMENT = 1024; // of a launch's shared memory
+
   private LinearCrossEntropyCuda() {}
 
   /**
@@ -87,8 +91,11 @@ final class LinearCrossEntropyCuda {
       Tensor stats,
       LossOptions options) {
     RowGrid grid = RowGrid.of(logits);
-    cuda.kernel(grid.name("linear_cross_entropy"), type)
+    CudaKernel kernel = cuda.kernel(grid.name("linear_cross_entropy"), type);
+    int kept = grid.isLong() && losses != null ? kept(cuda, kernel, logits.last()) : 0;
+    kernel
         .grid(grid.blocks())
+        .shared((int) DType.F32.bytes(kept))
         .ptr(logits)
         .i64(logits.rowStride())
         .ptr(dy)
@@ -97,6 +104,7 @@ final class LinearCrossEntropyCuda {
         .ptr(stats)
         .i64(logits.rows())
         .i32(logits.last())
+        .i32(kept)
         .i32(options.ignoreIndex())
         .f32(options.labelSmoothing())
         .f32(options.zLoss())
@@ -105,6 +113,12 @@ final class LinearCrossEntropyCuda {
     long stride = logits.rowStride() * DType.F32.bytes(1) / type.bytes(1);
     Layout layout = Layout.of(logits.shape(), stride, 1);
     return new Tensor(logits.memory(), logits.offset(), layout, type, logits.lease());
+  }
+
+  /** Columns of a row that shared memory takes, in whole units: one block has a multiprocessor. */
+  private static int kept(Cuda cuda, CudaKernel kernel, int cols) {
+    int bytes = cuda.properties().sharedMemory() - kernel.staticShared() - ALIGNMENT;
+    return Math.min(cols, (int) (bytes / DType.F32.bytes(1))) / UNIT * UNIT;
   }
 
   /** Some rows of a tensor with dense rows, as a matrix. */
