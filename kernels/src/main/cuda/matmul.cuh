@@ -337,7 +337,7 @@ __device__ __forceinline__ void matmul(const Product<T, Out>& p) {
       }
     }
     __syncthreads();
-constexpr int kRowStep = B::kThreads / (B::kBN / 4), kRows = B::kWarpM / kRowStep;  // 4 columns of so many rows are a thread's
+    constexpr int kRowStep = B::kThreads / (B::kBN / 4), kRows = B::kWarpM / kRowStep;  // 4 columns of so many rows are a thread's
     constexpr int kAtOnce = 4;
     int in_row = static_cast<int>(threadIdx.x) / (B::kBN / 4), in_col = static_cast<int>(threadIdx.x) % (B::kBN / 4) * 4;
     int row = corner.row + pass * B::kWarpM + in_row, col = corner.col + in_col;
