@@ -145,18 +145,18 @@ class CudaCommandTest {
   }
 
   /**
-   * In the first ten steps the devices round alike; then AdamW, dividing tiny gradients by their
-   * own size, makes of each rounding a step of its own. How far that goes is taken from the CPU:
-   * its curve moves by 4.9e-6, 3.6e-2 and 1.0e-2 (fp32, bf16, fp16) where the batch is halved into
-   * two micro-batches or the learning rate changed by a millionth.
+   * At a third of the preset's learning rate: at the whole, so small a batch makes the loss leap
+   * now and then, and roundings decide by how much (in bf16 by 7 %, on the CPU alone by 4 %). Here
+   * the CPU's own curve moves by 2.9e-7, 2.4e-4 and 2.4e-5 (fp32, bf16, fp16) where the batch is
+   * halved into two micro-batches or the learning rate changed by a millionth.
    */
   @Tag("long")
   @ParameterizedTest
-  @CsvSource({"fp32, 1e-4", "bf16, 4e-2", "fp16, 2e-2"})
+  @CsvSource({"fp32, 1e-6", "bf16, 1.5e-3", "fp16, 2e-4"})
   void aHundredStepsOfTheDefaultModelAreTheCpus(String precision, double tolerance)
       throws IOException {
-    defaultModel(precision, tolerance, 100, "--batch-size=2", "--seq-len=64");
-    assertSameCurve(dir.resolve(GPU), dir.resolve("cpu"), 100, 10, firstSteps(precision));
+    defaultModel(
+        precision, tolerance, 100, "--batch-size=2", "--seq-len=64", "--learning-rate=3e-4");
   }
 
   private void defaultModel(String precision, double tolerance, int steps, String... size)
@@ -192,23 +192,17 @@ class CudaCommandTest {
 
   private static void assertSameCurve(Path run, Path expected, int steps, double tolerance)
       throws IOException {
-    assertSameCurve(run, expected, steps, steps, tolerance);
-  }
-
-  /** Of the first steps of a run. */
-  private static void assertSameCurve(
-      Path run, Path expected, int steps, int first, double tolerance) throws IOException {
     List<StepMetrics> got = MetricsFile.read(run.resolve("metrics.jsonl"));
     List<StepMetrics> want = MetricsFile.read(expected.resolve("metrics.jsonl"));
     assertThat(got).hasSize(steps).hasSameSizeAs(want);
     double worst = 0;
-    for (int i = 0; i < first; i++) {
+    for (int i = 0; i < steps; i++) {
       double loss = want.get(i).loss();
       worst = Math.max(worst, Math.abs(got.get(i).loss() - loss) / loss);
       assertThat(got.get(i).loss())
           .as("loss of step %d", i + 1)
           .isCloseTo(loss, within(tolerance * loss));
     }
-    System.out.printf("largest difference of %d losses: %.2g%n", first, worst);
+    System.out.printf("largest difference of %d losses: %.2g%n", steps, worst);
   }
 }
