@@ -2,7 +2,7 @@ package dev.javelin.autograd;
 
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.step.Workspace;
 import java.util.List;
 import java.util.function.UnaryOperator;
 

@@ -10,7 +10,7 @@ import dev.javelin.device.DType;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.step.Workspace;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;

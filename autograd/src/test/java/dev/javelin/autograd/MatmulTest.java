@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.Shape;
-import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.step.Workspace;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;

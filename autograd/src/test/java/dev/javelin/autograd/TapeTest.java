@@ -13,7 +13,7 @@ import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.step.Workspace;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

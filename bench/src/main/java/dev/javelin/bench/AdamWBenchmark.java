@@ -1,10 +1,10 @@
 package dev.javelin.bench;
 
-import dev.javelin.tensor.LossScaling;
-import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AdamW;
 import dev.javelin.tensor.op.GlobalNorm;
+import dev.javelin.tensor.step.LossScaling;
+import dev.javelin.tensor.step.StepState;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.concurrent.TimeUnit;

@@ -4,9 +4,7 @@ import dev.javelin.device.DType;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.ExpLoop;
 import dev.javelin.tensor.Grad;
-import dev.javelin.tensor.LossScaling;
 import dev.javelin.tensor.Shape;
-import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Activate;
 import dev.javelin.tensor.op.AdamW;
@@ -26,6 +24,8 @@ import dev.javelin.tensor.op.RmsNorm;
 import dev.javelin.tensor.op.Rope;
 import dev.javelin.tensor.op.Rotation;
 import dev.javelin.tensor.op.Softmax;
+import dev.javelin.tensor.step.LossScaling;
+import dev.javelin.tensor.step.StepState;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

@@ -10,10 +10,10 @@ import dev.javelin.nn.Init;
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.Transformer;
-import dev.javelin.tensor.StepGraph;
-import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.step.StepGraph;
+import dev.javelin.tensor.step.StepState;
+import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.Optimizer;
 

@@ -2,8 +2,8 @@ package dev.javelin.nn;
 
 import dev.javelin.device.DType;
 import dev.javelin.nn.TransformerConfig.Dropout;
-import dev.javelin.tensor.FileFormatException;
-import dev.javelin.tensor.JsonObject;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.JsonObject;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

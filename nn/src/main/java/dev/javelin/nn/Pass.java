@@ -2,7 +2,7 @@ package dev.javelin.nn;
 
 import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Var;
-import dev.javelin.tensor.StepState;
+import dev.javelin.tensor.step.StepState;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -1,7 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.DType;
-import dev.javelin.tensor.LossScaling;
+import dev.javelin.tensor.step.LossScaling;
 
 /**
  * In which numbers a model computes and is kept. Arithmetic, statistics, losses and gradients of

@@ -1,6 +1,6 @@
 package dev.javelin.nn;
 
-import dev.javelin.tensor.JsonObject;
+import dev.javelin.tensor.io.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -1,9 +1,9 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.DType;
-import dev.javelin.tensor.AtomicFile;
-import dev.javelin.tensor.FileFormatException;
-import dev.javelin.tensor.Json;
+import dev.javelin.tensor.io.AtomicFile;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Json;
 import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;

@@ -7,12 +7,12 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
-import dev.javelin.tensor.JsonObject;
-import dev.javelin.tensor.LossScaling;
 import dev.javelin.tensor.Parameter;
-import dev.javelin.tensor.Safetensors;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.io.JsonObject;
+import dev.javelin.tensor.io.Safetensors;
+import dev.javelin.tensor.step.LossScaling;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;

@@ -3,8 +3,8 @@ package dev.javelin.nn;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.javelin.tensor.JsonObject;
-import dev.javelin.tensor.LossScaling;
+import dev.javelin.tensor.io.JsonObject;
+import dev.javelin.tensor.step.LossScaling;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;

@@ -5,11 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
-import dev.javelin.tensor.FileFormatException;
-import dev.javelin.tensor.Json;
 import dev.javelin.tensor.Parameter;
-import dev.javelin.tensor.Safetensors;
 import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Json;
+import dev.javelin.tensor.io.Safetensors;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

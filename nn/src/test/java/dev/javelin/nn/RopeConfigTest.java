@@ -3,8 +3,8 @@ package dev.javelin.nn;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.javelin.tensor.Json;
-import dev.javelin.tensor.JsonObject;
+import dev.javelin.tensor.io.Json;
+import dev.javelin.tensor.io.JsonObject;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.SequencedMap;

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.DType;
-import dev.javelin.tensor.FileFormatException;
-import dev.javelin.tensor.Json;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Json;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;

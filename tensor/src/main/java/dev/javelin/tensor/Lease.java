@@ -12,12 +12,13 @@ public final class Lease {
   /**
    * @param index of the range within its step's requests
    */
-  Lease(String owner, int index) {
+  public Lease(String owner, int index) {
     this.owner = owner;
     this.index = index;
   }
 
-  int index() {
+  /** Which of its step's requests it is, -1 for memory that no step owns. */
+  public int index() {
     return index;
   }
 
@@ -37,11 +38,13 @@ public final class Lease {
     }
   }
 
-  boolean hasEnded() {
+  /** Whether {@link #end} was called. */
+  public boolean hasEnded() {
     return ended;
   }
 
-  void end() {
+  /** From now on {@link #check} fails. */
+  public void end() {
     ended = true;
   }
 }

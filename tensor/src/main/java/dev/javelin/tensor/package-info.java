@@ -1,4 +1,4 @@
-/** Shapes, tensors, the step's memory, parameters, and the safetensors file format. */
+/** Shapes, tensors and parameters: what an operator is given. */
 @NullMarked
 package dev.javelin.tensor;
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.op.RmsNorm;
+import dev.javelin.tensor.step.Workspace;
 import org.junit.jupiter.api.Test;
 
 class CheckTest {

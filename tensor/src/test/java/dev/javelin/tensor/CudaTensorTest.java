@@ -16,6 +16,8 @@ import dev.javelin.device.RequiresEmulator;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.op.Fill;
+import dev.javelin.tensor.step.StepState;
+import dev.javelin.tensor.step.Workspace;
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;

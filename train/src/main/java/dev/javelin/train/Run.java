@@ -51,7 +51,7 @@ public record Run(
    * Reads what is to be read, refuses what does not fit, allocates the rest.
    *
    * @throws InputException where settings, data, model or directory cannot be used
-   * @throws dev.javelin.tensor.FileFormatException for a damaged file
+   * @throws dev.javelin.tensor.io.FileFormatException for a damaged file
    */
   public static Run open(TrainConfig config) {
     config.resolved();

@@ -13,10 +13,10 @@ import dev.javelin.device.RequiresEmulator;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Shape;
-import dev.javelin.tensor.StepGraph;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.Workspace;
 import dev.javelin.tensor.op.Fill;
+import dev.javelin.tensor.step.StepGraph;
+import dev.javelin.tensor.step.Workspace;
 import org.junit.jupiter.api.Test;
 
 class StepGraphTest {

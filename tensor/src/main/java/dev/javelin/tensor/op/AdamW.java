@@ -7,8 +7,8 @@ import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.kernels.cpu.AdamWCpu;
 import dev.javelin.tensor.Check;
-import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.step.StepState;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

@@ -6,8 +6,8 @@ import dev.javelin.kernels.cpu.DropoutCpu;
 import dev.javelin.kernels.cpu.Philox;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
-import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.step.StepState;
 import org.jspecify.annotations.Nullable;
 
 /**

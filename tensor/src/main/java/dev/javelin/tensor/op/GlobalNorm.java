@@ -8,9 +8,9 @@ import dev.javelin.device.DeviceMemory;
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.kernels.cpu.GlobalNormCpu;
 import dev.javelin.tensor.Check;
-import dev.javelin.tensor.LossScaling;
-import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.step.LossScaling;
+import dev.javelin.tensor.step.StepState;
 
 /**
  * The norm of the whole gradient, and with it everything that a step decides: clip factor,

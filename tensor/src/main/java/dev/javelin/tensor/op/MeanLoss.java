@@ -10,8 +10,8 @@ import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.CrossEntropyCpu;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
-import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.step.StepState;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 

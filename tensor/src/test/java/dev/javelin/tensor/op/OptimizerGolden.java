@@ -2,9 +2,9 @@ package dev.javelin.tensor.op;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-import dev.javelin.tensor.Json;
-import dev.javelin.tensor.JsonObject;
-import dev.javelin.tensor.Safetensors;
+import dev.javelin.tensor.io.Json;
+import dev.javelin.tensor.io.JsonObject;
+import dev.javelin.tensor.io.Safetensors;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.SequencedMap;

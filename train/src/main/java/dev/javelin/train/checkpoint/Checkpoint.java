@@ -15,7 +15,7 @@ public record Checkpoint(Path directory, TrainingState state) {
   /**
    * Opens a checkpoint's directory.
    *
-   * @throws dev.javelin.tensor.FileFormatException where its state cannot be read
+   * @throws dev.javelin.tensor.io.FileFormatException where its state cannot be read
    * @throws IncompleteCheckpointException where a file is missing or shorter than it was written
    */
   public static Checkpoint open(Path directory) {

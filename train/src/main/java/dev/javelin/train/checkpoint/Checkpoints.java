@@ -1,7 +1,7 @@
 package dev.javelin.train.checkpoint;
 
-import dev.javelin.tensor.AtomicFile;
-import dev.javelin.tensor.FileFormatException;
+import dev.javelin.tensor.io.AtomicFile;
+import dev.javelin.tensor.io.FileFormatException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;

@@ -1,10 +1,10 @@
 package dev.javelin.train.checkpoint;
 
-import dev.javelin.tensor.AtomicFile;
-import dev.javelin.tensor.FileFormatException;
-import dev.javelin.tensor.Json;
-import dev.javelin.tensor.JsonObject;
-import dev.javelin.tensor.StepState;
+import dev.javelin.tensor.io.AtomicFile;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Json;
+import dev.javelin.tensor.io.JsonObject;
+import dev.javelin.tensor.step.StepState;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;

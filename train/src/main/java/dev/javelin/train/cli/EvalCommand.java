@@ -2,8 +2,8 @@ package dev.javelin.train.cli;
 
 import dev.javelin.device.Device;
 import dev.javelin.nn.HuggingFace;
-import dev.javelin.tensor.FileFormatException;
-import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.data.Dataset;

@@ -3,7 +3,7 @@ package dev.javelin.train.cli;
 import dev.javelin.device.Device;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
-import dev.javelin.tensor.FileFormatException;
+import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.train.Devices;
 import dev.javelin.train.Names;
 import dev.javelin.train.Run;

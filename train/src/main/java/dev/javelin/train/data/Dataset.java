@@ -27,7 +27,7 @@ public record Dataset(
    *     token file was made with
    * @param column field or column of JSONL and CSV, {@link TextFiles#TEXT} by default
    * @throws InputException where something named is missing, empty or does not fit together
-   * @throws dev.javelin.tensor.FileFormatException for a damaged file
+   * @throws dev.javelin.tensor.io.FileFormatException for a damaged file
    */
   public static Dataset open(
       List<Path> data,

@@ -7,7 +7,7 @@ import dev.javelin.nn.KvCache;
 import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.Workspace;
+import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -6,12 +6,12 @@ import dev.javelin.device.Memory;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Transformer;
-import dev.javelin.tensor.LossScaling;
-import dev.javelin.tensor.Safetensors;
-import dev.javelin.tensor.StepState;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.io.Safetensors;
 import dev.javelin.tensor.op.AdamW;
 import dev.javelin.tensor.op.GlobalNorm;
+import dev.javelin.tensor.step.LossScaling;
+import dev.javelin.tensor.step.StepState;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -95,7 +95,8 @@ public final class Optimizer implements AutoCloseable {
   /**
    * Reads what {@link #save} wrote.
    *
-   * @throws dev.javelin.tensor.FileFormatException where it does not fit this model and precision
+   * @throws dev.javelin.tensor.io.FileFormatException where it does not fit this model and
+   *     precision
    */
   public void load(Path directory) {
     try (Safetensors file = Safetensors.open(directory.resolve(FILE))) {

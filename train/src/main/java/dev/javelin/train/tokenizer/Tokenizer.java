@@ -74,7 +74,8 @@ public interface Tokenizer {
    * Reads a tokenizer from a directory that holds {@code tokenizer.json}, or {@code vocab.json}
    * with {@code merges.txt}; or from a {@code tokenizer.json} itself.
    *
-   * @throws dev.javelin.tensor.FileFormatException for a damaged file or an unsupported component
+   * @throws dev.javelin.tensor.io.FileFormatException for a damaged file or an unsupported
+   *     component
    */
   static Tokenizer load(Path path) {
     return TokenizerFiles.load(path);

@@ -1,6 +1,6 @@
 package dev.javelin.train.tokenizer;
 
-import dev.javelin.tensor.FileFormatException;
+import dev.javelin.tensor.io.FileFormatException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;

@@ -1,6 +1,6 @@
 package dev.javelin.train.tokenizer;
 
-import dev.javelin.tensor.FileFormatException;
+import dev.javelin.tensor.io.FileFormatException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;

@@ -3,7 +3,7 @@ package dev.javelin.train.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.javelin.tensor.StepState;
+import dev.javelin.tensor.step.StepState;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;

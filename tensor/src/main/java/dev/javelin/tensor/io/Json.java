@@ -1,4 +1,4 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.io;
 
 import java.io.IOException;
 import java.math.BigInteger;
@@ -311,7 +311,7 @@ public final class Json {
   }
 
   /** As {@link #write}, without any space: the header of a safetensors file. */
-  static String writeCompact(@Nullable Object value) {
+  public static String writeCompact(@Nullable Object value) {
     StringBuilder out = new StringBuilder();
     write(out, value, "");
     return out.toString();

@@ -1,4 +1,4 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.step;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;

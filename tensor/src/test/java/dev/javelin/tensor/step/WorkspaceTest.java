@@ -1,4 +1,4 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.step;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -7,6 +7,8 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;

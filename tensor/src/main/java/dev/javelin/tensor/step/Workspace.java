@@ -1,4 +1,4 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.step;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
@@ -7,6 +7,10 @@ import dev.javelin.device.Device;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
+import dev.javelin.tensor.Layout;
+import dev.javelin.tensor.Lease;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -1,6 +1,7 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.io;
 
 import dev.javelin.device.DType;
+import dev.javelin.tensor.Shape;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -1,4 +1,4 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.step;
 
 /**
  * How the loss is scaled so that fp16 gradients neither vanish nor overflow. A step with a

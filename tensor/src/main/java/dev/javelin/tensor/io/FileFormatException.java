@@ -1,4 +1,4 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.io;
 
 import java.nio.file.Path;
 

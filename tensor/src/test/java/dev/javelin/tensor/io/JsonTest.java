@@ -1,4 +1,4 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.io;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,9 +1,11 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.io;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.DType;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

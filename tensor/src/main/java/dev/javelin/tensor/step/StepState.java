@@ -1,4 +1,4 @@
-package dev.javelin.tensor;
+package dev.javelin.tensor.step;
 
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
@@ -11,6 +11,8 @@ import dev.javelin.device.Device;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
