@@ -31,10 +31,10 @@ ls kernels/target/classes/dev/javelin/kernels/cuda/*.fatbin >/dev/null 2>&1 ||
 
 # 2. Jars: ours, by module, and what they need; of JCuda's natives the driver binding alone, of charts nothing.
 jar=$JAVA_HOME/bin/jar
-for module in native kernels tensor autograd nn train bench; do
-  "$jar" -c -f "$kit/lib/javelin-$module.jar" -C "$module/target/classes" .
+for module in native kernels tensor autograd nn train train/cli bench; do
+  "$jar" -c -f "$kit/lib/javelin-${module##*/}.jar" -C "$module/target/classes" .
   if [ -d "$module/target/test-classes" ]; then
-    (cd "$module/target/test-classes" && "$jar" -c -f "$kit/lib/javelin-$module-tests.jar" $(ls | grep -vx golden)) # golden files: below
+    (cd "$module/target/test-classes" && "$jar" -c -f "$kit/lib/javelin-${module##*/}-tests.jar" $(ls | grep -vx golden)) # golden files: below
   fi
 done
 natives=
@@ -58,7 +58,7 @@ strip "$kit/runtime/lib/server/libjvm.so" 2>/dev/null || true # 5 MB of names th
 
 # 4. The test classes that use a CUDA device, by what their class files name, be it through helpers; and golden data, which is read as files
 #    from a module's folder.
-modules='native kernels tensor autograd nn train'
+modules='native kernels tensor autograd nn train train/cli'
 marks='dev/javelin/device/(RequiresCuda|RequiresEmulator|TestCuda|TestMachine)'
 uses=$marks
 users() { # the test classes of a module that name one of `uses`, without what is nested in them

@@ -34,7 +34,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class ArchitectureTest {
   /** A module sees only what stands before it. */
   private static final List<String> MODULES =
-      List.of("device", "kernels", "tensor", "autograd", "nn", "train", "bench");
+      List.of("device", "kernels", "tensor", "autograd", "nn", "train", "cli", "bench");
 
   /** device … nn: what a user embeds. */
   private static final int ENGINE_MODULES = 5;

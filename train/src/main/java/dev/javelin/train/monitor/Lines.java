@@ -37,7 +37,7 @@ public final class Lines implements Watcher {
   }
 
   /** {@code loss 2.3456 | val 2.4567 | 45,678 tok/s} */
-  static String brief(StepMetrics m) {
+  public static String brief(StepMetrics m) {
     String val =
         m.evalLoss() == null ? "" : String.format(Locale.ROOT, " | val %.4f", m.evalLoss());
     return String.format(

@@ -2,7 +2,6 @@ package dev.javelin.train.monitor;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -11,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import javax.imageio.ImageIO;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -82,21 +80,6 @@ class MonitorTest {
   }
 
   @Test
-  void lossCurveIsAPictureWithBothLines() throws IOException {
-    List<StepMetrics> metrics = new ArrayList<>();
-    for (int s = 10; s <= 1000; s += 10) {
-      double loss = 1.5 + 2.5 * Math.exp(-s / 150.0) + 0.05 * Math.sin(s);
-      metrics.add(step(s, loss, s % 200 == 0 ? loss + 0.1 : null));
-    }
-    Path png = dir.resolve("loss.png");
-    assertThat(LossCurve.draw(png, "llama-small", metrics)).isTrue();
-    BufferedImage image = ImageIO.read(png.toFile());
-    assertThat(image.getWidth()).isEqualTo(960);
-    assertThat(pixels(image, 0x4c78a8)).isGreaterThan(300);
-    assertThat(pixels(image, 0xd6553d)).isGreaterThan(100);
-  }
-
-  @Test
   void plainLinesTellLossSpeedAndTimeLeft() {
     List<String> lines = new ArrayList<>();
     Lines watcher = new Lines(1000, lines::add);
@@ -106,16 +89,6 @@ class MonitorTest {
         .asString()
         .contains("step 500/1000", "loss 2.3457", "val 2.4000");
     assertThat(lines.getFirst()).contains("45,678 tok/s", "ETA 0:06");
-  }
-
-  private static int pixels(BufferedImage image, int rgb) {
-    int n = 0;
-    for (int y = 0; y < image.getHeight(); y++) {
-      for (int x = 0; x < image.getWidth(); x++) {
-        n += (image.getRGB(x, y) & 0xffffff) == rgb ? 1 : 0;
-      }
-    }
-    return n;
   }
 
   private static StepMetrics step(long step, double loss, @Nullable Double eval) {

@@ -1,5 +1,8 @@
-package dev.javelin.train.monitor;
+package dev.javelin.cli;
 
+import dev.javelin.train.monitor.Lines;
+import dev.javelin.train.monitor.StepMetrics;
+import dev.javelin.train.monitor.Watcher;
 import java.io.Console;
 import java.io.PrintStream;
 import java.time.Duration;
@@ -13,7 +16,7 @@ import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 
 /** A progress bar with loss, tokens per second and the time left; notes scroll by above it. */
-public final class Terminal implements Watcher {
+final class Terminal implements Watcher {
   private static final int FALLBACK_WIDTH = 100;
 
   private final PrintStream out;

@@ -1,4 +1,4 @@
-package dev.javelin.train.cli;
+package dev.javelin.cli;
 
 import java.util.concurrent.CountDownLatch;
 

@@ -1,4 +1,4 @@
-package dev.javelin.train.cli;
+package dev.javelin.cli;
 
 import dev.javelin.nn.Presets;
 import dev.javelin.train.LanguageModel;
@@ -7,9 +7,7 @@ import dev.javelin.train.Settings;
 import dev.javelin.train.TrainConfig;
 import dev.javelin.train.Trainer;
 import dev.javelin.train.eval.Sampler;
-import dev.javelin.train.monitor.LossCurve;
 import dev.javelin.train.monitor.MetricsFile;
-import dev.javelin.train.monitor.Terminal;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;

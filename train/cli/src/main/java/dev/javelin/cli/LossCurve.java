@@ -1,5 +1,6 @@
-package dev.javelin.train.monitor;
+package dev.javelin.cli;
 
+import dev.javelin.train.monitor.StepMetrics;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;
@@ -16,7 +17,7 @@ import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /** The losses of a run as a picture: training loss as a line, validation loss as dots. */
-public final class LossCurve {
+final class LossCurve {
   private static final Color TRAIN = new Color(0x4c78a8);
   private static final Color VALIDATION = new Color(0xd6553d);
 

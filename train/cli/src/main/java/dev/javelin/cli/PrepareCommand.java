@@ -1,4 +1,4 @@
-package dev.javelin.train.cli;
+package dev.javelin.cli;
 
 import dev.javelin.train.data.Prepare;
 import dev.javelin.train.data.TextFiles;

@@ -1,4 +1,4 @@
-package dev.javelin.train.cli;
+package dev.javelin.cli;
 
 import dev.javelin.device.Device;
 import dev.javelin.nn.HuggingFace;
@@ -12,7 +12,6 @@ import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
-import dev.javelin.train.monitor.Terminal;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.PrintWriter;

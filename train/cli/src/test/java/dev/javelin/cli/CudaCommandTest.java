@@ -1,4 +1,4 @@
-package dev.javelin.train.cli;
+package dev.javelin.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
