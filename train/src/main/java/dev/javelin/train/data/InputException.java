@@ -1,15 +1,19 @@
 package dev.javelin.train.data;
 
+import dev.javelin.tensor.io.Printable;
+
 /**
  * Something the user gave cannot be used: a flag, a key, a file, a directory. The message is one
- * line that names it and the remedy; the command line prints it and exits with code 2.
+ * line that names it and the remedy; the command line prints it and exits with code 2. Characters
+ * of a file or an argument that would steer the terminal stand in it as escapes ({@link
+ * Printable}).
  */
 public final class InputException extends RuntimeException {
   public InputException(String message) {
-    super(message);
+    super(Printable.line(message));
   }
 
   public InputException(String message, Throwable cause) {
-    super(message, cause);
+    super(Printable.line(message), cause);
   }
 }
