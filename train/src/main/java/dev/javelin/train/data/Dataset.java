@@ -11,10 +11,24 @@ import org.jspecify.annotations.Nullable;
  *
  * @param validation null where none is wanted
  * @param tokenizer null where token files come without one
+ * @param separator what ends the documents of text; saved with a run, given back when it resumes
  */
 public record Dataset(
-    TokenSource train, @Nullable TokenSource validation, @Nullable Tokenizer tokenizer)
+    TokenSource train,
+    @Nullable TokenSource validation,
+    @Nullable Tokenizer tokenizer,
+    Separator separator)
     implements AutoCloseable {
+
+  /** Tokens whose documents end as {@code tokenizer} suggests. */
+  public Dataset(
+      TokenSource train, @Nullable TokenSource validation, @Nullable Tokenizer tokenizer) {
+    this(train, validation, tokenizer, suggested(tokenizer));
+  }
+
+  private static Separator suggested(@Nullable Tokenizer tokenizer) {
+    return tokenizer == null ? Separator.NEWLINE : Separator.of(tokenizer);
+  }
 
   /**
    * Reads the data of a run.
@@ -26,6 +40,8 @@ public record Dataset(
    * @param tokenizer {@code byte}, {@code char}, the path of a tokenizer, or null to use the one a
    *     token file was made with
    * @param column field or column of JSONL and CSV, {@link TextFiles#TEXT} by default
+   * @param separator what ends a document of text: that of the checkpoint where a run resumes; null
+   *     to let the tokenizer decide
    * @throws InputException where something named is missing, empty or does not fit together
    * @throws dev.javelin.tensor.io.FileFormatException for a damaged file
    */
@@ -34,10 +50,11 @@ public record Dataset(
       List<Path> valData,
       double valFraction,
       @Nullable String tokenizer,
-      String column) {
+      String column,
+      @Nullable Separator separator) {
     Path tokens = tokenFile(data, "train.bin");
     if (tokens != null) {
-      return ofTokens(tokens, valData, valFraction, tokenizer, column);
+      return ofTokens(tokens, valData, valFraction, tokenizer, column, separator);
     }
     Texts texts = data.isEmpty() ? DefaultText.load() : TextFiles.of(data, column);
     if (tokenizer == null) {
@@ -45,7 +62,31 @@ public record Dataset(
           texts.name() + " is text: name a tokenizer with --tokenizer byte, char or a directory");
     }
     Tokenizer chosen = texts.tokenizer(tokenizer);
-    return split(texts.encode(chosen), valData, valFraction, chosen, column);
+    Separator end = separator == null ? Separator.of(chosen) : separator;
+    return split(texts.encode(chosen, end), valData, valFraction, chosen, column, end);
+  }
+
+  /** The same, with documents ended as the tokenizer suggests: a fresh run. */
+  public static Dataset open(
+      List<Path> data,
+      List<Path> valData,
+      double valFraction,
+      @Nullable String tokenizer,
+      String column) {
+    return open(data, valData, valFraction, tokenizer, column, null);
+  }
+
+  /** Whether {@code data} names a token file or a directory that {@code prepare} wrote. */
+  public static boolean holdsTokens(List<Path> data) {
+    return tokenFile(data, "train.bin") != null;
+  }
+
+  /**
+   * What a resumed run compares with what its checkpoint saved. It reads up to a million ids and
+   * the vocabulary: ask once.
+   */
+  public DataIdentity identity() {
+    return DataIdentity.of(train, separator, tokenizer);
   }
 
   private static Dataset ofTokens(
@@ -53,7 +94,8 @@ public record Dataset(
       List<Path> valData,
       double valFraction,
       @Nullable String tokenizer,
-      String column) {
+      String column,
+      @Nullable Separator separator) {
     TokenFile file = TokenFile.open(tokens);
     String name = tokenizer == null ? file.description().tokenizer() : tokenizer;
     if ("char".equals(name)) {
@@ -70,7 +112,13 @@ public record Dataset(
         };
     Path prepared = tokens.resolveSibling("val.bin");
     boolean besideIt = valData.isEmpty() && valFraction == 0 && Files.exists(prepared);
-    return split(file, besideIt ? List.of(prepared) : valData, valFraction, chosen, column);
+    return split(
+        file,
+        besideIt ? List.of(prepared) : valData,
+        valFraction,
+        chosen,
+        column,
+        separator == null ? suggested(chosen) : separator);
   }
 
   private static Dataset split(
@@ -78,22 +126,30 @@ public record Dataset(
       List<Path> valData,
       double valFraction,
       @Nullable Tokenizer tokenizer,
-      String column) {
+      String column,
+      Separator separator) {
     if (valData.isEmpty()) {
       long cut = TokenSource.splitAt(all.size(), valFraction);
       return cut == all.size()
-          ? new Dataset(all, null, tokenizer)
+          ? new Dataset(all, null, tokenizer, separator)
           : new Dataset(
               all.part("training part", 0, cut),
               all.part("validation part", cut, all.size()),
-              tokenizer);
+              tokenizer,
+              separator);
     }
-    return new Dataset(all, validation(valData, tokenizer, column), tokenizer);
+    return new Dataset(
+        all, validation(valData, tokenizer, column, separator), tokenizer, separator);
   }
 
   /** Held-out tokens: text, which needs the tokenizer, or a token file. */
   public static TokenSource validation(
       List<Path> data, @Nullable Tokenizer tokenizer, String column) {
+    return validation(data, tokenizer, column, suggested(tokenizer));
+  }
+
+  private static TokenSource validation(
+      List<Path> data, @Nullable Tokenizer tokenizer, String column, Separator separator) {
     Path tokens = tokenFile(data, "val.bin");
     if (tokens != null) {
       return TokenFile.open(tokens);
@@ -102,7 +158,7 @@ public record Dataset(
     if (tokenizer == null) {
       throw new InputException(texts.name() + " is text: name the tokenizer with --tokenizer");
     }
-    return texts.encode(tokenizer);
+    return texts.encode(tokenizer, separator);
   }
 
   /** The token file among the paths, itself or in a prepared directory; null where all is text. */

@@ -36,7 +36,7 @@ public record Prepare(long trainTokens, long valTokens) {
     try (TokenFileWriter train =
             new TokenFileWriter(directory.resolve("train.bin"), vocabSize, HERE);
         TokenFileWriter val = new TokenFileWriter(held, vocabSize, HERE)) {
-      texts.encode(tokenizer, train);
+      texts.encode(tokenizer, Separator.of(tokenizer), train);
       train.moveTail(TokenSource.splitAt(train.size(), valFraction), val);
       save(tokenizer, directory);
       train.finish();

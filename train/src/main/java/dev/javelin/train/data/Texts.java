@@ -6,7 +6,6 @@ import dev.javelin.train.tokenizer.CharTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -22,10 +21,7 @@ public interface Texts {
   /** All documents in order, read anew on each call; to be closed. */
   Stream<String> documents();
 
-  /**
-   * Whether each document is ended by the tokenizer's end-of-text token or, where it has none, by a
-   * newline. One text alone is taken as it is.
-   */
+  /** Whether each document is ended by a {@link Separator}. One text alone is taken as it is. */
   boolean separated();
 
   /** A single text in memory. */
@@ -78,12 +74,12 @@ public interface Texts {
   }
 
   /**
-   * Hands the ids of all documents to {@code out}.
+   * Hands the ids of all documents to {@code out}, each followed by {@code separator} where they
+   * are {@link #separated}.
    *
    * @throws InputException for a character that the vocabulary cannot express, and for no text
    */
-  default void encode(Tokenizer tokenizer, IntConsumer out) {
-    OptionalInt end = tokenizer.eos();
+  default void encode(Tokenizer tokenizer, Separator separator, IntConsumer out) {
     boolean[] any = new boolean[1];
     IntConsumer counted =
         id -> {
@@ -94,10 +90,8 @@ public interface Texts {
       documents.forEachOrdered(
           document -> {
             tokenizer.encode(document, counted);
-            if (separated() && end.isPresent()) {
-              counted.accept(end.getAsInt());
-            } else if (separated() && !document.endsWith("\n")) {
-              tokenizer.encode("\n", counted);
+            if (separated()) {
+              separator.end(document, tokenizer, counted);
             }
           });
     } catch (IllegalArgumentException e) {
@@ -109,10 +103,10 @@ public interface Texts {
     }
   }
 
-  /** {@link #encode(Tokenizer, IntConsumer)} into memory. */
-  default TokenSource encode(Tokenizer tokenizer) {
+  /** {@link #encode(Tokenizer, Separator, IntConsumer)} into memory. */
+  default TokenSource encode(Tokenizer tokenizer, Separator separator) {
     IntStream.Builder ids = IntStream.builder();
-    encode(tokenizer, ids);
+    encode(tokenizer, separator, ids);
     return new TokenArray(name(), ids.build().toArray());
   }
 }

@@ -57,8 +57,33 @@ class DatasetTest {
     try (Dataset data = open(lines, table)) {
       assertThat(trainText(data)).isEqualTo(expected);
     }
-    TokenSource marked = TextFiles.of(List.of(lines), "text").encode(new ByteTokenizer("<end>"));
-    assertThat(text(marked, new ByteTokenizer("<end>"))).isEqualTo("one\ntwo<end>three\n<end>");
+    Tokenizer marking = new ByteTokenizer("<end>");
+    TextFiles texts = TextFiles.of(List.of(lines), "text");
+    assertThat(text(texts.encode(marking, Separator.of(marking)), marking))
+        .isEqualTo("one\ntwo<end>three\n<end>");
+    assertThat(text(texts.encode(marking, Separator.NEWLINE), marking))
+        .isEqualTo("one\ntwo\nthree\n");
+  }
+
+  /** The tokenizer that a checkpoint brings knows an end token, the first one did not. */
+  @Test
+  void aResumedRunEndsDocumentsAsItBegan() throws IOException {
+    List<Path> lines = List.of(file("a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n"));
+    List<Path> held = List.of(file("v.jsonl", "{\"text\": \"three\"}\n"));
+    Path saved = directory.resolve("checkpoint");
+    Prepare.save(new ByteTokenizer("<end>"), saved);
+    try (Dataset fresh = Dataset.open(lines, held, 0, "byte", "text");
+        Dataset resumed =
+            Dataset.open(lines, held, 0, saved.toString(), "text", fresh.separator())) {
+      assertThat(Objects.requireNonNull(resumed.tokenizer()).eos()).hasValue(256);
+      assertThat(trainText(resumed)).isEqualTo(trainText(fresh)).isEqualTo("one\ntwo\n");
+      assertThat(text(Objects.requireNonNull(resumed.validation()), new ByteTokenizer()))
+          .isEqualTo("three\n");
+      assertThat(resumed.identity().differences(fresh.identity()))
+          .singleElement()
+          .asString()
+          .startsWith("the tokenizer is another (257 tokens");
+    }
   }
 
   @Test
