@@ -9,6 +9,7 @@ import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.JsonObject;
+import dev.javelin.tensor.io.JsonRules;
 import dev.javelin.tensor.io.Safetensors;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -63,17 +64,14 @@ public final class HuggingFace {
       files.add(Safetensors.open(directory.resolve(SINGLE)));
       return files;
     }
-    JsonObject map = Json.read(index).object("weight_map");
+    JsonObject map = Json.read(index, JsonRules.INDEX).object("weight_map");
     try {
-      SequencedMap<String, Safetensors> shards = new LinkedHashMap<>();
+      SequencedMap<Path, Safetensors> shards = new LinkedHashMap<>();
       for (String tensor : map.members().keySet()) {
-        String file = map.text(tensor);
-        if (file.isEmpty() || file.startsWith(".") || file.contains("/") || file.contains("\\")) {
-          throw map.error(tensor, "must name a file in this directory, got \"" + file + "\"");
-        }
+        Path file = map.sibling(tensor);
         Safetensors shard = shards.get(file);
         if (shard == null) {
-          shard = Safetensors.open(directory.resolve(file));
+          shard = Safetensors.open(file);
           shards.put(file, shard);
           files.add(shard);
         }

@@ -1,5 +1,6 @@
 package dev.javelin.tensor.io;
 
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.SequencedMap;
@@ -15,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param members the values by key, in the file's order, as {@link Json} describes them
  */
 public record JsonObject(Path file, String prefix, SequencedMap<String, @Nullable Object> members) {
+
+  private static final int BRIEF = 80; // characters
 
   /** Whether the key is there with a value other than null. */
   public boolean has(String key) {
@@ -35,7 +38,11 @@ public record JsonObject(Path file, String prefix, SequencedMap<String, @Nullabl
 
   /** A number as a finite double, written as an integer or not. */
   public double number(String key) {
-    return of(key, Number.class, "a number").doubleValue();
+    double value = of(key, Number.class, "a number").doubleValue();
+    if (Double.isInfinite(value)) { // of a JsonNumber
+      throw error(key, "must be a number in the range of a double");
+    }
+    return value;
   }
 
   public double number(String key, double absent) {
@@ -44,7 +51,11 @@ public record JsonObject(Path file, String prefix, SequencedMap<String, @Nullabl
 
   /** An integer in {@code [min, max]}. */
   public int integer(String key, int min, int max) {
-    long value = of(key, Long.class, "an integer");
+    Number number = of(key, Number.class, "an integer");
+    if (!(number instanceof Long) && !(number instanceof JsonNumber exact && exact.isLong())) {
+      throw error(key, "must be an integer, got " + brief(number));
+    }
+    long value = number.longValue();
     if (value < min || value > max) {
       throw error(key, "must be from " + min + " to " + max + ", got " + value);
     }
@@ -66,6 +77,33 @@ public record JsonObject(Path file, String prefix, SequencedMap<String, @Nullabl
     return of(key, List.class, "an array");
   }
 
+  /** A path written as text; relative ones are meant from the working directory. */
+  public Path path(String key) {
+    try {
+      return Path.of(text(key));
+    } catch (InvalidPathException e) {
+      throw error(key, "must be a path, got " + brief(text(key)));
+    }
+  }
+
+  /**
+   * A file in the directory of this one, written as its bare name: without separators, not hidden,
+   * so that it leads nowhere else.
+   */
+  public Path sibling(String key) {
+    String name = text(key);
+    boolean bare =
+        !name.isEmpty() && !name.startsWith(".") && !name.contains("/") && !name.contains("\\");
+    if (bare) {
+      try {
+        return file.resolveSibling(name);
+      } catch (InvalidPathException e) {
+        // no path at all: refused below
+      }
+    }
+    throw error(key, "must name a file in this directory, got " + brief(name));
+  }
+
   private <T> T of(String key, Class<T> type, String expected) {
     Object value = members.get(key);
     if (value == null) {
@@ -83,9 +121,8 @@ public record JsonObject(Path file, String prefix, SequencedMap<String, @Nullabl
         file, prefix + key + " " + what, "correct the key or use a file that Javelin can read");
   }
 
-  /** A value for an error message. */
+  /** The beginning of a value for an error message. */
   public static String brief(@Nullable Object value) {
-    String written = Json.writeCompact(value);
-    return written.length() <= 80 ? written : written.substring(0, 80) + "…";
+    return Printable.brief(Json.writeStart(value, BRIEF), BRIEF);
   }
 }

@@ -44,12 +44,18 @@ import org.jspecify.annotations.Nullable;
  * @see <a href="https://github.com/huggingface/safetensors#format">the format</a>
  */
 public final class Safetensors implements AutoCloseable {
-  /** The reference implementation's bound, too. */
-  static final long MAX_HEADER_BYTES = 100_000_000;
+  /** The reference implementation's bound, too; ten values describe a tensor. */
+  private static final JsonRules HEADER =
+      JsonRules.CONFIG
+          .withKind("a safetensors header")
+          .withMaxBytes(100_000_000)
+          .withMaxValues(2_000_000)
+          .withMaxTextBytes(100_000_000)
+          .withMaxDepth(8)
+          .withRemedy("the file is damaged or cut short: copy or download it again");
 
   private static final int MAX_RANK = 16;
-  private static final String DAMAGED =
-      "the file is damaged or cut short: copy or download it again";
+  private static final String DAMAGED = HEADER.remedy();
   private static final Set<String> MEMBERS = Set.of("dtype", "shape", "data_offsets");
   private static final Map<String, Integer> TYPE_BYTES =
       Map.ofEntries(
@@ -119,7 +125,7 @@ public final class Safetensors implements AutoCloseable {
           file, "has " + bytes.byteSize() + " bytes, a header length needs 8", DAMAGED);
     }
     long headerBytes = bytes.get(LITTLE_ENDIAN_LONG, 0);
-    if (headerBytes < 2 || headerBytes > MAX_HEADER_BYTES || headerBytes > bytes.byteSize() - 8) {
+    if (headerBytes < 2 || headerBytes > HEADER.maxBytes() || headerBytes > bytes.byteSize() - 8) {
       throw new FileFormatException(
           file,
           "header length "
@@ -129,7 +135,7 @@ public final class Safetensors implements AutoCloseable {
               + " bytes",
           DAMAGED);
     }
-    JsonObject header = Json.parse(file, bytes.asSlice(8, headerBytes).asByteBuffer());
+    JsonObject header = Json.parse(file, bytes.asSlice(8, headerBytes).asByteBuffer(), HEADER);
     MemorySegment data = bytes.asSlice(8 + headerBytes);
     SequencedMap<String, Entry> entries = new LinkedHashMap<>();
     SequencedMap<String, String> metadata = new LinkedHashMap<>();
