@@ -83,17 +83,16 @@ public final class Json {
    * @param where the place of the text in the file, {@code "line 7"}, for errors; or empty
    * @throws FileFormatException if they are too many, not JSON, or not an object
    */
-  @SuppressWarnings("unchecked") // an object is a map of this type
   public static JsonObject parse(
       Path file, String where, byte[] utf8, int from, int to, JsonRules rules) {
-    Object value = new JsonParser(file, where, utf8, from, to, rules).whole(true);
-    return new JsonObject(file, "", (SequencedMap<String, @Nullable Object>) value);
+    return new JsonObject(
+        file, "", new JsonParser(file, where, utf8, from, to, rules).wholeObject());
   }
 
   /** As {@link #parse(Path, String, byte[], int, int, JsonRules)}, for a value of any kind. */
   public static @Nullable Object parseValue(
       Path file, String where, byte[] utf8, int from, int to, JsonRules rules) {
-    return new JsonParser(file, where, utf8, from, to, rules).whole(false);
+    return new JsonParser(file, where, utf8, from, to, rules).wholeValue();
   }
 
   /**

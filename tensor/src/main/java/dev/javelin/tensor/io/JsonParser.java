@@ -39,8 +39,26 @@ final class JsonParser {
     this.rules = rules;
   }
 
+  /** The object that is the whole text. */
+  SequencedMap<String, @Nullable Object> wholeObject() {
+    begin();
+    if (peek() != '{') {
+      throw error("a JSON object must begin with '{'");
+    }
+    SequencedMap<String, @Nullable Object> object = object(1);
+    end("object");
+    return object;
+  }
+
   /** The value that is the whole text. */
-  @Nullable Object whole(boolean objectOnly) {
+  @Nullable Object wholeValue() {
+    begin();
+    Object value = value(1);
+    end("value");
+    return value;
+  }
+
+  private void begin() {
     at = from;
     if (to - from > rules.maxBytes()) {
       throw tooMuch("larger than " + rules.maxBytes() + " bytes");
@@ -49,15 +67,13 @@ final class JsonParser {
       at += text[at + 2] == (byte) 0xBF ? 3 : 0; // byte order mark
     }
     skipSpace();
-    if (objectOnly && peek() != '{') {
-      throw error("a JSON object must begin with '{'");
-    }
-    Object value = value(1);
+  }
+
+  private void end(String of) {
     skipSpace();
     if (at < to) {
-      throw error("text follows the end of the JSON " + (objectOnly ? "object" : "value"));
+      throw error("text follows the end of the JSON " + of);
     }
-    return value;
   }
 
   private @Nullable Object value(int depth) {

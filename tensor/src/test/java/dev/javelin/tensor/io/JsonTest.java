@@ -189,7 +189,7 @@ class JsonTest {
         .isEqualTo(1);
     assertThatThrownBy(() -> Json.parse(FILE, "line 2", lines, 8, 19, JsonRules.LINE))
         .hasMessageStartingWith(
-            "config.json: line 2, byte 9: text follows the end of the JSON object; write one");
+            "config.json: line 2, byte 8: text follows the end of the JSON object; write one");
   }
 
   @Test
