@@ -4,89 +4,117 @@ import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Heads;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
-import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.op.Rotation;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Causal self-attention with grouped queries.
+ * Self-attention with grouped queries: {@code out(softmax(q·kᵀ/√D + mask)·v)} with q, k and v from
+ * one product, perhaps normalised and turned by their positions. Which keys a query sees comes with
+ * the {@link Pass}.
  *
- * @param index which layer, from 0
+ * @param index which layer, from 0: its part of a cache
+ * @param heads H, query heads
+ * @param kvHeads Hkv, heads of keys and values, a divisor of H
+ * @param headDim D
+ * @param window keys that a query sees at most, itself included, of those before it; 0 for all
  * @param qkv queries, keys and values packed: [(H + 2·Hkv)·D, C]
- * @param qNorm RMSNorm weight of each query head, [D], or {@code null}
- * @param kNorm of each key head
+ * @param qNorm of each query head, [D]; {@code null} for none, and then {@code kNorm} is, too
+ * @param kNorm of each key head, [D]
  * @param out [C, H·D]
- * @param rotary turns queries and keys by their positions; {@code null} for learned positions
+ * @param rotary turns queries and keys by their positions; {@code null} for positions that are
+ *     learned or none; needed by the norms
+ * @see <a href="https://arxiv.org/abs/1706.03762">Vaswani et al. 2017</a>
+ * @see <a href="https://arxiv.org/abs/2305.13245">Ainslie et al. 2023, grouped queries</a>
  */
-record Attention(
+public record Attention(
     int index,
-    TransformerConfig config,
+    int heads,
+    int kvHeads,
+    int headDim,
+    int window,
     Linear qkv,
-    @Nullable Parameter qNorm,
-    @Nullable Parameter kNorm,
+    @Nullable RmsNorm qNorm,
+    @Nullable RmsNorm kNorm,
     Linear out,
-    @Nullable RotaryTable rotary,
-    AttentionMask mask) {
+    @Nullable RotaryTable rotary) {
 
-  static Attention declare(
-      Declare d, TransformerConfig c, int index, @Nullable RotaryTable rotary) {
-    boolean norm = c.architecture().qkNorm();
-    boolean gpt2 = c.architecture() == Architecture.GPT2;
+  public Attention {
+    if (heads < 1 || kvHeads < 1 || headDim < 1 || heads % kvHeads != 0 || window < 0) {
+      throw new IllegalArgumentException(
+          "attention: %d query heads and %d key heads of width %d, window %d"
+              .formatted(heads, kvHeads, headDim, window));
+    }
+    if ((qNorm == null) != (kNorm == null) || (qNorm != null && rotary == null)) {
+      throw new IllegalArgumentException(
+          "attention: norms of queries and keys go together, and with rotary positions");
+    }
+  }
+
+  /** As many heads of keys as of queries, of {@code width / heads} each, without biases. */
+  public static Attention declare(
+      Declare d, int index, int width, int heads, @Nullable RotaryTable rotary) {
+    if (width % heads != 0) {
+      throw new IllegalArgumentException(
+          "attention: a width of %d cannot be split into %d heads".formatted(width, heads));
+    }
     return new Attention(
         index,
-        c,
-        Linear.declare(d, c.qkvWidth(), c.hidden(), c.architecture().qkvBias()),
-        norm ? d.parameter(c.headDim()) : null,
-        norm ? d.parameter(c.headDim()) : null,
-        Linear.declare(d, c.hidden(), c.heads() * c.headDim(), gpt2),
-        rotary,
-        AttentionMask.CAUSAL.window(c.window()));
+        heads,
+        heads,
+        width / heads,
+        0,
+        Linear.declare(d, 3 * width, width, false),
+        null,
+        null,
+        Linear.declare(d, width, width, false),
+        rotary);
   }
 
   /**
    * @param x [B, T, C]
    * @return [B, T, C]
    */
-  Var forward(Var x, Pass pass) {
-    Heads heads = turned(heads(qkv.forward(x)), pass.firstPosition());
+  public Var forward(Var x, Pass pass) {
+    Heads turned = turned(split(qkv.forward(x)), pass.firstPosition());
     KvCache cache = pass.cache();
     if (cache != null) {
-      heads = cache.append(index, heads);
+      turned = cache.append(index, turned);
     }
-    Var o = Functional.attention(heads.q(), heads.k(), heads.v(), mask); // [B, T, H, D]
-    return out.forward(o.reshape(x.shape().dim(0), x.shape().dim(1), queryWidth()));
+    Var o = Functional.attention(turned.q(), turned.k(), turned.v(), mask(pass)); // [B, T, H, D]
+    return out.forward(o.reshape(x.shape().dim(0), x.shape().dim(1), heads * headDim));
   }
 
-  private int queryWidth() {
-    return config.heads() * config.headDim();
+  private AttentionMask mask(Pass pass) {
+    AttentionMask mask = pass.mask();
+    boolean narrower = window > 0 && (mask.window() == 0 || window < mask.window());
+    return narrower ? mask.window(window) : mask;
   }
 
   /** The parts of a packed projection [B, T, (H + 2·Hkv)·D], as views. */
-  private Heads heads(Var packed) {
+  private Heads split(Var packed) {
     int batch = packed.shape().dim(0);
     int seqLen = packed.shape().dim(1);
-    int dim = config.headDim();
-    int keyWidth = config.kvHeads() * dim;
-    List<Var> parts = packed.split(2, queryWidth(), keyWidth, keyWidth);
+    int keyWidth = kvHeads * headDim;
+    List<Var> parts = packed.split(2, heads * headDim, keyWidth, keyWidth);
     return new Heads(
-        parts.get(0).reshape(batch, seqLen, config.heads(), dim),
-        parts.get(1).reshape(batch, seqLen, config.kvHeads(), dim),
-        parts.get(2).reshape(batch, seqLen, config.kvHeads(), dim));
+        parts.get(0).reshape(batch, seqLen, heads, headDim),
+        parts.get(1).reshape(batch, seqLen, kvHeads, headDim),
+        parts.get(2).reshape(batch, seqLen, kvHeads, headDim));
   }
 
-  private Heads turned(Heads heads, int firstPosition) {
+  private Heads turned(Heads packed, int firstPosition) {
     if (rotary == null) {
-      return heads;
+      return packed;
     }
-    int end = firstPosition + heads.q().shape().dim(1);
+    int end = firstPosition + packed.q().shape().dim(1);
     Rotation here = rotary.rotation(firstPosition, end);
     if (qNorm == null || kNorm == null) {
-      return Functional.qkRope(heads, here);
+      return Functional.qkRope(packed, here);
     }
-    Tape tape = heads.q().tape();
-    float eps = (float) config.normEps();
-    return Functional.qkNormRope(heads, tape.param(qNorm), tape.param(kNorm), eps, here);
+    Tape tape = packed.q().tape();
+    Var qWeight = tape.param(qNorm.weight());
+    return Functional.qkNormRope(packed, qWeight, tape.param(kNorm.weight()), qNorm.eps(), here);
   }
 }

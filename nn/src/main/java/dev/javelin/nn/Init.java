@@ -18,21 +18,31 @@ import java.util.zip.CRC32C;
  */
 public final class Init {
   private static final double STD = 0.02;
+  private static final String ATTENTION_OUT = ".attn.out.weight";
   private static final int CHUNK = 4096; // elements drawn at a time
   private static final int CHUNKS_AT_ONCE = 256; // handed to a GPU together
 
   private Init() {}
 
-  /** Fills all parameters of the model. */
-  public static void normal(ParameterBuffer<Transformer> buffer, long seed) {
-    double residual = STD / Math.sqrt(2.0 * buffer.model().config().layers());
+  /**
+   * Fills all parameters of a model, of a user's own as well: what projects onto the residual
+   * stream is told by the names {@code attn.out} and {@code mlp.down}, which {@link Block} gives,
+   * and layers are counted by the former.
+   */
+  public static void normal(ParameterBuffer<?> buffer, long seed) {
+    long layers = buffer.named().keySet().stream().filter(n -> n.endsWith(ATTENTION_OUT)).count();
+    double residual = STD / Math.sqrt(2.0 * Math.max(1, layers));
     for (Parameter p : buffer.named().values()) {
       if (p.value().rank() >= 2) {
-        normal(buffer, p, seed, Transformer.writesResidual(p.name()) ? residual : STD);
+        normal(buffer, p, seed, writesResidual(p.name()) ? residual : STD);
       } else {
         constant(buffer, p, p.name().endsWith("bias") ? 0f : 1f);
       }
     }
+  }
+
+  private static boolean writesResidual(String name) {
+    return name.endsWith(ATTENTION_OUT) || name.endsWith(".mlp.down.weight");
   }
 
   private static void constant(ParameterBuffer<?> buffer, Parameter p, float value) {

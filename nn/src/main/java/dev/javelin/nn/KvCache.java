@@ -68,7 +68,8 @@ public final class KvCache implements AutoCloseable {
     this.length = length;
   }
 
-  void advance(int tokens) {
+  /** Counts tokens whose keys and values all layers have appended. */
+  public void advance(int tokens) {
     length += tokens;
   }
 

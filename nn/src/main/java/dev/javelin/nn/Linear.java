@@ -1,5 +1,6 @@
 package dev.javelin.nn;
 
+import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
@@ -8,25 +9,40 @@ import dev.javelin.tensor.Parameter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code y = x·Wᵀ + b}.
+ * An affine map of the last dimension: {@code y = x·Wᵀ + b}, and {@code + adapter(x)} where it has
+ * one. x [.., in], y [.., out], both of the weight's element type.
  *
  * @param weight [out, in]
  * @param bias [out], or {@code null} for none
+ * @param adapter {@code null} for none
  */
-record Linear(Parameter weight, @Nullable Parameter bias) {
+public record Linear(Parameter weight, @Nullable Parameter bias, @Nullable Adapter adapter) {
 
-  static Linear declare(Declare d, int out, int in, boolean bias) {
+  public Linear(Parameter weight, @Nullable Parameter bias) {
+    this(weight, bias, null);
+  }
+
+  public static Linear declare(Declare d, int out, int in, boolean bias) {
     return new Linear(d.parameter(out, in), bias ? d.parameter(out) : null);
   }
 
-  Var forward(Var x) {
+  /** The same layer, its parameters shared, with {@code adapter} beside it. */
+  public Linear withAdapter(@Nullable Adapter adapter) {
+    return new Linear(weight, bias, adapter);
+  }
+
+  public Var forward(Var x) {
     return forward(x, null);
   }
 
-  /** {@code f(x·Wᵀ + b)} in one pass. */
-  Var forward(Var x, @Nullable Activation f) {
+  /** {@code f(x·Wᵀ + b)}, in one pass where there is no adapter. */
+  public Var forward(Var x, @Nullable Activation f) {
     Tape tape = x.tape();
     Var b = bias == null ? null : tape.param(bias);
-    return Functional.linear(x, tape.param(weight), b, f);
+    if (adapter == null) {
+      return Functional.linear(x, tape.param(weight), b, f);
+    }
+    Var y = Algebra.add(Functional.linear(x, tape.param(weight), b), adapter.forward(x));
+    return f == null ? y : Functional.activate(y, f);
   }
 }

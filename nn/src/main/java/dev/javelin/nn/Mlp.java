@@ -5,33 +5,48 @@ import dev.javelin.autograd.Var;
 import dev.javelin.kernels.Activation;
 
 /** A block's second half, applied to each position by itself. */
-sealed interface Mlp {
+public interface Mlp {
 
+  /**
+   * @param x [.., C]
+   * @return the same shape
+   */
   Var forward(Var x);
 
-  /** {@code down(silu(gate(x)) · up(x))}, gate and up packed as [2F, C] with the gate first. */
-  record SwiGlu(Linear gateUp, Linear down) implements Mlp {
+  /**
+   * {@code down(f(gate(x)) · up(x))}; with {@link Activation#SILU} SwiGLU.
+   *
+   * @param gateUp gate and up packed, [2F, C], the gate first
+   * @param down [C, F]
+   * @see <a href="https://arxiv.org/abs/2002.05202">Shazeer 2020</a>
+   */
+  record Gated(Linear gateUp, Linear down, Activation f) implements Mlp {
+    public static Gated declare(Declare d, int width, int inner, Activation f, boolean bias) {
+      return new Gated(
+          Linear.declare(d, 2 * inner, width, bias), Linear.declare(d, width, inner, bias), f);
+    }
+
     @Override
     public Var forward(Var x) {
-      return down.forward(Functional.glu(gateUp.forward(x), Activation.SILU));
+      return down.forward(Functional.glu(gateUp.forward(x), f));
     }
   }
 
-  /** {@code down(gelu(up(x)))}, with the tanh form of GELU. */
-  record Gelu(Linear up, Linear down) implements Mlp {
+  /**
+   * {@code down(f(up(x)))}.
+   *
+   * @param up [F, C]
+   * @param down [C, F]
+   */
+  record Plain(Linear up, Linear down, Activation f) implements Mlp {
+    public static Plain declare(Declare d, int width, int inner, Activation f, boolean bias) {
+      return new Plain(
+          Linear.declare(d, inner, width, bias), Linear.declare(d, width, inner, bias), f);
+    }
+
     @Override
     public Var forward(Var x) {
-      return down.forward(up.forward(x, Activation.GELU_TANH));
+      return down.forward(up.forward(x, f));
     }
-  }
-
-  static Mlp declare(Declare d, TransformerConfig c) {
-    return c.architecture() == Architecture.GPT2
-        ? new Gelu(
-            Linear.declare(d, c.ffn(), c.hidden(), true),
-            Linear.declare(d, c.hidden(), c.ffn(), true))
-        : new SwiGlu(
-            Linear.declare(d, 2 * c.ffn(), c.hidden(), false),
-            Linear.declare(d, c.hidden(), c.ffn(), false));
   }
 }

@@ -1,31 +1,43 @@
 package dev.javelin.nn;
 
-import dev.javelin.autograd.Functional;
-import dev.javelin.autograd.Var;
+import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.step.StepState;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a run through the blocks knows besides its input.
+ * What a run through a model's layers knows besides its input. The mask comes with the pass, not
+ * with the layer: the same weights read a text causally, both ways, in packed documents or padded
+ * rows.
+ *
+ * <pre>{@code
+ * Pass.PLAIN                                              // causal, without dropout
+ * Pass.training(state)                                    // causal, with dropout
+ * Pass.PLAIN.masked(AttentionMask.FULL.lengths(lengths))  // both ways, padded behind lengths
+ * Pass.training(state).masked(AttentionMask.CAUSAL.documents(starts))
+ * }</pre>
  *
  * @param firstPosition of the first token in its sequence
+ * @param mask which keys a query sees; a layer may narrow it by a window of its own
  * @param training where dropout finds its key; {@code null} for a run without dropout
  * @param cache keys and values of the tokens before; {@code null} for none
  */
-record Pass(int firstPosition, @Nullable StepState training, @Nullable KvCache cache) {
-  /** A run over whole sequences without dropout. */
-  static final Pass PLAIN = new Pass(0, null, null);
+public record Pass(
+    int firstPosition, AttentionMask mask, @Nullable StepState training, @Nullable KvCache cache) {
+  /** A causal run over whole sequences without dropout. */
+  public static final Pass PLAIN = new Pass(0, AttentionMask.CAUSAL, null, null);
 
-  static Pass training(StepState state) {
-    return new Pass(0, state, null);
+  /** A causal run over whole sequences with dropout. */
+  public static Pass training(StepState state) {
+    return new Pass(0, AttentionMask.CAUSAL, state, null);
   }
 
-  static Pass cached(KvCache cache) {
-    return new Pass(cache.length(), null, cache);
+  /** A causal run over tokens that follow those of {@code cache}. */
+  public static Pass cached(KvCache cache) {
+    return new Pass(cache.length(), AttentionMask.CAUSAL, null, cache);
   }
 
-  /** {@code x} with elements dropped in training; {@code site} tells masks of a step apart. */
-  Var dropout(Var x, double p, int site) {
-    return training == null || p == 0 ? x : Functional.dropout(x, (float) p, site, training);
+  /** The same run under another mask. */
+  public Pass masked(AttentionMask mask) {
+    return new Pass(firstPosition, mask, training, cache);
   }
 }

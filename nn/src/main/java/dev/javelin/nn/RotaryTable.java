@@ -18,7 +18,7 @@ import java.lang.foreign.ValueLayout;
  * are computed anew for a sequence with others, so a tape must have run its backward pass before,
  * and a recorded pass is preceded by {@link #prepare}.
  */
-final class RotaryTable {
+public final class RotaryTable {
   /** Rows computed together: a text that grows token by token is one copy to a GPU for so many. */
   private static final int BLOCK = 64;
 
@@ -38,19 +38,20 @@ final class RotaryTable {
     this.headDim = headDim;
   }
 
-  static RotaryTable declare(Declare d, RopeConfig rope, int positions, int headDim) {
+  /** A table for so many positions of heads of that even width. */
+  public static RotaryTable declare(Declare d, RopeConfig rope, int positions, int headDim) {
     Tensor cos = d.constant(positions, headDim / 2);
     return new RotaryTable(rope, cos, d.constant(positions, headDim / 2), headDim);
   }
 
   /** The turns of the last {@code end - first} tokens of a sequence of {@code end}. */
-  Rotation rotation(int first, int end) {
+  public Rotation rotation(int first, int end) {
     prepare(first, end);
     return Rotation.of(cos, sin).from(first);
   }
 
   /** Computes the rows of {@link #rotation} that are not there. */
-  synchronized void prepare(int first, int end) {
+  public synchronized void prepare(int first, int end) {
     int needed = rope.basis(end);
     if (needed != basis) {
       basis = needed;

@@ -6,12 +6,12 @@ import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
+import dev.javelin.kernels.Activation;
 import dev.javelin.nn.Norm.Stream;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.Embedding;
 import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
@@ -35,7 +35,8 @@ public record Transformer(
     List<Block> blocks,
     Norm norm,
     @Nullable Parameter head,
-    boolean recompute) {
+    boolean recompute)
+    implements NamedInFiles {
 
   /**
    * Allocates a model whose parameters are zero; fill it by {@link Init} or {@link HuggingFace}.
@@ -52,10 +53,45 @@ public record Transformer(
         c,
         d.parameter(c.vocab(), c.hidden()),
         c.rope() == null ? d.parameter(c.positions(), c.hidden()) : null,
-        IntStream.range(0, c.layers()).mapToObj(i -> Block.declare(d, c, i, rotary)).toList(),
-        Norm.declare(d, c),
+        IntStream.range(0, c.layers()).mapToObj(i -> block(c, d, i, rotary)).toList(),
+        norm(c, d),
         c.tied() ? null : d.parameter(c.vocab(), c.hidden()),
         false);
+  }
+
+  private static Block block(
+      TransformerConfig c, Declare d, int index, @Nullable RotaryTable rotary) {
+    return Block.of(
+        norm(c, d), attention(c, d, index, rotary), norm(c, d), mlp(c, d), c.dropout().residual());
+  }
+
+  private static Attention attention(
+      TransformerConfig c, Declare d, int index, @Nullable RotaryTable rotary) {
+    boolean gpt2 = c.architecture() == Architecture.GPT2;
+    boolean norms = c.architecture().qkNorm();
+    return new Attention(
+        index,
+        c.heads(),
+        c.kvHeads(),
+        c.headDim(),
+        c.window(),
+        Linear.declare(d, c.qkvWidth(), c.hidden(), c.architecture().qkvBias()),
+        norms ? RmsNorm.declare(d, c.headDim(), c.normEps()) : null,
+        norms ? RmsNorm.declare(d, c.headDim(), c.normEps()) : null,
+        Linear.declare(d, c.hidden(), c.heads() * c.headDim(), gpt2),
+        rotary);
+  }
+
+  private static Norm norm(TransformerConfig c, Declare d) {
+    return c.architecture() == Architecture.GPT2
+        ? LayerNorm.declare(d, c.hidden(), c.normEps())
+        : RmsNorm.declare(d, c.hidden(), c.normEps());
+  }
+
+  private static Mlp mlp(TransformerConfig c, Declare d) {
+    return c.architecture() == Architecture.GPT2
+        ? Mlp.Plain.declare(d, c.hidden(), c.ffn(), Activation.GELU_TANH, true)
+        : Mlp.Gated.declare(d, c.hidden(), c.ffn(), Activation.SILU, false);
   }
 
   /** The same model, its parameters shared, with activations recomputed in the backward pass. */
@@ -76,9 +112,10 @@ public record Transformer(
     }
   }
 
-  /** Whether a parameter of that name projects onto the residual stream. */
-  static boolean writesResidual(String name) {
-    return name.endsWith(".attn.out.weight") || name.endsWith(".mlp.down.weight");
+  /** The names of Hugging Face. */
+  @Override
+  public NameTable fileNames() {
+    return NameTable.of(config);
   }
 
   /**
@@ -88,7 +125,7 @@ public record Transformer(
    * @return [B, T, V], of the weights' element type
    */
   public Var forward(Tape tape, Tensor tokens) {
-    return Functional.linear(hidden(tape, tokens, Pass.PLAIN), headWeight(tape), null);
+    return logits(hidden(tape, tokens, Pass.PLAIN));
   }
 
   /**
@@ -103,8 +140,7 @@ public record Transformer(
     Var hidden = hidden(tape, tokens, Pass.cached(cache));
     cache.advance(tokens.dim(1));
     Tensor last = hidden.value().slice(1, tokens.dim(1) - 1, tokens.dim(1));
-    Var row = tape.constant(last.reshape(tokens.dim(0), config.hidden()));
-    return Functional.linear(row, headWeight(tape), null).value();
+    return logits(tape.constant(last.reshape(tokens.dim(0), config.hidden()))).value();
   }
 
   /**
@@ -129,12 +165,29 @@ public record Transformer(
         hidden, headWeight(tape), targets, LossOptions.PLAIN, state);
   }
 
-  private Var headWeight(Tape tape) {
+  /** The weight of the head, [V, C], for losses that never hold all logits. */
+  public Var headWeight(Tape tape) {
     return tape.param(head == null ? tokens : head);
   }
 
-  /** The normalised output of the last block, [B, T, C]. */
-  private Var hidden(Tape tape, Tensor ids, Pass pass) {
+  /**
+   * The logits of hidden states.
+   *
+   * @param hidden [.., C], from {@link #hidden}
+   * @return [.., V], of the weights' element type
+   */
+  public Var logits(Var hidden) {
+    return Functional.linear(hidden, headWeight(hidden.tape()), null);
+  }
+
+  /**
+   * The normalised output of the last block: what a head, an objective or a classifier reads. With
+   * a cache in the pass the caller advances it.
+   *
+   * @param ids I32 [B, T], T at most the model's positions
+   * @return [B, T, C], of the weights' element type
+   */
+  public Var hidden(Tape tape, Tensor ids, Pass pass) {
     Stream stream = embed(tape, ids, pass);
     for (Block block : blocks) {
       stream = run(block, stream, pass);
@@ -151,27 +204,28 @@ public record Transformer(
           "transformer: a sequence of %d tokens is longer than the model's %d positions"
               .formatted(end, config.positions()));
     }
-    Var table = tape.param(tokens);
     Var x =
         positions == null
-            ? Functional.embedding(table, ids)
+            ? new Embedding(tokens).forward(tape, ids)
             : Functional.embedding(
-                table, ids, tape.param(positions), positionIds(tape, ids.shape(), pass));
-    return new Stream(pass.dropout(x, config.dropout().embedding(), 0), null);
+                tape.param(tokens),
+                ids,
+                tape.param(positions),
+                positionIds(tape, ids.shape(), pass));
+    return Stream.of(new Dropout(config.dropout().embedding(), 0).forward(x, pass));
   }
 
   private static Tensor positionIds(Tape tape, Shape shape, Pass pass) {
     Tensor ids = tape.alloc(DType.I32, shape);
-    Embedding.positions(ids, pass.firstPosition());
+    dev.javelin.tensor.op.Embedding.positions(ids, pass.firstPosition());
     return ids;
   }
 
   private Stream run(Block block, Stream in, Pass pass) {
     Tape tape = in.sum().tape();
     if (recompute && tape.isRecording()) {
-      Var out =
-          Recompute.block(in.settled(), x -> block.forward(new Stream(x, null), pass).settled());
-      return new Stream(out, null);
+      Var out = Recompute.block(in.settled(), x -> block.forward(x, pass));
+      return Stream.of(out);
     }
     return tape.isRecording() ? block.forward(in, pass) : scoped(block, in, pass);
   }

@@ -53,7 +53,7 @@ class HuggingFaceTest {
           files.filter(f -> f.toString().matches(".*/model[-0-9of]*\\.safetensors")).toList()) {
         try (Safetensors st = Safetensors.open(file)) {
           for (Safetensors.Entry e : st.entries().values()) {
-            if (!NameTable.isBuffer(e.name())) {
+            if (!NameTable.of(config).isBuffer(e.name())) {
               byte[] bytes = e.data().toArray(ValueLayout.JAVA_BYTE);
               out.put(NameTable.of(config).canonical(e.name()) + " " + e.type() + e.shape(), bytes);
             }

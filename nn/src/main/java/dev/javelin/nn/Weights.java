@@ -1,0 +1,266 @@
+package dev.javelin.nn;
+
+import dev.javelin.device.DType;
+import dev.javelin.device.DeviceMemory;
+import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Safetensors;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The parameters of any model, and what stands beside them, as tensors of a safetensors file: under
+ * the model's own names, or those it has in files (see {@link NamedInFiles}). Values of any float
+ * type are converted to the type they are read into.
+ *
+ * <pre>{@code
+ * Weights.save(buffer, Path.of("model.safetensors"));
+ * Weights.load(buffer, Path.of("model.safetensors"));
+ * }</pre>
+ */
+public final class Weights {
+  static final Map<String, String> METADATA = Map.of("format", "pt");
+
+  private Weights() {}
+
+  /**
+   * Writes all parameters in their own types; the file is there whole or not at all.
+   *
+   * @throws java.io.UncheckedIOException if it cannot be written or the disk is full
+   */
+  public static void save(ParameterBuffer<?> buffer, Path file) {
+    Safetensors.write(file, METADATA, items(buffer, "", Parameter::value));
+  }
+
+  /**
+   * Reads all parameters, and the masters of half types with them.
+   *
+   * @throws FileFormatException if a tensor is missing, unexpected, of another shape, of no float
+   *     type or not finite, or if the file is damaged. The buffer's content is then undefined.
+   */
+  public static void load(ParameterBuffer<?> buffer, Path file) {
+    try (Safetensors tensors = Safetensors.open(file)) {
+      load(buffer, List.of(tensors), file);
+    }
+  }
+
+  /** Reads all parameters from some files together; {@code whole} names them in errors. */
+  static void load(ParameterBuffer<?> buffer, List<Safetensors> files, Path whole) {
+    NameTable table = NameTable.of(buffer);
+    Map<String, Home> homes = homes(table, files);
+    table
+        .places()
+        .forEach(
+            (name, place) -> {
+              Home home = homes.remove(name);
+              if (home == null) {
+                throw new FileFormatException(
+                    whole, "tensor " + name + " is missing", table.remedy(name));
+              }
+              Parameter p = buffer.get(place.parameter());
+              read(home, p, place, (first, row) -> buffer.put(p, first, row, row.length));
+            });
+    table
+        .copies()
+        .forEach(
+            (name, place) -> {
+              Home home = homes.remove(name);
+              if (home != null) {
+                requireEqual(buffer, home, place);
+              }
+            });
+    if (!homes.isEmpty()) {
+      Map.Entry<String, Home> first = new TreeMap<>(homes).firstEntry();
+      throw new FileFormatException(
+          first.getValue().file(),
+          "tensor %s is unexpected (%d such in all)".formatted(first.getKey(), homes.size()),
+          NameTable.OTHER_MODEL);
+    }
+  }
+
+  /** A tensor and the file it stands in. */
+  private record Home(Path file, Safetensors.Entry entry) {}
+
+  /** All tensors of all files under their full names, without buffers. */
+  private static Map<String, Home> homes(NameTable table, List<Safetensors> files) {
+    Map<String, Home> homes = new LinkedHashMap<>();
+    for (Safetensors file : files) {
+      for (Safetensors.Entry entry : file.entries().values()) {
+        String name = table.canonical(entry.name());
+        if (!table.isBuffer(entry.name())
+            && homes.put(name, new Home(file.file(), entry)) != null) {
+          throw new FileFormatException(
+              file.file(), "tensor " + name + " is there twice", "remove one of the two");
+        }
+      }
+    }
+    return homes;
+  }
+
+  /** Takes a row of fp32 values that begins at an element of the parameter. */
+  @FunctionalInterface
+  private interface RowSink {
+    void put(long firstElement, float[] row);
+  }
+
+  private static void read(Home home, Parameter p, NameTable.Place place, RowSink sink) {
+    Path file = home.file();
+    Safetensors.Entry entry = home.entry();
+    int columns = columns(p);
+    Shape expected = storedShape(p, place);
+    if (!entry.shape().equals(expected)) {
+      throw new FileFormatException(
+          file,
+          "tensor " + entry.name() + " must be " + expected + ", got " + entry.shape(),
+          NameTable.OTHER_MODEL);
+    }
+    DType type = entry.dtype();
+    if (!type.isFloat()) {
+      throw new FileFormatException(
+          file, "tensor " + entry.name() + " is " + type, "weights must be F32, BF16 or F16");
+    }
+    MemorySegment data = entry.data();
+    float[] row = new float[columns];
+    for (int r = 0; r < place.rows(); r++) {
+      for (int c = 0; c < columns; c++) {
+        long at = place.transposed() ? (long) c * place.rows() + r : (long) r * columns + c;
+        row[c] = FloatBits.get(data, type, at);
+        if (!Float.isFinite(row[c])) {
+          throw new FileFormatException(
+              file,
+              "tensor %s holds %s at element %d".formatted(entry.name(), row[c], at),
+              "training that wrote it diverged, or the file is damaged: use an earlier checkpoint");
+        }
+      }
+      sink.put((long) (place.fromRow() + r) * columns, row);
+    }
+  }
+
+  /** Requires that a second copy of a tensor, such as a tied head, is what was read before. */
+  private static void requireEqual(ParameterBuffer<?> buffer, Home home, NameTable.Place place) {
+    Parameter p = buffer.get(place.parameter());
+    Tensor precise = buffer.precise(p);
+    MemorySegment values = precise.toHost();
+    read(
+        home,
+        p,
+        place,
+        (first, row) -> {
+          for (int i = 0; i < row.length; i++) {
+            float wanted = FloatBits.get(values, precise.dtype(), first + i);
+            if (FloatBits.round(row[i], precise.dtype()) != wanted) {
+              throw new FileFormatException(
+                  home.file(),
+                  home.entry().name()
+                      + " differs from the token embedding, though tie_word_embeddings is true",
+                  "set tie_word_embeddings to false in config.json, or remove "
+                      + home.entry().name());
+            }
+          }
+        });
+  }
+
+  /** Elements of a row; those of a vector are rows of one, those of a deeper tensor its last. */
+  private static int columns(Parameter p) {
+    return p.value().rank() < 2 ? 1 : p.value().last();
+  }
+
+  private static Shape storedShape(Parameter p, NameTable.Place place) {
+    if (!place.transposed() && place.rows() == NameTable.rows(p)) {
+      return p.value().shape();
+    }
+    if (p.value().rank() == 1) {
+      return Shape.of(place.rows());
+    }
+    int columns = p.value().last();
+    return place.transposed() ? Shape.of(columns, place.rows()) : Shape.of(place.rows(), columns);
+  }
+
+  /**
+   * Tensors that stand beside the parameters, under the names they have in files: what {@code
+   * source} gives for each parameter, of the parameter's shape, cut and transposed as the parameter
+   * is. Parameters for which it gives {@code null} are left out.
+   *
+   * @param prefix put before each name, {@code "exp_avg."}
+   */
+  public static List<Safetensors.Item> items(
+      ParameterBuffer<?> buffer, String prefix, Function<Parameter, @Nullable Tensor> source) {
+    List<Safetensors.Item> items = new ArrayList<>();
+    NameTable.of(buffer)
+        .places()
+        .forEach(
+            (name, place) -> {
+              Parameter p = buffer.get(place.parameter());
+              Tensor t = source.apply(p);
+              if (t != null) {
+                items.add(
+                    new Safetensors.Item(
+                        prefix + name, t.dtype(), storedShape(p, place), () -> bytes(t, place)));
+              }
+            });
+    return items;
+  }
+
+  private static MemorySegment bytes(Tensor t, NameTable.Place place) {
+    int columns = t.rank() < 2 ? 1 : t.last();
+    long from = t.dtype().bytes((long) place.fromRow() * columns);
+    MemorySegment rows = t.toHost().asSlice(from, t.dtype().bytes((long) place.rows() * columns));
+    if (!place.transposed()) {
+      return rows;
+    }
+    int size = t.dtype().byteSize();
+    MemorySegment out = MemorySegment.ofArray(new byte[Math.toIntExact(rows.byteSize())]);
+    for (int c = 0; c < columns; c++) {
+      for (int r = 0; r < place.rows(); r++) {
+        long to = (long) c * place.rows() + r;
+        MemorySegment.copy(rows, ((long) r * columns + c) * size, out, to * size, size);
+      }
+    }
+    return out;
+  }
+
+  /**
+   * Reads tensors written by {@link #items} back into F32 tensors of the parameters' shapes.
+   *
+   * @throws FileFormatException if one is missing, of another shape, or not finite
+   */
+  public static void read(
+      ParameterBuffer<?> buffer,
+      Safetensors file,
+      String prefix,
+      Function<Parameter, @Nullable Tensor> target) {
+    NameTable.of(buffer)
+        .places()
+        .forEach(
+            (name, place) -> {
+              Parameter p = buffer.get(place.parameter());
+              Tensor t = target.apply(p);
+              if (t != null) {
+                MemorySegment to = t.toHost();
+                read(
+                    new Home(file.file(), file.get(prefix + name)),
+                    p,
+                    place,
+                    (first, row) ->
+                        MemorySegment.copy(
+                            MemorySegment.ofArray(row),
+                            0,
+                            to,
+                            DType.F32.bytes(first),
+                            DType.F32.bytes(row.length)));
+                if (t.memory() instanceof DeviceMemory) {
+                  t.fromHost(to);
+                }
+              }
+            });
+  }
+}
