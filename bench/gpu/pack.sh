@@ -31,7 +31,7 @@ ls kernels/target/classes/dev/javelin/kernels/cuda/*.fatbin >/dev/null 2>&1 ||
 
 # 2. Jars: ours, by module, and what they need; of JCuda's natives the driver binding alone, of charts nothing.
 jar=$JAVA_HOME/bin/jar
-for module in native kernels tensor autograd nn train train/cli bench; do
+for module in native native/emulator kernels tensor autograd nn train train/text train/cli bench; do
   "$jar" -c -f "$kit/lib/javelin-${module##*/}.jar" -C "$module/target/classes" .
   if [ -d "$module/target/test-classes" ]; then
     (cd "$module/target/test-classes" && "$jar" -c -f "$kit/lib/javelin-${module##*/}-tests.jar" $(ls | grep -vx golden)) # golden files: below

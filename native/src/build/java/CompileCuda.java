@@ -10,12 +10,19 @@ import java.util.Set;
  * Compiles each {@code .cu} file of a folder: with nvcc to a fatbin for real devices, with g++ to
  * shared objects for the emulated one. Maven runs it in the module's folder:
  *
- * <pre>java CompileCuda.java SOURCES IMAGES WORK EMULATOR [--table FILE] [--include FOLDER]</pre>
+ * <pre>
+ * java CompileCuda.java SOURCES IMAGES WORK EMULATOR [--images KINDS] [--table FILE] [--include FOLDER]
+ * </pre>
  *
  * <ul>
- *   <li>{@code SOURCES} family.cu; {@code IMAGES} receives family.fatbin, family.emu.so, family.check.so
+ *   <li>{@code SOURCES} family.cu; {@code IMAGES} receives family.fatbin, family.emu.so,
+ *       family.check.so
  *   <li>{@code WORK} keeps what makes the next run incremental
  *   <li>{@code EMULATOR} the folder of the emulated device's headers
+ *   <li>{@code --images} which images, separated by commas: {@code gpu} for every supported card,
+ *       {@code gpu:9.0} for one, {@code emulator}, {@code emulator:unchecked} without the images
+ *       that check each access, {@code none}; all by default. An image that is there already and
+ *       not asked for stays if its sources are unchanged, and goes if they are not
  *   <li>{@code --table} where the table of registers and memory per kernel goes
  *   <li>{@code --include} the folder of common.cuh, where that is not SOURCES
  * </ul>
@@ -27,7 +34,8 @@ final class CompileCuda {
   /** Code for A100, for the cards of 8.6 and 8.9, for H100 and H200; PTX for what comes later. */
   private static final List<String> TARGETS =
       List.of(
-          "-gencode=arch=compute_80,code=[sm_80,sm_86,sm_89,compute_80]", // one pass of the front end
+          "-gencode=arch=compute_80,code=[sm_80,sm_86,sm_89,compute_80]", // one pass of the front
+                                                                          // end
           "-gencode=arch=compute_90a,code=sm_90a");
 
   private final Path sources;
@@ -36,6 +44,7 @@ final class CompileCuda {
   private final Path emulator;
   private Path table;
   private Path include;
+  private List<String> kinds = List.of("gpu", "emulator");
 
   private CompileCuda(String[] args) {
     sources = Path.of(args[0]);
@@ -45,6 +54,7 @@ final class CompileCuda {
     include = sources;
     for (int i = 4; i < args.length; i += 2) {
       switch (args[i]) {
+        case "--images" -> kinds = List.of(args[i + 1].split(","));
         case "--table" -> table = Path.of(args[i + 1]);
         case "--include" -> include = Path.of(args[i + 1]);
         default -> throw new Toolchain.Failure("unknown option " + args[i]);
@@ -62,24 +72,44 @@ final class CompileCuda {
 
   private void compile() throws Exception {
     List<Path> families = Toolchain.files(sources, ".cu");
+    List<String> targets = targets();
+    boolean emulate = kinds.stream().anyMatch(kind -> kind.startsWith("emulator"));
+    boolean checked = kinds.contains("emulator");
     String nvcc = Toolchain.find("NVCC", "nvcc", Path.of("/usr/local/cuda/bin"));
     String gxx = Toolchain.hostCanEmulate() ? Toolchain.find("CXX", "g++") : null;
-    List<Toolchain.Step> steps = new ArrayList<>();
-    Set<Path> wanted = new HashSet<>();
-    if (nvcc == null && table != null) { // said once, not for the tests' kernels again
+    List<Toolchain.Step> all = new ArrayList<>(); // all there could be
+    List<Toolchain.Step> steps = new ArrayList<>(); // those asked for
+    if (nvcc == null
+        && !targets.isEmpty()
+        && table != null) { // said once, not for the tests' kernels again
       Toolchain.say("no nvcc (NVCC, PATH, /usr/local/cuda): built without code for GPUs");
     }
     if (nvcc != null) {
-      families.forEach(source -> steps.add(fatbin(nvcc, source)));
+      List<String> code = targets.isEmpty() ? TARGETS : targets;
+      families.forEach(source -> all.add(fatbin(nvcc, code, source)));
+      if (!targets.isEmpty()) {
+        steps.addAll(all);
+      }
     }
     int fatbins = steps.size();
     if (gxx != null) {
       Toolchain.Step driver = linkName(gxx);
-      Toolchain.run(List.of(driver));
-      families.forEach(source -> steps.add(emulated(gxx, source, driver.output(), false)));
-      families.forEach(source -> steps.add(emulated(gxx, source, driver.output(), true)));
+      for (Path source : families) {
+        Toolchain.Step plain = emulated(gxx, source, driver.output(), false);
+        Toolchain.Step checking = emulated(gxx, source, driver.output(), true);
+        all.addAll(List.of(plain, checking));
+        if (emulate) {
+          steps.add(plain);
+        }
+        if (checked) {
+          steps.add(checking);
+        }
+      }
+      if (emulate) {
+        Toolchain.run(List.of(driver));
+      }
     }
-    List<Toolchain.Result> results = Toolchain.run(steps);
+    List<Toolchain.Result> results = Toolchain.run(steps, sources + ": kernel images");
     long compiled = results.stream().filter(Toolchain.Result::compiled).count();
     if (compiled != 0) {
       Toolchain.say("%s: %d of %d kernel images compiled", sources, compiled, steps.size());
@@ -90,19 +120,46 @@ final class CompileCuda {
       resources.add(families.get(i), results.get(i).said());
     }
     resources.check();
-    if (table != null && nvcc != null) {
+    if (table != null && nvcc != null && targets.equals(TARGETS)) {
       resources.write(table);
     }
+    Set<Path> wanted = new HashSet<>();
     steps.forEach(step -> wanted.add(step.output()));
+    for (Toolchain.Step step : all) {
+      if (!wanted.contains(step.output()) && step.isCurrent()) {
+        wanted.add(step.output());
+      }
+    }
     deleteAllBut(wanted);
   }
 
-  private Toolchain.Step fatbin(String nvcc, Path source) {
+  /** The code nvcc is to generate; empty for none. */
+  private List<String> targets() {
+    for (String kind : kinds) {
+      if (kind.equals("gpu")) {
+        return TARGETS;
+      }
+      if (kind.startsWith("gpu:")) {
+        return List.of(
+            switch (kind.substring(4)) {
+              case "8.0", "8.6", "8.9" -> {
+                String sm = kind.substring(4).replace(".", "");
+                yield "-gencode=arch=compute_80,code=sm_" + sm;
+              }
+              case "9.0" -> "-gencode=arch=compute_90a,code=sm_90a";
+              default -> "-gencode=arch=compute_80,code=compute_80"; // the driver translates it
+            });
+      }
+    }
+    return List.of();
+  }
+
+  private Toolchain.Step fatbin(String nvcc, List<String> targets, Path source) {
     String family = Toolchain.stem(source);
     Path dependencies = work.resolve(family + ".fatbin.d");
     Path output = images.resolve(family + ".fatbin");
     List<String> command = new ArrayList<>(List.of(nvcc, "-std=c++17", "-O3", "-lineinfo"));
-    command.addAll(TARGETS);
+    command.addAll(targets);
     command.addAll(List.of("-fatbin", "--compress-mode=size", "-Xptxas=-v"));
     command.addAll(List.of("-I" + include, "-MMD", "-MF", dependencies.toString()));
     command.addAll(List.of(source.toString(), "-o", output.toString()));
@@ -126,7 +183,8 @@ final class CompileCuda {
     command.addAll(List.of("-MMD", "-MF", dependencies.toString(), "-shared", "-Wl,-Bsymbolic"));
     command.addAll(List.of("-o", output.toString(), "-x", "c++", source.toString()));
     if (checked) {
-      command.addAll(List.of("-fsanitize=thread,alignment", "--param=tsan-instrument-func-entry-exit=0"));
+      command.addAll(
+          List.of("-fsanitize=thread,alignment", "--param=tsan-instrument-func-entry-exit=0"));
       command.addAll(List.of("-nodefaultlibs", "-lstdc++", "-lm", "-lc", "-lgcc_s", "-lgcc"));
     }
     String flags = System.getenv("JAVELIN_EMULATOR_CXXFLAGS");

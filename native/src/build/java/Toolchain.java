@@ -14,11 +14,14 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 
 /** Finds compilers and runs them, each step only when one of its inputs has changed. */
 final class Toolchain {
   private static final Map<Path, String> DIGESTS = new ConcurrentHashMap<>();
+  private static final long SILENCE_NANOS = 2_000_000_000L; // between two lines of progress
 
   private Toolchain() {}
 
@@ -99,14 +102,19 @@ final class Toolchain {
       return new Result(said, true);
     }
 
+    /** Whether the output is what this very command makes of the inputs as they are. */
     private boolean isFresh() throws IOException {
-      if (!Files.exists(stamp()) || !Files.exists(output) || !Files.exists(log())) {
+      return isCurrent()
+          && Files.exists(log())
+          && Files.readAllLines(stamp()).getFirst().equals(String.join("\t", command));
+    }
+
+    /** Whether the output was made, by whatever command, from the inputs as they are. */
+    boolean isCurrent() throws IOException {
+      if (!Files.exists(stamp()) || !Files.exists(output)) {
         return false;
       }
       List<String> lines = Files.readAllLines(stamp());
-      if (!lines.getFirst().equals(String.join("\t", command))) {
-        return false;
-      }
       for (String line : lines.subList(1, lines.size())) {
         int space = line.indexOf(' ');
         Path file = Path.of(line.substring(space + 1));
@@ -132,12 +140,34 @@ final class Toolchain {
 
   record Result(String said, boolean compiled) {}
 
-  /** Runs the steps, as many at a time as there are processors; fails if one fails. */
   static List<Result> run(List<Step> steps) throws InterruptedException {
+    return run(steps, null);
+  }
+
+  /**
+   * Runs the steps, as many at a time as there are processors; fails if one fails.
+   *
+   * @param what is counted aloud while it takes long; null to be silent
+   */
+  static List<Result> run(List<Step> steps, String what) throws InterruptedException {
     int atATime = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 16);
+    AtomicInteger done = new AtomicInteger();
+    AtomicLong said = new AtomicLong(System.nanoTime());
     try (var pool = Executors.newFixedThreadPool(atATime)) {
       List<Callable<Result>> tasks = new ArrayList<>();
-      steps.forEach(step -> tasks.add(step::run));
+      for (Step step : steps) {
+        tasks.add(
+            () -> {
+              Result result = step.run();
+              int n = done.incrementAndGet();
+              long now = System.nanoTime();
+              long last = said.get();
+              if (what != null && now - last > SILENCE_NANOS && said.compareAndSet(last, now)) {
+                say("%s %d of %d …", what, n, steps.size());
+              }
+              return result;
+            });
+      }
       List<Result> results = new ArrayList<>();
       for (Future<Result> result : pool.invokeAll(tasks)) {
         try {

@@ -7,9 +7,9 @@ import java.io.UncheckedIOException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The kernels in this jar: {@code src/main/cuda/FAMILY.cu}, compiled by the build to one fatbin
- * (its code for 8.0, 8.6, 8.9 and 9.0, and PTX) and to images for the emulated device. A build
- * without nvcc, or without g++, has none of the one kind.
+ * The kernels that the build made of {@code src/main/cuda/FAMILY.cu}: in this jar one fatbin each
+ * (its code for 8.0, 8.6, 8.9 and 9.0, and PTX); in that of {@code javelin-emulator} images for the
+ * emulated device. A build without nvcc, or without g++, has none of the one kind.
  */
 public final class BundledKernels implements KernelImages {
   private final boolean checked;
@@ -35,8 +35,8 @@ public final class BundledKernels implements KernelImages {
   @Override
   public byte @Nullable [] find(String family, int capability, boolean emulated) {
     String kind = emulated ? checked ? ".check.so" : ".emu.so" : ".fatbin";
-    String name = "/dev/javelin/kernels/cuda/" + family + kind;
-    try (InputStream image = BundledKernels.class.getResourceAsStream(name)) {
+    String name = "dev/javelin/kernels/cuda/" + family + kind;
+    try (InputStream image = BundledKernels.class.getClassLoader().getResourceAsStream(name)) {
       return image == null ? null : image.readAllBytes();
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -31,7 +31,7 @@ final class CudaDriver {
    */
   private static final String EMULATOR_PROPERTY = "javelin.emulator";
 
-  private static final String EMULATOR = "emulator/libcuda.so.1";
+  private static final String EMULATOR = "dev/javelin/device/emulator/libcuda.so.1";
   private static final String LIBRARY =
       System.getProperty("os.name", "").startsWith("Windows") ? "nvcuda.dll" : "libcuda.so.1";
   private static final int CUDA_SUCCESS = CUresult.CUDA_SUCCESS;
@@ -124,7 +124,7 @@ final class CudaDriver {
   /** Whether this build brings the emulated device. */
   static boolean hasEmulator() {
     return System.getProperty(EMULATOR_PROPERTY) != null
-        || CudaDriver.class.getResource(EMULATOR) != null;
+        || CudaDriver.class.getClassLoader().getResource(EMULATOR) != null;
   }
 
   private static SymbolLookup loadReal() {
@@ -141,7 +141,7 @@ final class CudaDriver {
     if (given != null) {
       return bindToEmulator(Path.of(given).toAbsolutePath());
     }
-    try (InputStream in = CudaDriver.class.getResourceAsStream(EMULATOR)) {
+    try (InputStream in = CudaDriver.class.getClassLoader().getResourceAsStream(EMULATOR)) {
       if (in == null) {
         throw CudaException.noEmulator();
       }

@@ -53,8 +53,8 @@ public final class CudaException extends RuntimeException {
   static CudaException noEmulator() {
     return new CudaException(
         0,
-        "this build has no emulated device: it is built on Linux where g++ is found; install g++"
-            + " and build again, or use --device cpu");
+        "the emulated device is not here: ./javelin --device emulator builds it on Linux where g++ is"
+            + " found, a program of your own adds javelin-emulator; or use --device cpu");
   }
 
   /** The driver does not start; {@code named} is its own word for why. */

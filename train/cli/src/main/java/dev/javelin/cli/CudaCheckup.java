@@ -23,7 +23,7 @@ record CudaCheckup(KernelImages images, BiConsumer<String, String> line) {
     line.accept(
         "GPU kernels",
         images.find(FAMILY, 80, false) == null
-            ? "not in this build: they are built where CUDA's nvcc (13.0 or later) is found"
+            ? "not in this build: ./javelin builds them where it finds a driver and CUDA's nvcc, 13.0 or later"
             : "in this build, for compute capability 8.0 and later");
     line.accept("Emulator", emulator());
     return works ? ", or on a GPU the models whose operators have kernels there" : "";
@@ -57,7 +57,7 @@ record CudaCheckup(KernelImages images, BiConsumer<String, String> line) {
   /** One process has one driver: with NVIDIA's loaded, the emulated one cannot be tried. */
   private String emulator() {
     if (!Cuda.hasEmulator()) {
-      return "not in this build: it is built on Linux where g++ is found";
+      return "not in this build: --device emulator builds it, on Linux with g++";
     }
     if (Cuda.hasDriver()) {
       return "in this build (--device emulator)";
