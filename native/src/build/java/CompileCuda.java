@@ -35,7 +35,7 @@ final class CompileCuda {
   private static final List<String> TARGETS =
       List.of(
           "-gencode=arch=compute_80,code=[sm_80,sm_86,sm_89,compute_80]", // one pass of the front
-                                                                          // end
+          // end
           "-gencode=arch=compute_90a,code=sm_90a");
 
   private final Path sources;
