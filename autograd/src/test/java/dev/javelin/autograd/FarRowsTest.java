@@ -13,6 +13,7 @@ import dev.javelin.kernels.BundledKernels;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Layout;
 import dev.javelin.tensor.Lease;
+import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Activate;
@@ -387,7 +388,7 @@ class FarRowsTest {
       Tensors.fill(norm, values);
       state.begin(0, 0, 0.1f, 1);
       GlobalNorm.run(state, norm, 1f, LossScaling.NONE);
-      List<AdamW.Segment> segments = List.of(new AdamW.Segment(first, first + n, 1, 0.1f));
+      List<Segment> segments = List.of(new Segment(first, first + n, 1, 0.1f));
       AdamW.step(
           all.get(0),
           null,

@@ -1,5 +1,6 @@
 package dev.javelin.bench;
 
+import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AdamW;
 import dev.javelin.tensor.op.GlobalNorm;
@@ -45,7 +46,7 @@ public class AdamWBenchmark {
   private Tensor v;
   private Tensor grads;
   private StepState state;
-  private List<AdamW.Segment> segments;
+  private List<Segment> segments;
 
   @Setup
   public void allocate(Operands operands) {
@@ -57,7 +58,7 @@ public class AdamWBenchmark {
       v.segment().setAtIndex(ValueLayout.JAVA_FLOAT, i, r * r);
     }
     grads = operands.random(parameters);
-    segments = List.of(new AdamW.Segment(0, parameters, 1, 0.1f));
+    segments = List.of(new Segment(0, parameters, 1, 0.1f));
     state = StepState.on(operands.cpu());
     state.begin(1, 0, 3e-4f, 1);
     GlobalNorm.run(state, grads, 1, LossScaling.NONE);

@@ -4,6 +4,7 @@ import dev.javelin.device.DType;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.ExpLoop;
 import dev.javelin.tensor.Grad;
+import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Activate;
@@ -272,7 +273,7 @@ final class OpWork {
     Tensor grads = o.random(DType.F32, n);
     StepState state = o.state();
     GlobalNorm.run(state, grads, 1, LossScaling.NONE);
-    var segments = List.of(new AdamW.Segment(0, n, 1, 0.1f));
+    var segments = List.of(new Segment(0, n, 1, 0.1f));
     return () -> AdamW.step(w, master, m, v, grads, segments, state, 0.9999f, 0.99999f, 1e-8f);
   }
 

@@ -14,7 +14,9 @@ import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
+import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.optim.AdamWConfig;
+import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 
 /**
@@ -57,8 +59,8 @@ final class TrainStep implements AutoCloseable {
     Init.normal(buffer, 0);
     state = StepState.on(device);
     state.restore(new StepState.Carried(precision.lossScaling().initialScale(), 0, 0, 0));
-    AdamWConfig adamW = new AdamWConfig(0.9f, 0.95f, 1e-8f, 1);
-    optimizer = new Optimizer(device, buffer, adamW, precision.lossScaling());
+    GradientClip clip = GradientClip.byNorm(1, precision.lossScaling());
+    optimizer = new AdamW(buffer, new AdamWConfig(0.9f, 0.95f, 1e-8f));
     graph = new StepGraph("step", workspace);
     tokens = operands.ids(c.model().vocabulary(), c.batch(), c.length());
     targets = operands.ids(c.model().vocabulary(), c.batch(), c.length());
@@ -66,6 +68,7 @@ final class TrainStep implements AutoCloseable {
         () -> {
           Tape tape = new Tape(workspace);
           tape.backward(buffer.model().loss(tape, tokens, targets, state));
+          clip.run(state, buffer.gradients());
           optimizer.step(state);
         };
   }

@@ -9,9 +9,9 @@ import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Layout;
 import dev.javelin.tensor.Lease;
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.AdamW;
 import java.lang.foreign.MemorySegment;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
@@ -56,7 +56,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   private final Map<Parameter, Long> starts = new IdentityHashMap<>(); // first element in buffers
   private final DType type;
   private final long trainable;
-  private final List<AdamW.Segment> segments;
+  private final List<Segment> segments;
 
   private record Slot(String name, Shape shape, Group group, long start) {}
 
@@ -215,20 +215,20 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   }
 
   /** Neighbours that are updated alike, merged. */
-  private static List<AdamW.Segment> segments(List<Slot> slots) {
+  private static List<Segment> segments(List<Slot> slots) {
     List<Slot> ordered = new ArrayList<>(slots);
     ordered.removeIf(s -> s.group.frozen());
     ordered.sort((a, b) -> Long.compare(a.start, b.start));
-    List<AdamW.Segment> out = new ArrayList<>();
+    List<Segment> out = new ArrayList<>();
     for (Slot s : ordered) {
       long end = s.start + padded(s.shape);
       float scale = s.group.lrScale();
       float decay = s.group.weightDecay();
-      AdamW.Segment last = out.isEmpty() ? null : out.getLast();
+      Segment last = out.isEmpty() ? null : out.getLast();
       if (last != null && last.lrScale() == scale && last.weightDecay() == decay) {
-        out.set(out.size() - 1, new AdamW.Segment(last.from(), end, scale, decay));
+        out.set(out.size() - 1, new Segment(last.from(), end, scale, decay));
       } else {
-        out.add(new AdamW.Segment(s.start, end, scale, decay));
+        out.add(new Segment(s.start, end, scale, decay));
       }
     }
     return List.copyOf(out);
@@ -324,7 +324,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   }
 
   /** What is updated alike, in elements of the flat buffers. */
-  public List<AdamW.Segment> segments() {
+  public List<Segment> segments() {
     return segments;
   }
 

@@ -6,8 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.AdamW;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Objects;
@@ -63,7 +63,7 @@ class ParameterBufferTest {
         assertThat(p.value().rank()).isEqualTo(vectors ? 1 : 2);
         end = p.value().offset() + precision.weights().bytes(p.value().elements());
       }
-      List<AdamW.Segment> segments = buffer.segments();
+      List<Segment> segments = buffer.segments();
       assertThat(segments).hasSize(2);
       assertThat(segments.get(0).weightDecay()).isEqualTo(0.1f);
       assertThat(segments.get(1).weightDecay()).isZero();

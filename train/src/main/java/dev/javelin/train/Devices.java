@@ -21,7 +21,9 @@ import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.optim.AdamWConfig;
+import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import org.jspecify.annotations.Nullable;
 
@@ -121,7 +123,7 @@ public final class Devices {
         Memory ids = cuda.allocate(DType.I32.bytes(batch.elements()))) {
       Tensor tokens = Tensor.of(ids, 0, DType.I32, batch);
       switch (use) {
-        case TRAINING -> step(cuda, parameters, workspace, state, tokens);
+        case TRAINING -> step(parameters, workspace, state, tokens);
         case INFERENCE -> read(cuda, parameters, precision, workspace, state, tokens);
       }
       cuda.synchronize();
@@ -132,7 +134,6 @@ public final class Devices {
   }
 
   private static void step(
-      Cuda cuda,
       ParameterBuffer<Transformer> parameters,
       Workspace workspace,
       StepState state,
@@ -140,8 +141,8 @@ public final class Devices {
     Tape tape = new Tape(workspace);
     Var loss = parameters.model().loss(tape, tokens, tokens, state);
     tape.backward(loss);
-    AdamWConfig config = new AdamWConfig(0.9f, 0.999f, 1e-8f, 1);
-    try (Optimizer optimizer = new Optimizer(cuda, parameters, config, LossScaling.NONE)) {
+    GradientClip.byNorm(1, LossScaling.NONE).run(state, parameters.gradients());
+    try (Optimizer optimizer = new AdamW(parameters, new AdamWConfig(0.9f, 0.999f, 1e-8f))) {
       optimizer.step(state);
     }
   }

@@ -1,8 +1,10 @@
 package dev.javelin.train;
 
 import dev.javelin.kernels.VectorNorm;
+import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.optim.AdamWConfig;
+import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.schedule.Decay;
 import dev.javelin.train.schedule.Schedule;
 import java.nio.file.Path;
@@ -403,13 +405,16 @@ public final class TrainConfig {
 
   /** The optimizer these settings describe. */
   public AdamWConfig adamW() {
-    return new AdamWConfig(
-        adamBeta1,
-        adamBeta2,
-        adamEpsilon,
+    return new AdamWConfig(adamBeta1, adamBeta2, adamEpsilon);
+  }
+
+  /** How these settings clip the gradient. */
+  public GradientClip clip(LossScaling scaling) {
+    return new GradientClip(
         gradNormType,
         maxGradNorm == 0 ? Float.POSITIVE_INFINITY : maxGradNorm,
-        maxGradValue == 0 ? Float.POSITIVE_INFINITY : maxGradValue);
+        maxGradValue == 0 ? Float.POSITIVE_INFINITY : maxGradValue,
+        scaling);
   }
 
   /** Tokens a step reads. */

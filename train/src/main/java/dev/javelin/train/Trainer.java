@@ -5,6 +5,7 @@ import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Device;
 import dev.javelin.nn.Transformer;
+import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepGraph;
@@ -27,7 +28,10 @@ import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.monitor.Watchers;
+import dev.javelin.train.optim.AdamW;
+import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
+import dev.javelin.train.optim.OptimizerFile;
 import dev.javelin.train.schedule.Schedule;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -55,6 +59,7 @@ public final class Trainer implements AutoCloseable {
   private final Workspace workspace;
   private final StepState state;
   private final Optimizer optimizer;
+  private final OptimizerFile optimizerFile;
   private final LossScaling scaling;
   private final Batch batch;
   private final Transformer transformer;
@@ -119,7 +124,10 @@ public final class Trainer implements AutoCloseable {
     this.workspace = Workspace.on(device);
     this.state = StepState.on(device);
     state.restore(new StepState.Carried(scaling.initialScale(), 0, 0, 0));
-    this.optimizer = new Optimizer(device, model.parameters(), config.adamW(), scaling);
+    this.optimizer = new AdamW(model.parameters(), config.adamW());
+    this.optimizerFile = new OptimizerFile(model.parameters(), optimizer);
+    GradientClip clip = config.clip(scaling);
+    Tensor gradients = model.parameters().gradients();
     this.batch = Batch.on(device, config.batchSize, config.seqLen);
     this.microStep = new StepGraph("micro-step", workspace, recorded);
     this.update = new StepGraph("update", workspace, recorded);
@@ -130,7 +138,11 @@ public final class Trainer implements AutoCloseable {
           Var loss = transformer.loss(tape, batch.tokens(), batch.targets(), state);
           tape.backward(loss);
         };
-    this.applyUpdate = () -> optimizer.step(state);
+    this.applyUpdate =
+        () -> {
+          clip.run(state, gradients);
+          optimizer.step(state);
+        };
     this.wholeStep =
         () -> {
           forwardBackward.run();
@@ -177,7 +189,7 @@ public final class Trainer implements AutoCloseable {
    */
   public void resume(Checkpoint checkpoint) {
     TrainingState saved = checkpoint.state();
-    optimizer.load(checkpoint.directory());
+    optimizerFile.load(checkpoint.directory());
     state.restore(saved.carried());
     step = saved.step();
     tokensSeen = saved.tokens();
@@ -348,7 +360,7 @@ public final class Trainer implements AutoCloseable {
             saved,
             into -> {
               model.save(into);
-              optimizer.save(into);
+              optimizerFile.save(into);
             });
     savedStep = step;
     all.note("saved " + written.directory());

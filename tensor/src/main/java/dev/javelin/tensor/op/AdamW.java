@@ -7,6 +7,7 @@ import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.kernels.cpu.AdamWCpu;
 import dev.javelin.tensor.Check;
+import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.StepState;
 import java.util.List;
@@ -24,9 +25,6 @@ public final class AdamW {
   private static final long MAX_BLOCKS = 1 << 12; // each goes on with what others left
 
   private AdamW() {}
-
-  /** Elements {@code [from, to)} of the flat buffers, which are updated alike. */
-  public record Segment(long from, long to, float lrScale, float weightDecay) {}
 
   /**
    * One update, where {@link GlobalNorm} has decided the step. With {@code t} the applied steps,
@@ -77,7 +75,7 @@ public final class AdamW {
     for (Segment s : segments) {
       Check.that("adamW")
           .is(
-              0 <= s.from && s.from <= s.to && s.to <= weights.elements(),
+              0 <= s.from() && s.from() <= s.to() && s.to() <= weights.elements(),
               () -> s + " does not lie within " + weights.elements() + " elements");
     }
     switch (weights.device()) {
@@ -95,8 +93,8 @@ public final class AdamW {
                 v.segment(),
                 grads.segment(),
                 constants(s, state, beta1, beta2, eps),
-                s.from,
-                s.to);
+                s.from(),
+                s.to());
           }
         }
       }
@@ -126,11 +124,11 @@ public final class AdamW {
     long longest = 0;
     for (int i = 0; i < segments.size(); i++) {
       Segment s = segments.get(i);
-      table[i] = s.from;
-      table[MAX_SEGMENTS + i] = s.to;
-      table[2 * MAX_SEGMENTS + i] = Double.doubleToRawLongBits(s.lrScale);
-      table[3 * MAX_SEGMENTS + i] = Double.doubleToRawLongBits(s.weightDecay);
-      longest = Math.max(longest, s.to - s.from);
+      table[i] = s.from();
+      table[MAX_SEGMENTS + i] = s.to();
+      table[2 * MAX_SEGMENTS + i] = Double.doubleToRawLongBits(s.lrScale());
+      table[3 * MAX_SEGMENTS + i] = Double.doubleToRawLongBits(s.weightDecay());
+      longest = Math.max(longest, s.to() - s.from());
     }
     DeviceMemory constants = cuda.scratch(MAX_SEGMENTS * CONSTANTS_BYTES);
     cuda.kernel("adam_w_constants")
@@ -161,12 +159,15 @@ public final class AdamW {
   }
 
   private static void clear(Tensor grads, Segment s) {
-    grads.segment().asSlice(DType.F32.bytes(s.from), DType.F32.bytes(s.to - s.from)).fill((byte) 0);
+    grads
+        .segment()
+        .asSlice(DType.F32.bytes(s.from()), DType.F32.bytes(s.to() - s.from()))
+        .fill((byte) 0);
   }
 
   private static AdamWCpu.Constants constants(
       Segment s, StepState state, float beta1, float beta2, float eps) {
-    double lr = (double) state.learningRate() * s.lrScale;
+    double lr = (double) state.learningRate() * s.lrScale();
     // StrictMath: Math.pow may differ in the last bit between machines.
     double bias1 = 1 - StrictMath.pow(beta1, state.appliedSteps());
     double bias2 = 1 - StrictMath.pow(beta2, state.appliedSteps());
@@ -174,7 +175,7 @@ public final class AdamW {
         state.gradScale(),
         beta1,
         beta2,
-        (float) (1 - lr * s.weightDecay),
+        (float) (1 - lr * s.weightDecay()),
         (float) (lr / bias1),
         (float) (1 / Math.sqrt(bias2)),
         eps);

@@ -8,10 +8,10 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.JsonObject;
-import dev.javelin.tensor.op.AdamW.Segment;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;

@@ -13,6 +13,7 @@ import dev.javelin.device.RequiresCuda;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.kernels.VectorNorm;
+import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.LossScaling;
@@ -73,7 +74,7 @@ class OptimizerCudaTest {
   private static Outcome threeSteps(Device device, int n, DType type) {
     Random random = new Random(n);
     int half = n / 2;
-    var segments = List.of(new AdamW.Segment(0, half, 1, 0.1f), new AdamW.Segment(half, n, 2, 0));
+    var segments = List.of(new Segment(0, half, 1, 0.1f), new Segment(half, n, 2, 0));
     try (Workspace ws = Workspace.poisoned(device, 1 << 20);
         StepState state = StepState.on(device)) {
       Tensor weights = ws.alloc(type, Shape.of(n));
@@ -148,9 +149,9 @@ class OptimizerCudaTest {
   @Test
   void moreSegmentsThanALaunchCarriesAreUpdatedAll() {
     int n = 40;
-    List<AdamW.Segment> segments = new ArrayList<>();
+    List<Segment> segments = new ArrayList<>();
     for (int i = 0; i < n; i++) {
-      segments.add(new AdamW.Segment(i, i + 1, i, 0));
+      segments.add(new Segment(i, i + 1, i, 0));
     }
     try (Cuda cuda = TestCuda.open(new BundledKernels());
         Workspace ws = Workspace.poisoned(cuda, 1 << 20);

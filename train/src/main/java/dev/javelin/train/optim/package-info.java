@@ -1,4 +1,4 @@
-/** The update of the weights: gradient norm, clipping, loss scale, AdamW and its state. */
+/** The update of the weights: clipping and loss scale, the rule, and the state it keeps. */
 @NullMarked
 package dev.javelin.train.optim;
 

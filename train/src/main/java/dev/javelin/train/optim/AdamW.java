@@ -1,0 +1,44 @@
+package dev.javelin.train.optim;
+
+import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.tensor.step.StepState;
+import java.util.List;
+
+/**
+ * Adam with decoupled weight decay; the formula stands at {@link dev.javelin.tensor.op.AdamW}.
+ *
+ * @see <a href="https://arxiv.org/abs/1711.05101">Decoupled weight decay regularization</a>
+ */
+public final class AdamW implements Optimizer {
+  private final ParameterBuffer<?> parameters;
+  private final AdamWConfig config;
+  private final FlatState moment1;
+  private final FlatState moment2;
+
+  public AdamW(ParameterBuffer<?> parameters, AdamWConfig config) {
+    this.parameters = parameters;
+    this.config = config;
+    this.moment1 = FlatState.likeWeights("exp_avg", parameters);
+    this.moment2 = FlatState.likeWeights("exp_avg_sq", parameters);
+  }
+
+  @Override
+  public void step(StepState state) {
+    dev.javelin.tensor.op.AdamW.step(
+        parameters.weights(),
+        parameters.master(),
+        moment1.buffer(),
+        moment2.buffer(),
+        parameters.gradients(),
+        parameters.segments(),
+        state,
+        config.beta1(),
+        config.beta2(),
+        config.eps());
+  }
+
+  @Override
+  public List<FlatState> state() {
+    return List.of(moment1, moment2);
+  }
+}

@@ -1,0 +1,102 @@
+package dev.javelin.train.optim;
+
+import dev.javelin.device.DType;
+import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.nn.Weights;
+import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Safetensors;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code optimizer.safetensors}: the fp32 masters of half weights and the state of whatever rule
+ * moves them, {@code master.NAME}, {@code exp_avg.NAME} …, under the parameters' names in files.
+ */
+public final class OptimizerFile {
+  public static final String NAME = "optimizer.safetensors";
+  private static final String MASTER = "master";
+
+  private final ParameterBuffer<?> parameters;
+  private final Optimizer optimizer;
+
+  public OptimizerFile(ParameterBuffer<?> parameters, Optimizer optimizer) {
+    this.parameters = parameters;
+    this.optimizer = optimizer;
+  }
+
+  /** Bytes that the rule keeps besides weights, gradients and masters. */
+  public static long bytes(Optimizer optimizer) {
+    return optimizer.state().stream()
+        .mapToLong(s -> s.buffer().dtype().bytes(s.buffer().elements()))
+        .sum();
+  }
+
+  /**
+   * Writes the file, whole or not at all.
+   *
+   * @throws java.io.UncheckedIOException where the directory cannot be written or the disk is full
+   */
+  public void save(Path directory) {
+    List<Safetensors.Item> items = new ArrayList<>();
+    Tensor master = parameters.master();
+    if (master != null) {
+      items.addAll(Weights.items(parameters, MASTER + ".", p -> part(master, p)));
+    }
+    for (FlatState state : optimizer.state()) {
+      Tensor buffer = state.buffer();
+      switch (state.layout()) {
+        case LIKE_WEIGHTS ->
+            items.addAll(Weights.items(parameters, state.name() + ".", p -> part(buffer, p)));
+        case OWN ->
+            items.add(
+                new Safetensors.Item(state.name(), buffer.dtype(), buffer.shape(), buffer::toHost));
+      }
+    }
+    Safetensors.write(directory.resolve(NAME), Map.of("format", "pt"), items);
+  }
+
+  /**
+   * Reads what {@link #save} wrote.
+   *
+   * @throws FileFormatException where it does not fit this model, precision and rule
+   */
+  public void load(Path directory) {
+    try (Safetensors file = Safetensors.open(directory.resolve(NAME))) {
+      Tensor master = parameters.master();
+      if (master != null) {
+        Weights.read(parameters, file, MASTER + ".", p -> part(master, p));
+      }
+      for (FlatState state : optimizer.state()) {
+        Tensor buffer = state.buffer();
+        switch (state.layout()) {
+          case LIKE_WEIGHTS ->
+              Weights.read(parameters, file, state.name() + ".", p -> part(buffer, p));
+          case OWN -> read(file, state.name(), buffer);
+        }
+      }
+    }
+  }
+
+  private static void read(Safetensors file, String name, Tensor into) {
+    Safetensors.Entry entry = file.get(name);
+    Shape shape = into.shape();
+    if (entry.dtype() != DType.F32 || !entry.shape().equals(shape)) {
+      throw new FileFormatException(
+          file.file(),
+          "tensor %s must be %s, got %s%s".formatted(name, into, entry.dtype(), entry.shape()),
+          "the checkpoint belongs to another model or optimizer");
+    }
+    into.fromHost(entry.data());
+  }
+
+  /** A parameter's part of a flat buffer; none of one that is not trained. */
+  private @Nullable Tensor part(Tensor flat, Parameter p) {
+    return p.group().frozen() ? null : parameters.part(flat, p);
+  }
+}

@@ -1,0 +1,115 @@
+package dev.javelin.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.nn.Precision;
+import dev.javelin.tensor.Shape;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Safetensors;
+import dev.javelin.tensor.op.Fill;
+import dev.javelin.tensor.step.StepState;
+import dev.javelin.train.optim.AdamW;
+import dev.javelin.train.optim.AdamWConfig;
+import dev.javelin.train.optim.FlatState;
+import dev.javelin.train.optim.Optimizer;
+import dev.javelin.train.optim.OptimizerFile;
+import dev.javelin.train.optim.Optimizers;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class OptimizerFileTest {
+  @TempDir Path dir;
+
+  /** A rule with a state of its own shape beside one like the weights. */
+  private record Keeping(List<FlatState> state) implements Optimizer {
+    @Override
+    public void step(StepState state) {}
+  }
+
+  private static OptimizerFile file(LanguageModel model, Optimizer optimizer) {
+    return new OptimizerFile(model.parameters(), optimizer);
+  }
+
+  private static float[] values(Tensor t) {
+    return t.segment().toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  @Test
+  void adamWIsWrittenAsItAlwaysWas() {
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.BF16);
+        Optimizer adamW = new AdamW(model.parameters(), new AdamWConfig(0.9f, 0.95f, 1e-8f))) {
+      file(model, adamW).save(dir);
+      assertThat(OptimizerFile.bytes(adamW))
+          .isEqualTo(2 * 4 * model.parameters().flat().elements());
+      try (Safetensors saved = Safetensors.open(dir.resolve("optimizer.safetensors"))) {
+        assertThat(saved.entries().keySet())
+            .contains(
+                "master.model.embed_tokens.weight",
+                "exp_avg.model.layers.0.self_attn.q_proj.weight",
+                "exp_avg_sq.model.layers.1.mlp.up_proj.weight");
+      }
+    }
+  }
+
+  @Test
+  void statesOfEitherLayoutComeBack() {
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
+        Keeping written = keeping(model);
+        Keeping read = keeping(model)) {
+      Tensor own = written.state.get(1).buffer();
+      Fill.constant(own, 7);
+      Tensor flat = written.state.get(0).buffer();
+      model.parameters().named().values().forEach(p -> fill(model, flat, p));
+      file(model, written).save(dir);
+      file(model, read).load(dir);
+      assertThat(values(read.state.get(0).buffer())).isEqualTo(values(flat));
+      assertThat(values(read.state.get(1).buffer())).isEqualTo(values(own));
+    }
+  }
+
+  private static void fill(LanguageModel model, Tensor flat, dev.javelin.tensor.Parameter p) {
+    Fill.constant(model.parameters().part(flat, p), p.name().hashCode() % 1000);
+  }
+
+  private static Keeping keeping(LanguageModel model) {
+    return new Keeping(
+        List.of(
+            FlatState.likeWeights("momentum", model.parameters()),
+            FlatState.own("row_factors", model.parameters(), Shape.of(3, 5))));
+  }
+
+  @Test
+  void theStateOfAnotherRuleIsRefusedByName() {
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
+        Optimizer adamW = new AdamW(model.parameters(), new AdamWConfig(0.9f, 0.95f, 1e-8f));
+        Keeping other = keeping(model)) {
+      file(model, adamW).save(dir);
+      assertThatThrownBy(() -> file(model, other).load(dir))
+          .isInstanceOf(FileFormatException.class)
+          .hasMessageContaining("momentum.");
+    }
+  }
+
+  @Test
+  void rulesAreFoundByNameAndTheirConstantsByName() {
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32)) {
+      Optimizers.create("adamw", model.parameters(), Map.of("beta1", 0.5f)).close();
+      assertThatThrownBy(() -> Optimizers.create("adam", model.parameters(), Map.of()))
+          .hasMessage("optimizer must be one of adamw, got adam");
+      assertThatThrownBy(
+              () -> Optimizers.create("adamw", model.parameters(), Map.of("momentum", 1f)))
+          .hasMessage("adamw has no constant momentum, it has beta1, beta2, eps");
+    }
+  }
+}
