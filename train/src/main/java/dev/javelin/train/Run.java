@@ -7,18 +7,16 @@ import dev.javelin.nn.Precision;
 import dev.javelin.nn.Presets;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.checkpoint.Checkpoint;
-import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.TextFiles;
+import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record Run(
     TrainConfig config,
-    Path directory,
+    RunDirectory directory,
     Device device,
     @Nullable String deviceNote,
     Dataset data,
@@ -41,12 +39,6 @@ public record Run(
     @Nullable Checkpoint resumedFrom,
     List<String> passedOver)
     implements AutoCloseable {
-  /** The effective settings of a run, in its directory. */
-  public static final String CONFIG_FILE = "config.yaml";
-
-  private static final Path DEFAULT_DIRECTORY = Path.of("out");
-  private static final String RESUME_NEWEST = "auto";
-
   /**
    * Reads what is to be read, refuses what does not fit, allocates the rest.
    *
@@ -55,11 +47,19 @@ public record Run(
    */
   public static Run open(TrainConfig config) {
     config.resolved();
-    Path directory = directory(config.outputDir, config.resume);
-    config.outputDir = directory;
-    requireDirectory(directory);
+    RunDirectory directory = RunDirectory.claim(config.outputDir, config.resume);
+    try {
+      return open(config, directory);
+    } catch (RuntimeException | Error e) {
+      directory.close();
+      throw e;
+    }
+  }
+
+  private static Run open(TrainConfig config, RunDirectory directory) {
+    config.outputDir = directory.path();
     List<String> passedOver = new ArrayList<>();
-    Checkpoint checkpoint = checkpoint(config, directory, passedOver::add);
+    Checkpoint checkpoint = directory.start(config.resume, passedOver::add);
     Precision precision = Precision.named(config.precision.name().toLowerCase(Locale.ROOT));
     TransformerConfig wanted = wanted(config);
     TransformerConfig shape = checkpoint == null ? wanted : resumed(checkpoint, wanted, precision);
@@ -83,7 +83,8 @@ public record Run(
     LanguageModel model = null;
     try {
       model = model(config, device, fitted, precision, checkpoint, data);
-      Trainer trainer = new Trainer(model, data, config);
+      directory.describe(Settings.yaml(config, "resume"), config.keep);
+      Trainer trainer = new Trainer(model, data, config).into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
@@ -97,57 +98,6 @@ public record Run(
       device.close();
       throw e;
     }
-  }
-
-  /**
-   * Where a run's files go: as told; else beside the checkpoint to resume from; else {@code out},
-   * or {@code out-2} … where that holds a run, of which {@code auto} resumes the last.
-   */
-  public static Path directory(@Nullable Path outputDir, @Nullable String resume) {
-    if (outputDir != null) {
-      return outputDir;
-    }
-    boolean newest = resume == null || resume.isEmpty() || resume.equals(RESUME_NEWEST);
-    if (!newest) {
-      Path parent = Path.of(resume).toAbsolutePath().normalize().getParent();
-      return parent == null ? DEFAULT_DIRECTORY : parent;
-    }
-    Path directory = DEFAULT_DIRECTORY;
-    Path next = directory;
-    for (int n = 2; Checkpoints.existIn(next); n++) {
-      directory = next;
-      next = Path.of(DEFAULT_DIRECTORY + "-" + n);
-    }
-    return resume == null ? next : directory;
-  }
-
-  private static void requireDirectory(Path directory) {
-    if (Files.exists(directory) && !Files.isDirectory(directory)) {
-      throw new InputException(
-          "--output-dir " + directory + " is a file: name a directory, new or empty");
-    }
-  }
-
-  private static @Nullable Checkpoint checkpoint(
-      TrainConfig config, Path directory, Consumer<String> passedOver) {
-    if (config.resume == null) {
-      if (Checkpoints.existIn(directory)) {
-        throw new InputException(
-            directory
-                + " holds checkpoints: go on from the newest with --resume, or choose another --output-dir");
-      }
-      return null;
-    }
-    if (config.resume.equals(RESUME_NEWEST)) {
-      Optional<Checkpoint> newest = new Checkpoints(directory, 0).newest(passedOver);
-      return newest.orElse(null);
-    }
-    Path named = Path.of(config.resume);
-    if (!Files.isDirectory(named)) {
-      throw new InputException(
-          "--resume " + named + ": there is no such directory: name a checkpoint, or auto");
-    }
-    return Checkpoint.open(named);
   }
 
   /** The model the settings name: a preset, or the configuration in a directory. */
@@ -263,5 +213,6 @@ public record Run(
     model.close();
     data.close();
     device.close();
+    directory.close();
   }
 }

@@ -6,13 +6,11 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.Device;
 import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.checkpoint.Checkpoint;
-import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.Dataset;
@@ -22,9 +20,6 @@ import dev.javelin.train.data.WindowOrder;
 import dev.javelin.train.data.Windows;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
-import dev.javelin.train.monitor.EventFile;
-import dev.javelin.train.monitor.LogFile;
-import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.monitor.Watchers;
@@ -32,10 +27,9 @@ import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.optim.OptimizerFile;
+import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.schedule.Schedule;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -78,6 +72,7 @@ public final class Trainer implements AutoCloseable {
   private long savedStep = -1;
   private @Nullable Evaluation lastEvaluation;
   private long evaluatedStep = -1;
+  private @Nullable RunDirectory directory;
   private volatile boolean stopRequested;
 
   /**
@@ -168,6 +163,12 @@ public final class Trainer implements AutoCloseable {
     return this;
   }
 
+  /** Lets the run log, evaluate and save into {@code directory}, which stays the caller's. */
+  public Trainer into(RunDirectory directory) {
+    this.directory = directory;
+    return this;
+  }
+
   /** Ends the run after the step in progress, with a checkpoint. May be called by any thread. */
   public void requestStop() {
     stopRequested = true;
@@ -205,14 +206,16 @@ public final class Trainer implements AutoCloseable {
    * @throws dev.javelin.train.checkpoint.SaveException where a checkpoint cannot be written
    */
   public Outcome run() throws IOException {
-    Path directory = config.outputDir;
-    Checkpoints checkpoints = directory == null ? null : prepare(directory);
-    Watchers all = new Watchers(watchers);
+    List<Watcher> following = new ArrayList<>(watchers);
+    if (directory != null) {
+      following.addAll(directory.begin(step, config.maxSteps));
+    }
+    Watchers all = new Watchers(following);
     try (all) {
-      loop(all, checkpoints);
+      loop(all);
       boolean interrupted = step < config.maxSteps;
-      if (checkpoints != null && savedStep != step) {
-        save(checkpoints, all);
+      if (directory != null && savedStep != step) {
+        save(directory, all);
       }
       if (interrupted) {
         all.note(
@@ -224,18 +227,7 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  private Checkpoints prepare(Path directory) throws IOException {
-    Files.createDirectories(directory);
-    AtomicFile.write(directory.resolve(Run.CONFIG_FILE), Settings.yaml(config, "resume"));
-    watchers.add(MetricsFile.open(directory.resolve("metrics.jsonl"), step));
-    watchers.add(new LogFile(directory.resolve("train.log"), config.maxSteps));
-    watchers.add(new EventFile(directory.resolve("runs"), step));
-    Checkpoints checkpoints = new Checkpoints(directory, config.keep);
-    checkpoints.sweep();
-    return checkpoints;
-  }
-
-  private void loop(Watchers all, @Nullable Checkpoints checkpoints) {
+  private void loop(Watchers all) {
     long stepNanos = 0;
     long stepsTimed = 0;
     while (step < config.maxSteps && !stopRequested) {
@@ -272,8 +264,8 @@ public final class Trainer implements AutoCloseable {
         stepNanos = 0;
         stepsTimed = 0;
       }
-      if (checkpoints != null && saving) {
-        save(checkpoints, all);
+      if (directory != null && saving) {
+        save(directory, all);
       }
     }
   }
@@ -322,9 +314,7 @@ public final class Trainer implements AutoCloseable {
                   step,
                   state.loss(),
                   state.gradNorm(),
-                  config.outputDir == null
-                      ? ""
-                      : ", and go on from the last checkpoint with --resume"));
+                  directory == null ? "" : ", and go on from the last checkpoint with --resume"));
     }
   }
 
@@ -337,7 +327,7 @@ public final class Trainer implements AutoCloseable {
     return lastEvaluation;
   }
 
-  private void save(Checkpoints checkpoints, Watchers all) {
+  private void save(RunDirectory run, Watchers all) {
     Evaluation evaluation = evaluatedStep == step ? lastEvaluation : null;
     if (evaluation != null && (bestLoss == null || evaluation.loss() < bestLoss)) {
       bestLoss = evaluation.loss();
@@ -356,7 +346,7 @@ public final class Trainer implements AutoCloseable {
             LanguageModel.describe(model.config(), model.precision()),
             Map.of());
     Checkpoint written =
-        checkpoints.save(
+        run.save(
             saved,
             into -> {
               model.save(into);

@@ -6,11 +6,11 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.train.Devices;
 import dev.javelin.train.Names;
-import dev.javelin.train.Run;
 import dev.javelin.train.Settings;
 import dev.javelin.train.TrainConfig;
 import dev.javelin.train.checkpoint.IncompleteCheckpointException;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.run.RunDirectory;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -154,8 +154,8 @@ public final class Main {
     String resume = given.getOrDefault("resume", given.get("resume-from-checkpoint"));
     if (resume != null) {
       String output = given.getOrDefault("output-dir", given.get("out-dir"));
-      Path run = Run.directory(output == null ? null : Path.of(output), resume);
-      Path settings = run.resolve(Run.CONFIG_FILE);
+      Path run = RunDirectory.locate(output == null ? null : Path.of(output), resume);
+      Path settings = run.resolve(RunDirectory.CONFIG_FILE);
       if (Files.isRegularFile(settings)) {
         except.addAll(List.of("output-dir", "resume"));
         flags.addAll(0, checked(settings, train, except));

@@ -127,9 +127,8 @@ final class TrainCommand implements Callable<Integer> {
     if (outcome.evaluation() != null) {
       out.println("validation: " + outcome.evaluation());
     }
-    Path curve = run.directory().resolve("loss.png");
-    if (LossCurve.draw(
-        curve, config.model, MetricsFile.read(run.directory().resolve("metrics.jsonl")))) {
+    Path curve = run.directory().path().resolve("loss.png");
+    if (LossCurve.draw(curve, config.model, MetricsFile.read(run.directory().metrics()))) {
       out.println("loss curve: " + curve);
     }
     if (run.model().tokenizer() != null) {
@@ -139,7 +138,7 @@ final class TrainCommand implements Callable<Integer> {
       out.println(run.model().generate("", SAMPLE_TOKENS, sampler).strip());
       out.println();
     }
-    out.println("model: " + run.directory().resolve("last"));
+    out.println("model: " + run.directory().path().resolve("last"));
     out.flush();
   }
 }

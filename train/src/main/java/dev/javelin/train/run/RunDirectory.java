@@ -1,0 +1,302 @@
+package dev.javelin.train.run;
+
+import dev.javelin.tensor.io.AtomicFile;
+import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.Checkpoints;
+import dev.javelin.train.checkpoint.TrainingState;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.monitor.EventFile;
+import dev.javelin.train.monitor.LogFile;
+import dev.javelin.train.monitor.MetricsFile;
+import dev.javelin.train.monitor.Watcher;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The directory of a run, claimed for it alone until it is closed: its configuration, its metrics
+ * and logs, its checkpoints and the links to them.
+ *
+ * <p>To claim is atomic among threads and processes. The lock ends with the process, however that
+ * dies; {@code .lock} names its owner. Where a file system has no locks, only the runs of one
+ * process keep out of each other's way.
+ *
+ * <p>Claiming and closing are safe for any thread; everything else is for the one that trains.
+ */
+public final class RunDirectory implements AutoCloseable {
+  /** The effective settings of the run. */
+  public static final String CONFIG_FILE = "config.yaml";
+
+  public static final String METRICS_FILE = "metrics.jsonl";
+  private static final String LOG_FILE = "train.log";
+  private static final String EVENTS = "runs";
+  private static final Path DEFAULT = Path.of("out");
+  private static final String NEWEST = "auto";
+  private static final int CLAIM_TRIES = 20;
+
+  private final Path path;
+  private final DirectoryLock lock;
+  private final @Nullable Path created; // the topmost folder that was made for this run
+  private @Nullable String settings;
+  private int keep;
+  private boolean closed;
+
+  private RunDirectory(Path path, DirectoryLock lock, @Nullable Path created) {
+    this.path = path;
+    this.lock = lock;
+    this.created = created;
+  }
+
+  /**
+   * Claims the directory of a run as the command line means it: the one named; else the one that
+   * holds the checkpoint to go on from; else {@code out}, or the next of {@code out-2}, {@code
+   * out-3} … that neither holds a run nor is held by one.
+   *
+   * @param named null where none is named
+   * @param resume null for a fresh run, else a checkpoint or {@code auto}
+   * @throws InputException where another run holds it, or it cannot be made
+   */
+  public static RunDirectory claim(@Nullable Path named, @Nullable String resume) {
+    return named == null && resume == null ? claimNext(DEFAULT) : claim(locate(named, resume));
+  }
+
+  /**
+   * Claims {@code directory}, which is made where it does not exist.
+   *
+   * @throws InputException where another run holds it, or it cannot be made
+   */
+  public static RunDirectory claim(Path directory) {
+    Claim claim = attempt(directory);
+    if (claim.directory == null) {
+      throw new InputException(
+          "%s is in use by %s: wait until that run ends, or choose another --output-dir"
+              .formatted(directory, claim.owner));
+    }
+    return claim.directory;
+  }
+
+  /**
+   * Claims {@code base}, or the first of {@code base-2}, {@code base-3} … that neither holds
+   * checkpoints nor is in use.
+   *
+   * @throws InputException where none can be made
+   */
+  public static RunDirectory claimNext(Path base) {
+    for (int n = 1; ; n++) {
+      Path next = numbered(base, n);
+      if (Checkpoints.existIn(next)) {
+        continue;
+      }
+      RunDirectory claimed = attempt(next).directory;
+      if (claimed == null) {
+        continue;
+      }
+      if (!Checkpoints.existIn(next)) {
+        return claimed;
+      }
+      claimed.close(); // a run has come and gone since the first look
+    }
+  }
+
+  /**
+   * Where the directory of a run to go on with lies, claimed or not: the one named; else beside the
+   * checkpoint; else the last of {@code out}, {@code out-2} … that holds a run.
+   */
+  public static Path locate(@Nullable Path named, @Nullable String resume) {
+    if (named != null) {
+      return named;
+    }
+    if (resume != null && !resume.isEmpty() && !resume.equals(NEWEST)) {
+      Path parent = checkpointPath(resume).toAbsolutePath().normalize().getParent();
+      return parent == null ? DEFAULT : parent;
+    }
+    Path last = DEFAULT;
+    for (int n = 2; Checkpoints.existIn(numbered(DEFAULT, n)); n++) {
+      last = numbered(DEFAULT, n);
+    }
+    return last;
+  }
+
+  private static Path numbered(Path base, int n) {
+    return n == 1 ? base : Path.of(base + "-" + n);
+  }
+
+  private record Claim(@Nullable RunDirectory directory, String owner) {}
+
+  private static Claim attempt(Path directory) {
+    if (Files.exists(directory) && !Files.isDirectory(directory)) {
+      throw new InputException(
+          "--output-dir " + directory + " is a file: name a directory, new or empty");
+    }
+    Path created = topmostMissing(directory);
+    try {
+      for (int tries = 1; ; tries++) {
+        try {
+          Files.createDirectories(directory);
+          DirectoryLock.Attempt taken = DirectoryLock.attempt(directory);
+          return taken.lock() == null
+              ? new Claim(null, taken.owner())
+              : new Claim(new RunDirectory(directory, taken.lock(), created), "");
+        } catch (IOException e) {
+          // Another run that left nothing may just have taken the directory away.
+          if (tries == CLAIM_TRIES || Files.isDirectory(directory)) {
+            throw e;
+          }
+        }
+      }
+    } catch (IOException e) {
+      throw new InputException(
+          "%s cannot be written (%s): choose another --output-dir".formatted(directory, e), e);
+    }
+  }
+
+  private static @Nullable Path topmostMissing(Path directory) {
+    Path missing = null;
+    for (Path p = directory.toAbsolutePath(); p != null && !Files.exists(p); p = p.getParent()) {
+      missing = p;
+    }
+    return missing;
+  }
+
+  /** Where it lies. */
+  public Path path() {
+    return path;
+  }
+
+  /** Where the metrics of the run stand, a line a step. */
+  public Path metrics() {
+    return path.resolve(METRICS_FILE);
+  }
+
+  /** Whether the system keeps other processes out, too. */
+  public boolean isLocked() {
+    return lock.isLocked();
+  }
+
+  /**
+   * The checkpoint to go on from.
+   *
+   * @param resume null for a fresh run, {@code auto} for the newest whole one here, else one by its
+   *     path
+   * @param passedOver gets a line for each newer one that is not whole
+   * @return null where the run starts afresh
+   * @throws InputException where a fresh run would stand among the checkpoints of another, or the
+   *     one named is not there
+   */
+  public @Nullable Checkpoint start(@Nullable String resume, Consumer<String> passedOver) {
+    if (resume == null) {
+      if (Checkpoints.existIn(path)) {
+        throw new InputException(
+            path
+                + " holds checkpoints: go on from the newest with --resume, or choose another --output-dir");
+      }
+      return null;
+    }
+    if (resume.equals(NEWEST)) {
+      return checkpoints().newest(passedOver).orElse(null);
+    }
+    Path named = checkpointPath(resume);
+    if (!Files.isDirectory(named)) {
+      throw new InputException(
+          "--resume " + named + ": there is no such directory: name a checkpoint, or auto");
+    }
+    return Checkpoint.open(named);
+  }
+
+  private static Path checkpointPath(String resume) {
+    try {
+      return Path.of(resume);
+    } catch (InvalidPathException e) {
+      throw new InputException("--resume " + resume + " is no path: name a checkpoint, or auto", e);
+    }
+  }
+
+  /**
+   * What the run is.
+   *
+   * @param settings the text of {@value #CONFIG_FILE}, written when the run begins
+   * @param keep how many of the newest checkpoints to keep; 0 for all
+   */
+  public void describe(String settings, int keep) {
+    this.settings = settings;
+    this.keep = keep;
+  }
+
+  /**
+   * Begins to write: the settings, and what follows the run from {@code step} on, to be closed by
+   * the caller. Leftovers of a killed process are swept away.
+   */
+  public List<Watcher> begin(long step, long maxSteps) throws IOException {
+    if (settings != null) {
+      AtomicFile.write(path.resolve(CONFIG_FILE), settings);
+    }
+    checkpoints().sweep();
+    List<Watcher> watchers = new ArrayList<>();
+    try {
+      watchers.add(MetricsFile.open(metrics(), step));
+      watchers.add(new LogFile(path.resolve(LOG_FILE), maxSteps));
+      watchers.add(new EventFile(path.resolve(EVENTS), step));
+      return watchers;
+    } catch (IOException | RuntimeException e) {
+      watchers.forEach(Watcher::close);
+      throw e;
+    }
+  }
+
+  /**
+   * Writes a checkpoint.
+   *
+   * @throws dev.javelin.train.checkpoint.SaveException where the disk is full or cannot be written;
+   *     what was there is untouched
+   */
+  public Checkpoint save(TrainingState state, Checkpoints.Content content) {
+    return checkpoints().save(state, content);
+  }
+
+  private Checkpoints checkpoints() {
+    return new Checkpoints(path, keep);
+  }
+
+  @Override
+  public String toString() {
+    return path.toString();
+  }
+
+  /** Gives the directory free. One that was made for this run and is empty goes away. */
+  @Override
+  public void close() {
+    synchronized (lock) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    }
+    if (created == null || !isEmpty()) {
+      lock.close();
+      return;
+    }
+    lock.closeAndDelete();
+    Path last = created.getParent();
+    try {
+      for (Path p = path.toAbsolutePath(); p != null && !p.equals(last); p = p.getParent()) {
+        Files.delete(p);
+      }
+    } catch (IOException notEmpty) {
+      // Another run has moved in.
+    }
+  }
+
+  private boolean isEmpty() {
+    try (Stream<Path> files = Files.list(path)) {
+      return files.allMatch(p -> p.getFileName().toString().equals(DirectoryLock.FILE));
+    } catch (IOException e) {
+      return false;
+    }
+  }
+}
