@@ -7,13 +7,13 @@ import org.jspecify.annotations.Nullable;
  * Which keys a query sees, and what is added to their scores. Query i stands at position {@code p =
  * Tk − Tq + i}; it sees key j where all of these hold:
  *
- * <pre>
+ * <pre>{@code
  * causal          j <= p
  * window w        p − w < j           itself and the w − 1 keys before it
  * lengths         j < lengths[b]
  * keys            keys[b, j] != 0
  * documents       j >= documentStarts[b, i]
- * </pre>
+ * }</pre>
  *
  * A query that sees nothing gets 0. The arrays are device tensors, so that a captured step can be
  * run with other values.
