@@ -4,6 +4,7 @@ import dev.javelin.device.Device;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Printable;
 import dev.javelin.train.Devices;
 import dev.javelin.train.Names;
 import dev.javelin.train.Settings;
@@ -112,6 +113,13 @@ public final class Main {
   /** Where a verb prints its answer. */
   static PrintWriter out(@Nullable CommandSpec spec) {
     return Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
+  }
+
+  /** What the user should know of the data, on standard error: the answer stays alone. */
+  static void notes(@Nullable CommandSpec spec, List<String> notes) {
+    PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
+    notes.forEach(note -> err.println("javelin: " + Printable.line(note)));
+    err.flush();
   }
 
   /**

@@ -19,7 +19,7 @@ import picocli.CommandLine.Spec;
     name = "prepare",
     mixinStandardHelpOptions = true,
     description =
-        "Encodes text (.txt, .jsonl, .csv) into token files: train.bin, val.bin and the tokenizer.")
+        "Encodes text (.txt, .jsonl, .csv, .tsv) into token files: train.bin, val.bin and the tokenizer.")
 final class PrepareCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
 
@@ -60,6 +60,7 @@ final class PrepareCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     TextFiles texts = TextFiles.of(data, column);
+    Main.notes(spec, texts.notes());
     Tokenizer chosen = texts.tokenizer(tokenizer);
     Prepare done = Prepare.run(texts, chosen, valFraction, outputDir);
     Main.out(spec)

@@ -86,7 +86,9 @@ final class TokenizerCommand implements Callable<Integer> {
     @Override
     public Integer call() {
       List<String> names = specials.isEmpty() ? List.of("<|endoftext|>") : specials;
-      Tokenizer trained = TextFiles.of(data, column).trainTokenizer(vocabSize, names);
+      TextFiles texts = TextFiles.of(data, column);
+      Main.notes(spec, texts.notes());
+      Tokenizer trained = texts.trainTokenizer(vocabSize, names);
       Prepare.save(trained, outputDir);
       String shortfall =
           trained.vocabSize() < vocabSize ? " (no further pair occurs twice in the text)" : "";

@@ -77,6 +77,7 @@ final class TrainCommand implements Callable<Integer> {
       PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
       run.passedOver().forEach(line -> err.println("javelin: passed over " + line));
       err.flush();
+      Main.notes(spec, run.data().notes());
       if (!config.quiet) {
         greet(out, run);
         run.trainer().watch(Terminal.open(run.trainer().step(), config.maxSteps));

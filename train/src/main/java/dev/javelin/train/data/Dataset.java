@@ -1,8 +1,10 @@
 package dev.javelin.train.data;
 
+import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -12,18 +14,24 @@ import org.jspecify.annotations.Nullable;
  * @param validation null where none is wanted
  * @param tokenizer null where token files come without one
  * @param separator what ends the documents of text; saved with a run, given back when it resumes
+ * @param notes what was left out of directories, a line each
  */
 public record Dataset(
     TokenSource train,
     @Nullable TokenSource validation,
     @Nullable Tokenizer tokenizer,
-    Separator separator)
+    Separator separator,
+    List<String> notes)
     implements AutoCloseable {
+
+  public Dataset {
+    notes = List.copyOf(notes);
+  }
 
   /** Tokens whose documents end as {@code tokenizer} suggests. */
   public Dataset(
       TokenSource train, @Nullable TokenSource validation, @Nullable Tokenizer tokenizer) {
-    this(train, validation, tokenizer, suggested(tokenizer));
+    this(train, validation, tokenizer, suggested(tokenizer), List.of());
   }
 
   private static Separator suggested(@Nullable Tokenizer tokenizer) {
@@ -52,18 +60,18 @@ public record Dataset(
       @Nullable String tokenizer,
       String column,
       @Nullable Separator separator) {
+    Wanted wanted = new Wanted(valData, valFraction, tokenizer, column, separator);
     Path tokens = tokenFile(data, "train.bin");
-    if (tokens != null) {
-      return ofTokens(tokens, valData, valFraction, tokenizer, column, separator);
+    if (tokens == null) {
+      return ofText(data.isEmpty() ? DefaultText.load() : TextFiles.of(data, column), wanted);
     }
-    Texts texts = data.isEmpty() ? DefaultText.load() : TextFiles.of(data, column);
-    if (tokenizer == null) {
-      throw new InputException(
-          texts.name() + " is text: name a tokenizer with --tokenizer byte, char or a directory");
+    TokenFile file = TokenFile.open(tokens);
+    try {
+      return ofTokens(file, tokens, wanted);
+    } catch (RuntimeException e) {
+      file.close();
+      throw e;
     }
-    Tokenizer chosen = texts.tokenizer(tokenizer);
-    Separator end = separator == null ? Separator.of(chosen) : separator;
-    return split(texts.encode(chosen, end), valData, valFraction, chosen, column, end);
   }
 
   /** The same, with documents ended as the tokenizer suggests: a fresh run. */
@@ -89,67 +97,80 @@ public record Dataset(
     return DataIdentity.of(train, separator, tokenizer);
   }
 
-  private static Dataset ofTokens(
-      Path tokens,
+  /** What was asked for beside the data to train on. */
+  private record Wanted(
       List<Path> valData,
       double valFraction,
       @Nullable String tokenizer,
       String column,
-      @Nullable Separator separator) {
-    TokenFile file = TokenFile.open(tokens);
-    String name = tokenizer == null ? file.description().tokenizer() : tokenizer;
-    if ("char".equals(name)) {
-      file.close();
+      @Nullable Separator separator) {}
+
+  private static Dataset ofText(Texts texts, Wanted wanted) {
+    if (wanted.tokenizer == null) {
       throw new InputException(
-          "--tokenizer char is made from text, and " + tokens + " is not: name a directory");
+          texts.name() + " is text: name a tokenizer with --tokenizer byte, char or a directory");
     }
-    Tokenizer chosen =
+    Tokenizer tokenizer = texts.tokenizer(wanted.tokenizer);
+    Separator separator = wanted.separator == null ? Separator.of(tokenizer) : wanted.separator;
+    TokenSource all = texts.encode(tokenizer, separator);
+    return split(all, wanted.valData, wanted, tokenizer, separator, texts.notes());
+  }
+
+  private static Dataset ofTokens(TokenFile file, Path path, Wanted wanted) {
+    String own = file.description().tokenizer();
+    String name = wanted.tokenizer == null ? own : wanted.tokenizer;
+    if ("char".equals(name)) {
+      throw new InputException(
+          "--tokenizer char is made from text, and " + path + " is not: name a directory");
+    }
+    Tokenizer tokenizer =
         switch (name) {
           case null -> null;
-          case "byte" -> Texts.of("", "").tokenizer("byte");
+          case "byte" -> new ByteTokenizer();
           default ->
-              Tokenizer.load(tokenizer == null ? tokens.resolveSibling(name) : Path.of(name));
+              Tokenizer.load(wanted.tokenizer == null ? path.resolveSibling(name) : Path.of(name));
         };
-    Path prepared = tokens.resolveSibling("val.bin");
-    boolean besideIt = valData.isEmpty() && valFraction == 0 && Files.exists(prepared);
-    return split(
-        file,
-        besideIt ? List.of(prepared) : valData,
-        valFraction,
-        chosen,
-        column,
-        separator == null ? suggested(chosen) : separator);
+    Path prepared = path.resolveSibling("val.bin");
+    boolean besideIt =
+        wanted.valData.isEmpty() && wanted.valFraction == 0 && Files.exists(prepared);
+    List<Path> valData = besideIt ? List.of(prepared) : wanted.valData;
+    Separator separator = wanted.separator == null ? suggested(tokenizer) : wanted.separator;
+    return split(file, valData, wanted, tokenizer, separator, List.of());
   }
 
   private static Dataset split(
       TokenSource all,
       List<Path> valData,
-      double valFraction,
+      Wanted wanted,
       @Nullable Tokenizer tokenizer,
-      String column,
-      Separator separator) {
-    if (valData.isEmpty()) {
-      long cut = TokenSource.splitAt(all.size(), valFraction);
-      return cut == all.size()
-          ? new Dataset(all, null, tokenizer, separator)
-          : new Dataset(
-              all.part("training part", 0, cut),
-              all.part("validation part", cut, all.size()),
-              tokenizer,
-              separator);
+      Separator separator,
+      List<String> notes) {
+    if (!valData.isEmpty()) {
+      List<String> more = new ArrayList<>(notes);
+      TokenSource held = validation(valData, tokenizer, wanted.column, separator, more);
+      return new Dataset(all, held, tokenizer, separator, more);
     }
-    return new Dataset(
-        all, validation(valData, tokenizer, column, separator), tokenizer, separator);
+    long cut = TokenSource.splitAt(all.size(), wanted.valFraction);
+    if (cut == all.size()) {
+      return new Dataset(all, null, tokenizer, separator, notes);
+    }
+    TokenSource train = all.part("training part", 0, cut);
+    TokenSource held = all.part("validation part", cut, all.size());
+    return new Dataset(train, held, tokenizer, separator, notes);
   }
 
   /** Held-out tokens: text, which needs the tokenizer, or a token file. */
   public static TokenSource validation(
       List<Path> data, @Nullable Tokenizer tokenizer, String column) {
-    return validation(data, tokenizer, column, suggested(tokenizer));
+    return validation(data, tokenizer, column, suggested(tokenizer), new ArrayList<>());
   }
 
   private static TokenSource validation(
-      List<Path> data, @Nullable Tokenizer tokenizer, String column, Separator separator) {
+      List<Path> data,
+      @Nullable Tokenizer tokenizer,
+      String column,
+      Separator separator,
+      List<String> notes) {
     Path tokens = tokenFile(data, "val.bin");
     if (tokens != null) {
       return TokenFile.open(tokens);
@@ -158,6 +179,7 @@ public record Dataset(
     if (tokenizer == null) {
       throw new InputException(texts.name() + " is text: name the tokenizer with --tokenizer");
     }
+    notes.addAll(texts.notes());
     return texts.encode(tokenizer, separator);
   }
 

@@ -16,4 +16,13 @@ public final class InputException extends RuntimeException {
   public InputException(String message, Throwable cause) {
     super(Printable.line(message), cause);
   }
+
+  /** Where data are too large for the memory that Java may use. */
+  static InputException outOfMemory(String name, String remedy, OutOfMemoryError e) {
+    long mib = Runtime.getRuntime().maxMemory() >> 20;
+    return new InputException(
+        "%s does not fit into the %d MiB that Java may use: %s, or allow more with JAVELIN_JVM=-Xmx4g"
+            .formatted(name, mib, remedy),
+        e);
+  }
 }

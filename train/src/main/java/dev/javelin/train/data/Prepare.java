@@ -46,6 +46,9 @@ public record Prepare(long trainTokens, long valTokens) {
         TokenFileWriter.delete(held); // of an earlier run, from other data
       }
       return new Prepare(train.size(), val.size());
+    } catch (OutOfMemoryError e) {
+      throw InputException.outOfMemory(
+          texts.name(), "cut its longest document into several (rows of JSONL, say)", e);
     }
   }
 

@@ -1,65 +1,54 @@
 package dev.javelin.train.data;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import de.siegmar.fastcsv.reader.CsvParseException;
-import de.siegmar.fastcsv.reader.CsvReader;
-import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
-import de.siegmar.fastcsv.reader.NamedCsvRecord;
-import dev.javelin.tensor.io.FileFormatException;
-import java.io.BufferedInputStream;
-import java.io.ByteArrayOutputStream;
+import dev.javelin.train.data.format.DataFormat;
+import dev.javelin.train.data.format.DataFormats;
+import dev.javelin.train.data.format.Document;
+import dev.javelin.train.data.format.PlainText;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.CharBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.CharsetDecoder;
-import java.nio.charset.CoderResult;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
-import java.util.Iterator;
+import java.util.Collections;
 import java.util.List;
-import java.util.NoSuchElementException;
 import java.util.Spliterator;
 import java.util.Spliterators;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
- * Text in files: a {@code .txt} is one document, a line of {@code .jsonl} and a row of {@code .csv}
- * are one each. All are UTF-8.
+ * Text in files of the kinds that {@link DataFormats} lists.
  *
- * @param files at least one, none a directory
- * @param column the field of a JSONL line, the column of a CSV file
+ * @param files at least one, none a directory, each of a known kind
+ * @param column the field that holds the text where documents have several
+ * @param notes what was left out of the directories named, a line each
  */
-public record TextFiles(List<Path> files, String column) implements Texts {
+public record TextFiles(List<Path> files, String column, List<String> notes) implements Texts {
   /** The field and column that holds the text unless told otherwise. */
-  public static final String TEXT = "text";
-
-  private static final String NOT_UTF8 =
-      "convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8";
-  private static final List<String> KINDS = List.of(".txt", ".jsonl", ".csv");
+  public static final String TEXT = PlainText.FIELD;
 
   /**
-   * The files named, and all text files in the directories named, sorted by path.
+   * The files named, and all text files in the directories named, sorted by path. In a directory,
+   * what is hidden (a name that begins with a dot) and what is of another kind is left out; linked
+   * directories are not entered.
    *
    * @throws InputException for a path that does not exist or is no text
    */
   public static TextFiles of(List<Path> paths, String column) {
     List<Path> files = new ArrayList<>();
+    List<String> notes = new ArrayList<>();
     for (Path path : paths) {
       if (Files.isDirectory(path)) {
-        files.addAll(textsIn(path));
+        files.addAll(textsIn(path, notes));
       } else if (!Files.exists(path)) {
         throw new InputException(path + " does not exist: name an existing file or directory");
-      } else if (!isText(path)) {
+      } else if (DataFormats.of(path).isEmpty()) {
         throw new InputException(
-            path + " is none of " + String.join(", ", KINDS) + ": rename or convert it");
+            path + " is none of " + DataFormats.names() + ": rename or convert it");
       } else {
         files.add(path);
       }
@@ -67,24 +56,72 @@ public record TextFiles(List<Path> files, String column) implements Texts {
     if (files.isEmpty()) {
       throw new InputException("no text: name a file or directory with --data");
     }
-    return new TextFiles(List.copyOf(files), column);
+    return new TextFiles(List.copyOf(files), column, List.copyOf(notes));
   }
 
-  private static List<Path> textsIn(Path directory) {
-    try (Stream<Path> all = Files.walk(directory)) {
-      List<Path> texts = all.filter(p -> Files.isRegularFile(p) && isText(p)).sorted().toList();
-      if (texts.isEmpty()) {
-        throw new InputException(
-            directory + " holds no " + String.join(", ", KINDS) + ": name another directory");
-      }
-      return texts;
+  private static List<Path> textsIn(Path directory, List<String> notes) {
+    Walk walk = new Walk(directory);
+    try {
+      Files.walkFileTree(directory, walk);
     } catch (IOException e) {
-      throw new UncheckedIOException(directory + ": cannot be read: " + e.getMessage(), e);
+      throw new InputException(directory + ": cannot be read: " + e.getMessage(), e);
     }
+    String leftOut =
+        walk.hidden + walk.others == 0
+            ? ""
+            : "%s: left out %d hidden and %d of other kinds than %s"
+                .formatted(directory, walk.hidden, walk.others, DataFormats.names());
+    if (walk.texts.isEmpty()) {
+      throw new InputException(
+          directory
+              + " holds no "
+              + DataFormats.names()
+              + (walk.hidden == 0 ? "" : " (%d hidden left out)".formatted(walk.hidden))
+              + ": name another directory");
+    }
+    if (!leftOut.isEmpty()) {
+      notes.add(leftOut);
+    }
+    Collections.sort(walk.texts);
+    return walk.texts;
   }
 
-  private static boolean isText(Path path) {
-    return KINDS.stream().anyMatch(path.toString()::endsWith);
+  /** What lies in a directory: texts, and how much else. */
+  private static final class Walk extends SimpleFileVisitor<Path> {
+    private final Path top;
+    private final List<Path> texts = new ArrayList<>();
+    private int hidden;
+    private int others;
+
+    Walk(Path top) {
+      this.top = top;
+    }
+
+    private boolean isHidden(Path path) {
+      Path name = path.getFileName();
+      return !path.equals(top) && name != null && name.toString().startsWith(".");
+    }
+
+    @Override
+    public FileVisitResult preVisitDirectory(Path path, BasicFileAttributes attributes) {
+      if (isHidden(path)) {
+        hidden++;
+        return FileVisitResult.SKIP_SUBTREE;
+      }
+      return FileVisitResult.CONTINUE;
+    }
+
+    @Override
+    public FileVisitResult visitFile(Path path, BasicFileAttributes attributes) {
+      if (isHidden(path)) {
+        hidden++;
+      } else if (Files.isRegularFile(path) && DataFormats.of(path).isPresent()) {
+        texts.add(path);
+      } else {
+        others++;
+      }
+      return FileVisitResult.CONTINUE;
+    }
   }
 
   @Override
@@ -96,195 +133,57 @@ public record TextFiles(List<Path> files, String column) implements Texts {
 
   @Override
   public boolean separated() {
-    return files.size() > 1 || !files.getFirst().toString().endsWith(".txt");
+    return files.size() > 1 || !format(files.getFirst()).oneDocument();
   }
 
   @Override
-  public Stream<String> documents() {
+  public Stream<TextDocument> documents() {
     return files.stream().flatMap(this::documents);
   }
 
-  private Stream<String> documents(Path file) {
+  private Stream<TextDocument> documents(Path file) {
+    DataFormat format = format(file);
+    String field = format.oneDocument() ? TEXT : column;
+    DataFormat.Documents documents;
     try {
-      if (file.toString().endsWith(".txt")) {
-        return Stream.of(text(file));
-      }
-      InputStream in = new BufferedInputStream(Files.newInputStream(file), 1 << 16);
-      Iterator<String> rows =
-          file.toString().endsWith(".csv") ? csv(file, in) : new JsonLines(file, in, column);
-      return StreamSupport.stream(
-              Spliterators.spliteratorUnknownSize(rows, Spliterator.ORDERED), false)
-          .onClose(() -> close(in));
+      documents = format.open(file);
     } catch (IOException e) {
       throw unreadable(file, e);
     }
+    Spliterator<TextDocument> each =
+        new Spliterators.AbstractSpliterator<>(Long.MAX_VALUE, Spliterator.ORDERED) {
+          @Override
+          public boolean tryAdvance(Consumer<? super TextDocument> action) {
+            Document document;
+            try {
+              document = documents.next();
+            } catch (IOException e) {
+              throw unreadable(file, e);
+            }
+            if (document == null) {
+              return false;
+            }
+            action.accept(new TextDocument(document.source(), document.text(field)));
+            return true;
+          }
+        };
+    return StreamSupport.stream(each, false).onClose(() -> close(file, documents));
+  }
+
+  private static DataFormat format(Path file) {
+    return DataFormats.of(file)
+        .orElseThrow(() -> new IllegalArgumentException(file + " is of no known kind"));
   }
 
   private static UncheckedIOException unreadable(Path file, IOException e) {
     return new UncheckedIOException(file + ": cannot be read: " + e.getMessage(), e);
   }
 
-  private static void close(InputStream in) {
+  private static void close(Path file, DataFormat.Documents documents) {
     try {
-      in.close();
+      documents.close();
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private static String text(Path file) throws IOException {
-    if (Files.size(file) > Integer.MAX_VALUE - 16) {
-      throw new FileFormatException(
-          file, "is larger than 2 GB", "cut it into several files, or use JSONL");
-    }
-    byte[] bytes = Files.readAllBytes(file);
-    String text = new String(bytes, StandardCharsets.UTF_8);
-    int at = text.indexOf('\uFFFD') < 0 ? -1 : malformed(bytes);
-    if (at >= 0) {
-      String what = String.format("is not UTF-8: byte 0x%02X at position %d", bytes[at] & 0xFF, at);
-      throw new FileFormatException(file, what, NOT_UTF8);
-    }
-    return text;
-  }
-
-  /** Where the first byte that is not UTF-8 stands, or -1. */
-  private static int malformed(byte[] bytes) {
-    ByteBuffer in = ByteBuffer.wrap(bytes);
-    CharBuffer out = CharBuffer.allocate(1 << 13);
-    CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
-    CoderResult result;
-    do {
-      result = decoder.decode(in, out.clear(), true);
-    } while (result.isOverflow());
-    return result.isError() ? in.position() : -1;
-  }
-
-  private Iterator<String> csv(Path file, InputStream in) {
-    var reader = new InputStreamReader(in, StandardCharsets.UTF_8.newDecoder());
-    Iterator<NamedCsvRecord> records =
-        CsvReader.builder()
-            .extraFieldStrategy(FieldMismatchStrategy.STRICT)
-            .missingFieldStrategy(FieldMismatchStrategy.STRICT)
-            .allowUnclosedQuote(false)
-            .ofNamedCsvRecord(reader)
-            .iterator();
-    return new Iterator<>() {
-      private long row = 1;
-
-      @Override
-      public boolean hasNext() {
-        try {
-          return records.hasNext();
-        } catch (CsvParseException | UncheckedIOException e) {
-          throw bad(e);
-        }
-      }
-
-      @Override
-      public String next() {
-        NamedCsvRecord record;
-        try {
-          record = records.next();
-        } catch (CsvParseException | UncheckedIOException e) {
-          throw bad(e);
-        }
-        row++;
-        return record.findField(column).orElseThrow(() -> missing(record));
-      }
-
-      private FileFormatException missing(NamedCsvRecord record) {
-        return record.getHeader().contains(column)
-            ? new FileFormatException(
-                file,
-                "row " + row + " ends before column \"" + column + "\"",
-                "write a field for every column of the first row")
-            : new FileFormatException(
-                file,
-                "has no column \"" + column + "\"",
-                "its columns are " + record.getHeader() + ", choose one with --column");
-      }
-
-      private RuntimeException bad(RuntimeException e) {
-        Throwable cause = e;
-        while (cause.getCause() != null) {
-          cause = cause.getCause();
-        }
-        return switch (cause) {
-          case CharacterCodingException utf8 ->
-              new FileFormatException(file, "is not UTF-8 after row " + row, NOT_UTF8, utf8);
-          case IOException io -> unreadable(file, io);
-          default ->
-              new FileFormatException(
-                  file,
-                  "is not CSV after row " + row + ": " + cause.getMessage(),
-                  "quote fields that hold commas, quotes or newlines",
-                  cause);
-        };
-      }
-    };
-  }
-
-  /** The chosen field of each line that is not blank. */
-  private static final class JsonLines implements Iterator<String> {
-    private final Path file;
-    private final InputStream in;
-    private final String field;
-    private final ByteArrayOutputStream line = new ByteArrayOutputStream();
-    private long number;
-    private boolean ready;
-
-    JsonLines(Path file, InputStream in, String field) {
-      this.file = file;
-      this.in = in;
-      this.field = field;
-    }
-
-    @Override
-    public boolean hasNext() {
-      while (!ready) {
-        line.reset();
-        number++;
-        int b;
-        try {
-          for (b = in.read(); b >= 0 && b != '\n'; b = in.read()) {
-            line.write(b);
-          }
-        } catch (IOException e) {
-          throw unreadable(file, e);
-        }
-        ready = !line.toString(StandardCharsets.ISO_8859_1).isBlank();
-        if (b < 0 && !ready) {
-          return false;
-        }
-      }
-      return true;
-    }
-
-    @Override
-    public String next() {
-      if (!hasNext()) {
-        throw new NoSuchElementException();
-      }
-      ready = false;
-      JsonNode text;
-      try {
-        text = TokenFile.MAPPER.readTree(line.toByteArray()).path(field);
-      } catch (JsonProcessingException e) {
-        throw new FileFormatException(
-            file,
-            "line " + number + " is not JSON: " + e.getOriginalMessage(),
-            "write one JSON object a line, in UTF-8",
-            e);
-      } catch (IOException e) {
-        throw unreadable(file, e);
-      }
-      if (!text.isTextual()) {
-        throw new FileFormatException(
-            file,
-            "line " + number + " has no text under \"" + field + "\"",
-            "choose the field with --column");
-      }
-      return text.textValue();
+      throw unreadable(file, e);
     }
   }
 }

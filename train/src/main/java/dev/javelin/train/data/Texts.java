@@ -7,7 +7,6 @@ import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.IntConsumer;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** Documents to learn from. */
@@ -19,7 +18,12 @@ public interface Texts {
   String name();
 
   /** All documents in order, read anew on each call; to be closed. */
-  Stream<String> documents();
+  Stream<TextDocument> documents();
+
+  /** What the user should know about the choice of the documents, a line each. */
+  default List<String> notes() {
+    return List.of();
+  }
 
   /** Whether each document is ended by a {@link Separator}. One text alone is taken as it is. */
   boolean separated();
@@ -33,8 +37,8 @@ public interface Texts {
       }
 
       @Override
-      public Stream<String> documents() {
-        return Stream.of(text);
+      public Stream<TextDocument> documents() {
+        return Stream.of(new TextDocument(name, text));
       }
 
       @Override
@@ -55,9 +59,9 @@ public interface Texts {
       case "byte" -> new ByteTokenizer();
       case "bpe" -> trainTokenizer(BPE_VOCABULARY, List.of("<|endoftext|>"));
       case "char" -> {
-        try (Stream<String> documents = documents()) {
+        try (Stream<TextDocument> documents = documents()) {
           Stream<String> newline = separated() ? Stream.of("\n") : Stream.empty();
-          yield CharTokenizer.of(Stream.concat(documents, newline));
+          yield CharTokenizer.of(Stream.concat(documents.map(TextDocument::text), newline));
         } catch (IllegalArgumentException e) {
           throw new InputException(name() + ": " + e.getMessage(), e);
         }
@@ -68,8 +72,8 @@ public interface Texts {
 
   /** Learns a byte-level BPE vocabulary from these texts; see {@link BpeTrainer#train}. */
   default Tokenizer trainTokenizer(int vocabSize, List<String> specials) {
-    try (Stream<String> documents = documents()) {
-      return BpeTrainer.train(documents, vocabSize, specials);
+    try (Stream<TextDocument> documents = documents()) {
+      return BpeTrainer.train(documents.map(TextDocument::text), vocabSize, specials);
     }
   }
 
@@ -77,7 +81,8 @@ public interface Texts {
    * Hands the ids of all documents to {@code out}, each followed by {@code separator} where they
    * are {@link #separated}.
    *
-   * @throws InputException for a character that the vocabulary cannot express, and for no text
+   * @throws InputException for a character that the vocabulary cannot express, half a surrogate
+   *     pair, and for no text
    */
   default void encode(Tokenizer tokenizer, Separator separator, IntConsumer out) {
     boolean[] any = new boolean[1];
@@ -86,27 +91,34 @@ public interface Texts {
           any[0] = true;
           out.accept(id);
         };
-    try (Stream<String> documents = documents()) {
+    try (Stream<TextDocument> documents = documents()) {
       documents.forEachOrdered(
           document -> {
-            tokenizer.encode(document, counted);
+            document.encode(tokenizer, counted);
             if (separated()) {
-              separator.end(document, tokenizer, counted);
+              separator.end(document.text(), tokenizer, counted);
             }
           });
-    } catch (IllegalArgumentException e) {
-      throw new InputException(
-          name() + ": " + e.getMessage() + ": use --tokenizer byte or one made for such text", e);
     }
     if (!any[0]) {
       throw new InputException(name() + " holds no text: name a file with some");
     }
   }
 
-  /** {@link #encode(Tokenizer, Separator, IntConsumer)} into memory. */
+  /**
+   * {@link #encode(Tokenizer, Separator, IntConsumer)} into memory: two bytes an id where the
+   * vocabulary has up to 65536, else four.
+   *
+   * @throws InputException also where memory does not suffice
+   */
   default TokenSource encode(Tokenizer tokenizer, Separator separator) {
-    IntStream.Builder ids = IntStream.builder();
-    encode(tokenizer, separator, ids);
-    return new TokenArray(name(), ids.build().toArray());
+    try {
+      TokenBuffer ids = new TokenBuffer();
+      encode(tokenizer, separator, ids);
+      return ids.finish(name());
+    } catch (OutOfMemoryError e) {
+      throw InputException.outOfMemory(
+          name(), "write a token file of it with javelin prepare and train on that", e);
+    }
   }
 }

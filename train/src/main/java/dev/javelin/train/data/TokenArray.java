@@ -1,13 +1,18 @@
 package dev.javelin.train.data;
 
-/** Tokens in memory. */
+import java.util.List;
+import java.util.Objects;
+
+/** Tokens in memory, as {@link TokenBuffer} collects them. */
 final class TokenArray implements TokenSource {
   private final String name;
-  private final int[] ids;
+  private final List<Object> blocks;
+  private final long size;
 
-  TokenArray(String name, int[] ids) {
+  TokenArray(String name, List<Object> blocks, long size) {
     this.name = name;
-    this.ids = ids;
+    this.blocks = blocks;
+    this.size = size;
   }
 
   @Override
@@ -17,12 +22,27 @@ final class TokenArray implements TokenSource {
 
   @Override
   public long size() {
-    return ids.length;
+    return size;
   }
 
   @Override
   public void read(long from, int[] into, int count) {
-    System.arraycopy(ids, Math.toIntExact(from), into, 0, count);
+    Objects.checkFromIndexSize(from, count, size);
+    for (int done = 0; done < count; ) {
+      long position = from + done;
+      int at = (int) (position % TokenBuffer.BLOCK);
+      int part = Math.min(count - done, TokenBuffer.BLOCK - at);
+      switch (blocks.get((int) (position / TokenBuffer.BLOCK))) {
+        case char[] narrow -> {
+          for (int i = 0; i < part; i++) {
+            into[done + i] = narrow[at + i];
+          }
+        }
+        case int[] wide -> System.arraycopy(wide, at, into, done, part);
+        default -> throw new IllegalStateException("a block is a char[] or an int[]");
+      }
+      done += part;
+    }
   }
 
   @Override

@@ -21,7 +21,11 @@ public sealed interface TokenSource extends AutoCloseable
 
   /** Tokens in memory. */
   static TokenSource of(String name, int... ids) {
-    return new TokenArray(name, ids);
+    TokenBuffer buffer = new TokenBuffer();
+    for (int id : ids) {
+      buffer.accept(id);
+    }
+    return buffer.finish(name);
   }
 
   /** The tokens [from, to), open as long as this source is. */

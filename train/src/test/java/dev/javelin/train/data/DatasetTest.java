@@ -7,10 +7,8 @@ import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
@@ -176,15 +174,7 @@ class DatasetTest {
         "a.txt|''|holds no text",
         "a.jsonl|''|holds no text",
         "a.csv|text|holds no text",
-        "a.jsonl|{\"text\": 1}|line 1 has no text under \"text\"",
-        "a.jsonl|{\"body\": \"x\"}|choose the field with --column",
-        "a.jsonl|[1]|line 1 has no text",
-        "a.jsonl|{\"text\": \"x|line 1 is not JSON",
-        "a.csv|'body,id\nx,1'|has no column \"text\"; its columns are [body, id]",
-        "a.csv|'id,text\n1'|row 2 ends before column \"text\"",
-        "a.csv|'text,id\nx,1\nx'|is not CSV after row 2: Record 3 has 1 fields",
-        "a.csv|'text\n\"x'|is not CSV after row",
-        "a.pdf|x|is none of .txt, .jsonl, .csv",
+        "a.pdf|x|is none of .txt, .jsonl, .csv, .tsv",
       })
   void badTextFilesAreRefusedInOneLine(String name, String content, String message)
       throws IOException {
@@ -197,34 +187,20 @@ class DatasetTest {
         .doesNotContain("\n");
   }
 
-  @ParameterizedTest
-  @CsvSource({
-    "txt,'is not UTF-8: byte 0xE9 at position 15'",
-    "jsonl,line 1 is not JSON",
-    "csv,is not UTF-8 after row 1"
-  })
-  void otherEncodingsAreRefused(String kind, String message) throws IOException {
-    Path path = directory.resolve("a." + kind);
-    String content = kind.equals("csv") ? "text\ncafé\n" : "{\"text\":  \"caf é\"}\n";
-    Files.write(path, content.getBytes(StandardCharsets.ISO_8859_1));
-    assertThatThrownBy(() -> open(path).close())
-        .isInstanceOf(FileFormatException.class)
-        .hasMessageContaining(message);
-  }
-
   @Test
-  void bytesThatAreNotUtf8AreFoundFarIntoAFile() throws IOException {
-    byte[] bytes = new byte[100_000];
-    Arrays.fill(bytes, (byte) 'x');
-    bytes[77_777] = (byte) 0xFF;
-    Path path = Files.write(directory.resolve("a.txt"), bytes);
-    assertThatThrownBy(() -> open(path).close())
-        .hasMessageContaining("byte 0xFF at position 77777");
-    bytes[77_777] = 'x';
-    Files.write(path, bytes);
-    Files.writeString(path, "\uFFFD", java.nio.file.StandardOpenOption.APPEND);
-    try (Dataset data = open(path)) {
-      assertThat(data.train().size()).isEqualTo(100_003);
+  void whatIsLeftOutOfDirectoriesIsSaid() throws IOException {
+    Files.createDirectories(directory.resolve("held"));
+    file("a.txt", "a");
+    file(".a.txt", "b");
+    file("held/v.txt", "c");
+    file("held/x.pdf", "c");
+    List<Path> held = List.of(directory.resolve("held"));
+    try (Dataset data = Dataset.open(List.of(directory), held, 0, "byte", "text")) {
+      assertThat(data.notes())
+          .containsExactly(
+              directory + ": left out 1 hidden and 1 of other kinds than .txt, .jsonl, .csv, .tsv",
+              held.getFirst()
+                  + ": left out 0 hidden and 1 of other kinds than .txt, .jsonl, .csv, .tsv");
     }
   }
 

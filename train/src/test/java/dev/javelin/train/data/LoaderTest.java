@@ -34,7 +34,7 @@ class LoaderTest {
   }
 
   private static TokenSource counting(int size) {
-    return new TokenArray("counting", IntStream.range(0, size).toArray());
+    return TokenSource.of("counting", IntStream.range(0, size).toArray());
   }
 
   @Test
@@ -155,7 +155,7 @@ class LoaderTest {
 
   @Test
   void idsOutsideTheVocabularyAreNamedWithTheirPlace() {
-    TokenSource source = new TokenArray("t.bin", new int[] {0, 1, 2, 3, -1, 5, 6});
+    TokenSource source = TokenSource.of("t.bin", 0, 1, 2, 3, -1, 5, 6);
     TokenLoader loader = new TokenLoader(new Windows(source, 2, 3), WindowOrder.sequential(), 1, 1);
     Tensor tokens = ids(1, 2);
     Tensor targets = ids(1, 2);
