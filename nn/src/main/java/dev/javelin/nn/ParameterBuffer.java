@@ -13,15 +13,16 @@ import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Collections;
+import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -39,26 +40,49 @@ import org.jspecify.annotations.Nullable;
  *            0                                     trainable            elements
  * </pre>
  *
- * Names are the path of record components to the parameter, {@code blocks.3.attn.qkv.weight}.
+ * Where groups have types of their own (see {@link Group#type}), weights and masters are one
+ * allocation for each type; gradients, and optimizer state laid out as they are, stay one range, in
+ * which each type has a part: see {@link #flats}.
+ *
+ * <p>Names are the path of record components to the parameter, {@code blocks.3.attn.qkv.weight}.
  *
  * @param <M> the model, a record of parameters, layers and lists of layers
  */
 public final class ParameterBuffer<M extends Record> implements AutoCloseable {
-  private static final int ALIGNMENT = 128; // elements: 256 bytes of the smallest float type
   private static final Group DECLARED = new Group("declared", 0, 0, true);
 
   private final M model;
-  private final Memory weightMemory;
+  private final List<Memory> owned;
+  private final Map<DType, Memory> weightMemory = new EnumMap<>(DType.class);
   private final Memory constantMemory;
   private final @Nullable Memory gradientMemory;
-  private final @Nullable Memory masterMemory;
   private final SequencedMap<String, Parameter> named;
-  private final Map<Parameter, Long> starts = new IdentityHashMap<>(); // first element in buffers
-  private final DType type;
+  private final Map<Parameter, FlatLayout.Slot> slots = new IdentityHashMap<>();
+  private final List<Flat> flats;
   private final long trainable;
-  private final List<Segment> segments;
 
-  private record Slot(String name, Shape shape, Group group, long start) {}
+  /**
+   * The trainable parameters of one element type, flat: what one update runs over.
+   *
+   * @param fromRow of the flat buffers: where this type's part begins
+   * @param weights of {@code type}
+   * @param master the fp32 weights that updates go to; {@code null} where the weights are fp32
+   * @param gradients F32, this type's part of {@link ParameterBuffer#gradients}
+   * @param segments what is updated alike, in elements of this part
+   */
+  public record Flat(
+      DType type,
+      int fromRow,
+      Tensor weights,
+      @Nullable Tensor master,
+      Tensor gradients,
+      List<Segment> segments) {
+
+    /** This type's part of optimizer state of the shape {@link ParameterBuffer#flat}. */
+    public Tensor part(Tensor state) {
+      return state.slice(0, fromRow, fromRow + weights.dim(0));
+    }
+  }
 
   /**
    * Allocates and builds a model; its parameters are zero.
@@ -73,13 +97,16 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     try (Memory none = device.allocate(0)) {
       Shapes shapes = new Shapes(none, precision.weights());
       M skeleton = model.apply(shapes);
-      walk("", skeleton, (name, p) -> names.putIfAbsent(p, name));
-      return new ParameterBuffer<>(
-          device,
-          precision.weights(),
-          layOut(shapes.parameters, names, grouping),
-          shapes.constantBytes,
-          model);
+      Components.walk(skeleton, (name, p) -> names.putIfAbsent(p, name));
+      List<FlatLayout.Slot> slots =
+          FlatLayout.of(shapes.parameters, names, grouping, precision.weights());
+      List<Memory> owned = new ArrayList<>();
+      try {
+        return new ParameterBuffer<>(device, owned, slots, shapes.constantBytes, model);
+      } catch (RuntimeException | OutOfMemoryError e) {
+        owned.forEach(Memory::close);
+        throw e;
+      }
     }
   }
 
@@ -104,7 +131,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
 
     @Override
     public Tensor constant(int... dims) {
-      constantBytes += DType.F32.bytes(padded(Shape.of(dims)));
+      constantBytes += DType.F32.bytes(FlatLayout.padded(Shape.of(dims)));
       return tensor(DType.F32, dims);
     }
 
@@ -115,10 +142,10 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
 
   /** The second pass: the same tensors in their places. */
   private final class Places implements Declare {
-    private final Iterator<Slot> slots;
+    private final Iterator<FlatLayout.Slot> slots;
     private long constantOffset;
 
-    Places(List<Slot> slots) {
+    Places(List<FlatLayout.Slot> slots) {
       this.slots = slots.iterator();
     }
 
@@ -131,142 +158,78 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     public Tensor constant(int... dims) {
       Shape shape = Shape.of(dims);
       Tensor t = Tensor.of(constantMemory, constantOffset, DType.F32, shape);
-      constantOffset += DType.F32.bytes(padded(shape));
+      constantOffset += DType.F32.bytes(FlatLayout.padded(shape));
       return t;
     }
   }
 
-  /** In order of declaration; positions are by group. */
-  private static List<Slot> layOut(
-      List<Parameter> declared, Map<Parameter, String> names, Grouping grouping) {
-    SequencedMap<Group, List<Integer>> byGroup = new LinkedHashMap<>();
-    List<Slot> slots = new ArrayList<>();
-    for (Parameter p : declared) {
-      String name = names.get(p);
-      if (name == null) {
-        throw new IllegalArgumentException(
-            "a parameter of shape "
-                + p.value().shape()
-                + " was declared but is not reachable from the model's record components");
-      }
-      Group group = grouping.of(name, p.value().shape());
-      byGroup.computeIfAbsent(group, g -> new ArrayList<>()).add(slots.size());
-      slots.add(new Slot(name, p.value().shape(), group, 0));
-    }
-    long end = 0;
-    for (boolean frozen : new boolean[] {false, true}) {
-      for (Map.Entry<Group, List<Integer>> group : byGroup.entrySet()) {
-        if (group.getKey().frozen() == frozen) {
-          for (int i : group.getValue()) {
-            Slot s = slots.get(i);
-            slots.set(i, new Slot(s.name, s.shape, s.group, end));
-            end += padded(s.shape);
-          }
-        }
-      }
-    }
-    return slots;
-  }
-
-  private static long padded(Shape shape) {
-    return (shape.elements() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  }
-
   private ParameterBuffer(
       Device device,
-      DType type,
-      List<Slot> slots,
+      List<Memory> owned,
+      List<FlatLayout.Slot> slots,
       long constantBytes,
       Function<Declare, M> builder) {
-    this.type = type;
-    long all = 0;
-    long updated = 0;
-    for (Slot s : slots) {
-      all += padded(s.shape);
-      updated += s.group.frozen() ? 0 : padded(s.shape);
+    this.owned = owned;
+    Map<DType, Long> all = new EnumMap<>(DType.class);
+    Map<DType, Long> updated = new EnumMap<>(DType.class);
+    for (FlatLayout.Slot s : slots) {
+      all.merge(s.type(), FlatLayout.padded(s.shape()), Long::sum);
+      updated.merge(s.type(), s.group().frozen() ? 0 : FlatLayout.padded(s.shape()), Long::sum);
     }
-    this.trainable = updated;
-    this.segments = segments(slots);
-    this.weightMemory = device.allocate(type.bytes(all));
-    this.gradientMemory = updated == 0 ? null : device.allocate(DType.F32.bytes(updated));
-    this.masterMemory =
-        updated == 0 || type == DType.F32 ? null : device.allocate(DType.F32.bytes(updated));
-    this.constantMemory = device.allocate(constantBytes);
+    this.trainable = updated.values().stream().mapToLong(n -> n).sum();
+    all.forEach((type, n) -> weightMemory.put(type, own(device.allocate(type.bytes(n)))));
+    this.gradientMemory = trainable == 0 ? null : own(device.allocate(DType.F32.bytes(trainable)));
+    this.flats = new ArrayList<>();
+    updated.forEach((type, n) -> addFlat(device, slots, type, n));
+    this.flats.sort(Comparator.comparingInt(Flat::fromRow));
+    this.constantMemory = own(device.allocate(constantBytes));
     this.model = builder.apply(new Places(slots));
     SequencedMap<String, Parameter> found = new LinkedHashMap<>();
-    walk("", model, (name, p) -> found.putIfAbsent(p.name(), p));
+    Components.walk(model, (name, p) -> found.putIfAbsent(p.name(), p));
     this.named = Collections.unmodifiableSequencedMap(found);
   }
 
-  private Parameter parameter(Slot slot, Shape shape) {
-    if (!slot.shape.equals(shape)) {
+  private Memory own(Memory memory) {
+    owned.add(memory);
+    return memory;
+  }
+
+  private void addFlat(Device device, List<FlatLayout.Slot> slots, DType type, long elements) {
+    Memory weights = weightMemory.get(type);
+    if (elements == 0 || gradientMemory == null || weights == null) {
+      return;
+    }
+    List<FlatLayout.Slot> ordered = new ArrayList<>(slots);
+    ordered.removeIf(s -> s.group().frozen() || s.type() != type);
+    ordered.sort(Comparator.comparingLong(FlatLayout.Slot::start));
+    Shape shape = FlatLayout.shape(elements);
+    long from = ordered.getFirst().flat();
+    Memory master = type == DType.F32 ? null : own(device.allocate(DType.F32.bytes(elements)));
+    flats.add(
+        new Flat(
+            type,
+            FlatLayout.row(from),
+            Tensor.of(weights, 0, type, shape),
+            master == null ? null : Tensor.of(master, 0, DType.F32, shape),
+            Tensor.of(gradientMemory, DType.F32.bytes(from), DType.F32, shape),
+            FlatLayout.segments(ordered)));
+  }
+
+  private Parameter parameter(FlatLayout.Slot slot, Shape shape) {
+    if (!slot.shape().equals(shape)) {
       throw new IllegalArgumentException(
           "a model must declare the same parameters each time: %s was %s, is now %s"
-              .formatted(slot.name, slot.shape, shape));
+              .formatted(slot.name(), slot.shape(), shape));
     }
-    Tensor value = Tensor.of(weightMemory, type.bytes(slot.start), type, shape);
+    Memory weights = Objects.requireNonNull(weightMemory.get(slot.type()));
+    Tensor value = Tensor.of(weights, slot.type().bytes(slot.start()), slot.type(), shape);
     Tensor gradient =
-        slot.group.frozen() || gradientMemory == null
+        slot.group().frozen() || gradientMemory == null
             ? null
-            : Tensor.of(gradientMemory, DType.F32.bytes(slot.start), DType.F32, shape);
-    Parameter p = new Parameter(slot.name, value, gradient, slot.group);
-    starts.put(p, slot.start);
+            : Tensor.of(gradientMemory, DType.F32.bytes(slot.flat()), DType.F32, shape);
+    Parameter p = new Parameter(slot.name(), value, gradient, slot.group());
+    slots.put(p, slot);
     return p;
-  }
-
-  /** Neighbours that are updated alike, merged. */
-  private static List<Segment> segments(List<Slot> slots) {
-    List<Slot> ordered = new ArrayList<>(slots);
-    ordered.removeIf(s -> s.group.frozen());
-    ordered.sort((a, b) -> Long.compare(a.start, b.start));
-    List<Segment> out = new ArrayList<>();
-    for (Slot s : ordered) {
-      long end = s.start + padded(s.shape);
-      float scale = s.group.lrScale();
-      float decay = s.group.weightDecay();
-      Segment last = out.isEmpty() ? null : out.getLast();
-      if (last != null && last.lrScale() == scale && last.weightDecay() == decay) {
-        out.set(out.size() - 1, new Segment(last.from(), end, scale, decay));
-      } else {
-        out.add(new Segment(s.start, end, scale, decay));
-      }
-    }
-    return List.copyOf(out);
-  }
-
-  @FunctionalInterface
-  private interface Visitor {
-    void visit(String name, Parameter p);
-  }
-
-  private static void walk(String path, @Nullable Object node, Visitor visitor) {
-    switch (node) {
-      case Parameter p -> visitor.visit(path, p);
-      case Record record -> {
-        for (RecordComponent c : record.getClass().getRecordComponents()) {
-          walk(
-              path.isEmpty() ? c.getName() : path + "." + c.getName(),
-              component(record, c),
-              visitor);
-        }
-      }
-      case Collection<?> list -> {
-        int i = 0;
-        for (Object element : list) {
-          walk(path + "." + i++, element, visitor);
-        }
-      }
-      case null, default -> {}
-    }
-  }
-
-  private static @Nullable Object component(Record record, RecordComponent component) {
-    try {
-      component.getAccessor().setAccessible(true);
-      return component.getAccessor().invoke(record);
-    } catch (ReflectiveOperationException e) {
-      throw new IllegalArgumentException("cannot read " + component + " of a model's record", e);
-    }
   }
 
   public M model() {
@@ -297,12 +260,33 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     return named.values().stream().mapToLong(p -> p.value().elements()).sum();
   }
 
-  /** The trainable weights, flat. */
-  public Tensor weights() {
-    return Tensor.of(weightMemory, 0, type, flat());
+  /** The trainable parameters by element type, in the order of the gradients. */
+  public List<Flat> flats() {
+    return Collections.unmodifiableList(flats);
   }
 
-  /** Gradients of the trainable weights, F32 and flat. */
+  /**
+   * The only one of {@link #flats}.
+   *
+   * @throws IllegalStateException if all parameters are frozen, or trainable ones are of several
+   *     types
+   */
+  private Flat single() {
+    if (flats.size() != 1) {
+      throw new IllegalStateException(
+          flats.isEmpty()
+              ? "all parameters are frozen: there are no gradients"
+              : "trainable parameters are of several types: use flats()");
+    }
+    return flats.getFirst();
+  }
+
+  /** The trainable weights, flat, where they are of one type. */
+  public Tensor weights() {
+    return single().weights();
+  }
+
+  /** Gradients of the trainable weights of all types, F32 and flat. */
   public Tensor gradients() {
     if (gradientMemory == null) {
       throw new IllegalStateException("all parameters are frozen: there are no gradients");
@@ -312,7 +296,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
 
   /** The fp32 weights that updates go to; {@code null} where the weights are fp32 themselves. */
   public @Nullable Tensor master() {
-    return masterMemory == null ? null : Tensor.of(masterMemory, 0, DType.F32, flat());
+    return flats.isEmpty() ? null : single().master();
   }
 
   /**
@@ -320,19 +304,26 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
    * dimensions, since one would end at 2³¹ elements.
    */
   public Shape flat() {
-    return Shape.of(Math.toIntExact(trainable / ALIGNMENT), ALIGNMENT);
+    return FlatLayout.shape(trainable);
   }
 
-  /** What is updated alike, in elements of the flat buffers. */
+  /** What is updated alike, in elements of the flat buffers, where weights are of one type. */
   public List<Segment> segments() {
-    return segments;
+    return flats.isEmpty() ? List.of() : single().segments();
   }
 
-  /** The part of a flat buffer, laid out as {@link #weights} is, that belongs to a parameter. */
+  /**
+   * The part of a flat buffer, laid out as {@link #gradients} is, that belongs to a parameter.
+   *
+   * @throws IllegalArgumentException for a parameter that is frozen or of another buffer
+   */
   public Tensor part(Tensor buffer, Parameter p) {
-    Long start = starts.get(p);
-    if (start == null) {
-      throw new IllegalArgumentException(p.name() + " is not a parameter of this buffer");
+    return part(buffer, p, slot(p).flat());
+  }
+
+  private static Tensor part(Tensor buffer, Parameter p, long start) {
+    if (start < 0) {
+      throw new IllegalArgumentException(p.name() + " is frozen and has no part in flat buffers");
     }
     return new Tensor(
         buffer.memory(),
@@ -342,10 +333,23 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
         buffer.lease());
   }
 
+  private FlatLayout.Slot slot(Parameter p) {
+    FlatLayout.Slot slot = slots.get(p);
+    if (slot == null) {
+      throw new IllegalArgumentException(p.name() + " is not a parameter of this buffer");
+    }
+    return slot;
+  }
+
   /** A parameter's most precise values: its master where there is one. */
-  Tensor precise(Parameter p) {
-    Tensor flat = p.group().frozen() ? null : master();
-    return flat == null ? p.value() : part(flat, p);
+  public Tensor precise(Parameter p) {
+    FlatLayout.Slot slot = slot(p);
+    for (Flat flat : flats) {
+      if (!slot.group().frozen() && flat.type == slot.type() && flat.master != null) {
+        return part(flat.master, p, slot.start());
+      }
+    }
+    return p.value();
   }
 
   /** Sets elements of a parameter from fp32: the master exactly, the weight rounded. */
@@ -379,13 +383,6 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
 
   @Override
   public void close() {
-    weightMemory.close();
-    constantMemory.close();
-    if (gradientMemory != null) {
-      gradientMemory.close();
-    }
-    if (masterMemory != null) {
-      masterMemory.close();
-    }
+    owned.forEach(Memory::close);
   }
 }

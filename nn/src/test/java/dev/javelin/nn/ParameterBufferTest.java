@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
@@ -92,6 +93,64 @@ class ParameterBufferTest {
       assertThatThrownBy(inference::gradients)
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("frozen");
+    }
+  }
+
+  /** Matrices bf16, vectors fp32, embeddings frozen in bf16. */
+  private static final Grouping TYPES =
+      (name, shape) ->
+          shape.rank() < 2
+              ? new Group("vectors", 1, 0, false, DType.F32)
+              : new Group("matrices", 1, 0.1f, name.startsWith("tokens"), DType.BF16);
+
+  @Test
+  void eachTypeHasFlatBuffersOfItsOwnAndAPartOfTheGradients() {
+    try (Cpu cpu = Cpu.open(1);
+        var buffer = tiny(cpu, Precision.FP16, TYPES)) {
+      assertThat(buffer.flats())
+          .extracting(ParameterBuffer.Flat::type)
+          .containsExactly(DType.BF16, DType.F32);
+      long rows = 0;
+      for (ParameterBuffer.Flat flat : buffer.flats()) {
+        assertThat(flat.fromRow()).isEqualTo(rows);
+        assertThat(flat.master() == null).isEqualTo(flat.type() == DType.F32);
+        assertThat(flat.gradients().shape()).isEqualTo(flat.weights().shape());
+        assertThat(flat.part(buffer.gradients()).segment().address())
+            .isEqualTo(flat.gradients().segment().address());
+        assertThat(flat.segments().getFirst().from()).isZero();
+        assertThat(flat.segments().getLast().to()).isEqualTo(flat.weights().elements());
+        rows += flat.weights().dim(0);
+      }
+      assertThat(rows).isEqualTo(buffer.flat().dim(0));
+      assertThat(buffer.model().tokens().value().dtype()).isEqualTo(DType.BF16);
+      assertThat(buffer.model().tokens().grad()).isNull();
+      assertThatThrownBy(buffer::weights)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("several types: use flats()");
+    }
+  }
+
+  @Test
+  void valuesReachWeightMasterAndGradientOfTheirTypes() {
+    try (Cpu cpu = Cpu.open(1);
+        var buffer = tiny(cpu, Precision.FP16, TYPES)) {
+      for (Parameter p : buffer.named().values()) {
+        buffer.put(p, 1, new float[] {1.0001f}, 1);
+        float weight = p.value().dtype() == DType.F32 ? 1.0001f : 1;
+        assertThat(FloatBits.get(p.value().segment(), p.value().dtype(), 1)).isEqualTo(weight);
+        boolean frozen = p.name().equals("tokens");
+        Tensor precise = buffer.precise(p);
+        assertThat(FloatBits.get(precise.segment(), precise.dtype(), 1))
+            .isEqualTo(frozen ? 1 : 1.0001f);
+        if (frozen) {
+          assertThatThrownBy(() -> buffer.part(buffer.gradients(), p))
+              .hasMessageContaining("tokens is frozen");
+        } else {
+          Objects.requireNonNull(p.grad()).segment().setAtIndex(ValueLayout.JAVA_FLOAT, 0, 7);
+          Tensor part = buffer.part(buffer.gradients(), p);
+          assertThat(part.segment().getAtIndex(ValueLayout.JAVA_FLOAT, 0)).isEqualTo(7);
+        }
+      }
     }
   }
 

@@ -51,6 +51,8 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** A model of a user's own, made of the public layers: an encoder with a classification head. */
 class ComposedModelTest {
@@ -104,8 +106,9 @@ class ComposedModelTest {
   private record LowRank(Parameter down, Parameter up) implements Adapter {
     @Override
     public Var forward(Var x) {
-      Var h = Functional.linear(x, x.tape().param(down), null);
-      return Functional.linear(h, x.tape().param(up), null);
+      Var own = Algebra.cast(x, down.value().dtype());
+      Var h = Functional.linear(own, x.tape().param(down), null);
+      return Algebra.cast(Functional.linear(h, x.tape().param(up), null), x.value().dtype());
     }
   }
 
@@ -233,17 +236,25 @@ class ComposedModelTest {
     }
   }
 
-  @Test
-  void anAdapterLearnsBesideAFrozenBase() {
+  /** The base in its own type, the adapter in the same or in fp32. */
+  @ParameterizedTest
+  @CsvSource({"fp32,F32", "bf16,BF16", "bf16,F32"})
+  void anAdapterLearnsBesideAFrozenBase(String base, DType type) {
     Grouping adapters =
-        (name, shape) -> new Group("g", 1, 0, !name.contains(".adapter.") || shape.rank() < 2);
-    try (Session s = new Session(Precision.FP32, adapters, true)) {
-      byte[] base = s.bytes("classes.weight");
+        (name, shape) ->
+            name.contains(".adapter.")
+                ? new Group("adapters", 1, 0, false, type)
+                : new Group("base", 0, 0, true);
+    try (Session s = new Session(Precision.named(base), adapters, true)) {
+      assertThat(s.buffer.get("words.weight").value().dtype().name())
+          .isEqualToIgnoringCase(base.replace("fp", "f"));
+      byte[] before = s.bytes("classes.weight");
       byte[] up = s.bytes("classes.adapter.up");
       s.train(3);
-      assertThat(s.bytes("classes.weight")).isEqualTo(base);
+      assertThat(s.bytes("classes.weight")).isEqualTo(before);
       assertThat(s.bytes("classes.adapter.up")).isNotEqualTo(up);
       assertThat(s.buffer.weights().elements()).isEqualTo(2 * 128);
+      assertThat(s.buffer.weights().dtype()).isEqualTo(type);
     }
   }
 

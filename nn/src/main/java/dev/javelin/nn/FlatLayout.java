@@ -1,0 +1,103 @@
+package dev.javelin.nn;
+
+import dev.javelin.device.DType;
+import dev.javelin.tensor.Group;
+import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Segment;
+import dev.javelin.tensor.Shape;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.SequencedSet;
+
+/** The places of a model's parameters in the flat buffers of {@link ParameterBuffer}. */
+final class FlatLayout {
+  private static final int ALIGNMENT = 128; // elements: 256 bytes of the smallest float type
+
+  private FlatLayout() {}
+
+  /**
+   * Where a parameter stands.
+   *
+   * @param start first element in the weights of its type
+   * @param flat first element in the gradients
+   */
+  record Slot(String name, Shape shape, Group group, DType type, long start, long flat) {}
+
+  /** In order of declaration; positions are by type and group, those that are frozen last. */
+  static List<Slot> of(
+      List<Parameter> declared, Map<Parameter, String> names, Grouping grouping, DType precision) {
+    SequencedMap<Group, List<Integer>> byGroup = new LinkedHashMap<>();
+    List<Slot> slots = new ArrayList<>();
+    for (Parameter p : declared) {
+      String name = names.get(p);
+      if (name == null) {
+        throw new IllegalArgumentException(
+            "a parameter of shape "
+                + p.value().shape()
+                + " was declared but is not reachable from the model's record components");
+      }
+      Group group = grouping.of(name, p.value().shape());
+      DType type = group.type() == null ? precision : group.type();
+      if (!type.isFloat() && !group.frozen()) {
+        throw new IllegalArgumentException(
+            "%s cannot be trained as %s: give its group a float type or freeze it"
+                .formatted(name, type));
+      }
+      byGroup.computeIfAbsent(group, g -> new ArrayList<>()).add(slots.size());
+      slots.add(new Slot(name, p.value().shape(), group, type, 0, 0));
+    }
+    SequencedSet<DType> types = new LinkedHashSet<>();
+    slots.forEach(s -> types.add(s.type));
+    long flat = 0;
+    for (DType type : types) {
+      long end = 0;
+      for (boolean frozen : new boolean[] {false, true}) {
+        for (Map.Entry<Group, List<Integer>> group : byGroup.entrySet()) {
+          for (int i : group.getValue()) {
+            Slot s = slots.get(i);
+            if (s.type == type && group.getKey().frozen() == frozen) {
+              slots.set(i, new Slot(s.name, s.shape, s.group, type, end, frozen ? -1 : flat));
+              end += padded(s.shape);
+              flat += frozen ? 0 : padded(s.shape);
+            }
+          }
+        }
+      }
+    }
+    return slots;
+  }
+
+  static long padded(Shape shape) {
+    return (shape.elements() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  }
+
+  /** The shape of so many elements, a multiple of the alignment. */
+  static Shape shape(long elements) {
+    return Shape.of(row(elements), ALIGNMENT);
+  }
+
+  static int row(long element) {
+    return Math.toIntExact(element / ALIGNMENT);
+  }
+
+  /** Neighbours that are updated alike, merged. */
+  static List<Segment> segments(List<Slot> ordered) {
+    List<Segment> out = new ArrayList<>();
+    for (Slot s : ordered) {
+      long end = s.start + padded(s.shape);
+      float scale = s.group.lrScale();
+      float decay = s.group.weightDecay();
+      Segment last = out.isEmpty() ? null : out.getLast();
+      if (last != null && last.lrScale() == scale && last.weightDecay() == decay) {
+        out.set(out.size() - 1, new Segment(last.from(), end, scale, decay));
+      } else {
+        out.add(new Segment(s.start, end, scale, decay));
+      }
+    }
+    return List.copyOf(out);
+  }
+}
