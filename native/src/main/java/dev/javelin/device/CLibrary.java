@@ -11,8 +11,8 @@ import java.lang.invoke.MethodHandle;
 import java.util.Optional;
 
 /**
- * The three C functions the CPU device needs. {@code Arena} is no help: it writes zeros to every
- * page it hands out.
+ * The three C functions the CPU device needs. {@code Arena.allocate} is no help: it writes zeros to
+ * every page it hands out.
  */
 final class CLibrary {
   private static final Linker LINKER = Linker.nativeLinker();
@@ -24,22 +24,18 @@ final class CLibrary {
       System.getProperty("os.name", "").startsWith("Linux")
           ? find("madvise", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT))
           : Optional.empty();
+  private static final int MADV_DONTNEED = 4;
   private static final int MADV_HUGEPAGE = 14;
 
   private CLibrary() {}
 
-  /** Zeroed memory, untouched until used. */
+  /** Zeroed memory, untouched until used; {@code NULL} where the system refuses. */
   static MemorySegment calloc(long bytes) {
-    MemorySegment p;
     try {
-      p = (MemorySegment) CALLOC.invokeExact(1L, bytes);
+      return (MemorySegment) CALLOC.invokeExact(1L, bytes);
     } catch (Throwable e) {
       throw new IllegalStateException("calloc", e);
     }
-    if (p.equals(MemorySegment.NULL)) {
-      throw new OutOfMemoryError("the operating system refused " + bytes + " bytes of host memory");
-    }
-    return p.reinterpret(bytes);
   }
 
   static void free(MemorySegment p) {
@@ -52,9 +48,23 @@ final class CLibrary {
 
   /** Asks for 2 MB pages; a hint, whose refusal changes nothing but speed. */
   static void adviseHugePages(MemorySegment s) {
+    advise(s, MADV_HUGEPAGE);
+  }
+
+  /** Whether {@link #dropPages} does anything. */
+  static boolean dropsPages() {
+    return MADVISE.isPresent();
+  }
+
+  /** Gives whole pages back to the system; the addresses stay, and read as zeros. */
+  static void dropPages(MemorySegment s) {
+    advise(s, MADV_DONTNEED);
+  }
+
+  private static void advise(MemorySegment s, int advice) {
     if (MADVISE.isPresent()) {
       try {
-        int ignored = (int) MADVISE.get().invokeExact(s, s.byteSize(), MADV_HUGEPAGE);
+        int ignored = (int) MADVISE.get().invokeExact(s, s.byteSize(), advice);
       } catch (Throwable e) {
         throw new IllegalStateException("madvise", e);
       }

@@ -2,10 +2,11 @@ package dev.javelin.device;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
-import java.util.LinkedHashSet;
+import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -14,17 +15,20 @@ import org.jspecify.annotations.Nullable;
  * The processor this program runs on, with a team of threads for its kernels. Results never depend
  * on the number of threads: work is cut by size alone, and threads only decide who takes which
  * piece.
+ *
+ * <p>Any number of threads may run operators on it at the same time: their loops share the team one
+ * after another, and each has scratch memory of its own.
  */
 public final class Cpu implements Device {
-  private static final long ALIGNMENT = 256;
-  private static final long HUGE_PAGE = 2L << 20;
   private static final boolean DEBUG = Boolean.getBoolean("javelin.debug");
 
   private final Parallel parallel;
-  private final Set<HostMemory> live = new LinkedHashSet<>();
+  private final Map<Throwable, Long> live = Collections.synchronizedMap(new IdentityHashMap<>());
   private final AtomicLong allocations = new AtomicLong();
-  private final HostMemory[] scratch; // one for each thread, the last one shared
+  private final HostBlock[] scratch; // one for each thread, the last one shared; in the turn
+  private final ThreadLocal<HostBlock[]> visitors; // the same two of a thread without the turn
   private volatile long scratchBytes;
+  private volatile boolean closed;
   private long levelBytes;
 
   private Cpu(int threads) {
@@ -36,10 +40,8 @@ public final class Cpu implements Device {
           "the kernels need the Vector API: start Java with --add-modules jdk.incubator.vector");
     }
     this.parallel = new Parallel(threads);
-    this.scratch = new HostMemory[threads + 1];
-    for (int i = 0; i < scratch.length; i++) {
-      scratch[i] = allocate(ALIGNMENT);
-    }
+    this.scratch = emptyBlocks(threads + 1);
+    this.visitors = ThreadLocal.withInitial(() -> emptyBlocks(2));
   }
 
   /** The CPU with one thread per available processor. */
@@ -60,15 +62,25 @@ public final class Cpu implements Device {
     return parallel.threads();
   }
 
+  @Override
+  public Turn turn() {
+    return parallel.turn();
+  }
+
   /**
    * Runs {@code body} over {@code [0, n)} in pieces of {@code grain} (the last may be shorter), on
    * all threads, and returns when all are done. The pieces are the same for any number of threads;
-   * which thread runs which piece is not defined. Not reentrant.
+   * which thread runs which piece is not defined. Loops of several callers run in the order of the
+   * calls.
+   *
+   * @throws IllegalStateException inside the body of another loop, or when the device is closed
    */
   public void parallel(int n, int grain, Parallel.Range body) {
-    parallel.run(n, grain, body);
-    if (scratchBytes > levelBytes) {
-      levelScratch();
+    try (Turn _ = turn()) {
+      parallel.run(n, grain, body);
+      if (scratchBytes > levelBytes) {
+        levelScratch();
+      }
     }
   }
 
@@ -100,7 +112,7 @@ public final class Cpu implements Device {
   private void levelScratch() {
     levelBytes = scratchBytes;
     for (int worker = 0; worker < threads(); worker++) {
-      grown(worker, levelBytes);
+      grown(scratch, worker, levelBytes);
     }
   }
 
@@ -113,28 +125,40 @@ public final class Cpu implements Device {
     if (bytes > scratchBytes) {
       noteScratch(bytes);
     }
-    return grown(parallel.worker(), bytes);
+    int worker = parallel.worker();
+    return worker > 0 || parallel.isMyTurn()
+        ? grown(scratch, worker, bytes)
+        : grown(visitors.get(), 0, bytes);
   }
 
   private synchronized void noteScratch(long bytes) {
     scratchBytes = Math.max(scratchBytes, bytes);
   }
 
-  private MemorySegment grown(int slot, long bytes) {
-    if (scratch[slot].byteSize() < bytes) {
-      HostMemory old = scratch[slot];
-      scratch[slot] = allocate(Math.max(bytes, old.byteSize() + old.byteSize() / 2));
-      old.close();
+  private MemorySegment grown(HostBlock[] of, int slot, long bytes) {
+    long before = of[slot].segment().byteSize();
+    if (before < bytes) {
+      requireOpen();
+      of[slot].retire();
+      of[slot] = HostBlock.allocate(Math.max(bytes, before + before / 2));
+      allocations.incrementAndGet();
     }
-    return scratch[slot].segment();
+    return of[slot].segment();
+  }
+
+  private static HostBlock[] emptyBlocks(int count) {
+    HostBlock[] blocks = new HostBlock[count];
+    Arrays.setAll(blocks, i -> HostBlock.allocate(0));
+    return blocks;
   }
 
   /**
    * Scratch memory for all pieces of one loop, taken before it: at least {@code bytes} bytes with
-   * any content, 256-byte aligned, valid until the next call. Pieces leave partial sums there.
+   * any content, 256-byte aligned, valid until the same thread's next call. Pieces leave partial
+   * sums there.
    */
   public MemorySegment shared(long bytes) {
-    return grown(threads(), bytes);
+    return parallel.isMyTurn() ? grown(scratch, threads(), bytes) : grown(visitors.get(), 1, bytes);
   }
 
   @Override
@@ -142,33 +166,29 @@ public final class Cpu implements Device {
     if (bytes < 0) {
       throw new IllegalArgumentException("bytes must not be negative, got " + bytes);
     }
-    long alignment = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
-    long size = Math.max(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
-    MemorySegment raw = CLibrary.calloc(size + alignment);
-    long skip = (alignment - raw.address() % alignment) % alignment;
-    MemorySegment segment = raw.asSlice(skip, size);
-    if (alignment == HUGE_PAGE) {
-      CLibrary.adviseHugePages(segment);
-    }
-    HostMemory memory =
-        new HostMemory(
-            this,
-            segment,
-            false,
-            m -> release(m, raw),
-            DEBUG ? new Throwable("allocated here") : null);
+    requireOpen();
+    HostBlock block = HostBlock.allocate(bytes);
+    MemorySegment segment = block.segment();
     allocations.incrementAndGet();
-    synchronized (live) {
-      live.add(memory);
+    if (!DEBUG) {
+      return new HostMemory(this, segment, false, block::retire);
     }
-    return memory;
+    Throwable site = new Throwable("allocated here");
+    live.put(site, segment.byteSize());
+    return new HostMemory(
+        this,
+        segment,
+        false,
+        () -> {
+          live.remove(site);
+          block.retire();
+        });
   }
 
-  private void release(HostMemory memory, MemorySegment raw) {
-    synchronized (live) {
-      live.remove(memory);
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException(this + " is closed");
     }
-    CLibrary.free(raw);
   }
 
   /**
@@ -213,20 +233,23 @@ public final class Cpu implements Device {
   @Override
   public void synchronize() {}
 
+  /** Waits for the thread whose turn it is, then ends the team. */
   @Override
   public void close() {
-    parallel.close();
-    for (HostMemory s : scratch) {
-      s.close();
-    }
-    synchronized (live) {
-      if (DEBUG && !live.isEmpty()) {
-        for (HostMemory m : live) {
-          System.Logger log = System.getLogger(Cpu.class.getName());
-          log.log(System.Logger.Level.WARNING, "not closed: " + m.byteSize() + " bytes", m.site());
-        }
+    try (Turn _ = turn()) {
+      if (closed) {
+        return;
+      }
+      parallel.close();
+      closed = true;
+      for (HostBlock s : scratch) {
+        s.retire();
       }
     }
+    System.Logger log = System.getLogger(Cpu.class.getName());
+    live.forEach(
+        (site, bytes) ->
+            log.log(System.Logger.Level.WARNING, "not closed: " + bytes + " bytes", site));
   }
 
   @Override

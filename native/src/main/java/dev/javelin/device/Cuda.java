@@ -18,8 +18,10 @@ import org.jspecify.annotations.Nullable;
  * waits only in {@link #synchronize} and in copies from and to its own memory. A second stream
  * carries batches.
  *
- * <p>Work is issued by one thread at a time. Every thread may use the device: the driver's context
- * is made current where it is not.
+ * <p>Every thread may use the device: the driver's context is made current where it is not. Each
+ * call is done in a {@link #turn} of its own unless the thread has taken one, so threads that
+ * launch without one each prepare their launches in memory of their own, but share {@link
+ * #scratch}.
  *
  * <p>With {@code -Djavelin.debug} the host waits after every launch, so that a failure is reported
  * by the kernel that caused it.
@@ -38,15 +40,18 @@ public final class Cuda implements Device {
   private final CudaStream compute;
   private final CudaStream transfer;
   private final KernelCache kernels;
+  private final Turn turn = new Turn();
   private final Arena arena = Arena.ofShared();
-  private final Launch launch;
+  private final Launch launch; // for the thread whose turn it is
+  private final ThreadLocal<Launch> visitors =
+      ThreadLocal.withInitial(() -> new Launch(this, Arena.ofAuto()));
   private final Set<DeviceMemory> live = new LinkedHashSet<>();
   private final AtomicLong allocations = new AtomicLong();
   private final List<DeviceMemory> scratch = new ArrayList<>(); // the last one is in use
   private long launches;
   private @Nullable CudaKernel last;
   private boolean capturing;
-  private boolean closed;
+  private volatile boolean closed;
 
   /** What is free on a device, and what there is at all; in bytes. */
   public record MemoryInfo(long free, long total) {}
@@ -138,6 +143,11 @@ public final class Cuda implements Device {
     return properties;
   }
 
+  @Override
+  public Turn turn() {
+    return turn.take();
+  }
+
   // Kernels
   // ----------------------------------------------------------------------------------------
 
@@ -157,7 +167,8 @@ public final class Cuda implements Device {
   }
 
   Launch begin(CudaKernel kernel, long x, long y, long z) {
-    return launch.begin(kernel, x, y, z);
+    requireOpen();
+    return (turn.isMine() ? launch : visitors.get()).begin(kernel, x, y, z);
   }
 
   void launched(CudaKernel kernel) {
@@ -193,25 +204,27 @@ public final class Cuda implements Device {
     if (bytes < 0) {
       throw new IllegalArgumentException("bytes must not be negative, got " + bytes);
     }
-    requireNoCapture("reserving " + bytes + " bytes of device memory");
-    bind();
-    long size = Math.max(MIN_BYTES, bytes);
-    Handles.Address base = new Handles.Address();
-    int result = JCudaDriver.cuMemAlloc(base, size);
-    if (result == CudaException.OUT_OF_MEMORY) {
-      MemoryInfo info = memoryInfo();
-      throw CudaException.outOfMemory(toString(), size, info.free(), info.total());
+    try (Turn _ = turn()) {
+      requireNoCapture("reserving " + bytes + " bytes of device memory");
+      bind();
+      long size = Math.max(MIN_BYTES, bytes);
+      Handles.Address base = new Handles.Address();
+      int result = JCudaDriver.cuMemAlloc(base, size);
+      if (result == CudaException.OUT_OF_MEMORY) {
+        MemoryInfo info = memoryInfo();
+        throw CudaException.outOfMemory(toString(), size, info.free(), info.total());
+      }
+      checkAfterwards(result, "reserving " + size + " bytes of device memory");
+      DeviceMemory memory =
+          new DeviceMemory(this, base, size, DEBUG ? new Throwable("allocated here") : null);
+      synchronized (live) {
+        live.add(memory);
+      }
+      allocations.incrementAndGet();
+      fill(memory, 0, size, 0);
+      compute.synchronize();
+      return memory;
     }
-    checkAfterwards(result, "reserving " + size + " bytes of device memory");
-    DeviceMemory memory =
-        new DeviceMemory(this, base, size, DEBUG ? new Throwable("allocated here") : null);
-    synchronized (live) {
-      live.add(memory);
-    }
-    allocations.incrementAndGet();
-    fill(memory, 0, size, 0);
-    compute.synchronize();
-    return memory;
   }
 
   /**
@@ -224,24 +237,28 @@ public final class Cuda implements Device {
    * twice as large as the one before, so together they are smaller than the last.
    */
   public DeviceMemory scratch(long bytes) {
-    DeviceMemory last = scratch.isEmpty() ? null : scratch.getLast();
-    if (last == null || last.byteSize() < bytes) {
-      long least = last == null ? MIN_SCRATCH_BYTES : 2 * last.byteSize();
-      last = allocate(Math.max(least, bytes));
-      scratch.add(last);
+    try (Turn _ = turn()) {
+      DeviceMemory last = scratch.isEmpty() ? null : scratch.getLast();
+      if (last == null || last.byteSize() < bytes) {
+        long least = last == null ? MIN_SCRATCH_BYTES : 2 * last.byteSize();
+        last = allocate(Math.max(least, bytes));
+        scratch.add(last);
+      }
+      return last;
     }
-    return last;
   }
 
   /** A failed device refuses this too; what failed has been reported where it was noticed. */
   void release(DeviceMemory memory, Handles.Address base) {
-    requireNoCapture("freeing " + memory.byteSize() + " bytes of device memory");
-    synchronized (live) {
-      live.remove(memory);
-    }
-    if (!closed) {
-      bind();
-      int ignored = JCudaDriver.cuMemFree(base);
+    try (Turn _ = turn()) {
+      requireNoCapture("freeing " + memory.byteSize() + " bytes of device memory");
+      synchronized (live) {
+        live.remove(memory);
+      }
+      if (!closed) {
+        bind();
+        int ignored = JCudaDriver.cuMemFree(base);
+      }
     }
   }
 
@@ -250,21 +267,25 @@ public final class Cuda implements Device {
    * CudaStream#copy}.
    */
   public HostMemory pinned(long bytes) {
-    requireNoCapture("pinning " + bytes + " bytes of host memory");
-    bind();
-    long size = Math.max(MIN_BYTES, bytes);
-    Handles.Host base = new Handles.Host();
-    checkAfterwards(JCudaDriver.cuMemHostAlloc(base, size, 0), "pinning " + size + " bytes");
-    MemorySegment segment = MemorySegment.ofAddress(base.number()).reinterpret(size);
-    segment.fill((byte) 0);
-    return new HostMemory(this, segment, true, m -> unpin(base), null);
+    try (Turn _ = turn()) {
+      requireNoCapture("pinning " + bytes + " bytes of host memory");
+      bind();
+      long size = Math.max(MIN_BYTES, bytes);
+      Handles.Host base = new Handles.Host();
+      checkAfterwards(JCudaDriver.cuMemHostAlloc(base, size, 0), "pinning " + size + " bytes");
+      MemorySegment segment = MemorySegment.ofAddress(base.number()).reinterpret(size);
+      segment.fill((byte) 0);
+      return new HostMemory(this, segment, true, () -> unpin(base));
+    }
   }
 
   private void unpin(Handles.Host base) {
-    requireNoCapture("freeing pinned host memory");
-    if (!closed) {
-      bind();
-      int ignored = JCudaDriver.cuMemFreeHost(base);
+    try (Turn _ = turn()) {
+      requireNoCapture("freeing pinned host memory");
+      if (!closed) {
+        bind();
+        int ignored = JCudaDriver.cuMemFreeHost(base);
+      }
     }
   }
 
@@ -283,23 +304,25 @@ public final class Cuda implements Device {
   }
 
   private void fillRows(Handles.Address first, long rows, long bytes, long pitch, int value) {
-    if (bytes == 0 || rows == 0) {
-      return;
-    }
-    if (rows > 1 && pitch > MAX_PITCH) {
-      for (long row = 0; row < rows; row++) {
-        fillRows(first.plus(row * pitch), 1, bytes, bytes, value);
+    try (Turn _ = turn()) {
+      if (bytes == 0 || rows == 0) {
+        return;
       }
-      return;
-    }
-    bind();
-    byte b = (byte) value;
-    int result =
-        rows == 1 || pitch == bytes
-            ? JCudaDriver.cuMemsetD8Async(first, b, rows * bytes, compute.handle())
-            : JCudaDriver.cuMemsetD2D8Async(first, pitch, b, bytes, rows, compute.handle());
-    if (result != 0) {
-      checkAfterwards(result, "filling " + rows + " x " + bytes + " bytes of device memory");
+      if (rows > 1 && pitch > MAX_PITCH) {
+        for (long row = 0; row < rows; row++) {
+          fillRows(first.plus(row * pitch), 1, bytes, bytes, value);
+        }
+        return;
+      }
+      bind();
+      byte b = (byte) value;
+      int result =
+          rows == 1 || pitch == bytes
+              ? JCudaDriver.cuMemsetD8Async(first, b, rows * bytes, compute.handle())
+              : JCudaDriver.cuMemsetD2D8Async(first, pitch, b, bytes, rows, compute.handle());
+      if (result != 0) {
+        checkAfterwards(result, "filling " + rows + " x " + bytes + " bytes of device memory");
+      }
     }
   }
 
@@ -308,7 +331,10 @@ public final class Cuda implements Device {
    * stream. The value is part of the command, so a graph repeats it.
    */
   public void fillWords(Addressable memory, long offset, long count, int value) {
-    if (count > 0) {
+    if (count == 0) {
+      return;
+    }
+    try (Turn _ = turn()) {
       bind();
       int result =
           JCudaDriver.cuMemsetD32Async(
@@ -321,34 +347,42 @@ public final class Cuda implements Device {
 
   @Override
   public void copy(Memory dst, long dstOffset, Memory src, long srcOffset, long bytes) {
-    boolean host = dst instanceof HostMemory || src instanceof HostMemory;
-    if (host) {
-      requireNoCapture("copying from or to host memory");
-    }
-    CudaCopy.enqueue(this, compute, dst, dstOffset, src, srcOffset, bytes);
-    if (host) {
-      compute.synchronize();
+    try (Turn _ = turn()) {
+      boolean host = dst instanceof HostMemory || src instanceof HostMemory;
+      if (host) {
+        requireNoCapture("copying from or to host memory");
+      }
+      CudaCopy.enqueue(this, compute, dst, dstOffset, src, srcOffset, bytes);
+      if (host) {
+        compute.synchronize();
+      }
     }
   }
 
   @Override
   public void read(MemorySegment dst, Memory src, long offset) {
-    requireNoCapture("reading device memory");
-    CudaCopy.read(this, dst, src, offset);
+    try (Turn _ = turn()) {
+      requireNoCapture("reading device memory");
+      CudaCopy.read(this, dst, src, offset);
+    }
   }
 
   @Override
   public void write(Memory dst, long offset, MemorySegment src) {
-    requireNoCapture("writing device memory from the host");
-    CudaCopy.write(this, dst, offset, src);
+    try (Turn _ = turn()) {
+      requireNoCapture("writing device memory from the host");
+      CudaCopy.write(this, dst, offset, src);
+    }
   }
 
   public MemoryInfo memoryInfo() {
-    bind();
-    long[] free = new long[1];
-    long[] total = new long[1];
-    CudaDriver.check(JCudaDriver.cuMemGetInfo(free, total), "asking for free memory");
-    return new MemoryInfo(free[0], total[0]);
+    try (Turn _ = turn()) {
+      bind();
+      long[] free = new long[1];
+      long[] total = new long[1];
+      CudaDriver.check(JCudaDriver.cuMemGetInfo(free, total), "asking for free memory");
+      return new MemoryInfo(free[0], total[0]);
+    }
   }
 
   /**
@@ -373,15 +407,19 @@ public final class Cuda implements Device {
   }
 
   public CudaEvent event() {
-    bind();
-    return new CudaEvent(this);
+    try (Turn _ = turn()) {
+      bind();
+      return new CudaEvent(this);
+    }
   }
 
   @Override
   public void synchronize() {
-    requireNoCapture("waiting for the device");
-    bind();
-    checkAfterwards(JCudaDriver.cuCtxSynchronize(), "waiting for " + this);
+    try (Turn _ = turn()) {
+      requireNoCapture("waiting for the device");
+      bind();
+      checkAfterwards(JCudaDriver.cuCtxSynchronize(), "waiting for " + this);
+    }
   }
 
   /** Whether a graph is being recorded. */
@@ -409,9 +447,7 @@ public final class Cuda implements Device {
 
   /** Makes the device's context the calling thread's. */
   void bind() {
-    if (closed) {
-      throw new IllegalStateException(this + " is closed");
-    }
+    requireOpen();
     if (CURRENT.get() != this) {
       CudaDriver.check(JCudaDriver.cuCtxSetCurrent(context), "using " + this);
       CURRENT.set(this);
@@ -420,6 +456,12 @@ public final class Cuda implements Device {
 
   boolean isOpen() {
     return !closed;
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException(this + " is closed");
+    }
   }
 
   /** Throws unless successful, naming the kernel that may be the cause: failures arrive late. */
@@ -433,23 +475,26 @@ public final class Cuda implements Device {
     }
   }
 
+  /** Waits for the thread whose turn it is, and for the work that is queued. */
   @Override
   public void close() {
-    if (closed) {
-      return;
+    try (Turn _ = turn()) {
+      if (closed) {
+        return;
+      }
+      bind();
+      int ignored = JCudaDriver.cuCtxSynchronize();
+      scratch.forEach(DeviceMemory::close);
+      reportLeaks();
+      List.copyOf(live).forEach(DeviceMemory::close); // others may keep the driver's context
+      kernels.unload();
+      compute.close();
+      transfer.close();
+      ignored = JCudaDriver.cuDevicePrimaryCtxRelease(handle);
+      closed = true;
+      CURRENT.remove();
+      arena.close();
     }
-    bind();
-    int ignored = JCudaDriver.cuCtxSynchronize();
-    scratch.forEach(DeviceMemory::close);
-    reportLeaks();
-    List.copyOf(live).forEach(DeviceMemory::close); // others may keep the driver's context
-    kernels.unload();
-    compute.close();
-    transfer.close();
-    ignored = JCudaDriver.cuDevicePrimaryCtxRelease(handle);
-    closed = true;
-    CURRENT.remove();
-    arena.close();
   }
 
   private void reportLeaks() {

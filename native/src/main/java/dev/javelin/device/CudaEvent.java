@@ -4,7 +4,10 @@ import jcuda.driver.CUevent;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
-/** A mark in a stream: something to wait for, and a time. */
+/**
+ * A mark in a stream: something to wait for, and a time. Any thread may use it; each call takes its
+ * turn on the device.
+ */
 public final class CudaEvent implements AutoCloseable {
   private final Cuda cuda;
   private final CUevent handle = new CUevent();
@@ -16,30 +19,36 @@ public final class CudaEvent implements AutoCloseable {
 
   /** Whether all work before the mark is done. */
   public boolean isDone() {
-    cuda.requireNoCapture("asking an event");
-    cuda.bind();
-    int result = JCudaDriver.cuEventQuery(handle);
-    if (result == CUresult.CUDA_ERROR_NOT_READY) {
-      return false;
+    try (Turn _ = cuda.turn()) {
+      cuda.requireNoCapture("asking an event");
+      cuda.bind();
+      int result = JCudaDriver.cuEventQuery(handle);
+      if (result == CUresult.CUDA_ERROR_NOT_READY) {
+        return false;
+      }
+      cuda.checkAfterwards(result, "asking an event");
+      return true;
     }
-    cuda.checkAfterwards(result, "asking an event");
-    return true;
   }
 
   /** Waits until all work before the mark is done. */
   public void synchronize() {
-    cuda.requireNoCapture("waiting for an event");
-    cuda.bind();
-    cuda.checkAfterwards(JCudaDriver.cuEventSynchronize(handle), "waiting for an event");
+    try (Turn _ = cuda.turn()) {
+      cuda.requireNoCapture("waiting for an event");
+      cuda.bind();
+      cuda.checkAfterwards(JCudaDriver.cuEventSynchronize(handle), "waiting for an event");
+    }
   }
 
   /** Milliseconds of the GPU's time between {@code begin} and this event; both must be done. */
   public float millisSince(CudaEvent begin) {
-    cuda.bind();
-    float[] millis = new float[1];
-    CudaDriver.check(
-        JCudaDriver.cuEventElapsedTime(millis, begin.handle, handle), "reading an event's time");
-    return millis[0];
+    try (Turn _ = cuda.turn()) {
+      cuda.bind();
+      float[] millis = new float[1];
+      CudaDriver.check(
+          JCudaDriver.cuEventElapsedTime(millis, begin.handle, handle), "reading an event's time");
+      return millis[0];
+    }
   }
 
   CUevent handle() {
@@ -48,9 +57,11 @@ public final class CudaEvent implements AutoCloseable {
 
   @Override
   public void close() {
-    if (cuda.isOpen()) {
-      cuda.bind();
-      int ignored = JCudaDriver.cuEventDestroy(handle);
+    try (Turn _ = cuda.turn()) {
+      if (cuda.isOpen()) {
+        cuda.bind();
+        int ignored = JCudaDriver.cuEventDestroy(handle);
+      }
     }
   }
 }

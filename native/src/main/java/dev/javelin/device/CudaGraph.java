@@ -7,7 +7,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A recorded sequence of launches and copies, handed to the GPU as one. It repeats the very same
- * launches: same addresses, same arguments. What changes from run to run must lie in memory.
+ * launches: same addresses, same arguments. What changes from run to run must lie in memory. Any
+ * thread may use it; recording and launching each take a turn on the device.
  */
 public final class CudaGraph implements AutoCloseable {
   /** CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may go on loading batches. */
@@ -32,25 +33,27 @@ public final class CudaGraph implements AutoCloseable {
    * @throws CudaException where the body did what a graph cannot hold
    */
   public static CudaGraph capture(Cuda cuda, Runnable body) {
-    cuda.bind();
-    long before = cuda.launches();
-    cuda.beginCapture();
-    CUgraph graph = new CUgraph();
-    try {
-      CudaDriver.check(
-          JCudaDriver.cuStreamBeginCapture(cuda.compute().handle(), THREAD_LOCAL),
-          "beginning to record a graph");
-      @Nullable Throwable failure = run(body);
-      int result = JCudaDriver.cuStreamEndCapture(cuda.compute().handle(), graph);
-      rethrow(failure, graph, result);
-      CudaDriver.check(result, "recording a graph");
-      CUgraphExec executable = new CUgraphExec();
-      int instantiated = JCudaDriver.cuGraphInstantiate(executable, graph, 0);
-      int ignored = JCudaDriver.cuGraphDestroy(graph);
-      CudaDriver.check(instantiated, "making a graph executable");
-      return new CudaGraph(cuda, executable, cuda.launches() - before);
-    } finally {
-      cuda.endCapture();
+    try (Turn _ = cuda.turn()) {
+      cuda.bind();
+      long before = cuda.launches();
+      cuda.beginCapture();
+      CUgraph graph = new CUgraph();
+      try {
+        CudaDriver.check(
+            JCudaDriver.cuStreamBeginCapture(cuda.compute().handle(), THREAD_LOCAL),
+            "beginning to record a graph");
+        @Nullable Throwable failure = run(body);
+        int result = JCudaDriver.cuStreamEndCapture(cuda.compute().handle(), graph);
+        rethrow(failure, graph, result);
+        CudaDriver.check(result, "recording a graph");
+        CUgraphExec executable = new CUgraphExec();
+        int instantiated = JCudaDriver.cuGraphInstantiate(executable, graph, 0);
+        int ignored = JCudaDriver.cuGraphDestroy(graph);
+        CudaDriver.check(instantiated, "making a graph executable");
+        return new CudaGraph(cuda, executable, cuda.launches() - before);
+      } finally {
+        cuda.endCapture();
+      }
     }
   }
 
@@ -79,14 +82,16 @@ public final class CudaGraph implements AutoCloseable {
 
   /** Queues the whole graph on the compute stream. */
   public void launch() {
-    if (closed) {
-      throw new IllegalStateException("the graph is closed");
-    }
-    cuda.requireNoCapture("launching a graph");
-    cuda.bind();
-    int result = JCudaDriver.cuGraphLaunch(executable, cuda.compute().handle());
-    if (result != 0) {
-      cuda.checkAfterwards(result, "launching a graph of " + launches + " kernels");
+    try (Turn _ = cuda.turn()) {
+      if (closed) {
+        throw new IllegalStateException("the graph is closed");
+      }
+      cuda.requireNoCapture("launching a graph");
+      cuda.bind();
+      int result = JCudaDriver.cuGraphLaunch(executable, cuda.compute().handle());
+      if (result != 0) {
+        cuda.checkAfterwards(result, "launching a graph of " + launches + " kernels");
+      }
     }
   }
 
@@ -97,10 +102,12 @@ public final class CudaGraph implements AutoCloseable {
 
   @Override
   public void close() {
-    if (!closed && cuda.isOpen()) {
-      cuda.bind();
-      int ignored = JCudaDriver.cuGraphExecDestroy(executable);
+    try (Turn _ = cuda.turn()) {
+      if (!closed && cuda.isOpen()) {
+        cuda.bind();
+        int ignored = JCudaDriver.cuGraphExecDestroy(executable);
+      }
+      closed = true;
     }
-    closed = true;
   }
 }

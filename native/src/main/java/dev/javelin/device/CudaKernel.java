@@ -14,7 +14,8 @@ import jcuda.driver.JCudaDriver;
 
 /**
  * A kernel in an image that is loaded. Its block size is what the source says in {@code
- * __launch_bounds__}: that is the one place where it stands.
+ * __launch_bounds__}: that is the one place where it stands. Threads may share it: a launch is its
+ * thread's own.
  */
 public final class CudaKernel {
   private static final int WITHOUT_OPT_IN = 48 * 1024; // bytes of shared memory
@@ -117,13 +118,16 @@ public final class CudaKernel {
 
   /** Blocks that fit on a multiprocessor at once, with {@code shared} bytes for each. */
   public int blocksPerMultiprocessor(int shared) {
-    allowShared(shared);
-    int[] blocks = new int[1];
-    CudaDriver.check(
-        JCudaDriver.cuOccupancyMaxActiveBlocksPerMultiprocessor(
-            blocks, function, blockSize, shared),
-        "asking the occupancy of " + name);
-    return blocks[0];
+    try (Turn _ = cuda.turn()) {
+      cuda.bind();
+      allowShared(shared);
+      int[] blocks = new int[1];
+      CudaDriver.check(
+          JCudaDriver.cuOccupancyMaxActiveBlocksPerMultiprocessor(
+              blocks, function, blockSize, shared),
+          "asking the occupancy of " + name);
+      return blocks[0];
+    }
   }
 
   /**
@@ -174,10 +178,13 @@ public final class CudaKernel {
   }
 
   private int attribute(int which) {
-    int[] value = new int[1];
-    CudaDriver.check(
-        JCudaDriver.cuFuncGetAttribute(value, which, function), "asking about kernel " + name);
-    return value[0];
+    try (Turn _ = cuda.turn()) {
+      cuda.bind();
+      int[] value = new int[1];
+      CudaDriver.check(
+          JCudaDriver.cuFuncGetAttribute(value, which, function), "asking about kernel " + name);
+      return value[0];
+    }
   }
 
   @Override

@@ -4,7 +4,7 @@ import jcuda.driver.JCudaDriver;
 
 /**
  * A queue of a GPU's work, done in order. Two streams run side by side unless one waits for the
- * other's {@link CudaEvent}.
+ * other's {@link CudaEvent}. Any thread may use it; each call takes its turn on the device.
  */
 public final class CudaStream implements AutoCloseable {
   private static final int NON_BLOCKING = 1; // CU_STREAM_NON_BLOCKING: no order with stream 0
@@ -24,9 +24,11 @@ public final class CudaStream implements AutoCloseable {
    * copy is done, which an event after it tells.
    */
   public void copy(Memory dst, long dstOffset, Memory src, long srcOffset, long bytes) {
-    requirePinned(dst);
-    requirePinned(src);
-    CudaCopy.enqueue(cuda, this, dst, dstOffset, src, srcOffset, bytes);
+    try (Turn _ = cuda.turn()) {
+      requirePinned(dst);
+      requirePinned(src);
+      CudaCopy.enqueue(cuda, this, dst, dstOffset, src, srcOffset, bytes);
+    }
   }
 
   private static void requirePinned(Memory m) {
@@ -38,22 +40,28 @@ public final class CudaStream implements AutoCloseable {
 
   /** Marks this point of the queue. */
   public void record(CudaEvent event) {
-    cuda.bind();
-    cuda.checkAfterwards(JCudaDriver.cuEventRecord(event.handle(), handle), "recording an event");
+    try (Turn _ = cuda.turn()) {
+      cuda.bind();
+      cuda.checkAfterwards(JCudaDriver.cuEventRecord(event.handle(), handle), "recording an event");
+    }
   }
 
   /** Work queued from now on begins after {@code event}; the host does not wait. */
   public void await(CudaEvent event) {
-    cuda.bind();
-    cuda.checkAfterwards(
-        JCudaDriver.cuStreamWaitEvent(handle, event.handle(), 0), "waiting for an event");
+    try (Turn _ = cuda.turn()) {
+      cuda.bind();
+      cuda.checkAfterwards(
+          JCudaDriver.cuStreamWaitEvent(handle, event.handle(), 0), "waiting for an event");
+    }
   }
 
   /** Waits until everything queued is done. */
   public void synchronize() {
-    cuda.requireNoCapture("waiting for a stream");
-    cuda.bind();
-    cuda.checkAfterwards(JCudaDriver.cuStreamSynchronize(handle), "waiting for a stream");
+    try (Turn _ = cuda.turn()) {
+      cuda.requireNoCapture("waiting for a stream");
+      cuda.bind();
+      cuda.checkAfterwards(JCudaDriver.cuStreamSynchronize(handle), "waiting for a stream");
+    }
   }
 
   Handles.Stream handle() {
@@ -68,9 +76,11 @@ public final class CudaStream implements AutoCloseable {
   /** A failed device refuses this too; what failed has been reported where it was noticed. */
   @Override
   public void close() {
-    if (cuda.isOpen()) {
-      cuda.bind();
-      int ignored = JCudaDriver.cuStreamDestroy(handle);
+    try (Turn _ = cuda.turn()) {
+      if (cuda.isOpen()) {
+        cuda.bind();
+        int ignored = JCudaDriver.cuStreamDestroy(handle);
+      }
     }
   }
 }

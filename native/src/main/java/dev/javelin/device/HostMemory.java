@@ -1,38 +1,35 @@
 package dev.javelin.device;
 
 import java.lang.foreign.MemorySegment;
-import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A block of off-heap memory: from the C library, backed with pages by the operating system on
  * first touch, so that reserving much and using little costs nothing; or pinned by the CUDA driver,
  * so that a GPU copies to and from it while the host goes on.
+ *
+ * <p>Any thread may close it. That waits for the thread whose turn it is on the device (see {@link
+ * Device#turn}); whoever asks for the segment afterwards is refused. A segment of the C library's
+ * memory taken before stays readable, as zeros; one of pinned memory does not, so who uses that
+ * beside others holds the turn.
  */
 public final class HostMemory implements Memory {
   private final Device owner;
   private final MemorySegment segment;
   private final boolean pinned;
-  private final Consumer<HostMemory> release;
-  private final @Nullable Throwable site;
-  private boolean closed;
+  private final Runnable release;
+  private volatile boolean closed;
 
-  HostMemory(
-      Device owner,
-      MemorySegment segment,
-      boolean pinned,
-      Consumer<HostMemory> release,
-      @Nullable Throwable site) {
+  HostMemory(Device owner, MemorySegment segment, boolean pinned, Runnable release) {
     this.owner = owner;
     this.segment = segment;
     this.pinned = pinned;
     this.release = release;
-    this.site = site;
   }
 
   /**
-   * The whole block. The segment belongs to the global scope, so that loops over it carry no
-   * liveness checks; {@link #close} is guarded by the leases of the tensors above it.
+   * The whole block.
+   *
+   * @throws IllegalStateException after {@link #close}
    */
   public MemorySegment segment() {
     if (closed) {
@@ -58,13 +55,11 @@ public final class HostMemory implements Memory {
 
   @Override
   public void close() {
-    if (!closed) {
-      release.accept(this);
-      closed = true;
+    try (Turn _ = owner.turn()) {
+      if (!closed) {
+        closed = true;
+        release.run();
+      }
     }
-  }
-
-  @Nullable Throwable site() {
-    return site;
   }
 }

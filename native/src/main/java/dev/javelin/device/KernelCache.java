@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
@@ -25,7 +26,7 @@ final class KernelCache {
 
   private final Cuda cuda;
   private final KernelImages images;
-  private final Map<String, CudaKernel[]> kernels = new HashMap<>();
+  private final Map<String, CudaKernel[]> kernels = new ConcurrentHashMap<>();
   private final Map<String, CUmodule> modules = new HashMap<>();
 
   KernelCache(Cuda cuda, KernelImages images) {
@@ -35,18 +36,22 @@ final class KernelCache {
 
   /** The instance of a kernel by the suffixes of up to two types; allocates at first use only. */
   CudaKernel kernel(String name, @Nullable DType first, @Nullable DType second) {
-    CudaKernel[] instances = kernels.get(name);
+    @Nullable CudaKernel[] instances = kernels.get(name);
     if (instances == null) {
-      instances = new CudaKernel[CHOICES * CHOICES];
-      kernels.put(name, instances);
+      instances = kernels.computeIfAbsent(name, n -> new @Nullable CudaKernel[CHOICES * CHOICES]);
     }
     int i =
         (first == null ? 0 : first.ordinal() + 1)
             + CHOICES * (second == null ? 0 : second.ordinal() + 1);
     CudaKernel kernel = instances[i];
     if (kernel == null) {
-      kernel = resolve(name + suffix(first) + suffix(second));
-      instances[i] = kernel;
+      try (Turn _ = cuda.turn()) {
+        kernel = instances[i];
+        if (kernel == null) {
+          kernel = resolve(name + suffix(first) + suffix(second));
+          instances[i] = kernel;
+        }
+      }
     }
     return kernel;
   }

@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,9 +17,9 @@ import org.jspecify.annotations.Nullable;
  * cuda.kernel("rms_norm_forward", BF16).grid(rows).ptr(y).ptr(x).ptr(w).i32(cols).f32(eps).run();
  * }</pre>
  *
- * <p>A device has a single one, whose memory was laid out when the device was opened: a launch
- * makes no garbage. Number and sizes of the arguments are held against what the driver knows of the
- * kernel.
+ * <p>A device has a single one for the thread whose turn it is, whose memory was laid out when the
+ * device was opened, and one for each other thread: a launch makes no garbage. Number and sizes of
+ * the arguments are held against what the driver knows of the kernel.
  *
  * <p>It goes through FFM: 0.2 µs of host time where JCuda's call, which wraps every argument in
  * objects and unwraps them in native code, takes 5.6 µs and more ({@code LaunchCost}: recorded into
@@ -54,6 +55,8 @@ public final class Launch {
   private final MemorySegment attributes;
   private final long slotsAddress;
   private final long pointersAddress;
+
+  private final @Nullable Addressable[] addressed = new @Nullable Addressable[MAX_ARGUMENTS];
 
   private @Nullable CudaKernel kernel;
   private long x;
@@ -96,7 +99,9 @@ public final class Launch {
 
   /** A pointer parameter; {@code null} is the null pointer. */
   public Launch ptr(@Nullable Addressable a) {
-    slots.set(JAVA_LONG, slot(8), a == null ? 0 : a.address());
+    long address = a == null ? 0 : a.address();
+    slots.set(JAVA_LONG, slot(8), address);
+    addressed[count - 1] = a;
     return this;
   }
 
@@ -194,27 +199,40 @@ public final class Launch {
           "kernel %s: a grid has at most %d x %d x %d blocks, got %d x %d x %d"
               .formatted(k.name(), MAX_X, MAX_YZ, MAX_YZ, x, y, z));
     }
-    cuda.bind();
-    k.allowShared(shared);
-    int result =
-        cluster == 1 && !overlaps
-            ? DriverCalls.launch(
-                k.number(),
-                (int) x,
-                (int) y,
-                (int) z,
-                k.blockSize(),
-                shared,
-                cuda.compute().number(),
-                pointersAddress)
-            : launchEx(k);
-    if (result != 0) {
-      String what = toString();
-      finish();
-      cuda.checkAfterwards(result, "launching " + what);
+    try (Turn _ = cuda.turn()) {
+      requireOpen();
+      cuda.bind();
+      k.allowShared(shared);
+      int result =
+          cluster == 1 && !overlaps
+              ? DriverCalls.launch(
+                  k.number(),
+                  (int) x,
+                  (int) y,
+                  (int) z,
+                  k.blockSize(),
+                  shared,
+                  cuda.compute().number(),
+                  pointersAddress)
+              : launchEx(k);
+      if (result != 0) {
+        String what = toString();
+        finish();
+        cuda.checkAfterwards(result, "launching " + what);
+      }
+      cuda.launched(k);
     }
-    cuda.launched(k);
     finish();
+  }
+
+  /** Memory may have been closed since it was named, where that was not in this turn. */
+  private void requireOpen() {
+    for (int i = 0; i < count; i++) {
+      Addressable a = addressed[i];
+      if (a != null) {
+        slots.set(JAVA_LONG, (long) i * SLOT, a.address());
+      }
+    }
   }
 
   private int launchEx(CudaKernel k) {
@@ -250,6 +268,7 @@ public final class Launch {
         pointTo(i, slotsAddress + (long) i * SLOT);
       }
     }
+    Arrays.fill(addressed, 0, count, null);
     kernel = null;
     mapCount = 0;
     wordCount = 0;

@@ -1,6 +1,9 @@
 package dev.javelin.device;
 
-/** One block of a device's memory; freed by {@link #close}, never by the garbage collector. */
+/**
+ * One block of a device's memory; given back by {@link #close}, which any thread may call, and
+ * which waits for the thread whose turn it is on the device.
+ */
 public sealed interface Memory extends AutoCloseable permits HostMemory, DeviceMemory {
 
   long byteSize();

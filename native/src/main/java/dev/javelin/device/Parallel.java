@@ -1,6 +1,5 @@
 package dev.javelin.device;
 
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
@@ -10,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A team of threads that shares out the pieces of one loop at a time. The caller works too. Pieces
  * are claimed one by one, so a thread that the system holds back takes fewer of them, and the
- * caller waits for claimed pieces only: a helper that never woke up costs nothing.
+ * caller waits for claimed pieces only: a helper that never woke up costs nothing. Any number of
+ * threads may call; their loops run one after another, in the order of the calls.
  *
  * <p>Waiting is a short spin (a wake-up through the system costs tens of microseconds, as much as a
  * whole small loop), then a real park: a thread that waits longer gives its core away, which lets
@@ -34,7 +34,8 @@ public final class Parallel implements AutoCloseable {
   private static final Range NOTHING = (from, to) -> {};
 
   private final Helper[] helpers;
-  private final AtomicBoolean busy = new AtomicBoolean();
+  private final Turn turn = new Turn();
+  private boolean looping; // read and written in the turn
 
   /**
    * Upper half: number of the loop; lower half: how many of its pieces nobody has claimed. Whether
@@ -77,8 +78,32 @@ public final class Parallel implements AutoCloseable {
   }
 
   /**
-   * Runs {@code body} over {@code [0, n)} in pieces of {@code grain} and returns when all are done.
-   * If a piece throws, pieces not yet begun are skipped and the (first) exception is thrown here.
+   * The team's turn, waited for.
+   *
+   * @throws IllegalStateException in a helper, inside a loop: who has the turn waits for that loop
+   */
+  Turn turn() {
+    if (worker() > 0) {
+      throw nested();
+    }
+    return turn.take();
+  }
+
+  boolean isMyTurn() {
+    return turn.isMine();
+  }
+
+  private static IllegalStateException nested() {
+    return new IllegalStateException(
+        "parallel: a loop is already running on this device (called from thread "
+            + Thread.currentThread().getName()
+            + "); start loops and close memory one after another, never inside the body of a loop");
+  }
+
+  /**
+   * Runs {@code body} over {@code [0, n)} in pieces of {@code grain} and returns when all are done;
+   * waits before for the loops of other threads. If a piece throws, pieces not yet begun are
+   * skipped and the (first) exception is thrown here.
    *
    * @throws IllegalStateException inside another loop of this team, or after {@link #close}
    */
@@ -89,26 +114,26 @@ public final class Parallel implements AutoCloseable {
     if (n <= 0) {
       return;
     }
-    if (closed) {
-      throw new IllegalStateException("parallel: the device is closed");
-    }
-    if (!busy.compareAndSet(false, true)) {
-      throw new IllegalStateException(
-          "parallel: a loop is already running on this device (called from thread "
-              + Thread.currentThread().getName()
-              + "); start loops one after another, never inside the body of another");
-    }
-    try {
-      int count = Math.ceilDiv(n, grain);
-      if (count == 1 || helpers.length == 0) {
-        for (int from = 0; from < n; from += grain) {
-          body.run(from, Math.min(n, from + grain));
-        }
-      } else {
-        share(n, grain, count, body);
+    try (Turn _ = turn()) {
+      if (closed) {
+        throw new IllegalStateException("parallel: the device is closed");
       }
-    } finally {
-      busy.set(false);
+      if (looping) {
+        throw nested();
+      }
+      looping = true;
+      try {
+        int count = Math.ceilDiv(n, grain);
+        if (count == 1 || helpers.length == 0) {
+          for (int from = 0; from < n; from += grain) {
+            body.run(from, Math.min(n, from + grain));
+          }
+        } else {
+          share(n, grain, count, body);
+        }
+      } finally {
+        looping = false;
+      }
     }
   }
 
@@ -200,9 +225,15 @@ public final class Parallel implements AutoCloseable {
     }
   }
 
+  /** Ends the helpers, after the loop in progress. */
   @Override
   public void close() {
-    closed = true;
+    try (Turn _ = turn()) {
+      if (looping) {
+        throw nested();
+      }
+      closed = true;
+    }
     for (Helper h : helpers) {
       h.wake();
     }

@@ -87,6 +87,67 @@ class CpuTest {
   }
 
   @Test
+  void threadsOutsideALoopHaveScratchOfTheirOwn() throws Exception {
+    try (Cpu cpu = Cpu.open(2)) {
+      MemorySegment own = cpu.scratch(100);
+      MemorySegment shared = cpu.shared(100);
+      own.fill((byte) 1);
+      shared.fill((byte) 2);
+      Thread other =
+          new Thread(
+              () -> {
+                cpu.scratch(1 << 20).fill((byte) 3);
+                cpu.shared(1 << 20).fill((byte) 4);
+                cpu.parallel(4, 1, (from, to) -> cpu.scratch(1 << 20).fill((byte) 5));
+              });
+      other.start();
+      other.join();
+      assertThat(own.get(ValueLayout.JAVA_BYTE, 99)).isEqualTo((byte) 1);
+      assertThat(shared.get(ValueLayout.JAVA_BYTE, 99)).isEqualTo((byte) 2);
+    }
+  }
+
+  @Test
+  void aSegmentOfClosedMemoryReadsAsZerosAndTakesNoMemory() {
+    try (Cpu cpu = Cpu.open(1)) {
+      for (long bytes : new long[] {1 << 20, 1 << 25}) {
+        HostMemory m = cpu.allocate(bytes);
+        MemorySegment s = m.segment();
+        s.fill((byte) 7);
+        m.close();
+        assertThat(s.get(ValueLayout.JAVA_BYTE, bytes / 2)).isZero();
+        s.set(ValueLayout.JAVA_BYTE, bytes / 2, (byte) 1); // a kernel may be about to
+      }
+    }
+  }
+
+  @Test
+  void closingWaitsForTheTurn() throws Exception {
+    Cpu cpu = Cpu.open(2);
+    HostMemory m = cpu.allocate(1000);
+    Thread closer;
+    try (Turn _ = cpu.turn()) {
+      closer =
+          new Thread(
+              () -> {
+                m.close();
+                cpu.close();
+              });
+      closer.start();
+      while (closer.getState() != Thread.State.WAITING) {
+        Thread.onSpinWait();
+      }
+      m.segment().set(ValueLayout.JAVA_BYTE, 0, (byte) 1);
+    }
+    closer.join();
+    assertThatThrownBy(m::segment).hasMessage("host memory of 1024 bytes is closed");
+    assertThatThrownBy(() -> cpu.allocate(1)).hasMessage("cpu(2 threads) is closed");
+    assertThatThrownBy(() -> cpu.parallel(2, 1, (from, to) -> {})).hasMessageContaining("closed");
+    cpu.close();
+    m.close();
+  }
+
+  @Test
   void rejectsNonsense() {
     assertThatThrownBy(() -> Cpu.open(0)).hasMessageContaining("threads must be at least 1");
     try (Cpu cpu = Cpu.open(1)) {

@@ -4,6 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.LockSupport;
@@ -166,9 +173,118 @@ class ParallelTest {
     try (Parallel team = new Parallel(threads)) {
       assertThatThrownBy(() -> team.run(4, 1, (from, to) -> team.run(4, 1, (f, t) -> {})))
           .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("never inside the body of another");
+          .hasMessageContaining("never inside the body of a loop");
       team.run(4, 1, (from, to) -> {});
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void loopsOfManyCallersRunOneAfterAnother(int threads) throws Exception {
+    try (Parallel team = new Parallel(threads);
+        ExecutorService callers = Executors.newFixedThreadPool(8)) {
+      int[] values = new int[64];
+      List<Future<?>> done = new ArrayList<>();
+      for (int caller = 0; caller < 8; caller++) {
+        done.add(
+            callers.submit(
+                () -> {
+                  for (int loop = 0; loop < 500; loop++) {
+                    team.run(
+                        64,
+                        3,
+                        (from, to) -> {
+                          for (int i = from; i < to; i++) {
+                            values[i]++;
+                          }
+                        });
+                  }
+                }));
+      }
+      for (Future<?> f : done) {
+        f.get();
+      }
+      assertThat(values).containsOnly(8 * 500);
+    }
+  }
+
+  @Test
+  void callersComeInTheOrderInWhichTheyAsked() throws Exception {
+    try (Parallel team = new Parallel(2)) {
+      List<Integer> order = Collections.synchronizedList(new ArrayList<>());
+      List<Thread> callers = new ArrayList<>();
+      try (Turn _ = team.turn()) {
+        for (int caller = 0; caller < 6; caller++) {
+          int mine = caller;
+          Thread t =
+              new Thread(
+                  () -> {
+                    for (int round = 0; round < 3; round++) {
+                      team.run(
+                          1,
+                          1,
+                          (from, to) -> {
+                            order.add(mine);
+                            // All others are in the queue again before this one is done.
+                            LockSupport.parkNanos(20_000_000);
+                          });
+                    }
+                  });
+          t.start();
+          callers.add(t);
+          while (t.getState() != Thread.State.WAITING) {
+            Thread.onSpinWait();
+          }
+        }
+      }
+      for (Thread t : callers) {
+        t.join();
+      }
+      assertThat(order).containsExactly(0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5);
+    }
+  }
+
+  @Test
+  void aHelperCannotWaitForATurn() {
+    try (Parallel team = new Parallel(2)) {
+      assertThatThrownBy(
+              () ->
+                  team.run(
+                      2,
+                      1,
+                      (from, to) -> {
+                        if (team.worker() == 0) {
+                          LockSupport.parkNanos(50_000_000); // the helper takes the other piece
+                        } else {
+                          team.turn().close();
+                        }
+                      }))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("never inside the body of a loop");
+    }
+  }
+
+  @Test
+  void closingWaitsForTheLoopInProgress() throws Exception {
+    Parallel team = new Parallel(2);
+    AtomicBoolean done = new AtomicBoolean();
+    CountDownLatch begun = new CountDownLatch(1);
+    Thread caller =
+        new Thread(
+            () ->
+                team.run(
+                    2,
+                    1,
+                    (from, to) -> {
+                      begun.countDown();
+                      LockSupport.parkNanos(30_000_000);
+                      done.set(to == 2 || done.get());
+                    }));
+    caller.start();
+    begun.await();
+    team.close();
+    assertThat(done).isTrue();
+    caller.join();
   }
 
   @Test
