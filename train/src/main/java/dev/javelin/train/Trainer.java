@@ -13,10 +13,11 @@ import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.Batch;
+import dev.javelin.train.data.BatchLayout;
+import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
-import dev.javelin.train.data.TokenLoader;
-import dev.javelin.train.data.WindowOrder;
+import dev.javelin.train.data.Order;
 import dev.javelin.train.data.Windows;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
@@ -49,7 +50,7 @@ public final class Trainer implements AutoCloseable {
   private final LanguageModel model;
   private final TrainConfig config;
   private final Schedule schedule;
-  private final TokenLoader loader;
+  private final BatchSource source;
   private final Workspace workspace;
   private final StepState state;
   private final Optimizer optimizer;
@@ -108,13 +109,12 @@ public final class Trainer implements AutoCloseable {
               .formatted(config.seqLen, positions, positions));
     }
     Windows windows = new Windows(data.train(), config.seqLen, model.config().vocab());
-    WindowOrder order =
+    Order order =
         switch (config.order) {
-          case SHUFFLED -> WindowOrder.shuffled(config.seed);
-          case SEQUENTIAL -> WindowOrder.sequential();
+          case SHUFFLED -> Order.shuffled(config.seed);
+          case SEQUENTIAL -> Order.sequential();
         };
-    this.loader =
-        new TokenLoader(windows, order, config.batchSize, config.gradientAccumulationSteps);
+    this.source = BatchSource.endless(windows, order);
     Device device = model.device();
     this.workspace = Workspace.on(device);
     this.state = StepState.on(device);
@@ -123,14 +123,16 @@ public final class Trainer implements AutoCloseable {
     this.optimizerFile = new OptimizerFile(model.parameters(), optimizer);
     GradientClip clip = config.clip(scaling);
     Tensor gradients = model.parameters().gradients();
-    this.batch = Batch.on(device, config.batchSize, config.seqLen);
+    this.batch = Batch.on(device, source.layout(), config.batchSize);
     this.microStep = new StepGraph("micro-step", workspace, recorded);
     this.update = new StepGraph("update", workspace, recorded);
     this.transformer = model.transformer().withRecompute(config.recompute);
     this.forwardBackward =
         () -> {
           Tape tape = new Tape(workspace);
-          Var loss = transformer.loss(tape, batch.tokens(), batch.targets(), state);
+          Var loss =
+              transformer.loss(
+                  tape, batch.get(BatchLayout.TOKENS), batch.get(BatchLayout.TARGETS), state);
           tape.backward(loss);
         };
     this.applyUpdate =
@@ -147,11 +149,10 @@ public final class Trainer implements AutoCloseable {
         data.validation() == null
             ? null
             : new Evaluator(
-                device,
                 transformer,
                 workspace,
-                data.validation(),
-                config.seqLen,
+                BatchSource.once(
+                    new Windows(data.validation(), config.seqLen, model.config().vocab())),
                 config.batchSize,
                 config.evalBatches,
                 model.tokenizer());
@@ -272,13 +273,14 @@ public final class Trainer implements AutoCloseable {
 
   /** One optimizer step. */
   private void trainStep(double lr) {
-    long targetsInStep = loader.validTargets(step);
-    state.begin(config.seed, (int) step, (float) lr, 1f / targetsInStep);
     int parts = config.gradientAccumulationSteps;
+    long first = step * parts * config.batchSize;
+    long targetsInStep = source.targets(first, parts * config.batchSize);
+    state.begin(config.seed, (int) step, (float) lr, 1f / targetsInStep);
     for (int micro = 0; micro < parts; micro++) {
-      int index = micro;
-      state.firstSequence(index * config.batchSize);
-      batch.load((tokens, targets) -> loader.fill(step, index, tokens, targets));
+      int inStep = micro * config.batchSize;
+      state.firstSequence(inStep);
+      batch.load(fields -> source.fill(first + inStep, config.batchSize, fields));
       transformer.prepare(config.seqLen); // a watcher may have written a text between two steps
       microStep.run(parts == 1 ? wholeStep : forwardBackward);
     }

@@ -6,10 +6,12 @@ import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
+import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.data.TokenSource;
+import dev.javelin.train.data.Windows;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
 import dev.javelin.train.tokenizer.ByteTokenizer;
@@ -96,11 +98,9 @@ final class EvalCommand implements Callable<Integer> {
         Workspace workspace = Workspace.on(on);
         Evaluator evaluator =
             new Evaluator(
-                on,
                 loaded.transformer(),
                 workspace,
-                source,
-                seqLen(loaded),
+                BatchSource.once(new Windows(source, seqLen(loaded), loaded.config().vocab())),
                 batchSize,
                 batches,
                 loaded.tokenizer())) {

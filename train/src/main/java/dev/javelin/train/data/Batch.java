@@ -3,19 +3,18 @@ package dev.javelin.train.data;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.CudaEvent;
-import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
-import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
- * Where a step finds its ids and next-token targets: two tensors that stay in place, I32 [B, T]
- * each. On the CPU they are filled where they lie.
+ * Where a step finds its fields: tensors that stay in place, whatever {@link BatchLayout} says. On
+ * the CPU they are filled where they lie.
  *
  * <p>On a GPU a batch travels in two hops, so that it is there before the step that wants it:
  *
@@ -28,23 +27,19 @@ import java.util.List;
  * <p>The copy from staging to the tensors of the step is the device's own and takes its place in
  * the order of the kernels. The host waits for nothing but a pinned block to be free: it may be two
  * batches ahead.
+ *
+ * <p>Not for several threads at once.
  */
 public final class Batch implements AutoCloseable {
   private static final int BLOCKS = 2;
 
   private final Device device;
+  private final long bytes;
   private final Memory memory;
-  private final Tensor tokens;
-  private final Tensor targets;
+  private final Fields fields;
   private final List<Staging> staging = new ArrayList<>();
   private int turn;
-  private Tensor hostTargets;
-
-  /** Fills ids and targets on the host. */
-  @FunctionalInterface
-  public interface Filler {
-    void fill(Tensor tokens, Tensor targets);
-  }
+  private Fields host;
 
   /**
    * A pinned block and its counterpart on the device.
@@ -53,66 +48,65 @@ public final class Batch implements AutoCloseable {
    * @param taken after the last copy from there to where the step reads
    */
   private record Staging(
-      HostMemory pinned,
-      Tensor tokens,
-      Tensor targets,
-      DeviceMemory memory,
-      CudaEvent arrived,
-      CudaEvent taken) {}
+      HostMemory pinned, Fields fields, DeviceMemory memory, CudaEvent arrived, CudaEvent taken) {}
 
-  private Batch(Device device, Shape shape) {
+  private Batch(Device device, BatchLayout layout, int rows) {
     this.device = device;
-    long bytes = DType.I32.bytes(shape.elements());
-    this.memory = device.allocate(2 * bytes);
-    this.tokens = Tensor.of(memory, 0, DType.I32, shape);
-    this.targets = Tensor.of(memory, bytes, DType.I32, shape);
-    this.hostTargets = targets;
+    this.bytes = layout.bytes(rows);
+    this.memory = device.allocate(bytes);
+    this.fields = new Fields(layout, rows, memory);
+    this.host = fields;
     if (device instanceof Cuda cuda) {
       for (int i = 0; i < BLOCKS; i++) {
-        HostMemory pinned = cuda.pinned(2 * bytes);
+        HostMemory pinned = cuda.pinned(bytes);
         staging.add(
             new Staging(
                 pinned,
-                Tensor.of(pinned, 0, DType.I32, shape),
-                Tensor.of(pinned, bytes, DType.I32, shape),
-                cuda.allocate(2 * bytes),
+                new Fields(layout, rows, pinned),
+                cuda.allocate(bytes),
                 cuda.event(),
                 cuda.event()));
       }
     }
   }
 
-  /** Room for {@code rows} windows of {@code seqLen} tokens. */
-  public static Batch on(Device device, int rows, int seqLen) {
-    return new Batch(device, Shape.of(rows, seqLen));
+  /**
+   * Room for {@code rows} rows.
+   *
+   * @throws IllegalArgumentException where {@code rows} is less than 1
+   */
+  public static Batch on(Device device, BatchLayout layout, int rows) {
+    if (rows < 1) {
+      throw new IllegalArgumentException("a batch must have at least 1 row, got " + rows);
+    }
+    return new Batch(device, layout, rows);
   }
 
-  /** On the device, always the same memory. */
-  public Tensor tokens() {
-    return tokens;
+  /** B. */
+  public int rows() {
+    return fields.rows();
   }
 
-  /** On the device, always the same memory. */
-  public Tensor targets() {
-    return targets;
+  /** A field on the device, [B, …]; always the same memory. */
+  public Tensor get(String field) {
+    return fields.get(field);
   }
 
-  /** The targets last loaded, as the host sees them; valid until the next but one is loaded. */
-  public Tensor hostTargets() {
-    return hostTargets;
+  /** The fields last loaded, as the host sees them; valid until the next but one is loaded. */
+  public Fields host() {
+    return host;
   }
 
-  /** Replaces ids and targets, behind the work already handed to the device. */
-  public void load(Filler filler) {
+  /** Replaces all fields, behind the work already handed to the device. */
+  public void load(Consumer<Fields> filler) {
     switch (device) {
-      case Cpu _ -> filler.fill(tokens, targets);
+      case Cpu _ -> filler.accept(fields);
       case Cuda cuda -> {
         Staging block = staging.get(turn);
-        turn = (turn + 1) % BLOCKS;
         block.arrived.synchronize(); // the batch before last
-        filler.fill(block.tokens, block.targets);
-        hostTargets = block.targets;
-        long bytes = 2 * DType.I32.bytes(tokens.elements());
+        filler.accept(block.fields);
+        turn = (turn + 1) % BLOCKS;
+        host = block.fields;
         cuda.transfer().await(block.taken);
         cuda.transfer().copy(block.memory, 0, block.pinned, 0, bytes);
         cuda.transfer().record(block.arrived);

@@ -1,9 +1,8 @@
 package dev.javelin.train.data;
 
-import dev.javelin.device.DType;
-import dev.javelin.tensor.Check;
-import dev.javelin.tensor.Shape;
-import dev.javelin.tensor.Tensor;
+import static dev.javelin.train.data.BatchLayout.TARGETS;
+import static dev.javelin.train.data.BatchLayout.TOKENS;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -11,15 +10,17 @@ import java.lang.foreign.ValueLayout;
  * The windows of a token sequence: window w reads tokens [w·T, w·T+T], T+1 of them, as T inputs and
  * T next-token targets; neighbours share one token. A rest that fills no window is not used.
  *
- * <p>Not for several threads at once: it holds one row.
+ * <p>Safe for several threads at once.
  */
-public final class Windows {
+public final class Windows implements Rows {
   private final TokenSource source;
   private final int seqLen;
   private final int vocabSize;
-  private final int[] row;
+  private final BatchLayout layout;
+  private final ThreadLocal<int[]> ids;
 
   /**
+   * @param seqLen T
    * @param vocabSize of the model; a larger id is refused where it is met
    * @throws InputException where the tokens do not fill one window
    */
@@ -39,41 +40,37 @@ public final class Windows {
     this.source = source;
     this.seqLen = seqLen;
     this.vocabSize = vocabSize;
-    this.row = new int[seqLen + 1];
+    this.layout = BatchLayout.text(seqLen);
+    this.ids = ThreadLocal.withInitial(() -> new int[seqLen + 1]);
+  }
+
+  @Override
+  public BatchLayout layout() {
+    return layout;
   }
 
   /** How many whole windows there are: ⌊(tokens − 1) / T⌋. */
+  @Override
   public long count() {
     return (source.size() - 1) / seqLen;
   }
 
-  /** T. */
-  public int seqLen() {
+  @Override
+  public long targets(long row) {
     return seqLen;
   }
 
-  /** Checks that a pair of tensors can take {@code [batch, T]} ids. */
-  void check(Tensor tokens, Tensor targets, int batch) {
-    Check.that("tokens")
-        .shape("tokens", tokens, Shape.of(batch, seqLen))
-        .shape("targets", targets, Shape.of(batch, seqLen))
-        .dtype("tokens", tokens, DType.I32)
-        .dtype("targets", targets, DType.I32)
-        .contiguous("tokens", tokens)
-        .contiguous("targets", targets);
-  }
-
-  /** Writes window {@code w} into row {@code r} of tokens and targets. */
-  void read(long w, MemorySegment tokens, MemorySegment targets, int r) {
-    source.read(w * seqLen, row, seqLen + 1);
+  @Override
+  public void read(long row, Fields into, int at) {
+    int[] window = ids.get();
+    source.read(row * seqLen, window, seqLen + 1);
     for (int i = 0; i <= seqLen; i++) {
-      if (row[i] < 0 || row[i] >= vocabSize) {
-        throw outside(w * seqLen + i, row[i]);
+      if (window[i] < 0 || window[i] >= vocabSize) {
+        throw outside(row * seqLen + i, window[i]);
       }
     }
-    long offset = 4L * r * seqLen;
-    MemorySegment.copy(row, 0, tokens, ValueLayout.JAVA_INT, offset, seqLen);
-    MemorySegment.copy(row, 1, targets, ValueLayout.JAVA_INT, offset, seqLen);
+    MemorySegment.copy(window, 0, into.row(TOKENS, at), ValueLayout.JAVA_INT, 0, seqLen);
+    MemorySegment.copy(window, 1, into.row(TARGETS, at), ValueLayout.JAVA_INT, 0, seqLen);
   }
 
   private InputException outside(long position, int id) {

@@ -1,16 +1,14 @@
 package dev.javelin.train.eval;
 
 import dev.javelin.autograd.Tape;
-import dev.javelin.device.Device;
 import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.data.Batch;
-import dev.javelin.train.data.EvalLoader;
-import dev.javelin.train.data.TokenSource;
-import dev.javelin.train.data.Windows;
+import dev.javelin.train.data.BatchLayout;
+import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -25,7 +23,7 @@ import org.jspecify.annotations.Nullable;
 public final class Evaluator implements AutoCloseable {
   private final Transformer model;
   private final Workspace workspace;
-  private final EvalLoader loader;
+  private final BatchSource source;
   private final @Nullable Tokenizer tokenizer;
   private final StepState state;
   private final Batch batch;
@@ -34,27 +32,33 @@ public final class Evaluator implements AutoCloseable {
   private final Runnable forward;
 
   /**
+   * @param source rows to evaluate, as many as its size
+   * @param rows of a batch
    * @param maxBatches how many batches to take at most; 0 for all
    */
   public Evaluator(
-      Device device,
       Transformer model,
       Workspace workspace,
-      TokenSource source,
-      int seqLen,
+      BatchSource source,
       int rows,
       long maxBatches,
       @Nullable Tokenizer tokenizer) {
     this.model = model;
     this.workspace = workspace;
-    this.loader = new EvalLoader(new Windows(source, seqLen, model.config().vocab()), rows);
+    this.source = source;
     this.tokenizer = tokenizer;
-    this.batches = maxBatches == 0 ? loader.batches() : Math.min(maxBatches, loader.batches());
-    this.state = StepState.on(device);
-    this.batch = Batch.on(device, rows, seqLen);
+    this.batch = Batch.on(workspace.device(), source.layout(), rows);
+    long all = Math.ceilDiv(source.size(), rows);
+    this.batches = maxBatches == 0 ? all : Math.min(maxBatches, all);
+    this.state = StepState.on(workspace.device());
     this.graph = new StepGraph("evaluation", workspace);
     this.forward =
-        () -> model.loss(Tape.inference(workspace), batch.tokens(), batch.targets(), state);
+        () ->
+            model.loss(
+                Tape.inference(workspace),
+                batch.get(BatchLayout.TOKENS),
+                batch.get(BatchLayout.TARGETS),
+                state);
   }
 
   /** How many batches {@link #run} goes through. */
@@ -70,15 +74,15 @@ public final class Evaluator implements AutoCloseable {
    * @param progress is told after each batch how many are done (on a GPU: given to it)
    */
   public Evaluation run(LongConsumer progress) {
-    model.prepare(batch.tokens().dim(1));
+    model.prepare(batch.get(BatchLayout.TOKENS).dim(1));
     long counted = 0;
     long textBytes = 0;
     state.begin(0, 0, 0, 1); // weight 1: the state's loss is the sum
     for (long i = 0; i < batches; i++) {
-      long index = i;
-      batch.load((tokens, targets) -> loader.fill(index, tokens, targets));
+      long first = i * batch.rows();
+      batch.load(fields -> source.fill(first, batch.rows(), fields));
       textBytes += textBytes();
-      counted += loader.validTargets(i);
+      counted += source.targets(first, batch.rows());
       graph.run(forward);
       progress.accept(i + 1);
     }
@@ -94,7 +98,7 @@ public final class Evaluator implements AutoCloseable {
     if (tokenizer == null) {
       return 0;
     }
-    Tensor targets = batch.hostTargets();
+    Tensor targets = batch.host().get(BatchLayout.TARGETS);
     MemorySegment ids = targets.segment();
     long bytes = 0;
     for (long i = 0; i < targets.elements(); i++) {

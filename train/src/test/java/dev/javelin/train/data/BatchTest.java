@@ -28,18 +28,19 @@ class BatchTest {
   }
 
   private static void loadsInPlace(Device device) {
-    try (Batch batch = Batch.on(device, 3, 7)) {
+    try (Batch batch = Batch.on(device, BatchLayout.text(7), 3)) {
       for (int n = 0; n < 5; n++) {
         int first = 100 * n;
         batch.load(
-            (tokens, targets) -> {
-              tokens.fromHost(MemorySegment.ofArray(ids(first)));
-              targets.fromHost(MemorySegment.ofArray(ids(first + 1)));
+            fields -> {
+              fields.get("tokens").fromHost(MemorySegment.ofArray(ids(first)));
+              fields.get("targets").fromHost(MemorySegment.ofArray(ids(first + 1)));
             });
-        assertThat(batch.tokens().toHost().toArray(JAVA_INT)).isEqualTo(ids(first));
-        assertThat(batch.targets().toHost().toArray(JAVA_INT)).isEqualTo(ids(first + 1));
-        assertThat(batch.hostTargets().segment().toArray(JAVA_INT)).isEqualTo(ids(first + 1));
-        assertThat(batch.tokens().device()).isSameAs(device);
+        assertThat(batch.get("tokens").toHost().toArray(JAVA_INT)).isEqualTo(ids(first));
+        assertThat(batch.get("targets").toHost().toArray(JAVA_INT)).isEqualTo(ids(first + 1));
+        assertThat(batch.host().get("targets").segment().toArray(JAVA_INT))
+            .isEqualTo(ids(first + 1));
+        assertThat(batch.get("tokens").device()).isSameAs(device);
       }
     }
   }
@@ -72,15 +73,16 @@ class BatchTest {
     TestCuda.set(key, value);
     try (Cuda cuda = TestCuda.open(new BundledKernels());
         DeviceMemory seen = cuda.allocate(steps * bytes);
-        Batch batch = Batch.on(cuda, 3, 7)) {
+        Batch batch = Batch.on(cuda, BatchLayout.text(7), 3)) {
       for (int n = 0; n < steps; n++) {
         int first = 100 * n;
         batch.load(
-            (tokens, targets) -> {
-              tokens.fromHost(MemorySegment.ofArray(ids(first)));
-              targets.fromHost(MemorySegment.ofArray(ids(first + 1)));
+            fields -> {
+              fields.get("tokens").fromHost(MemorySegment.ofArray(ids(first)));
+              fields.get("targets").fromHost(MemorySegment.ofArray(ids(first + 1)));
             });
-        cuda.copy(seen, n * bytes, batch.tokens().memory(), batch.tokens().offset(), bytes);
+        cuda.copy(
+            seen, n * bytes, batch.get("tokens").memory(), batch.get("tokens").offset(), bytes);
       }
       for (int n = 0; n < steps; n++) {
         int[] got = new int[21];
@@ -97,18 +99,18 @@ class BatchTest {
   @RequiresEmulator
   void aBatchTravelsBesideTheKernelsOfTheStepBefore() {
     try (Cuda cuda = TestCuda.open(new BundledKernels());
-        Batch batch = Batch.on(cuda, 3, 7);
+        Batch batch = Batch.on(cuda, BatchLayout.text(7), 3);
         DeviceMemory busy = cuda.allocate(64)) {
       TestCuda.set("overlap", "ahead");
       cuda.fill(busy, 0, 64, 1);
       for (int n = 0; n < 3; n++) { // the third waits until the first has arrived
-        batch.load((tokens, targets) -> tokens.fromHost(MemorySegment.ofArray(ids(0))));
+        batch.load(fields -> fields.get("tokens").fromHost(MemorySegment.ofArray(ids(0))));
       }
       MemorySegment peeped = MemorySegment.ofAddress(busy.address()).reinterpret(64);
       assertThat(peeped.get(JAVA_BYTE, 0)).as("the kernels have not run").isZero();
       cuda.synchronize();
       assertThat(peeped.get(JAVA_BYTE, 0)).isEqualTo((byte) 1);
-      assertThat(batch.tokens().toHost().toArray(JAVA_INT)).isEqualTo(ids(0));
+      assertThat(batch.get("tokens").toHost().toArray(JAVA_INT)).isEqualTo(ids(0));
     } finally {
       TestCuda.set("overlap", "0");
     }

@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
-import dev.javelin.device.DType;
 import dev.javelin.tensor.Shape;
-import dev.javelin.tensor.Tensor;
+import dev.javelin.train.data.BatchLayout.Field;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -25,12 +25,12 @@ class LoaderTest {
     cpu.close();
   }
 
-  private Tensor ids(int batch, int seqLen) {
-    return Tensor.of(cpu.allocate(4L * batch * seqLen), 0, DType.I32, Shape.of(batch, seqLen));
+  private Batch batch(BatchSource source, int rows) {
+    return Batch.on(cpu, source.layout(), rows);
   }
 
-  private static int[] read(Tensor t) {
-    return t.segment().toArray(ValueLayout.JAVA_INT);
+  private static int[] read(Batch batch, String field) {
+    return batch.get(field).segment().toArray(ValueLayout.JAVA_INT);
   }
 
   private static TokenSource counting(int size) {
@@ -44,46 +44,40 @@ class LoaderTest {
     assertThat(new Windows(counting(15), 7, 15).count()).isEqualTo(2);
   }
 
-  /** The rule of the design, spelled out: window ((s·A + a)·B + b) mod windows at [w·T, w·T+T]. */
+  /** Place p reads window p mod windows at [w·T, w·T+T], wherever the stream is cut. */
   @Test
   void sequentialBatchesFollowTheRule() {
     int seqLen = 5;
-    int batch = 3;
-    int accumulation = 2;
+    int rows = 3;
     int size = 5 * 7 + 4;
-    TokenLoader loader =
-        new TokenLoader(
-            new Windows(counting(size), seqLen, size),
-            WindowOrder.sequential(),
-            batch,
-            accumulation);
-    Tensor tokens = ids(batch, seqLen);
-    Tensor targets = ids(batch, seqLen);
-    for (int s : new int[] {0, 1, 2, 3, 1000, 1}) {
-      for (int a = 0; a < accumulation; a++) {
-        loader.fill(s, a, tokens, targets);
-        int[] got = read(tokens);
-        int[] next = read(targets);
-        for (int b = 0; b < batch; b++) {
-          int window = ((s * accumulation + a) * batch + b) % 7;
+    BatchSource source =
+        BatchSource.endless(new Windows(counting(size), seqLen, size), Order.sequential());
+    try (Batch batch = batch(source, rows)) {
+      for (int place : new int[] {0, 1, 2, 3, 4, 6, 1000, 1}) {
+        batch.load(fields -> source.fill(place, rows, fields));
+        int[] got = read(batch, "tokens");
+        int[] next = read(batch, "targets");
+        for (int b = 0; b < rows; b++) {
+          int window = (place + b) % 7;
           for (int t = 0; t < seqLen; t++) {
             assertThat(got[b * seqLen + t]).isEqualTo(window * seqLen + t);
             assertThat(next[b * seqLen + t]).isEqualTo(window * seqLen + t + 1);
           }
         }
       }
+      assertThat(source.targets(0, 2 * rows)).isEqualTo(2 * 3 * 5);
+      assertThat(source.size()).isEqualTo(Long.MAX_VALUE);
     }
-    assertThat(loader.validTargets(0)).isEqualTo(2 * 3 * 5);
   }
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 7, 31, 33, 127, 1000, 1024, 1025})
   void everyEpochHasEveryWindowOnce(long windows) {
-    WindowOrder order = WindowOrder.shuffled(42);
+    Order order = Order.shuffled(42);
     for (int epoch = 0; epoch < 3; epoch++) {
       Set<Long> seen = new HashSet<>();
       for (long i = 0; i < windows; i++) {
-        long w = order.window(epoch * windows + i, windows);
+        long w = order.row(epoch * windows + i, windows);
         assertThat(w).isBetween(0L, windows - 1);
         seen.add(w);
       }
@@ -93,11 +87,11 @@ class LoaderTest {
 
   @Test
   void hugeNumbersOfWindowsNeedNoTable() {
-    WindowOrder order = WindowOrder.shuffled(1);
+    Order order = Order.shuffled(1);
     long windows = (1L << 40) + 12345;
     Set<Long> seen = new HashSet<>();
     for (long i = 0; i < 1000; i++) {
-      seen.add(order.window(5 * windows + i, windows));
+      seen.add(order.row(5 * windows + i, windows));
     }
     assertThat(seen).hasSize(1000).allMatch(w -> w >= 0 && w < windows);
   }
@@ -111,7 +105,7 @@ class LoaderTest {
     int windows = 10;
     int[] first = new int[windows];
     for (int epoch = 0; epoch < 2000; epoch++) {
-      first[(int) WindowOrder.shuffled(3).window((long) epoch * windows, windows)]++;
+      first[(int) Order.shuffled(3).row((long) epoch * windows, windows)]++;
     }
     assertThat(Arrays.stream(first).boxed()).allMatch(n -> Math.abs(n - 200) < 5 * 13.5);
     assertThat(order(1, 0, 100)).isNotEqualTo(order(2, 0, 100)).isNotEqualTo(order(1, 1, 100));
@@ -131,40 +125,41 @@ class LoaderTest {
   }
 
   private static long[] order(long seed, int epoch, int windows) {
-    WindowOrder order = WindowOrder.shuffled(seed);
+    Order order = Order.shuffled(seed);
     long[] all = new long[windows];
-    Arrays.setAll(all, i -> order.window((long) epoch * windows + i, windows));
+    Arrays.setAll(all, i -> order.row((long) epoch * windows + i, windows));
     return all;
   }
 
   @Test
   void evaluationReadsAllWindowsAndIgnoresTheRest() {
-    int seqLen = 3;
-    int batch = 4;
-    EvalLoader loader = new EvalLoader(new Windows(counting(20), seqLen, 20), batch);
-    Tensor tokens = ids(batch, seqLen);
-    Tensor targets = ids(batch, seqLen);
-    assertThat(loader.batches()).isEqualTo(2);
-    assertThat(loader.fill(0, tokens, targets)).isEqualTo(12);
-    assertThat(read(targets)).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
-    assertThat(loader.fill(1, tokens, targets)).isEqualTo(6);
-    assertThat(read(tokens)).containsExactly(12, 13, 14, 15, 16, 17, 0, 0, 0, 0, 0, 0);
-    assertThat(read(targets))
-        .containsExactly(13, 14, 15, 16, 17, 18, -100, -100, -100, -100, -100, -100);
+    BatchSource source = BatchSource.once(new Windows(counting(20), 3, 20));
+    assertThat(source.size()).isEqualTo(6);
+    try (Batch batch = batch(source, 4)) {
+      batch.load(fields -> source.fill(0, 4, fields));
+      assertThat(source.targets(0, 4)).isEqualTo(12);
+      assertThat(read(batch, "targets")).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
+      batch.load(fields -> source.fill(4, 4, fields));
+      assertThat(source.targets(4, 4)).isEqualTo(6);
+      assertThat(read(batch, "tokens")).containsExactly(12, 13, 14, 15, 16, 17, 0, 0, 0, 0, 0, 0);
+      assertThat(read(batch, "targets"))
+          .containsExactly(13, 14, 15, 16, 17, 18, -100, -100, -100, -100, -100, -100);
+      assertThat(source.targets(8, 4)).isZero();
+    }
   }
 
   @Test
   void idsOutsideTheVocabularyAreNamedWithTheirPlace() {
-    TokenSource source = TokenSource.of("t.bin", 0, 1, 2, 3, -1, 5, 6);
-    TokenLoader loader = new TokenLoader(new Windows(source, 2, 3), WindowOrder.sequential(), 1, 1);
-    Tensor tokens = ids(1, 2);
-    Tensor targets = ids(1, 2);
-    loader.fill(0, 0, tokens, targets);
-    assertThatThrownBy(() -> loader.fill(1, 0, tokens, targets))
-        .isInstanceOf(InputException.class)
-        .hasMessageContaining("t.bin: token 3 at position 3 is outside the vocabulary of 3");
-    assertThatThrownBy(() -> loader.fill(2, 0, tokens, targets))
-        .hasMessageContaining("token 4294967295 at position 4");
+    TokenSource tokens = TokenSource.of("t.bin", 0, 1, 2, 3, -1, 5, 6);
+    BatchSource source = BatchSource.endless(new Windows(tokens, 2, 3), Order.sequential());
+    try (Batch batch = batch(source, 1)) {
+      batch.load(fields -> source.fill(0, 1, fields));
+      assertThatThrownBy(() -> batch.load(fields -> source.fill(1, 1, fields)))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("t.bin: token 3 at position 3 is outside the vocabulary of 3");
+      assertThatThrownBy(() -> batch.load(fields -> source.fill(2, 1, fields)))
+          .hasMessageContaining("token 4294967295 at position 4");
+    }
   }
 
   @Test
@@ -177,12 +172,33 @@ class LoaderTest {
     assertThatThrownBy(() -> new Windows(counting(8), 8, 10)).hasMessageContaining("8 tokens");
   }
 
+  /** Fields of every type and shape lie apart, and a row of each is a stretch of memory. */
   @Test
-  void tensorsOfTheWrongShapeAreRefused() {
-    TokenLoader loader =
-        new TokenLoader(new Windows(counting(20), 4, 20), WindowOrder.sequential(), 2, 1);
-    assertThatThrownBy(() -> loader.fill(0, 0, ids(2, 4), ids(2, 3)))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("targets must be [2, 4]");
+  void aBatchHasTheFieldsOfItsLayout() {
+    BatchLayout layout =
+        BatchLayout.of(
+            Field.ints("ids", 3).blank(-1),
+            Field.ints("length"),
+            Field.floats("weights", 2, 2).blank(5));
+    try (Batch batch = Batch.on(cpu, layout, 2)) {
+      batch.load(
+          fields -> {
+            fields.row("ids", 0).copyFrom(MemorySegment.ofArray(new int[] {7, 8, 9}));
+            fields.row("length", 0).set(ValueLayout.JAVA_INT, 0, 3);
+            fields.row("weights", 0).copyFrom(MemorySegment.ofArray(new float[] {1, 2, 3, 4}));
+            fields.blank(1);
+          });
+      assertThat(batch.get("ids").shape()).isEqualTo(Shape.of(2, 3));
+      assertThat(batch.get("length").shape()).isEqualTo(Shape.of(2));
+      assertThat(batch.get("weights").shape()).isEqualTo(Shape.of(2, 2, 2));
+      assertThat(read(batch, "ids")).containsExactly(7, 8, 9, -1, -1, -1);
+      assertThat(read(batch, "length")).containsExactly(3, 0);
+      assertThat(batch.get("weights").segment().toArray(ValueLayout.JAVA_FLOAT))
+          .containsExactly(1, 2, 3, 4, 5, 5, 5, 5);
+      assertThatThrownBy(() -> batch.get("labels"))
+          .hasMessage("a batch has no field labels, it has ids, length, weights");
+    }
+    assertThatThrownBy(() -> BatchLayout.of(Field.ints("a"), Field.floats("a")))
+        .hasMessageContaining("two fields of a batch are called a");
   }
 }

@@ -1,0 +1,43 @@
+package dev.javelin.train.data;
+
+/**
+ * The stream of rows that a run reads, by place: training reads places without end, an evaluation
+ * the first {@link #size}. A batch is any stretch of it, so that what is read does not depend on
+ * how it is cut into batches, steps and ranks.
+ *
+ * <p>Safe for several threads at once, each with fields of its own.
+ */
+public interface BatchSource {
+
+  /** The fields of its batches. */
+  BatchLayout layout();
+
+  /**
+   * How many places hold a row, {@link Long#MAX_VALUE} for a stream without end; behind them come
+   * rows that do not count.
+   */
+  default long size() {
+    return Long.MAX_VALUE;
+  }
+
+  /**
+   * Writes the rows of some places into the first rows of all fields.
+   *
+   * @param host fields in host memory
+   * @throws InputException where the data hold what the model cannot read
+   */
+  void fill(long place, int rows, Fields host);
+
+  /** How many targets of some places count: of a whole step over all its ranks, for instance. */
+  long targets(long place, int rows);
+
+  /** Epoch after epoch, each in an order of its own. */
+  static BatchSource endless(Rows rows, Order order) {
+    return new OrderedRows(rows, order, Long.MAX_VALUE);
+  }
+
+  /** Each row once, in order. */
+  static BatchSource once(Rows rows) {
+    return new OrderedRows(rows, Order.sequential(), rows.count());
+  }
+}

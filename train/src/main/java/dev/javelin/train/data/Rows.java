@@ -1,0 +1,26 @@
+package dev.javelin.train.data;
+
+/**
+ * Rows to train on, any number of them, read in any order: windows of a text, padded examples,
+ * pairs. What a row is depends on its number alone.
+ *
+ * <p>Safe for several threads at once.
+ */
+public interface Rows {
+
+  /** The fields that a row fills. */
+  BatchLayout layout();
+
+  /** How many there are, at least 1. */
+  long count();
+
+  /**
+   * Writes row {@code row} into row {@code at} of every field.
+   *
+   * @throws InputException where the data hold what the model cannot read
+   */
+  void read(long row, Fields into, int at);
+
+  /** How many of its targets count towards the loss. */
+  long targets(long row);
+}
