@@ -25,6 +25,7 @@ import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
+import dev.javelin.train.settings.DeviceSpec;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,7 +37,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Devices {
   /** The values of {@code --device}. */
-  public static final String NAMES = "auto|cpu|cuda[:N]|emulator";
+  public static final String NAMES = DeviceSpec.NAMES;
 
   private static final int TRIAL_TOKENS = 8;
   private static final int TRIAL_VOCABULARY = 64;
@@ -58,7 +59,7 @@ public final class Devices {
 
   /** Whether {@code name} is one of {@link #NAMES}. */
   public static boolean isName(String name) {
-    return name.matches("auto|cpu|emulator|cuda(:\\d{1,3})?");
+    return DeviceSpec.isName(name);
   }
 
   /**

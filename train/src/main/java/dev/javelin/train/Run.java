@@ -4,40 +4,43 @@ import dev.javelin.device.Device;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
-import dev.javelin.nn.Presets;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
-import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.run.RunDirectory;
+import dev.javelin.train.settings.DataSpec;
+import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A training run put together from its settings: device, data, model and trainer, fresh or resumed.
  * {@code javelin train} is this with a screen.
  *
- * @param deviceNote why it is not the GPU of this machine; {@code null} where there is nothing to
- *     say
+ * @param settings as they were given, with the directory
  * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
  * @param passedOver why newer checkpoints than that are not whole, a line each
+ * @param notes what the user should know and did not say: what changed since the run was started,
+ *     what is kept for validation, why the GPU is not used; a line each
  */
 public record Run(
-    TrainConfig config,
+    RunSettings settings,
     RunDirectory directory,
     Device device,
-    @Nullable String deviceNote,
     Dataset data,
     LanguageModel model,
     Trainer trainer,
     @Nullable Checkpoint resumedFrom,
-    List<String> passedOver)
+    List<String> passedOver,
+    List<String> notes)
     implements AutoCloseable {
   /**
    * Reads what is to be read, refuses what does not fit, allocates the rest.
@@ -45,83 +48,86 @@ public record Run(
    * @throws InputException where settings, data, model or directory cannot be used
    * @throws dev.javelin.tensor.io.FileFormatException for a damaged file
    */
-  public static Run open(TrainConfig config) {
-    config.resolved();
-    RunDirectory directory = RunDirectory.claim(config.outputDir, config.resume);
+  public static Run open(RunSettings settings) {
+    RunDirectory directory =
+        RunDirectory.claim(settings.run().outputDir(), settings.run().resume());
     try {
-      return open(config, directory);
+      return open(settings.withRun(r -> r.withOutputDir(directory.path())), directory);
     } catch (RuntimeException | Error e) {
       directory.close();
       throw e;
     }
   }
 
-  private static Run open(TrainConfig config, RunDirectory directory) {
-    config.outputDir = directory.path();
+  private static Run open(RunSettings config, RunDirectory directory) {
     List<String> passedOver = new ArrayList<>();
-    Checkpoint checkpoint = directory.start(config.resume, passedOver::add);
-    Precision precision = Precision.named(config.precision.name().toLowerCase(Locale.ROOT));
-    TransformerConfig wanted = wanted(config);
-    TransformerConfig shape = checkpoint == null ? wanted : resumed(checkpoint, wanted, precision);
-    Dataset data =
-        Dataset.open(
-            config.data,
-            config.valData,
-            config.valFraction == null ? 0 : config.valFraction,
-            tokenizer(config, checkpoint),
-            TextFiles.TEXT);
-    TransformerConfig fitted = fitted(config, checkpoint, shape, data);
-    Devices.Choice chosen;
-    try {
-      int threads = config.threads == null ? 1 : config.threads;
-      chosen = Devices.open(config.device, threads, fitted, precision, Devices.Use.TRAINING);
-    } catch (RuntimeException e) {
-      data.close();
-      throw e;
+    Checkpoint checkpoint = directory.start(config.run().resume(), passedOver::add);
+    List<String> notes = new ArrayList<>();
+    if (checkpoint != null) {
+      changes(config, directory.path()).ifPresent(notes::add);
     }
-    Device device = chosen.device();
+    Precision precision = config.device().precision();
+    ModelName name = ModelName.of(config.model().model());
+    TransformerConfig shape =
+        checkpoint == null ? name.config() : resumed(checkpoint, name, precision);
+    Dataset data = data(config, name, checkpoint, notes::add);
+    Device device = null;
     LanguageModel model = null;
     try {
-      model = model(config, device, fitted, precision, checkpoint, data);
-      directory.describe(Settings.yaml(config, "resume"), config.keep);
+      TransformerConfig fitted = fitted(config, name, checkpoint, shape, data);
+      Devices.Choice chosen =
+          Devices.open(
+              config.device().device(),
+              config.device().effectiveThreads(),
+              fitted,
+              precision,
+              Devices.Use.TRAINING);
+      device = chosen.device();
+      if (chosen.note() != null) {
+        notes.add(chosen.note());
+      }
+      model = model(config, device, name, fitted, checkpoint, data.tokenizer());
+      RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
+      directory.describe(kept.toYaml(), config.run().keep());
       Trainer trainer = new Trainer(model, data, config).into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
       return new Run(
-          config, directory, device, chosen.note(), data, model, trainer, checkpoint, passedOver);
+          config, directory, device, data, model, trainer, checkpoint, passedOver, notes);
     } catch (RuntimeException e) {
       if (model != null) {
         model.close();
       }
       data.close();
-      device.close();
+      if (device != null) {
+        device.close();
+      }
       throw e;
     }
   }
 
-  /** The model the settings name: a preset, or the configuration in a directory. */
-  private static TransformerConfig wanted(TrainConfig config) {
-    TransformerConfig preset = Presets.all().get(config.model);
-    if (preset != null) {
-      return preset;
+  /** What the run was told when it last began, and is told otherwise now. */
+  private static Optional<String> changes(RunSettings now, Path directory) {
+    Path file = directory.resolve(RunDirectory.CONFIG_FILE);
+    if (!Files.isRegularFile(file)) {
+      return Optional.empty();
     }
-    Path directory = Path.of(config.model);
-    if (!Files.isDirectory(directory)) {
-      throw new InputException(
-          "--model "
-              + config.model
-              + " is neither a directory nor a preset"
-              + Names.nearest(config.model, Presets.all().keySet())
-                  .map(n -> ": did you mean " + n + "?")
-                  .orElse(": --list-models lists the presets"));
-    }
-    return LanguageModel.readConfig(directory);
+    UnaryOperator<RunSettings> asked =
+        s ->
+            s.withRun(
+                r -> r.withResume(null).withOverride(false).withOutputDir(null).withQuiet(false));
+    List<String> changes = asked.apply(RunSettings.DEFAULT.with(file)).changes(asked.apply(now));
+    return changes.isEmpty()
+        ? Optional.empty()
+        : Optional.of("changed since the run was started: " + String.join(", ", changes));
   }
 
+  /** The checkpoint's model, where it is the one that is asked for. */
   private static TransformerConfig resumed(
-      Checkpoint checkpoint, TransformerConfig wanted, Precision precision) {
+      Checkpoint checkpoint, ModelName name, Precision precision) {
     TransformerConfig saved = LanguageModel.readConfig(checkpoint.directory());
+    TransformerConfig wanted = name.exists() ? name.config() : saved;
     String asked =
         LanguageModel.describe(
             wanted.withVocab(saved.vocab()).withPositions(saved.positions()), precision);
@@ -137,50 +143,72 @@ public record Run(
     return saved;
   }
 
-  private static @Nullable String tokenizer(TrainConfig config, @Nullable Checkpoint checkpoint) {
+  private static Dataset data(
+      RunSettings config, ModelName name, @Nullable Checkpoint checkpoint, Consumer<String> notes) {
+    DataSpec spec = config.data();
+    double fraction = spec.valFraction() == null ? 0 : spec.valFraction();
+    Dataset data =
+        Dataset.open(
+            spec.data(),
+            spec.valData(),
+            fraction,
+            tokenizer(config, name, checkpoint),
+            spec.column());
+    if (spec.valFraction() != null || data.validation() != null) {
+      return data;
+    }
+    Dataset kept = data.keep(DataSpec.DEFAULT_VAL_FRACTION, config.batch().seqLen());
+    if (!spec.data().isEmpty()) {
+      notes.accept(
+          kept == data
+              ? "no validation: a tenth of --data would be shorter than a sequence; --val-data names other text"
+              : "the last tenth of --data is kept for validation; --val-fraction 0 trains on all of it");
+    }
+    return kept;
+  }
+
+  private static @Nullable String tokenizer(
+      RunSettings config, ModelName name, @Nullable Checkpoint checkpoint) {
     if (checkpoint != null && LanguageModel.hasTokenizer(checkpoint.directory())) {
       return checkpoint.directory().toString();
     }
-    if (config.tokenizer != null) {
-      return config.tokenizer;
+    if (config.model().tokenizer() != null) {
+      return config.model().tokenizer();
     }
-    boolean preset = Presets.all().containsKey(config.model);
-    if (!preset) {
-      return LanguageModel.hasTokenizer(Path.of(config.model)) ? config.model : null;
+    if (name.directory() != null) {
+      return LanguageModel.hasTokenizer(name.directory()) ? name.directory().toString() : null;
     }
-    boolean tokens = config.data.stream().anyMatch(p -> p.toString().endsWith(".bin"));
-    if (tokens) {
-      return null;
-    }
-    return config.model.equals(TrainConfig.DEFAULT_MODEL)
-        ? "bpe"
-        : config.model.contains("shakespeare") ? "char" : null;
+    return Dataset.holdsTokens(config.data().data()) ? null : name.tokenizer();
   }
 
   /**
    * A preset takes its vocabulary from the tokenizer and its positions from the sequence length.
    */
   private static TransformerConfig fitted(
-      TrainConfig config, @Nullable Checkpoint checkpoint, TransformerConfig shape, Dataset data) {
+      RunSettings config,
+      ModelName name,
+      @Nullable Checkpoint checkpoint,
+      TransformerConfig shape,
+      Dataset data) {
     TransformerConfig fitted = shape;
     Tokenizer tokenizer = data.tokenizer();
-    if (checkpoint == null && Presets.all().containsKey(config.model)) {
-      fitted = fitted.withPositions(config.seqLen);
+    if (checkpoint == null && name.directory() == null) {
+      fitted = fitted.withPositions(config.batch().seqLen());
       fitted = tokenizer == null ? fitted : fitted.withVocab(tokenizer.vocabSize());
     } else if (tokenizer != null && tokenizer.vocabSize() > shape.vocab()) {
       throw new InputException(
           "the tokenizer has %d tokens, the model %d: name the model's own with --tokenizer"
               .formatted(tokenizer.vocabSize(), shape.vocab()));
     }
-    if (config.dropout != null) {
-      return fitted.withDropout(config.dropout);
+    if (config.model().dropout() != null) {
+      return fitted.withDropout(config.model().dropout());
     }
     double attention = fitted.dropout().attention();
     if (attention > 0) {
       throw new InputException(
           "%s: %s is %s, and training drops no attention weights: give --dropout 0, or --dropout P to drop of the embedding and of what each layer adds"
               .formatted(
-                  Path.of(config.model).resolve("config.json"),
+                  name.path().resolve("config.json"),
                   fitted.rope() == null ? "attn_pdrop" : "attention_dropout",
                   attention));
     }
@@ -188,23 +216,18 @@ public record Run(
   }
 
   private static LanguageModel model(
-      TrainConfig config,
+      RunSettings config,
       Device device,
+      ModelName name,
       TransformerConfig shape,
-      Precision precision,
       @Nullable Checkpoint checkpoint,
-      Dataset data) {
-    Grouping grouping =
-        config.decayAll
-            ? Grouping.decayAll(config.weightDecay)
-            : Grouping.decayMatrices(config.weightDecay);
-    Path weights =
-        checkpoint != null
-            ? checkpoint.directory()
-            : Presets.all().containsKey(config.model) ? null : Path.of(config.model);
+      @Nullable Tokenizer tokenizer) {
+    Grouping grouping = config.optimizer().grouping();
+    Precision precision = config.device().precision();
+    Path weights = checkpoint != null ? checkpoint.directory() : name.directory();
     return weights != null && HuggingFace.hasWeights(weights)
-        ? LanguageModel.load(device, weights, shape, precision, grouping, data.tokenizer())
-        : LanguageModel.create(device, shape, precision, grouping, config.seed, data.tokenizer());
+        ? LanguageModel.load(device, weights, shape, precision, grouping, tokenizer)
+        : LanguageModel.create(device, shape, precision, grouping, config.run().seed(), tokenizer);
   }
 
   @Override

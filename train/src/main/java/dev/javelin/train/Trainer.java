@@ -30,6 +30,9 @@ import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.optim.OptimizerFile;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.schedule.Schedule;
+import dev.javelin.train.settings.BatchSpec;
+import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.settings.RunSpec;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -48,7 +51,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Trainer implements AutoCloseable {
   private final LanguageModel model;
-  private final TrainConfig config;
+  private final RunSpec run;
+  private final BatchSpec size;
   private final Schedule schedule;
   private final BatchSource source;
   private final Workspace workspace;
@@ -90,28 +94,29 @@ public final class Trainer implements AutoCloseable {
   /**
    * @throws dev.javelin.train.data.InputException where data, model and settings do not fit
    */
-  public Trainer(LanguageModel model, Dataset data, TrainConfig config) {
-    this(model, data, config, StepGraph.RECORDED);
+  public Trainer(LanguageModel model, Dataset data, RunSettings settings) {
+    this(model, data, settings, StepGraph.RECORDED);
   }
 
   /**
    * @param recorded whether a GPU is to record its steps, or be given them kernel by kernel
    */
-  Trainer(LanguageModel model, Dataset data, TrainConfig config, boolean recorded) {
+  Trainer(LanguageModel model, Dataset data, RunSettings settings, boolean recorded) {
     this.model = model;
-    this.config = config.resolved();
-    this.schedule = config.schedule();
+    this.run = settings.run();
+    this.size = settings.batch();
+    this.schedule = settings.lrSchedule();
     this.scaling = model.precision().lossScaling();
     int positions = model.config().positions();
-    if (config.seqLen > positions) {
+    if (size.seqLen() > positions) {
       throw new InputException(
           "--seq-len %d is longer than the model's %d positions: choose at most %d"
-              .formatted(config.seqLen, positions, positions));
+              .formatted(size.seqLen(), positions, positions));
     }
-    Windows windows = new Windows(data.train(), config.seqLen, model.config().vocab());
+    Windows windows = new Windows(data.train(), size.seqLen(), model.config().vocab());
     Order order =
-        switch (config.order) {
-          case SHUFFLED -> Order.shuffled(config.seed);
+        switch (settings.data().order()) {
+          case SHUFFLED -> Order.shuffled(settings.data().seed(run.seed()));
           case SEQUENTIAL -> Order.sequential();
         };
     this.source = BatchSource.endless(windows, order);
@@ -119,14 +124,14 @@ public final class Trainer implements AutoCloseable {
     this.workspace = Workspace.on(device);
     this.state = StepState.on(device);
     state.restore(new StepState.Carried(scaling.initialScale(), 0, 0, 0));
-    this.optimizer = new AdamW(model.parameters(), config.adamW());
+    this.optimizer = new AdamW(model.parameters(), settings.optimizer().adamW());
     this.optimizerFile = new OptimizerFile(model.parameters(), optimizer);
-    GradientClip clip = config.clip(scaling);
+    GradientClip clip = settings.optimizer().clip(scaling);
     Tensor gradients = model.parameters().gradients();
-    this.batch = Batch.on(device, source.layout(), config.batchSize);
+    this.batch = Batch.on(device, source.layout(), size.batchSize());
     this.microStep = new StepGraph("micro-step", workspace, recorded);
     this.update = new StepGraph("update", workspace, recorded);
-    this.transformer = model.transformer().withRecompute(config.recompute);
+    this.transformer = model.transformer().withRecompute(settings.model().recompute());
     this.forwardBackward =
         () -> {
           Tape tape = new Tape(workspace);
@@ -152,9 +157,9 @@ public final class Trainer implements AutoCloseable {
                 transformer,
                 workspace,
                 BatchSource.once(
-                    new Windows(data.validation(), config.seqLen, model.config().vocab())),
-                config.batchSize,
-                config.evalBatches,
+                    new Windows(data.validation(), size.seqLen(), model.config().vocab())),
+                size.batchSize(),
+                run.evalBatches(),
                 model.tokenizer());
   }
 
@@ -209,12 +214,12 @@ public final class Trainer implements AutoCloseable {
   public Outcome run() throws IOException {
     List<Watcher> following = new ArrayList<>(watchers);
     if (directory != null) {
-      following.addAll(directory.begin(step, config.maxSteps));
+      following.addAll(directory.begin(step, run.maxSteps()));
     }
     Watchers all = new Watchers(following);
     try (all) {
       loop(all);
-      boolean interrupted = step < config.maxSteps;
+      boolean interrupted = step < run.maxSteps();
       if (directory != null && savedStep != step) {
         save(directory, all);
       }
@@ -231,7 +236,7 @@ public final class Trainer implements AutoCloseable {
   private void loop(Watchers all) {
     long stepNanos = 0;
     long stepsTimed = 0;
-    while (step < config.maxSteps && !stopRequested) {
+    while (step < run.maxSteps() && !stopRequested) {
       long start = System.nanoTime();
       double lr = schedule.at(step);
       // Reading the state of a GPU waits for it, so that is left to the steps that say something.
@@ -244,11 +249,11 @@ public final class Trainer implements AutoCloseable {
       stepNanos += System.nanoTime() - start;
       stepsTimed++;
       all.advanced(step);
-      boolean last = step == config.maxSteps;
-      boolean saving = last || isTurn(config.saveEvery);
-      boolean evaluating = isTurn(config.evalEvery) || last || saving && config.evalEvery > 0;
+      boolean last = step == run.maxSteps();
+      boolean saving = last || isTurn(run.saveEvery());
+      boolean evaluating = isTurn(run.evalEvery()) || last || saving && run.evalEvery() > 0;
       Evaluation evaluation = evaluating ? evaluate() : null;
-      if (last || evaluation != null || isTurn(config.loggingSteps)) {
+      if (last || evaluation != null || isTurn(run.loggingSteps())) {
         double seconds = stepNanos * 1e-9;
         all.logged(
             new StepMetrics(
@@ -257,7 +262,7 @@ public final class Trainer implements AutoCloseable {
                 state.gradNorm(),
                 lr,
                 tokensSeen,
-                stepsTimed * config.tokensPerStep() / seconds,
+                stepsTimed * size.tokens() / seconds,
                 seconds * 1e3 / stepsTimed,
                 scale,
                 state.skippedSteps(),
@@ -273,15 +278,15 @@ public final class Trainer implements AutoCloseable {
 
   /** One optimizer step. */
   private void trainStep(double lr) {
-    int parts = config.gradientAccumulationSteps;
-    long first = step * parts * config.batchSize;
-    long targetsInStep = source.targets(first, parts * config.batchSize);
-    state.begin(config.seed, (int) step, (float) lr, 1f / targetsInStep);
+    int parts = size.gradientAccumulationSteps();
+    long first = step * parts * size.batchSize();
+    long targetsInStep = source.targets(first, parts * size.batchSize());
+    state.begin(run.seed(), (int) step, (float) lr, 1f / targetsInStep);
     for (int micro = 0; micro < parts; micro++) {
-      int inStep = micro * config.batchSize;
+      int inStep = micro * size.batchSize();
       state.firstSequence(inStep);
-      batch.load(fields -> source.fill(first + inStep, config.batchSize, fields));
-      transformer.prepare(config.seqLen); // a watcher may have written a text between two steps
+      batch.load(fields -> source.fill(first + inStep, size.batchSize(), fields));
+      transformer.prepare(size.seqLen()); // a watcher may have written a text between two steps
       microStep.run(parts == 1 ? wholeStep : forwardBackward);
     }
     if (parts > 1) {
@@ -302,10 +307,10 @@ public final class Trainer implements AutoCloseable {
   /** Whether the host looks at loss and norm after that step. */
   private boolean readsState(long after) {
     return model.device() instanceof Cpu
-        || after == config.maxSteps
-        || isTurn(config.loggingSteps, after)
-        || isTurn(config.evalEvery, after)
-        || isTurn(config.saveEvery, after);
+        || after == run.maxSteps()
+        || isTurn(run.loggingSteps(), after)
+        || isTurn(run.evalEvery(), after)
+        || isTurn(run.saveEvery(), after);
   }
 
   private void checkFinite(float scale) {
@@ -329,30 +334,30 @@ public final class Trainer implements AutoCloseable {
     return lastEvaluation;
   }
 
-  private void save(RunDirectory run, Watchers all) {
+  private void save(RunDirectory into, Watchers all) {
     Evaluation evaluation = evaluatedStep == step ? lastEvaluation : null;
     if (evaluation != null && (bestLoss == null || evaluation.loss() < bestLoss)) {
       bestLoss = evaluation.loss();
       bestStep = step;
     }
-    long sequences = step * config.batchSize * config.gradientAccumulationSteps;
+    long sequences = step * size.batchSize() * size.gradientAccumulationSteps();
     TrainingState saved =
         new TrainingState(
             step,
             sequences,
             tokensSeen,
-            config.seed,
+            run.seed(),
             state.carried(),
             bestLoss,
             bestStep,
             LanguageModel.describe(model.config(), model.precision()),
             Map.of());
     Checkpoint written =
-        run.save(
+        into.save(
             saved,
-            into -> {
-              model.save(into);
-              optimizerFile.save(into);
+            to -> {
+              model.save(to);
+              optimizerFile.save(to);
             });
     savedStep = step;
     all.note("saved " + written.directory());

@@ -22,6 +22,7 @@ import dev.javelin.train.eval.Generator;
 import dev.javelin.train.eval.Sampler;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
+import dev.javelin.train.settings.RunSettings;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
@@ -68,7 +69,7 @@ class CudaTrainingTest {
   }
 
   private static Result train(
-      Device device, TransformerConfig shape, Precision precision, TrainConfig config) {
+      Device device, TransformerConfig shape, Precision precision, RunSettings config) {
     return train(device, shape, precision, config, true);
   }
 
@@ -77,7 +78,7 @@ class CudaTrainingTest {
       Device device,
       TransformerConfig shape,
       Precision precision,
-      TrainConfig config,
+      RunSettings config,
       boolean recorded) {
     List<StepMetrics> steps = new ArrayList<>();
     try (device;
@@ -100,11 +101,9 @@ class CudaTrainingTest {
     }
   }
 
-  private static TrainConfig config(int steps, int parts) {
-    TrainConfig config = TinyModels.config(steps);
-    config.gradientAccumulationSteps = parts;
-    config.batchSize = 8 / parts;
-    return config;
+  private static RunSettings config(int steps, int parts) {
+    return TinyModels.settings(steps)
+        .withBatch(b -> b.withGradientAccumulationSteps(parts).withBatchSize(8 / parts));
   }
 
   /** The tolerances are those of the reference curves, see GoldenModelTest. */
@@ -134,9 +133,8 @@ class CudaTrainingTest {
   void thePeakIsTheCpusInWhateverPartsAStepIsDone() throws IOException {
     long[] peaks = new long[2];
     for (int i = 0; i < 2; i++) {
-      TrainConfig config = config(3, 2);
-      config.recompute = true;
-      config.evalEvery = 2;
+      RunSettings config =
+          config(3, 2).withModel(m -> m.withRecompute(true)).withRun(r -> r.withEvalEvery(2));
       TokenSource text = TokenSource.of("pattern", TinyModels.ids(TOKENS));
       try (Device device = i == 0 ? Cpu.open(2) : cuda();
           LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP16);
@@ -161,8 +159,7 @@ class CudaTrainingTest {
 
     /** Kernel by kernel, as a graph, and as a graph in other orders of threads and of streams. */
     void check() {
-      TrainConfig config = config(7, parts);
-      config.recompute = recompute;
+      RunSettings config = config(7, parts).withModel(m -> m.withRecompute(recompute));
       Precision p = Precision.named(precision);
       Result eager = train(cuda(), CudaTrainingTest.shape(shape), p, config, false);
       Map<String, String> orders =
@@ -219,8 +216,7 @@ class CudaTrainingTest {
   @ValueSource(ints = {1, 2})
   @RequiresEmulator
   void theSteadyStateLaunchesGraphsAndWaitsForNothing(int parts) throws IOException {
-    TrainConfig config = config(12, parts);
-    config.loggingSteps = 100;
+    RunSettings config = config(12, parts).withRun(r -> r.withLoggingSteps(100));
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     List<long[]> counts = new ArrayList<>();
     String[] calls = {"cu", "cuGraphLaunch", "cuMem", "cuStreamSynchronize", "cuCtxSynchronize"};
@@ -264,8 +260,7 @@ class CudaTrainingTest {
   @Test
   @RequiresEmulator
   void evaluationsReplayAGraphOfTheirOwnAndTakeNoMemory() throws IOException {
-    TrainConfig config = config(6, 1);
-    config.evalEvery = 1;
+    RunSettings config = config(6, 1).withRun(r -> r.withEvalEvery(1));
     TokenSource held = TokenSource.of("held out", TinyModels.ids(6 * 64 + 30)); // 7 batches
     TokenSource text = TokenSource.of("pattern", TinyModels.ids(TOKENS));
     List<long[]> counts = new ArrayList<>();
@@ -302,8 +297,7 @@ class CudaTrainingTest {
 
   /** Losses of a training with an evaluation after each step, and a text after some. */
   private static List<Double> stretched(List<Long> texts) throws IOException {
-    TrainConfig config = config(8, 1);
-    config.evalEvery = 1;
+    RunSettings config = config(8, 1).withRun(r -> r.withEvalEvery(1));
     TokenSource train = TokenSource.of("pattern", TinyModels.ids(TOKENS));
     List<Double> losses = new ArrayList<>();
     try (Cuda cuda = cuda();
@@ -338,7 +332,7 @@ class CudaTrainingTest {
 
   /** Seven batches, the last of which is not full. */
   private static Evaluation evaluate(Device device) throws IOException {
-    TrainConfig config = config(2, 1);
+    RunSettings config = config(2, 1);
     TokenSource held = TokenSource.of("held out", TinyModels.ids(6 * 64 + 30));
     TokenSource train = TokenSource.of("pattern", TinyModels.ids(TOKENS));
     try (device;

@@ -6,6 +6,7 @@ import com.sun.management.ThreadMXBean;
 import dev.javelin.device.Cpu;
 import dev.javelin.nn.Precision;
 import dev.javelin.train.monitor.Watcher;
+import dev.javelin.train.settings.RunSettings;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.Test;
@@ -18,8 +19,7 @@ class SteadyStateTest {
     int window = 20;
     long bound = 256 * 1024;
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    TrainConfig config = TinyModels.config(4000);
-    config.loggingSteps = 1000;
+    RunSettings config = TinyModels.settings(4000).withRun(r -> r.withLoggingSteps(1000));
     long[] at = new long[3]; // garbage and off-heap blocks when the window began, garbage a step
     try (Cpu cpu = Cpu.open(2);
         LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);

@@ -7,6 +7,7 @@ import dev.javelin.nn.RopeConfig;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.TokenSource;
+import dev.javelin.train.settings.RunSettings;
 
 /** Models and data for tests of the loop, in memory. */
 final class TinyModels {
@@ -63,14 +64,11 @@ final class TinyModels {
     return new Dataset(TokenSource.of("pattern", ids(tokens)), null, null);
   }
 
-  static TrainConfig config(int steps) {
-    TrainConfig config = new TrainConfig();
-    config.maxSteps = steps;
-    config.seqLen = SEQ_LEN;
-    config.batchSize = 4;
-    config.learningRate = 1e-2;
-    config.loggingSteps = 1;
-    config.threads = 1;
-    return config;
+  static RunSettings settings(int steps) {
+    return RunSettings.DEFAULT
+        .withBatch(b -> b.withSeqLen(SEQ_LEN).withBatchSize(4))
+        .withSchedule(s -> s.withLearningRate(1e-2))
+        .withRun(r -> r.withMaxSteps(steps).withLoggingSteps(1))
+        .withDevice(d -> d.withThreads(1));
   }
 }

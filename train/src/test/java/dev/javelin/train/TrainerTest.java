@@ -16,6 +16,7 @@ import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
+import dev.javelin.train.settings.RunSettings;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -33,7 +34,7 @@ class TrainerTest {
 
   @Test
   void oneBatchIsLearnedByHeart() throws IOException {
-    TrainConfig config = TinyModels.config(150);
+    RunSettings config = TinyModels.settings(150);
     // Four windows, one batch, each token followed by one token only.
     int[] ids = IntStream.rangeClosed(0, 4 * TinyModels.SEQ_LEN).map(i -> i * 7 % 31).toArray();
     try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
@@ -52,7 +53,7 @@ class TrainerTest {
 
   private double lossAfter(int steps, Precision precision) throws IOException {
     try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), precision);
-        Trainer trainer = new Trainer(model, TinyModels.data(500), TinyModels.config(steps))) {
+        Trainer trainer = new Trainer(model, TinyModels.data(500), TinyModels.settings(steps))) {
       return trainer.run().loss();
     }
   }
@@ -63,7 +64,7 @@ class TrainerTest {
     List<StepMetrics> steps = new ArrayList<>();
     try (LanguageModel model =
             TinyModels.model(cpu, TinyModels.llama(), new Precision("fp16", DType.F16, large));
-        Trainer trainer = new Trainer(model, TinyModels.data(500), TinyModels.config(60))) {
+        Trainer trainer = new Trainer(model, TinyModels.data(500), TinyModels.settings(60))) {
       trainer.watch(collect(steps)).run();
     }
     long skipped = steps.getLast().skipped();
@@ -78,8 +79,7 @@ class TrainerTest {
 
   @Test
   void aLossThatIsNoNumberEndsTheRunWithItsStep() {
-    TrainConfig config = TinyModels.config(50);
-    config.learningRate = 1e30;
+    RunSettings config = TinyModels.settings(50).withSchedule(s -> s.withLearningRate(1e30));
     try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
         Trainer trainer = new Trainer(model, TinyModels.data(500), config)) {
       assertThatThrownBy(trainer::run)
@@ -91,14 +91,14 @@ class TrainerTest {
 
   @Test
   void aSequenceLongerThanThePositionsAndDataThatAreTooShortAreRefused() {
-    TrainConfig config = TinyModels.config(1);
-    config.seqLen = TinyModels.SEQ_LEN + 1;
+    RunSettings config =
+        TinyModels.settings(1).withBatch(b -> b.withSeqLen(TinyModels.SEQ_LEN + 1));
     try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
         Dataset one = TinyModels.data(1)) {
       assertThatThrownBy(() -> new Trainer(model, one, config))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("8 positions");
-      assertThatThrownBy(() -> new Trainer(model, one, TinyModels.config(1)))
+      assertThatThrownBy(() -> new Trainer(model, one, TinyModels.settings(1)))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("1 token");
     }

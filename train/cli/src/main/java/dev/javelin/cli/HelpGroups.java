@@ -1,12 +1,14 @@
 package dev.javelin.cli;
 
-import dev.javelin.train.Settings;
+import dev.javelin.train.settings.Names;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.UsageMessageSpec;
 
@@ -33,9 +35,26 @@ final class HelpGroups {
     command.getSubcommands().values().forEach(HelpGroups::install);
   }
 
+  /** Every name of every option, in kebab-case without dashes, in the order of {@code --help}. */
+  static Map<String, OptionSpec> byName(CommandSpec spec) {
+    Map<String, OptionSpec> options = new LinkedHashMap<>();
+    for (OptionSpec option : inOrder(spec)) {
+      for (String name : option.names()) {
+        options.put(Names.kebab(name), option);
+      }
+    }
+    return options;
+  }
+
+  private static List<OptionSpec> inOrder(CommandSpec spec) {
+    List<OptionSpec> options = new ArrayList<>(spec.options());
+    options.sort((a, b) -> Integer.compare(a.order(), b.order()));
+    return options;
+  }
+
   private static String optionList(Help help) {
     Map<Integer, List<OptionSpec>> groups = new TreeMap<>();
-    for (OptionSpec option : Settings.inOrder(help.commandSpec())) {
+    for (OptionSpec option : inOrder(help.commandSpec())) {
       if (!option.hidden()) {
         int group = option.order() < 100 ? 7 : option.order() / 100;
         groups.computeIfAbsent(group, g -> new ArrayList<>()).add(option);

@@ -6,26 +6,16 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Printable;
 import dev.javelin.train.Devices;
-import dev.javelin.train.Names;
-import dev.javelin.train.Settings;
-import dev.javelin.train.TrainConfig;
 import dev.javelin.train.checkpoint.IncompleteCheckpointException;
 import dev.javelin.train.data.InputException;
-import dev.javelin.train.run.RunDirectory;
+import dev.javelin.train.settings.DeviceSpec;
+import dev.javelin.train.settings.Names;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -66,26 +56,30 @@ public final class Main {
 
   /** Runs one command line and returns its exit code. */
   public static int run(String... args) {
-    List<String> arguments = new ArrayList<>(Arrays.asList(args));
-    boolean verbose = arguments.remove("--verbose");
     CommandLine command = commandLine();
+    Arguments arguments = Arguments.of(List.of(args), command);
+    boolean verbose = arguments.verbose();
     command.setParameterExceptionHandler((e, a) -> report(e.getCommandLine(), e, verbose));
     command.setExecutionExceptionHandler((e, c, r) -> report(c, e, verbose));
-    if (arguments.isEmpty()) {
+    if (arguments.list().isEmpty()) {
       command.usage(command.getOut());
       return OK;
     }
     try {
-      return command.execute(expand(arguments, command).toArray(new String[0]));
-    } catch (InputException e) {
-      return report(command, e, verbose);
+      return command.execute(arguments.list().toArray(new String[0]));
     } catch (OutOfMemoryError e) {
-      return report(command, e, verbose);
+      return report(arguments.command(), e, verbose);
     }
   }
 
   private static CommandLine commandLine() {
-    CommandLine command = Settings.configure(new CommandLine(new Main()));
+    CommandLine command = new CommandLine(new Main());
+    Objects.requireNonNull(command.getSubcommands().get("train"))
+        .getCommandSpec()
+        .addMixin("settings", TrainOptions.mixin());
+    command.setOverwrittenOptionsAllowed(true);
+    command.setUnmatchedOptionsAllowedAsOptionParameters(false);
+    command.setExpandAtFiles(false);
     command.setUsageHelpAutoWidth(true);
     command.setUsageHelpLongOptionsMaxWidth(48);
     HelpGroups.install(command);
@@ -97,9 +91,9 @@ public final class Main {
     if (!Devices.isName(name)) {
       throw new InputException("--device must be one of " + Devices.NAMES + ", got " + name);
     }
-    if (threads < 1 || threads > TrainConfig.MOST_THREADS) {
+    if (threads < 1 || threads > DeviceSpec.MOST_THREADS) {
       throw new InputException(
-          "--threads must lie between 1 and " + TrainConfig.MOST_THREADS + ", got " + threads);
+          "--threads must lie between 1 and " + DeviceSpec.MOST_THREADS + ", got " + threads);
     }
     return Devices.open(name, threads, model, Precision.FP32, Devices.Use.INFERENCE).device();
   }
@@ -120,68 +114,6 @@ public final class Main {
     PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
     notes.forEach(note -> err.println("javelin: " + Printable.line(note)));
     err.flush();
-  }
-
-  /**
-   * Turns {@code --max_steps} into {@code --max-steps}, and files of settings into the flags they
-   * stand for: first those the resumed run was started with, then those of {@code --config}. What
-   * the command line gives itself is left out of both.
-   */
-  private static List<String> expand(List<String> arguments, CommandLine command) {
-    List<String> flags = new ArrayList<>();
-    Map<String, String> given = new LinkedHashMap<>();
-    for (int i = 0; i < arguments.size(); i++) {
-      String argument = arguments.get(i);
-      if (!argument.startsWith("--") || argument.length() == 2) {
-        flags.add(argument);
-        continue;
-      }
-      int equals = argument.indexOf('=');
-      String name = Names.kebab(equals < 0 ? argument : argument.substring(0, equals));
-      boolean valueNext =
-          equals < 0 && i + 1 < arguments.size() && !arguments.get(i + 1).startsWith("-");
-      given.put(
-          name,
-          equals >= 0 ? argument.substring(equals + 1) : valueNext ? arguments.get(i + 1) : "");
-      flags.add("--" + name + (equals < 0 ? "" : argument.substring(equals)));
-    }
-    CommandLine verb = command.getSubcommands().get(flags.getFirst());
-    if (verb != null && verb.getCommand() instanceof TrainCommand) {
-      flags.addAll(1, fromFiles(given, verb.getCommandSpec()));
-    }
-    return flags;
-  }
-
-  private static List<String> fromFiles(Map<String, String> given, CommandSpec train) {
-    Set<String> except = new HashSet<>(given.keySet());
-    List<String> flags = new ArrayList<>();
-    String config = given.get("config");
-    if (config != null && !config.isEmpty()) {
-      flags.addAll(checked(Path.of(config), train, except));
-    }
-    String resume = given.getOrDefault("resume", given.get("resume-from-checkpoint"));
-    if (resume != null) {
-      String output = given.getOrDefault("output-dir", given.get("out-dir"));
-      Path run = RunDirectory.locate(output == null ? null : Path.of(output), resume);
-      Path settings = run.resolve(RunDirectory.CONFIG_FILE);
-      if (Files.isRegularFile(settings)) {
-        except.addAll(List.of("output-dir", "resume"));
-        flags.addAll(0, checked(settings, train, except));
-      }
-    }
-    return flags;
-  }
-
-  /** What a file stands for, once it is known to be understood: a wrong value names the file. */
-  private static List<String> checked(Path file, CommandSpec train, Set<String> except) {
-    List<String> flags = Settings.arguments(file, train, except);
-    CommandLine alone = Settings.configure(new CommandLine(new TrainCommand()));
-    try {
-      alone.parseArgs(flags.toArray(new String[0]));
-    } catch (ParameterException e) {
-      throw new InputException(file + ": " + message(e), e);
-    }
-    return flags;
   }
 
   /** One line on standard error, and the exit code that goes with the exception. */
@@ -212,7 +144,7 @@ public final class Main {
       // A misspelt flag is why a required one is missing.
       case ParameterException p when !p.getCommandLine().getUnmatchedArguments().isEmpty() ->
           unmatched(p.getCommandLine());
-      case ParameterException p -> withFirstNames(Settings.firstLine(p), p.getCommandLine());
+      case ParameterException p -> withFirstNames(firstLine(p), p.getCommandLine());
       case NoSuchFileException n -> n.getMessage() + ": no such file or directory";
       case InputException i -> String.valueOf(i.getMessage());
       default ->
@@ -220,6 +152,10 @@ public final class Main {
               ? e.getClass().getSimpleName() + " (run again with --verbose for details)"
               : e.getMessage();
     };
+  }
+
+  private static String firstLine(Exception e) {
+    return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
   }
 
   /** Picocli speaks of an option by its longest name; {@code --help} puts the first one first. */
@@ -239,7 +175,9 @@ public final class Main {
       String name = argument.replaceFirst("=.*", "");
       return "unknown flag "
           + name
-          + Settings.didYouMean(Names.kebab(name), Settings.optionsByName(spec), true);
+          + Names.nearest(Names.kebab(name), HelpGroups.byName(spec).keySet())
+              .map(n -> ": did you mean --" + n + "?")
+              .orElse(": --help lists the known ones");
     }
     if (spec.parent() == null) {
       Optional<String> verb = Names.nearest(argument, spec.subcommands().keySet());

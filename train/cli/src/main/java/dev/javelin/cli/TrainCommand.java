@@ -3,20 +3,21 @@ package dev.javelin.cli;
 import dev.javelin.nn.Presets;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.Run;
-import dev.javelin.train.Settings;
-import dev.javelin.train.TrainConfig;
 import dev.javelin.train.Trainer;
 import dev.javelin.train.eval.Sampler;
 import dev.javelin.train.monitor.MetricsFile;
+import dev.javelin.train.run.RunDirectory;
+import dev.javelin.train.settings.RunSettings;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -30,7 +31,6 @@ import picocli.CommandLine.Spec;
 final class TrainCommand implements Callable<Integer> {
   private static final int SAMPLE_TOKENS = 160;
 
-  @Mixin private final TrainConfig config = new TrainConfig();
   @Spec private @Nullable CommandSpec spec;
 
   @Option(
@@ -62,31 +62,54 @@ final class TrainCommand implements Callable<Integer> {
       out.flush();
       return Main.OK;
     }
-    config.resolved();
+    RunSettings settings = settings();
     if (printConfig) {
-      out.print(Settings.yaml(config));
+      out.print(settings.effective().toYaml());
       out.flush();
       return Main.OK;
     }
-    return train(out);
+    return train(settings, out);
   }
 
-  private int train(PrintWriter out) throws IOException {
-    try (Run run = Run.open(config);
+  /** The flags over {@code --config}, over what a resumed run was started with. */
+  private RunSettings settings() {
+    Map<String, Object> flags = TrainOptions.given(Objects.requireNonNull(spec, "picocli sets it"));
+    RunSettings told = RunSettings.DEFAULT;
+    told = configFile == null ? told : told.with(configFile);
+    told = told.with(flags);
+    if (told.run().resume() == null) {
+      return told;
+    }
+    Path started =
+        RunDirectory.locate(told.run().outputDir(), told.run().resume())
+            .resolve(RunDirectory.CONFIG_FILE);
+    if (!Files.isRegularFile(started)) {
+      return told;
+    }
+    Path directory = told.run().outputDir();
+    String resume = told.run().resume();
+    RunSettings before = RunSettings.DEFAULT.with(started);
+    RunSettings over = configFile == null ? before : before.with(configFile);
+    return over.with(flags).withRun(r -> r.withOutputDir(directory).withResume(resume));
+  }
+
+  private int train(RunSettings settings, PrintWriter out) throws IOException {
+    try (Run run = Run.open(settings);
         Interrupt _ = new Interrupt(run.trainer()::requestStop)) {
       PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
       run.passedOver().forEach(line -> err.println("javelin: passed over " + line));
       err.flush();
       Main.notes(spec, run.data().notes());
-      if (!config.quiet) {
+      boolean quiet = settings.run().quiet();
+      if (!quiet) {
         greet(out, run);
-        run.trainer().watch(Terminal.open(run.trainer().step(), config.maxSteps));
+        run.trainer().watch(Terminal.open(run.trainer().step(), settings.run().maxSteps()));
       }
       Trainer.Outcome outcome = run.trainer().run();
       if (outcome.interrupted()) {
         return Main.INTERRUPTED;
       }
-      if (!config.quiet) {
+      if (!quiet) {
         report(out, run, outcome);
       }
       return Main.OK;
@@ -94,11 +117,12 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private void greet(PrintWriter out, Run run) {
+    RunSettings settings = run.settings();
     LanguageModel model = run.model();
     out.printf(
         Locale.ROOT,
         "%s: %,d parameters (%s)%n",
-        config.model,
+        settings.model().model(),
         model.parameters().size(),
         LanguageModel.describe(model.config(), model.precision()));
     out.printf(
@@ -106,34 +130,34 @@ final class TrainCommand implements Callable<Integer> {
         "%,d training tokens, %,d for validation; %,d a step, %,d steps on %s%n",
         run.data().train().size(),
         run.data().validation() == null ? 0 : run.data().validation().size(),
-        config.tokensPerStep(),
-        config.maxSteps,
+        settings.batch().tokens(),
+        settings.run().maxSteps(),
         run.device());
-    if (run.deviceNote() != null) {
-      out.println(run.deviceNote());
-    }
+    run.notes().forEach(out::println);
     if (run.resumedFrom() != null) {
       out.println(
-          run.trainer().step() < config.maxSteps
+          run.trainer().step() < settings.run().maxSteps()
               ? "going on from " + run.resumedFrom().directory()
               : run.resumedFrom().directory()
                   + " is where this run ends: a larger --max-steps goes on");
-    } else if (config.resume != null) {
+    } else if (settings.run().resume() != null) {
       out.println("no whole checkpoint in " + run.directory() + ": starting afresh");
     }
     out.flush();
   }
 
   private void report(PrintWriter out, Run run, Trainer.Outcome outcome) throws IOException {
+    RunSettings settings = run.settings();
     if (outcome.evaluation() != null) {
       out.println("validation: " + outcome.evaluation());
     }
     Path curve = run.directory().path().resolve("loss.png");
-    if (LossCurve.draw(curve, config.model, MetricsFile.read(run.directory().metrics()))) {
+    if (LossCurve.draw(
+        curve, settings.model().model(), MetricsFile.read(run.directory().metrics()))) {
       out.println("loss curve: " + curve);
     }
     if (run.model().tokenizer() != null) {
-      Sampler sampler = new Sampler(0.8, 0, 0.95, config.seed);
+      Sampler sampler = new Sampler(0.8, 0, 0.95, settings.run().seed());
       out.println("a sample (temperature 0.8):");
       out.println();
       out.println(run.model().generate("", SAMPLE_TOKENS, sampler).strip());

@@ -2,8 +2,10 @@ package dev.javelin.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.javelin.train.Settings;
-import dev.javelin.train.TrainConfig;
+import dev.javelin.nn.Precision;
+import dev.javelin.train.settings.BatchSpec;
+import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.settings.ScheduleSpec;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -59,7 +61,8 @@ class CommandLineTest {
     assertThat(r.exit()).isEqualTo(2);
     assertThat(r.err().lines()).singleElement().asString().contains("did you mean --model?");
     assertThat(run("eval").err()).contains("required", "'--model=DIR'");
-    assertThat(run("train", "--seq-len", "x").err()).contains("'--seq-len'", "'x'");
+    assertThat(run("train", "--seq-len", "x").err())
+        .contains("--seq-len must be a whole number, got x");
   }
 
   @Test
@@ -133,19 +136,18 @@ class CommandLineTest {
             bf16: true
             grad_clip: 0.5
             """);
-    TrainConfig c = Settings.load(file);
-    assertThat(c.model).isEqualTo("gpt2-shakespeare-cpu");
-    assertThat(c.lrScheduler).isEqualTo(TrainConfig.Scheduler.WSD);
-    assertThat(c.batchSize).isEqualTo(3);
-    assertThat(c.seqLen).isEqualTo(64);
-    assertThat(c.maxSteps).isEqualTo(77);
-    assertThat(c.minLearningRate).isEqualTo(1e-4);
-    assertThat(c.evalEvery).isEqualTo(5);
-    assertThat(c.saveEvery).isEqualTo(6);
-    assertThat(c.keep).isEqualTo(2);
-    assertThat(c.resume).isEqualTo("auto");
-    assertThat(c.precision).isEqualTo(TrainConfig.Number.BF16);
-    assertThat(c.maxGradNorm).isEqualTo(0.5f);
+    RunSettings s = RunSettings.DEFAULT.with(file);
+    assertThat(s.model().model()).isEqualTo("gpt2-shakespeare-cpu");
+    assertThat(s.schedule().lrScheduler()).isEqualTo(ScheduleSpec.LrScheduler.WSD);
+    assertThat(s.batch()).isEqualTo(new BatchSpec(3, 64, 1));
+    assertThat(s.run().maxSteps()).isEqualTo(77);
+    assertThat(s.schedule().minLearningRate()).isEqualTo(1e-4);
+    assertThat(s.run().evalEvery()).isEqualTo(5);
+    assertThat(s.run().saveEvery()).isEqualTo(6);
+    assertThat(s.run().keep()).isEqualTo(2);
+    assertThat(s.run().resume()).isEqualTo("auto");
+    assertThat(s.device().precision()).isEqualTo(Precision.BF16);
+    assertThat(s.optimizer().maxGradNorm()).isEqualTo(0.5f);
   }
 
   @Test
@@ -185,10 +187,10 @@ class CommandLineTest {
             "x y",
             "z");
     Path file = Files.writeString(dir.resolve("again.yaml"), r.out());
-    assertThat(Settings.yaml(Settings.load(file).resolved())).isEqualTo(r.out());
+    assertThat(RunSettings.DEFAULT.with(file).effective().toYaml()).isEqualTo(r.out());
     assertThat(r.out())
         .contains(
-            "learning_rate: 0.003", "grad_norm_type: max", "adam_beta2: 0.95", "val_fraction: 0.0");
+            "learning_rate: 0.003", "grad_norm_type: max", "adam_beta2: 0.95", "val_fraction: 0.1");
   }
 
   @Test

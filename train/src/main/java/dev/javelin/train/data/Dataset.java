@@ -138,6 +138,22 @@ public record Dataset(
     return split(file, valData, wanted, tokenizer, separator, List.of());
   }
 
+  /**
+   * The same with the last {@code fraction} of the training tokens for validation, unless one of
+   * the two parts would be shorter than a window of {@code seqLen}.
+   */
+  public Dataset keep(double fraction, int seqLen) {
+    long cut = TokenSource.splitAt(train.size(), fraction);
+    return Math.min(cut, train.size() - cut) <= seqLen
+        ? this
+        : new Dataset(
+            train.part("training part", 0, cut),
+            train.part("validation part", cut, train.size()),
+            tokenizer,
+            separator,
+            notes);
+  }
+
   private static Dataset split(
       TokenSource all,
       List<Path> valData,
@@ -181,6 +197,14 @@ public record Dataset(
     }
     notes.addAll(texts.notes());
     return texts.encode(tokenizer, separator);
+  }
+
+  /**
+   * Whether validation data were prepared along with these: {@code val.bin} beside a token file.
+   */
+  public static boolean hasValidation(List<Path> data) {
+    Path tokens = tokenFile(data, "train.bin");
+    return tokens != null && Files.exists(tokens.resolveSibling("val.bin"));
   }
 
   /** The token file among the paths, itself or in a prepared directory; null where all is text. */

@@ -1,4 +1,4 @@
-package dev.javelin.train;
+package dev.javelin.train.settings;
 
 import java.util.Collection;
 import java.util.Locale;
@@ -15,6 +15,11 @@ public final class Names {
 
   public static String snake(String name) {
     return kebab(name).replace('-', '_');
+  }
+
+  /** {@code maxSteps} becomes {@code max_steps}. */
+  static String snakeOfCamel(String name) {
+    return name.replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
   }
 
   /**

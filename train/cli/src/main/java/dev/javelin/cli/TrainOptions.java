@@ -1,0 +1,182 @@
+package dev.javelin.cli;
+
+import dev.javelin.train.settings.DeviceSpec;
+import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.settings.Setting;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+
+/**
+ * The options of {@code javelin train} that are settings of the run: a line each, of key, value and
+ * text. Names, aliases, defaults and types are those of {@link RunSettings}; values are read there
+ * too, as those of a YAML file are.
+ */
+final class TrainOptions {
+  private static final int GROUP = 100;
+
+  private final CommandSpec spec = CommandSpec.create();
+  private int order;
+
+  private TrainOptions() {
+    group(1); // model and data
+    add("model", "NAME|DIR", "Preset (see --list-models) or Hugging Face directory to train.");
+    add(
+        "data",
+        "PATH",
+        "Text files, folders of text files, or one token file. Default: the text that comes with Javelin.");
+    add("val_data", "PATH", "Validation data, like --data. Default: see --val-fraction.");
+    add(
+        "val_fraction",
+        "F",
+        "Fraction of --data, at its end, to hold out for validation. Default: 0.1, or 0 if there are validation data already.");
+    add("column", "NAME", "Field of a JSONL file or column of a CSV file that holds the text.");
+    add(
+        "tokenizer",
+        "byte|char|bpe|DIR",
+        "Tokenizer. Default: the one that comes with the model or the data.");
+    add("order", "shuffled|sequential", "Order in which sequences are read.");
+    add("seed", "N", "Seed for initial weights, dropout and data order.");
+    add("data_seed", "N", "Seed for the data order only. Default: --seed.");
+    add(
+        "dropout",
+        "P",
+        "Dropout probability for embeddings and residual branches. Default: the model's own.");
+    add(
+        "recompute",
+        "true|false",
+        "Recompute activations in the backward pass: less memory, about a third more time.");
+
+    group(2); // steps and batches
+    add("max_steps", "N", "Number of optimizer steps.");
+    add("batch_size", "N", "Sequences per micro-batch.");
+    add("seq_len", "N", "Tokens per sequence.");
+    add("gradient_accumulation_steps", "N", "Micro-batches per optimizer step.");
+
+    group(3); // optimizer and schedule
+    add("learning_rate", "LR", "Peak learning rate.");
+    add(
+        "min_learning_rate",
+        "LR",
+        "Learning rate at the end of the schedule. Default: a tenth of --learning-rate.");
+    add(
+        "lr_scheduler",
+        "NAME",
+        "Shape of the schedule: cosine, linear, constant, wsd or inverse-sqrt.");
+    add(
+        "warmup_steps",
+        "N",
+        "Steps of linear warm-up to the peak. Default: a twentieth of --max-steps.");
+    add("lr_decay_steps", "N", "Step at which the schedule ends. Default: --max-steps.");
+    add(
+        "wsd_decay_steps",
+        "N",
+        "Steps of decay at the end of a wsd schedule. Default: a fifth of the schedule.");
+    add("wsd_decay_shape", "NAME", "Shape of the wsd decay: linear, cosine or sqrt.");
+    add("weight_decay", "W", "Decoupled weight decay, for matrices only.");
+    add("decay_all", "true|false", "Apply weight decay to norms and biases as well.");
+    add("adam_beta1", "B", "AdamW: decay rate of the first moment.");
+    add("adam_beta2", "B", "AdamW: decay rate of the second moment.");
+    add("adam_epsilon", "E", "AdamW: added to the denominator.");
+    add("max_grad_norm", "N", "Clip the gradient to this global norm; 0 disables.");
+    add("grad_norm_type", "l1|l2|max", "Norm that --max-grad-norm uses.");
+    add("max_grad_value", "N", "Clip each gradient element to this size; 0 disables.");
+
+    group(4); // numbers and device
+    add("precision", "fp32|bf16|fp16", "Number format of weights and activations.");
+    add(
+        "device",
+        DeviceSpec.NAMES,
+        "Where to compute. auto uses a GPU if it can run the model, otherwise the CPU.");
+    add("threads", "N", "CPU threads; results do not depend on the number. Default: one per core.");
+
+    group(5); // evaluation and checkpoints
+    add("eval_every", "N", "Steps between evaluations; 0 evaluates at the end only.");
+    add("eval_batches", "N", "Batches per evaluation; 0 uses all validation data.");
+    add("save_every", "N", "Steps between checkpoints; 0 saves at the end only.");
+    add("keep", "N", "Checkpoints to keep besides the best and the latest; 0 keeps all.");
+    add(
+        "resume",
+        "auto|DIR",
+        "Continue from the newest complete checkpoint in --output-dir, or from checkpoint DIR. Default: start a new run.");
+    add(
+        "override",
+        "true|false",
+        "Allow --resume with another seed, order, sequence length, tokenizer or other data.");
+
+    group(6); // output
+    add(
+        "output_dir",
+        "DIR",
+        "Run directory. Default: out, or out-2, out-3, … if that holds a run already.");
+    add("logging_steps", "N", "Steps between lines of metrics.jsonl.");
+    add("quiet", "true|false", "Print no progress.");
+
+    hidden("--bf16");
+    hidden("--fp16");
+  }
+
+  /** The options, to be mixed into the verb. */
+  static CommandSpec mixin() {
+    return new TrainOptions().spec;
+  }
+
+  /** The values that a command line gives, by key. */
+  static Map<String, Object> given(CommandSpec verb) {
+    Map<String, Object> values = new LinkedHashMap<>();
+    for (OptionSpec option : verb.options()) {
+      Setting setting = Setting.named(option.names()[0]);
+      Object value = option.getValue();
+      if (value == null) {
+        continue;
+      }
+      if (setting != null) {
+        values.put(setting.key(), value);
+      } else if (option.hidden() && value.equals("true")) {
+        values.put("precision", option.names()[0].substring("--".length()));
+      }
+    }
+    return values;
+  }
+
+  private void group(int number) {
+    order = number * GROUP;
+  }
+
+  private void add(String key, String label, String text) {
+    Setting setting = Objects.requireNonNull(Setting.named(key), key);
+    List<String> names = new ArrayList<>(List.of(setting.flag()));
+    setting.aliases().forEach(alias -> names.add("--" + alias.replace('_', '-')));
+    Object standard = setting.plain(RunSettings.DEFAULT);
+    String fallback = setting.isSwitch() ? "off" : String.valueOf(standard);
+    OptionSpec.Builder option =
+        OptionSpec.builder(names.toArray(new String[0]))
+            .order(order++)
+            .paramLabel(label)
+            .description(standard == null ? text : text + " Default: " + fallback + ".");
+    if (setting.isList()) {
+      option.type(List.class).auxiliaryTypes(String.class).arity("1..*");
+    } else if (setting.isSwitch()) {
+      option.type(String.class).arity("0..1").fallbackValue("true");
+    } else if (key.equals("resume")) {
+      option.type(String.class).arity("0..1").fallbackValue("auto");
+    } else {
+      option.type(String.class).arity("1");
+    }
+    spec.addOption(option.build());
+  }
+
+  private void hidden(String name) {
+    spec.addOption(
+        OptionSpec.builder(name)
+            .type(String.class)
+            .arity("0..1")
+            .fallbackValue("true")
+            .hidden(true)
+            .build());
+  }
+}

@@ -1,0 +1,97 @@
+package dev.javelin.train.settings;
+
+import dev.javelin.train.data.Dataset;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What is read, and in which order.
+ *
+ * @param data text files, directories of them, or one token file; empty for the text that comes
+ *     with Javelin
+ * @param valData the same for validation; empty to take a part of {@code data}
+ * @param valFraction part at the end of {@code data} that is kept for validation; {@code null} for
+ *     a tenth, or none where there are validation data already
+ * @param column field of a JSONL line, column of a CSV file that holds the text
+ * @param order how the rows follow one another
+ * @param dataSeed of the shuffled order; {@code null} for the seed of the run
+ */
+public record DataSpec(
+    @Also({"dataset", "train_file"}) List<Path> data,
+    @Also({"validation_file"}) List<Path> valData,
+    @Nullable Double valFraction,
+    @Also({"dataset_text_field", "text_column_name"}) String column,
+    Order order,
+    @Nullable Long dataSeed) {
+  /** What a run has where nothing else is said. */
+  public static final DataSpec DEFAULT =
+      new DataSpec(List.of(), List.of(), null, "text", Order.SHUFFLED, null);
+
+  public DataSpec {
+    data = List.copyOf(data);
+    valData = List.copyOf(valData);
+    Checks.require(
+        valFraction == null || valFraction >= 0 && valFraction < 1,
+        "--val-fraction must lie between 0 and 1 (exclusive), got " + valFraction);
+    Checks.require(
+        valData.isEmpty() || valFraction == null || valFraction == 0,
+        "--val-data and --val-fraction exclude each other: give one of them");
+    Checks.require(!column.isEmpty(), "--column must name a field or column");
+  }
+
+  public DataSpec withData(List<Path> value) {
+    return Components.with(this, "data", value);
+  }
+
+  public DataSpec withValData(List<Path> value) {
+    return Components.with(this, "valData", value);
+  }
+
+  public DataSpec withValFraction(@Nullable Double value) {
+    return Components.with(this, "valFraction", value);
+  }
+
+  public DataSpec withColumn(String value) {
+    return Components.with(this, "column", value);
+  }
+
+  public DataSpec withOrder(Order value) {
+    return Components.with(this, "order", value);
+  }
+
+  public DataSpec withDataSeed(@Nullable Long value) {
+    return Components.with(this, "dataSeed", value);
+  }
+
+  /** Training data, a tenth of which is kept for validation. */
+  public static DataSpec of(Path... data) {
+    return DEFAULT.withData(List.of(data));
+  }
+
+  /** The part of {@code data} that is kept for validation where nothing is said. */
+  public static final double DEFAULT_VAL_FRACTION = 0.1;
+
+  /**
+   * With the part kept for validation, none where validation data are named or lie beside the token
+   * file, and the seed of the order.
+   *
+   * @param seed of the run
+   */
+  public DataSpec effective(long seed) {
+    boolean held = !valData.isEmpty() || Dataset.hasValidation(data);
+    return withValFraction(Checks.or(valFraction, held ? 0 : DEFAULT_VAL_FRACTION))
+        .withDataSeed(seed(seed));
+  }
+
+  /** The seed of the shuffled order: its own, else that of the run. */
+  public long seed(long runSeed) {
+    return Checks.or(dataSeed, runSeed);
+  }
+
+  /** The order in which the rows of the data are read. */
+  public enum Order {
+    SHUFFLED,
+    SEQUENTIAL
+  }
+}

@@ -1,0 +1,92 @@
+package dev.javelin.train.settings;
+
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How long a run is, what it says and leaves behind, and where.
+ *
+ * @param maxSteps optimizer steps in all
+ * @param seed of weights and dropout, and of the order unless {@link DataSpec#dataSeed} is given
+ * @param evalEvery steps between evaluations; 0 for one at the end only
+ * @param evalBatches batches in an evaluation; 0 for all
+ * @param saveEvery steps between checkpoints; 0 for one at the end only
+ * @param keep checkpoints to keep beside the best and the last; 0 for all
+ * @param resume {@code auto} to go on from the newest whole checkpoint of the output directory, or
+ *     the directory of a checkpoint; {@code null} for a fresh run
+ * @param override whether a resumed run may have another seed, order, tokenizer or sequence length,
+ *     or other data, than the checkpoint
+ * @param outputDir the directory of the run; {@code null} for {@code out}, or {@code out-2} … where
+ *     that holds a run
+ * @param loggingSteps steps between lines of {@code metrics.jsonl}
+ * @param quiet whether the screen stays empty
+ */
+public record RunSpec(
+    @Also({"max_iters"}) int maxSteps,
+    long seed,
+    @Also({"eval_steps", "eval_interval"}) int evalEvery,
+    @Also({"eval_iters"}) int evalBatches,
+    @Also({"save_steps"}) int saveEvery,
+    @Also({"save_total_limit"}) int keep,
+    @Also({"resume_from_checkpoint"}) @Nullable String resume,
+    boolean override,
+    @Also({"out_dir"}) @Nullable Path outputDir,
+    @Also({"log_interval"}) int loggingSteps,
+    @Also({"disable_tqdm"}) boolean quiet) {
+  /** What a run has where nothing else is said. */
+  public static final RunSpec DEFAULT =
+      new RunSpec(1000, 1, 200, 0, 500, 3, null, false, null, 10, false);
+
+  public RunSpec {
+    Checks.atLeast(1, "--max-steps", maxSteps);
+    Checks.atLeast(0, "--eval-every", evalEvery);
+    Checks.atLeast(0, "--eval-batches", evalBatches);
+    Checks.atLeast(0, "--save-every", saveEvery);
+    Checks.require(keep >= 0, "--keep must be 0 (all) or more, got " + keep);
+    Checks.atLeast(1, "--logging-steps", loggingSteps);
+  }
+
+  public RunSpec withMaxSteps(int value) {
+    return Components.with(this, "maxSteps", value);
+  }
+
+  public RunSpec withSeed(long value) {
+    return Components.with(this, "seed", value);
+  }
+
+  public RunSpec withEvalEvery(int value) {
+    return Components.with(this, "evalEvery", value);
+  }
+
+  public RunSpec withEvalBatches(int value) {
+    return Components.with(this, "evalBatches", value);
+  }
+
+  public RunSpec withSaveEvery(int value) {
+    return Components.with(this, "saveEvery", value);
+  }
+
+  public RunSpec withKeep(int value) {
+    return Components.with(this, "keep", value);
+  }
+
+  public RunSpec withResume(@Nullable String value) {
+    return Components.with(this, "resume", value);
+  }
+
+  public RunSpec withOverride(boolean value) {
+    return Components.with(this, "override", value);
+  }
+
+  public RunSpec withOutputDir(@Nullable Path value) {
+    return Components.with(this, "outputDir", value);
+  }
+
+  public RunSpec withLoggingSteps(int value) {
+    return Components.with(this, "loggingSteps", value);
+  }
+
+  public RunSpec withQuiet(boolean value) {
+    return Components.with(this, "quiet", value);
+  }
+}

@@ -1,0 +1,120 @@
+package dev.javelin.train.settings;
+
+import dev.javelin.train.schedule.Decay;
+import dev.javelin.train.schedule.Schedule;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The learning rate over the steps of a run. What is {@code null} follows from the rest, see {@link
+ * #effective}.
+ *
+ * @param learningRate the largest
+ * @param minLearningRate where the schedule ends
+ * @param lrScheduler the shape
+ * @param warmupSteps steps of linear warm-up
+ * @param lrDecaySteps the step at which the schedule ends
+ * @param wsdDecaySteps steps of the decay at the end of {@link LrScheduler#WSD}
+ * @param wsdDecayShape how that falls
+ */
+public record ScheduleSpec(
+    @Also({"lr"}) double learningRate,
+    @Also({"min_lr"}) @Nullable Double minLearningRate,
+    @Also({"lr_scheduler_type"}) LrScheduler lrScheduler,
+    @Also({"warmup_iters"}) @Nullable Integer warmupSteps,
+    @Also({"lr_decay_iters"}) @Nullable Integer lrDecaySteps,
+    @Also({"num_decay_steps"}) @Nullable Integer wsdDecaySteps,
+    @Also({"decay_type"}) Decay wsdDecayShape) {
+  /** What a run has where nothing else is said. */
+  public static final ScheduleSpec DEFAULT =
+      new ScheduleSpec(1e-3, null, LrScheduler.COSINE, null, null, null, Decay.LINEAR);
+
+  public ScheduleSpec {
+    Checks.require(
+        learningRate >= 0 && learningRate < Double.POSITIVE_INFINITY,
+        "--learning-rate must be 0 or more, got " + learningRate);
+    Checks.require(
+        minLearningRate == null || minLearningRate >= 0 && minLearningRate <= learningRate,
+        "--min-learning-rate must lie between 0 and --learning-rate, got " + minLearningRate);
+    Checks.atLeast(0, "--warmup-steps", warmupSteps);
+    Checks.atLeast(1, "--lr-decay-steps", lrDecaySteps);
+    Checks.atLeast(1, "--wsd-decay-steps", wsdDecaySteps);
+  }
+
+  public ScheduleSpec withLearningRate(double value) {
+    return Components.with(this, "learningRate", value);
+  }
+
+  public ScheduleSpec withMinLearningRate(@Nullable Double value) {
+    return Components.with(this, "minLearningRate", value);
+  }
+
+  public ScheduleSpec withLrScheduler(LrScheduler value) {
+    return Components.with(this, "lrScheduler", value);
+  }
+
+  public ScheduleSpec withWarmupSteps(@Nullable Integer value) {
+    return Components.with(this, "warmupSteps", value);
+  }
+
+  public ScheduleSpec withLrDecaySteps(@Nullable Integer value) {
+    return Components.with(this, "lrDecaySteps", value);
+  }
+
+  public ScheduleSpec withWsdDecaySteps(@Nullable Integer value) {
+    return Components.with(this, "wsdDecaySteps", value);
+  }
+
+  public ScheduleSpec withWsdDecayShape(Decay value) {
+    return Components.with(this, "wsdDecayShape", value);
+  }
+
+  /** The shape of the learning rate over the steps. */
+  public enum LrScheduler {
+    @Also("cosine-with-min-lr")
+    COSINE,
+    LINEAR,
+    @Also("constant-with-warmup")
+    CONSTANT,
+    @Also("warmup-stable-decay")
+    WSD,
+    INVERSE_SQRT
+  }
+
+  /**
+   * With what was left open: a smallest rate of a tenth of the largest, a warm-up of a twentieth of
+   * the steps, a schedule that ends with the run, of which the last fifth decays (wsd).
+   *
+   * @param maxSteps of the run
+   */
+  public ScheduleSpec effective(int maxSteps) {
+    int end = Checks.or(lrDecaySteps, maxSteps);
+    return new ScheduleSpec(
+        learningRate,
+        Checks.or(minLearningRate, learningRate / 10),
+        lrScheduler,
+        Checks.or(warmupSteps, maxSteps / 20),
+        end,
+        Checks.or(wsdDecaySteps, Math.max(1, end / 5)),
+        wsdDecayShape);
+  }
+
+  /**
+   * The schedule of a run of {@code maxSteps}; a warm-up longer than the run is a ramp that never
+   * ends.
+   */
+  public Schedule over(int maxSteps) {
+    ScheduleSpec spec = effective(maxSteps);
+    double min = Checks.or(spec.minLearningRate, 0.0);
+    int warmup = Checks.or(spec.warmupSteps, 0);
+    int total = Math.max(Checks.or(spec.lrDecaySteps, maxSteps), warmup + 1);
+    int decay = Math.min(Checks.or(spec.wsdDecaySteps, 1), total - warmup);
+    return switch (lrScheduler) {
+      case COSINE -> new Schedule.Cosine(learningRate, min, warmup, total);
+      case LINEAR -> new Schedule.Linear(learningRate, min, warmup, total);
+      case CONSTANT -> new Schedule.Constant(learningRate, warmup);
+      case WSD ->
+          new Schedule.WarmupStableDecay(learningRate, min, warmup, total, decay, wsdDecayShape);
+      case INVERSE_SQRT -> new Schedule.InverseSqrt(learningRate, warmup);
+    };
+  }
+}
