@@ -25,7 +25,7 @@ struct Loops {
 };
 
 enum Type : int { kF32, kBf16, kF16 };                                           // DType's numbers
-enum Function : int { kCopy, kAdd, kSub, kMul, kDiv, kMulDiv, kExp, kLog, kSqrt };  // those of ElementwiseCpu.Function
+enum Function : int { kCopy, kAdd, kSub, kMul, kDiv, kMulDiv, kExp, kLog, kSqrt };  // dev.javelin.kernels.ElementwiseFunction
 
 // Adds the operand's offset in pass `index` of loops [first, last) for all operands at once: divisions are dear.
 __device__ __forceinline__ void add_offsets(int64_t (&at)[kOperands], const Loops& l, int operands, int first, int last, int64_t index) {

@@ -1,4 +1,4 @@
-// step_state.cuh: dev.javelin.tensor.StepState as kernels see it. The host writes the first half before a step, the
+// step_state.cuh: dev.javelin.tensor.step.StepState as kernels see it. The host writes the first half before a step, the
 // device decides the second.
 #pragma once
 #include <stddef.h>

@@ -19,6 +19,8 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
+import dev.javelin.device.CudaKernel;
+import dev.javelin.device.Launch;
 import java.lang.ref.Cleaner;
 import java.util.ArrayList;
 import java.util.List;
@@ -114,6 +116,35 @@ class ArchitectureTest {
         .dependOnClassesThat()
         .resideInAPackage("jcuda..")
         .check(ALL);
+  }
+
+  /** Benchmarks may measure a launch itself. */
+  @Test
+  void onlyTheirOneHomeLaunchesCudaKernels() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages(
+            "dev.javelin.device", "dev.javelin.kernels.cuda", "dev.javelin.bench..")
+        .should()
+        .callMethodWhere(
+            target(owner(JavaClass.Predicates.simpleName("Cuda")))
+                .and(target(nameMatching("kernel"))))
+        .orShould()
+        .dependOnClassesThat(JavaClass.Predicates.belongToAnyOf(CudaKernel.class, Launch.class))
+        .check(ALL);
+  }
+
+  @Test
+  void kernelsOfTheTwoDevicesDoNotSeeEachOther() {
+    for (List<String> pair : List.of(List.of("cpu", "cuda"), List.of("cuda", "cpu"))) {
+      noClasses()
+          .that()
+          .resideInAPackage("dev.javelin.kernels." + pair.getFirst())
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.javelin.kernels." + pair.getLast())
+          .check(ALL);
+    }
   }
 
   /** Only libJCudaDriver is needed, and a driver: no CUDA toolkit, no cuBLAS. */

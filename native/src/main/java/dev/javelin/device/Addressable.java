@@ -9,4 +9,9 @@ public interface Addressable {
    * @throws IllegalStateException where the memory has been released or does not lie on a device
    */
   long address();
+
+  /** What stands {@code bytes} bytes behind this. */
+  default Addressable plus(long bytes) {
+    return bytes == 0 ? this : () -> address() + bytes;
+  }
 }

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.kernels.CrossEntropyForm;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -13,16 +14,6 @@ import java.lang.foreign.MemorySegment;
  */
 public final class CrossEntropyCpu {
   private CrossEntropyCpu() {}
-
-  /**
-   * The form of the loss.
-   *
-   * @param ignoreIndex rows with this target have loss and gradient 0
-   * @param labelSmoothing share of the target's weight that goes to all classes evenly
-   * @param zLoss factor of lse²
-   * @param softCap logits become {@code softCap·tanh(logits/softCap)} first; 0 for no cap
-   */
-  public record Form(int ignoreIndex, float labelSmoothing, float zLoss, float softCap) {}
 
   /**
    * {@code losses[r] = (1-ls)·(lse - x[t]) + ls·(lse - mean(x)) + z·lse²}.
@@ -44,7 +35,7 @@ public final class CrossEntropyCpu {
       MemorySegment targets,
       int rows,
       int cols,
-      Form form) {
+      CrossEntropyForm form) {
     Rows in = new Rows(logits, type, stride, cols, 0);
     RowPass<CrossEntropyRow> cap = CrossEntropyRow::cap;
     RowPass<CrossEntropyRow> max = CrossEntropyRow::max;
@@ -53,14 +44,14 @@ public final class CrossEntropyCpu {
     RowPass<CrossEntropyRow> logarithms = CrossEntropyRow::logarithms;
     RowPass<CrossEntropyRow> below = CrossEntropyRow::sumBelow;
     boolean direct = type == DType.F32 && cols >= Lanes.COUNT;
-    int block = direct && form.softCap == 0 ? Rows.block(cols) : 1;
+    int block = direct && form.softCap() == 0 ? Rows.block(cols) : 1;
     cpu.parallel(
         rows,
         Rows.grain(cols),
         () -> new CrossEntropyRow(cpu.scratch(Rows.scratchBytes(cols, 2)), cols, block),
         (row, from, to) -> {
           for (int r = from; r < to; r += block) {
-            if (direct && form.softCap == 0) {
+            if (direct && form.softCap() == 0) {
               row.x = logits;
               row.xAt = 4 * stride * r;
               row.xStep = 4 * stride;
@@ -75,7 +66,7 @@ public final class CrossEntropyCpu {
               RowPass.run(rest, row);
             }
             RowPass.run(logarithms, row);
-            if (form.labelSmoothing > 0) {
+            if (form.labelSmoothing() > 0) {
               RowPass.run(below, row);
             }
             for (int i = 0; i < row.rows; i++) {
@@ -93,9 +84,9 @@ public final class CrossEntropyCpu {
       int i,
       MemorySegment targets,
       int cols,
-      Form form) {
+      CrossEntropyForm form) {
     int target = targets.getAtIndex(JAVA_INT_UNALIGNED, r);
-    boolean ignored = target == form.ignoreIndex;
+    boolean ignored = target == form.ignoreIndex();
     put(stats, 2L * r, ignored ? 0 : row.max[i]);
     put(stats, 2L * r + 1, ignored ? 1 : row.sum[i]);
     put(losses, r, ignored ? 0 : loss(row, i, target, cols, form));
@@ -121,7 +112,7 @@ public final class CrossEntropyCpu {
       MemorySegment stats,
       int rows,
       int cols,
-      Form form) {
+      CrossEntropyForm form) {
     Rows in = new Rows(logits, type, stride, cols, 0);
     Rows out = new Rows(dx, type, dxStride, cols, 1);
     RowPass<CrossEntropyRow> cap = CrossEntropyRow::cap;
@@ -138,7 +129,7 @@ public final class CrossEntropyCpu {
           for (int r = from; r < to; r++) {
             long at = out.target(r, accumulate, scratch);
             int target = targets.getAtIndex(JAVA_INT_UNALIGNED, r);
-            if (target == form.ignoreIndex) {
+            if (target == form.ignoreIndex()) {
               if (!accumulate) {
                 result.asSlice(at, 4L * cols).fill((byte) 0);
               }
@@ -150,8 +141,8 @@ public final class CrossEntropyCpu {
             row.dAt = accumulate ? Rows.scratchBytes(cols, 3) : at;
             prepare(row, get(stats, 2L * r), get(stats, 2L * r + 1), get(dy, r), cols, form);
             RowPass.run(gradient, row);
-            row.subtractFromGradient(target, get(dy, r) * (1 - form.labelSmoothing));
-            if (form.softCap > 0) {
+            row.subtractFromGradient(target, get(dy, r) * (1 - form.labelSmoothing()));
+            if (form.softCap() > 0) {
               RowPass.run(slope, row);
             }
             if (accumulate) {
@@ -166,12 +157,17 @@ public final class CrossEntropyCpu {
 
   /** Row {@code r} of the logits, under a soft cap where the form has one: then in {@code slot}. */
   private static void load(
-      CrossEntropyRow row, Rows in, int r, long slot, Form form, RowPass<CrossEntropyRow> cap) {
+      CrossEntropyRow row,
+      Rows in,
+      int r,
+      long slot,
+      CrossEntropyForm form,
+      RowPass<CrossEntropyRow> cap) {
     MemorySegment scratch = row.scratch;
     row.x = in.segment(scratch);
     row.xAt = in.load(r, scratch);
-    if (form.softCap > 0) {
-      row.softCap = form.softCap;
+    if (form.softCap() > 0) {
+      row.softCap = form.softCap();
       row.other = scratch;
       row.otherAt = slot;
       RowPass.run(cap, row);
@@ -181,22 +177,23 @@ public final class CrossEntropyCpu {
   }
 
   private static void prepare(
-      CrossEntropyRow row, float max, float sum, float dy, int cols, Form form) {
-    double slope = form.zLoss == 0 ? 0 : 2 * form.zLoss * (max + (double) VectorMath.log(sum));
+      CrossEntropyRow row, float max, float sum, float dy, int cols, CrossEntropyForm form) {
+    double slope = form.zLoss() == 0 ? 0 : 2 * form.zLoss() * (max + (double) VectorMath.log(sum));
     row.max[0] = max;
     row.factor = (float) (dy * (1 + slope) / sum);
-    row.less = dy * form.labelSmoothing / cols;
+    row.less = dy * form.labelSmoothing() / cols;
   }
 
-  private static float loss(CrossEntropyRow row, int i, int target, int cols, Form form) {
+  private static float loss(
+      CrossEntropyRow row, int i, int target, int cols, CrossEntropyForm form) {
     double logSum = row.logSum[i];
     double loss = logSum - (row.element(i, target) - row.max[i]);
-    if (form.labelSmoothing > 0) {
+    if (form.labelSmoothing() > 0) {
       double even = logSum + row.below[i] / cols;
-      loss += form.labelSmoothing * (even - loss);
+      loss += form.labelSmoothing() * (even - loss);
     }
     double lse = row.max[i] + logSum;
-    return (float) (loss + form.zLoss * lse * lse);
+    return (float) (loss + form.zLoss() * lse * lse);
   }
 
   /** {@code loss = weight · Σ losses}, summed in double in the order of the rows. */

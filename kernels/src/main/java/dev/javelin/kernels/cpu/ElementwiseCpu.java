@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import dev.javelin.device.Cpu;
+import dev.javelin.kernels.ElementwiseFunction;
 import dev.javelin.kernels.Loops;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -14,20 +15,6 @@ import jdk.incubator.vector.FloatVector;
  * with broadcasting, and sums over dimensions.
  */
 public final class ElementwiseCpu {
-  /** A function of one to three elements. */
-  public enum Function {
-    COPY,
-    ADD,
-    SUB,
-    MUL,
-    DIV,
-    /** {@code a·b/c} */
-    MUL_DIV,
-    EXP,
-    LOG,
-    SQRT
-  }
-
   private static final int CHUNK = 1024; // elements at a time: all slots fit the first-level cache
   private static final int WORK = 1 << 15; // elements of a piece of parallel work
   private static final int SLOT = 4 * CHUNK; // bytes
@@ -45,7 +32,13 @@ public final class ElementwiseCpu {
    * @param dims of the loops, none of them 0; each operand has a stride for each
    */
   public static void map(
-      Cpu cpu, Function f, float alpha, boolean accumulate, int[] dims, Strided y, Strided... in) {
+      Cpu cpu,
+      ElementwiseFunction f,
+      float alpha,
+      boolean accumulate,
+      int[] dims,
+      Strided y,
+      Strided... in) {
     Strided[] all = new Strided[in.length + 1];
     all[0] = y;
     System.arraycopy(in, 0, all, 1, in.length);
@@ -70,7 +63,7 @@ public final class ElementwiseCpu {
 
   /** What a thread works with. */
   private static final class Piece {
-    private final Function f;
+    private final ElementwiseFunction f;
     private final float alpha;
     private final boolean accumulate;
     private final Loops loops;
@@ -80,7 +73,7 @@ public final class ElementwiseCpu {
     private final long[] at; // where in it, in bytes
 
     Piece(
-        Function f,
+        ElementwiseFunction f,
         float alpha,
         boolean accumulate,
         Loops loops,

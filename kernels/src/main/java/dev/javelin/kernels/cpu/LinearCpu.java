@@ -62,7 +62,7 @@ public final class LinearCpu {
         false,
         epilogue);
     if (f != null && !fused) {
-      ActivationCpu.forward(cpu, y, sums, f);
+      ActivateCpu.forward(cpu, y, sums, f);
     }
   }
 

@@ -2,6 +2,7 @@ package dev.javelin.kernels.cpu;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.kernels.CrossEntropyForm;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -65,7 +66,7 @@ public final class LinearCrossEntropyCpu {
       int cols,
       int vocabulary,
       int chunk,
-      CrossEntropyCpu.Form form) {
+      CrossEntropyForm form) {
     Matrix l = new Matrix(logits, DType.F32, logitStride(vocabulary));
     for (int from = 0; from < rows; from += chunk) {
       int n = Math.min(chunk, rows - from);

@@ -18,11 +18,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class MatmulCuda {
   private static final int MAX_BATCH = 65535; // blocks along z of a grid
-  private static final int SUM_VECTOR = 4; // neighbours of a thread of matmul_sum
-  private static final int SUM_COLUMNS = 32; // of a block of partial_sum
+  static final int SUM_VECTOR = 4; // neighbours of a thread of matmul_sum
   private static final int NO_ACTIVATION = -1;
   private static final int BIAS_PART_ROWS = 64; // 8 for each warp of a block
-  private static final int BIAS_LANES = 32; // of a row, 16 bytes each
+  static final int BIAS_LANES = 32; // of a row, 16 bytes each
 
   /** By 2·(A is transposed) + (B is transposed). */
   private static final String[] BIG = {"matmul_nn", "matmul_nt", "matmul_tn", "matmul_tt"};
@@ -245,14 +244,7 @@ public final class MatmulCuda {
         .i32(partRows)
         .run();
     if (!direct) {
-      cuda.kernel("partial_sum")
-          .grid(Math.ceilDiv(cols, SUM_COLUMNS))
-          .ptr(db)
-          .i32(accumulate ? 1 : 0)
-          .ptr(to)
-          .i64(parts)
-          .i32(cols)
-          .run();
+      PartialSumCuda.run(cuda, db, accumulate, to, parts, cols);
     }
   }
 }

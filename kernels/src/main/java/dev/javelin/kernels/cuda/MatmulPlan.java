@@ -13,11 +13,11 @@ package dev.javelin.kernels.cuda;
  * @param depth of a part, a multiple of 32; the last part may be shorter
  */
 record MatmulPlan(int edge, int parts, int depth) {
-  private static final int BIG = 128;
-  private static final int SMALL = 64;
+  static final int BIG = 128;
+  static final int SMALL = 64;
 
   /** Tiles of every kernel are at most so deep, and parts begin at multiples of it. */
-  private static final int STEP = 32;
+  static final int STEP = 32;
 
   /**
    * A part's fixed cost, in units of k, and so the least depth of one: a pipeline to fill, a tile

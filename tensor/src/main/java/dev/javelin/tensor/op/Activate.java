@@ -1,17 +1,16 @@
 package dev.javelin.tensor.op;
 
-import static dev.javelin.tensor.op.Operands.adds;
-import static dev.javelin.tensor.op.Operands.flag;
+import static dev.javelin.tensor.op.Operands.cudaRows;
 import static dev.javelin.tensor.op.Operands.rows;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.kernels.Activation;
-import dev.javelin.kernels.cpu.ActivationCpu;
+import dev.javelin.kernels.cpu.ActivateCpu;
+import dev.javelin.kernels.cuda.ActivateCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.Operands.Units;
 import org.jspecify.annotations.Nullable;
 
 /** An elementwise nonlinearity; {@link Activation} has the formulas. */
@@ -27,21 +26,8 @@ public final class Activate {
         .denseRows("x", x)
         .denseRows("y", y);
     switch (x.device()) {
-      case Cpu cpu -> ActivationCpu.forward(cpu, rows(y), rows(x), f);
-      case Cuda cuda -> {
-        Units u = Units.of(x, y);
-        cuda.kernel("activate_forward", x.dtype())
-            .threads(u.count())
-            .ptr(y)
-            .i64(y.rowStride())
-            .ptr(x)
-            .i64(x.rowStride())
-            .i64(u.count())
-            .i64(u.cols())
-            .i32(flag(u.vectors()))
-            .i32(f.ordinal())
-            .run();
-      }
+      case Cpu cpu -> ActivateCpu.forward(cpu, rows(y), rows(x), f);
+      case Cuda cuda -> ActivateCuda.forward(cuda, cudaRows(y), cudaRows(x), f);
     }
   }
 
@@ -58,24 +44,8 @@ public final class Activate {
       return;
     }
     switch (x.device()) {
-      case Cpu cpu -> ActivationCpu.backward(cpu, rows(dx), rows(dy), rows(x), f);
-      case Cuda cuda -> {
-        Units u = Units.of(x, dx.tensor(), dy);
-        cuda.kernel("activate_backward", x.dtype())
-            .threads(u.count())
-            .ptr(dx.tensor())
-            .i64(dx.tensor().rowStride())
-            .i32(adds(dx))
-            .ptr(dy)
-            .i64(dy.rowStride())
-            .ptr(x)
-            .i64(x.rowStride())
-            .i64(u.count())
-            .i64(u.cols())
-            .i32(flag(u.vectors()))
-            .i32(f.ordinal())
-            .run();
-      }
+      case Cpu cpu -> ActivateCpu.backward(cpu, rows(dx), rows(dy), rows(x), f);
+      case Cuda cuda -> ActivateCuda.backward(cuda, cudaRows(dx), cudaRows(dy), cudaRows(x), f);
     }
   }
 }

@@ -2,10 +2,9 @@ package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
-import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DType;
-import dev.javelin.device.DeviceMemory;
 import dev.javelin.kernels.cpu.AdamWCpu;
+import dev.javelin.kernels.cuda.AdamWCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
@@ -19,11 +18,6 @@ import org.jspecify.annotations.Nullable;
  * @see <a href="https://arxiv.org/abs/1711.05101">Decoupled weight decay regularization</a>
  */
 public final class AdamW {
-  private static final int MAX_SEGMENTS = 16;
-  private static final long CONSTANTS_BYTES = 12; // of a segment
-  private static final long THREAD_ELEMENTS = 4;
-  private static final long MAX_BLOCKS = 1 << 12; // each goes on with what others left
-
   private AdamW() {}
 
   /**
@@ -98,64 +92,23 @@ public final class AdamW {
           }
         }
       }
-      case Cuda cuda -> {
-        for (int i = 0; i < segments.size(); i += MAX_SEGMENTS) {
-          List<Segment> some = segments.subList(i, Math.min(i + MAX_SEGMENTS, segments.size()));
-          step(cuda, weights, w, m, v, grads, some, state, beta1, beta2, eps);
-        }
-      }
+      case Cuda cuda ->
+          AdamWCuda.step(
+              cuda,
+              master == null ? null : weights,
+              weights.dtype(),
+              w,
+              m,
+              v,
+              grads,
+              segments.stream()
+                  .map(s -> new AdamWCuda.Part(s.from(), s.to(), s.lrScale(), s.weightDecay()))
+                  .toList(),
+              state,
+              beta1,
+              beta2,
+              eps);
     }
-  }
-
-  /** Up to {@link #MAX_SEGMENTS} segments in one launch, which carries their table. */
-  private static void step(
-      Cuda cuda,
-      Tensor weights,
-      Tensor w,
-      Tensor m,
-      Tensor v,
-      Tensor grads,
-      List<Segment> segments,
-      StepState state,
-      float beta1,
-      float beta2,
-      float eps) {
-    long[] table = new long[4 * MAX_SEGMENTS];
-    long longest = 0;
-    for (int i = 0; i < segments.size(); i++) {
-      Segment s = segments.get(i);
-      table[i] = s.from();
-      table[MAX_SEGMENTS + i] = s.to();
-      table[2 * MAX_SEGMENTS + i] = Double.doubleToRawLongBits(s.lrScale());
-      table[3 * MAX_SEGMENTS + i] = Double.doubleToRawLongBits(s.weightDecay());
-      longest = Math.max(longest, s.to() - s.from());
-    }
-    DeviceMemory constants = cuda.scratch(MAX_SEGMENTS * CONSTANTS_BYTES);
-    cuda.kernel("adam_w_constants")
-        .grid(1)
-        .ptr(constants)
-        .ptr(state)
-        .words(table)
-        .i32(segments.size())
-        .f32(beta1)
-        .f32(beta2)
-        .run();
-    CudaKernel kernel = cuda.kernel("adam_w_step", weights.dtype());
-    long blocks = Math.ceilDiv(longest, THREAD_ELEMENTS * kernel.blockSize());
-    kernel
-        .grid(Math.min(blocks, MAX_BLOCKS), segments.size())
-        .ptr(weights == w ? null : weights)
-        .ptr(w)
-        .ptr(m)
-        .ptr(v)
-        .ptr(grads)
-        .ptr(constants)
-        .ptr(state)
-        .words(table)
-        .f32(beta1)
-        .f32(beta2)
-        .f32(eps)
-        .run();
   }
 
   private static void clear(Tensor grads, Segment s) {

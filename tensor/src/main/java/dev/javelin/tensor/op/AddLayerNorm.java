@@ -1,11 +1,14 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaRows;
+import static dev.javelin.tensor.op.Operands.cudaRowsOrNull;
 import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.NormCpu;
+import dev.javelin.kernels.cuda.NormCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -64,7 +67,18 @@ public final class AddLayerNorm {
               rowsOrNull(w),
               rowsOrNull(b),
               eps);
-      case Cuda cuda -> NormCuda.forward(cuda, sum, y, mean, rstd, x, h, w, b, eps);
+      case Cuda cuda ->
+          NormCuda.forward(
+              cuda,
+              cudaRows(sum),
+              cudaRows(y),
+              mean,
+              rstd,
+              cudaRows(x),
+              cudaRows(h),
+              cudaRowsOrNull(w),
+              cudaRowsOrNull(b),
+              eps);
     }
   }
 
@@ -112,7 +126,19 @@ public final class AddLayerNorm {
               rowsOrNull(w),
               mean.segment(),
               rstd.segment());
-      case Cuda cuda -> NormCuda.backward(cuda, dx, dh, dw, db, dsum, dy, sum, w, mean, rstd);
+      case Cuda cuda ->
+          NormCuda.backward(
+              cuda,
+              cudaRowsOrNull(dx),
+              cudaRowsOrNull(dh),
+              cudaRowsOrNull(dw),
+              cudaRowsOrNull(db),
+              cudaRowsOrNull(dsum),
+              cudaRowsOrNull(dy),
+              cudaRows(sum),
+              cudaRowsOrNull(w),
+              mean,
+              rstd);
     }
   }
 }

@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaRows;
+import static dev.javelin.tensor.op.Operands.cudaRowsOrNull;
 import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
@@ -7,6 +9,7 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.NormCpu;
+import dev.javelin.kernels.cuda.NormCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -45,7 +48,18 @@ public final class AddRmsNorm {
       case Cpu cpu ->
           NormCpu.forward(
               cpu, rows(sum), rows(y), null, rstd.segment(), rows(x), rows(h), rows(w), null, eps);
-      case Cuda cuda -> NormCuda.forward(cuda, sum, y, null, rstd, x, h, w, null, eps);
+      case Cuda cuda ->
+          NormCuda.forward(
+              cuda,
+              cudaRows(sum),
+              cudaRows(y),
+              null,
+              rstd,
+              cudaRows(x),
+              cudaRows(h),
+              cudaRows(w),
+              null,
+              eps);
     }
   }
 
@@ -89,7 +103,19 @@ public final class AddRmsNorm {
               rows(w),
               null,
               rstd.segment());
-      case Cuda cuda -> NormCuda.backward(cuda, dx, dh, dw, null, dsum, dy, sum, w, null, rstd);
+      case Cuda cuda ->
+          NormCuda.backward(
+              cuda,
+              cudaRowsOrNull(dx),
+              cudaRowsOrNull(dh),
+              cudaRowsOrNull(dw),
+              null,
+              cudaRowsOrNull(dsum),
+              cudaRowsOrNull(dy),
+              cudaRows(sum),
+              cudaRows(w),
+              null,
+              rstd);
     }
   }
 

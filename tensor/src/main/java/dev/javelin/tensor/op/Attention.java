@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaHeads;
+import static dev.javelin.tensor.op.Operands.cudaHeadsOrNull;
 import static dev.javelin.tensor.op.Operands.heads;
 import static dev.javelin.tensor.op.Operands.headsOrNull;
 
@@ -9,6 +11,8 @@ import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.AttentionCpu;
 import dev.javelin.kernels.cpu.AttentionRule;
 import dev.javelin.kernels.cpu.AttentionShape;
+import dev.javelin.kernels.cuda.AttentionCuda;
+import dev.javelin.kernels.cuda.CudaMask;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -57,7 +61,8 @@ public final class Attention {
               rule(mask, scale));
       case Cuda cuda -> {
         checkDim(check, q);
-        AttentionCuda.forward(cuda, o, lse, q, k, v, mask, scale);
+        AttentionCuda.forward(
+            cuda, cudaHeads(o), lse, cudaHeads(q), cudaHeads(k), cudaHeads(v), cuda(mask), scale);
       }
     }
   }
@@ -104,7 +109,19 @@ public final class Attention {
               rule(mask, scale));
       case Cuda cuda -> {
         checkDim(check, q);
-        AttentionCuda.backward(cuda, dq, dk, dv, dy, o, lse, q, k, v, mask, scale);
+        AttentionCuda.backward(
+            cuda,
+            cudaHeadsOrNull(dq),
+            cudaHeadsOrNull(dk),
+            cudaHeadsOrNull(dv),
+            cudaHeads(dy),
+            cudaHeads(o),
+            lse,
+            cudaHeads(q),
+            cudaHeads(k),
+            cudaHeads(v),
+            cuda(mask),
+            scale);
       }
     }
   }
@@ -182,6 +199,11 @@ public final class Attention {
         segment(m.keys()),
         segment(m.documentStarts()),
         segment(m.slopes()));
+  }
+
+  private static CudaMask cuda(AttentionMask m) {
+    return new CudaMask(
+        m.causal(), m.window(), m.softCap(), m.lengths(), m.keys(), m.documentStarts(), m.slopes());
   }
 
   private static @Nullable MemorySegment segment(@Nullable Tensor t) {

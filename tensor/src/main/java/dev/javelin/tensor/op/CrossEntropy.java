@@ -1,16 +1,16 @@
 package dev.javelin.tensor.op;
 
-import static dev.javelin.tensor.op.Operands.adds;
+import static dev.javelin.tensor.op.Operands.cudaRows;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.CrossEntropyCpu;
+import dev.javelin.kernels.cuda.CrossEntropyCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.Operands.RowGrid;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -62,24 +62,9 @@ public final class CrossEntropy {
               targets.segment(),
               logits.rows(),
               logits.last(),
-              options.cpu());
-      case Cuda cuda -> {
-        RowGrid grid = RowGrid.of(logits);
-        cuda.kernel(grid.name("cross_entropy_forward"), logits.dtype())
-            .grid(grid.blocks())
-            .ptr(losses)
-            .ptr(stats)
-            .ptr(logits)
-            .i64(logits.rowStride())
-            .ptr(targets)
-            .i64(logits.rows())
-            .i32(logits.last())
-            .i32(options.ignoreIndex())
-            .f32(options.labelSmoothing())
-            .f32(options.zLoss())
-            .f32(options.softCap())
-            .run();
-      }
+              options.form());
+      case Cuda cuda ->
+          CrossEntropyCuda.forward(cuda, losses, stats, cudaRows(logits), targets, options.form());
     }
   }
 
@@ -118,27 +103,10 @@ public final class CrossEntropy {
               stats.segment(),
               logits.rows(),
               logits.last(),
-              options.cpu());
-      case Cuda cuda -> {
-        RowGrid grid = RowGrid.of(logits);
-        cuda.kernel(grid.name("cross_entropy_backward"), logits.dtype())
-            .grid(grid.blocks())
-            .ptr(dlogits.tensor())
-            .i64(dlogits.tensor().rowStride())
-            .i32(adds(dlogits))
-            .ptr(dy)
-            .ptr(logits)
-            .i64(logits.rowStride())
-            .ptr(targets)
-            .ptr(stats)
-            .i64(logits.rows())
-            .i32(logits.last())
-            .i32(options.ignoreIndex())
-            .f32(options.labelSmoothing())
-            .f32(options.zLoss())
-            .f32(options.softCap())
-            .run();
-      }
+              options.form());
+      case Cuda cuda ->
+          CrossEntropyCuda.backward(
+              cuda, cudaRows(dlogits), dy, cudaRows(logits), targets, stats, options.form());
     }
   }
 }

@@ -3,7 +3,7 @@ package dev.javelin.tensor.op;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.DropoutCpu;
-import dev.javelin.kernels.cpu.Philox;
+import dev.javelin.kernels.cuda.DropoutCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
@@ -18,8 +18,6 @@ import org.jspecify.annotations.Nullable;
  * @see <a href="https://jmlr.org/papers/v15/srivastava14a.html">Srivastava et al. 2014, Dropout</a>
  */
 public final class Dropout {
-  private static final long VECTOR_BYTES = 16;
-
   private Dropout() {}
 
   /**
@@ -68,32 +66,19 @@ public final class Dropout {
               x.elements() / x.dim(0),
               p,
               new DropoutCpu.Key(state.seed(), state.step(), state.firstSequence(), site));
-      case Cuda cuda -> launch(cuda, y, accumulate, x, p, site, state);
+      case Cuda cuda ->
+          DropoutCuda.apply(
+              cuda,
+              y,
+              accumulate,
+              x,
+              x.dtype(),
+              x.dim(0),
+              x.elements() / x.dim(0),
+              (int) DropoutCpu.threshold(p),
+              DropoutCpu.scale(p),
+              site,
+              state);
     }
-  }
-
-  private static void launch(
-      Cuda cuda, Tensor y, boolean accumulate, Tensor x, float p, int site, StepState state) {
-    long elements = x.elements() / x.dim(0);
-    boolean vectors =
-        x.dtype().bytes(elements) % VECTOR_BYTES == 0
-            && x.address() % VECTOR_BYTES == 0
-            && y.address() % VECTOR_BYTES == 0;
-    long unit = vectors ? VECTOR_BYTES / x.dtype().bytes(1) : Philox.WORDS;
-    long units = Math.ceilDiv(elements, unit);
-    cuda.kernel("dropout", x.dtype())
-        .threads(x.dim(0) * units)
-        .ptr(y)
-        .i32(Operands.flag(accumulate))
-        .ptr(x)
-        .ptr(state)
-        .i32(site)
-        .i32((int) DropoutCpu.threshold(p))
-        .f32(DropoutCpu.scale(p))
-        .i64(x.dim(0) * units)
-        .i64(units)
-        .i64(elements)
-        .i32(Operands.flag(vectors))
-        .run();
   }
 }

@@ -2,10 +2,12 @@ package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
+import dev.javelin.kernels.ElementwiseFunction;
 import dev.javelin.kernels.Loops;
 import dev.javelin.kernels.cpu.ElementwiseCpu;
-import dev.javelin.kernels.cpu.ElementwiseCpu.Function;
 import dev.javelin.kernels.cpu.Strided;
+import dev.javelin.kernels.cuda.ElementwiseCuda;
+import dev.javelin.kernels.cuda.ElementwiseCuda.Operand;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -28,93 +30,93 @@ public final class Elementwise {
 
   /** {@code y = x}: a copy into another layout, type or larger shape. */
   public static void copy(Tensor y, Tensor x) {
-    map("copy", overwrite(y), Function.COPY, 1, x);
+    map("copy", overwrite(y), ElementwiseFunction.COPY, 1, x);
   }
 
   /** {@code y = alpha · x}; where y is smaller, summed to its shape. */
   public static void scale(Tensor y, Tensor x, float alpha) {
-    map("scale", overwrite(y), Function.COPY, alpha, x);
+    map("scale", overwrite(y), ElementwiseFunction.COPY, alpha, x);
   }
 
   /** {@code dx (+)= alpha · dy}, broadcast or summed to dx's shape; for copies, sums and scale. */
   public static void scaleBackward(@Nullable Grad dx, Tensor dy, float alpha) {
-    map("scale backward", dx, Function.COPY, alpha, dy);
+    map("scale backward", dx, ElementwiseFunction.COPY, alpha, dy);
   }
 
   /** {@code y = a + b}. */
   public static void add(Tensor y, Tensor a, Tensor b) {
-    map("add", overwrite(y), Function.ADD, 1, a, b);
+    map("add", overwrite(y), ElementwiseFunction.ADD, 1, a, b);
   }
 
   /** {@code da (+)= dy, db (+)= dy}. */
   public static void addBackward(@Nullable Grad da, @Nullable Grad db, Tensor dy) {
-    map("add backward", da, Function.COPY, 1, dy);
-    map("add backward", db, Function.COPY, 1, dy);
+    map("add backward", da, ElementwiseFunction.COPY, 1, dy);
+    map("add backward", db, ElementwiseFunction.COPY, 1, dy);
   }
 
   /** {@code y = a - b}. */
   public static void subtract(Tensor y, Tensor a, Tensor b) {
-    map("subtract", overwrite(y), Function.SUB, 1, a, b);
+    map("subtract", overwrite(y), ElementwiseFunction.SUB, 1, a, b);
   }
 
   /** {@code da (+)= dy, db (+)= -dy}. */
   public static void subtractBackward(@Nullable Grad da, @Nullable Grad db, Tensor dy) {
-    map("subtract backward", da, Function.COPY, 1, dy);
-    map("subtract backward", db, Function.COPY, -1, dy);
+    map("subtract backward", da, ElementwiseFunction.COPY, 1, dy);
+    map("subtract backward", db, ElementwiseFunction.COPY, -1, dy);
   }
 
   /** {@code y = a · b}. */
   public static void multiply(Tensor y, Tensor a, Tensor b) {
-    map("multiply", overwrite(y), Function.MUL, 1, a, b);
+    map("multiply", overwrite(y), ElementwiseFunction.MUL, 1, a, b);
   }
 
   /** {@code da (+)= dy · b, db (+)= dy · a}. */
   public static void multiplyBackward(
       @Nullable Grad da, @Nullable Grad db, Tensor dy, Tensor a, Tensor b) {
-    map("multiply backward", da, Function.MUL, 1, dy, b);
-    map("multiply backward", db, Function.MUL, 1, dy, a);
+    map("multiply backward", da, ElementwiseFunction.MUL, 1, dy, b);
+    map("multiply backward", db, ElementwiseFunction.MUL, 1, dy, a);
   }
 
   /** {@code y = a / b}. */
   public static void divide(Tensor y, Tensor a, Tensor b) {
-    map("divide", overwrite(y), Function.DIV, 1, a, b);
+    map("divide", overwrite(y), ElementwiseFunction.DIV, 1, a, b);
   }
 
   /** {@code da (+)= dy / b, db (+)= -dy · y / b}. */
   public static void divideBackward(
       @Nullable Grad da, @Nullable Grad db, Tensor dy, Tensor b, Tensor y) {
-    map("divide backward", da, Function.DIV, 1, dy, b);
-    map("divide backward", db, Function.MUL_DIV, -1, dy, y, b);
+    map("divide backward", da, ElementwiseFunction.DIV, 1, dy, b);
+    map("divide backward", db, ElementwiseFunction.MUL_DIV, -1, dy, y, b);
   }
 
   /** {@code y = e^x}. */
   public static void exp(Tensor y, Tensor x) {
-    map("exp", overwrite(y), Function.EXP, 1, x);
+    map("exp", overwrite(y), ElementwiseFunction.EXP, 1, x);
   }
 
   /** {@code dx (+)= dy · y}. */
   public static void expBackward(@Nullable Grad dx, Tensor dy, Tensor y) {
-    map("exp backward", dx, Function.MUL, 1, dy, y);
+    map("exp backward", dx, ElementwiseFunction.MUL, 1, dy, y);
   }
 
   /** {@code y = ln x}. */
   public static void log(Tensor y, Tensor x) {
-    map("log", overwrite(y), Function.LOG, 1, x);
+    map("log", overwrite(y), ElementwiseFunction.LOG, 1, x);
   }
 
   /** {@code dx (+)= dy / x}. */
   public static void logBackward(@Nullable Grad dx, Tensor dy, Tensor x) {
-    map("log backward", dx, Function.DIV, 1, dy, x);
+    map("log backward", dx, ElementwiseFunction.DIV, 1, dy, x);
   }
 
   /** {@code y = √x}. */
   public static void sqrt(Tensor y, Tensor x) {
-    map("sqrt", overwrite(y), Function.SQRT, 1, x);
+    map("sqrt", overwrite(y), ElementwiseFunction.SQRT, 1, x);
   }
 
   /** {@code dx (+)= dy / (2·y)}. */
   public static void sqrtBackward(@Nullable Grad dx, Tensor dy, Tensor y) {
-    map("sqrt backward", dx, Function.DIV, 0.5f, dy, y);
+    map("sqrt backward", dx, ElementwiseFunction.DIV, 0.5f, dy, y);
   }
 
   /**
@@ -155,7 +157,8 @@ public final class Elementwise {
     return new Grad(y, false);
   }
 
-  private static void map(String op, @Nullable Grad y, Function f, float alpha, Tensor... in) {
+  private static void map(
+      String op, @Nullable Grad y, ElementwiseFunction f, float alpha, Tensor... in) {
     if (y == null) {
       return;
     }
@@ -183,12 +186,15 @@ public final class Elementwise {
             cpu, f, alpha, y.accumulate(), full.toArray(), strided(y.tensor(), full), operands);
       }
       case Cuda cuda -> {
+        Operand[] operands = new Operand[in.length + 1];
         long[][] strides = new long[in.length + 1][];
-        strides[0] = strides(y.tensor(), full);
-        for (int i = 0; i < in.length; i++) {
-          strides[i + 1] = strides(in[i], full);
+        for (int i = 0; i <= in.length; i++) {
+          Tensor t = i == 0 ? y.tensor() : in[i - 1];
+          operands[i] = new Operand(t, t.dtype());
+          strides[i] = strides(t, full);
         }
-        ElementwiseCuda.map(cuda, f, alpha, y, Loops.of(full.toArray(), strides), in);
+        Loops loops = Loops.of(full.toArray(), strides);
+        ElementwiseCuda.map(cuda, f, alpha, y.accumulate(), loops, operands);
       }
     }
   }

@@ -1,13 +1,12 @@
 package dev.javelin.tensor.op;
 
-import static dev.javelin.tensor.op.Operands.flag;
-import static dev.javelin.tensor.op.Operands.inVectors;
-import static dev.javelin.tensor.op.Operands.strideOf;
+import static dev.javelin.tensor.op.Operands.cudaRows;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.EmbeddingCpu;
+import dev.javelin.kernels.cuda.EmbeddingCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -21,10 +20,6 @@ import org.jspecify.annotations.Nullable;
 public final class Embedding {
   /** For {@code paddingId}: every row gets its gradient. */
   public static final int NO_PADDING = -1;
-
-  private static final long VECTOR_BYTES = 16;
-  private static final long WARP = 32;
-  private static final int WARPS = 4; // of a block
 
   private Embedding() {}
 
@@ -48,7 +43,7 @@ public final class Embedding {
               y.dtype(),
               y.rows(),
               y.last());
-      case Cuda cuda -> gather(cuda, y, table, ids, null, null);
+      case Cuda cuda -> EmbeddingCuda.gather(cuda, cudaRows(y), cudaRows(table), ids, null, null);
     }
   }
 
@@ -77,7 +72,9 @@ public final class Embedding {
               y.dtype(),
               y.rows(),
               y.last());
-      case Cuda cuda -> gather(cuda, y, table, ids, positionTable, positions);
+      case Cuda cuda ->
+          EmbeddingCuda.gather(
+              cuda, cudaRows(y), cudaRows(table), ids, cudaRows(positionTable), positions);
     }
   }
 
@@ -117,7 +114,7 @@ public final class Embedding {
               dy.dtype(),
               dy.rows(),
               dy.last());
-      case Cuda cuda -> scatter(cuda, d, dy, ids, paddingId);
+      case Cuda cuda -> EmbeddingCuda.scatterAdd(cuda, cudaRows(d), cudaRows(dy), ids, paddingId);
     }
   }
 
@@ -134,61 +131,8 @@ public final class Embedding {
           s.setAtIndex(ValueLayout.JAVA_INT_UNALIGNED, i, first + i % ids.last());
         }
       }
-      case Cuda cuda ->
-          cuda.kernel("embedding_positions")
-              .threads(ids.elements())
-              .ptr(ids)
-              .i64(ids.elements())
-              .i64(ids.last())
-              .i32(first)
-              .run();
+      case Cuda cuda -> EmbeddingCuda.positions(cuda, ids, ids.elements(), ids.last(), first);
     }
-  }
-
-  private static void gather(
-      Cuda cuda,
-      Tensor y,
-      Tensor table,
-      Tensor ids,
-      @Nullable Tensor other,
-      @Nullable Tensor otherIds) {
-    boolean vectors = inVectors(y, table, other);
-    long unit = vectors ? VECTOR_BYTES / y.dtype().bytes(1) : 1;
-    long units = y.elements() / unit;
-    cuda.kernel("embedding_forward", y.dtype())
-        .threads(units)
-        .ptr(y)
-        .i64(y.rowStride())
-        .ptr(table)
-        .i64(table.rowStride())
-        .ptr(ids)
-        .i32(table.dim(0))
-        .ptr(other)
-        .i64(strideOf(other))
-        .ptr(otherIds)
-        .i32(other == null ? 0 : other.dim(0))
-        .i64(units)
-        .i64(Math.max(1, y.last() / unit))
-        .i32(flag(vectors))
-        .run();
-  }
-
-  private static void scatter(Cuda cuda, Tensor d, Tensor dy, Tensor ids, int paddingId) {
-    boolean vectors = inVectors(d, dy);
-    long unit = vectors ? VECTOR_BYTES / dy.dtype().bytes(1) : 1;
-    cuda.kernel("embedding_backward", dy.dtype())
-        .grid(Math.ceilDiv(dy.rows(), WARPS), Math.ceilDiv(dy.last(), WARP * unit))
-        .ptr(d)
-        .i64(d.rowStride())
-        .i32(d.dim(0))
-        .ptr(ids)
-        .i32(paddingId)
-        .ptr(dy)
-        .i64(dy.rowStride())
-        .i64(dy.rows())
-        .i32(dy.last())
-        .i32(flag(vectors))
-        .run();
   }
 
   private static void check(Tensor y, Tensor table, Tensor ids, String what) {

@@ -2,11 +2,10 @@ package dev.javelin.tensor.op;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
-import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DType;
-import dev.javelin.device.DeviceMemory;
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.kernels.cpu.GlobalNormCpu;
+import dev.javelin.kernels.cuda.GlobalNormCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.LossScaling;
@@ -17,9 +16,6 @@ import dev.javelin.tensor.step.StepState;
  * overflow, skip, the next loss scale. No gradient flows through it.
  */
 public final class GlobalNorm {
-  private static final long MAX_PIECES = 1024; // a few blocks for each multiprocessor
-  private static final long PIECE = 4096; // elements, or a multiple
-
   private GlobalNorm() {}
 
   /** {@link #run(StepState, Tensor, VectorNorm, float, LossScaling)} with the Euclidean norm. */
@@ -44,32 +40,19 @@ public final class GlobalNorm {
       case Cpu cpu ->
           state.decide(
               GlobalNormCpu.norm(cpu, kind, grads.segment(), grads.elements()), maxNorm, scaling);
-      case Cuda cuda -> {
-        long n = grads.elements();
-        long piece = Math.ceilDiv(Math.ceilDiv(n, MAX_PIECES), PIECE) * PIECE;
-        int pieces = n == 0 ? 0 : (int) Math.ceilDiv(n, piece);
-        DeviceMemory partial = cuda.scratch((long) pieces * Double.BYTES);
-        cuda.kernel("global_norm_partial")
-            .grid(pieces)
-            .ptr(partial)
-            .ptr(grads)
-            .i64(n)
-            .i64(piece)
-            .i32(kind.ordinal())
-            .run();
-        cuda.kernel("global_norm_decide")
-            .grid(1)
-            .ptr(state)
-            .ptr(partial)
-            .i32(pieces)
-            .i32(kind.ordinal())
-            .f32(maxNorm)
-            .f32(scaling.growthFactor())
-            .f32(scaling.backoffFactor())
-            .i32(scaling.growthInterval())
-            .f32(scaling.minScale())
-            .run();
-      }
+      case Cuda cuda ->
+          GlobalNormCuda.run(
+              cuda,
+              state,
+              grads,
+              grads.elements(),
+              kind,
+              maxNorm,
+              new GlobalNormCuda.Scaling(
+                  scaling.growthFactor(),
+                  scaling.backoffFactor(),
+                  scaling.growthInterval(),
+                  scaling.minScale()));
     }
   }
 
@@ -89,16 +72,7 @@ public final class GlobalNorm {
           GlobalNormCpu.clamp(cpu, grads.segment(), n, maxValue / state.gradScale());
         }
       }
-      case Cuda cuda -> {
-        CudaKernel kernel = cuda.kernel("global_norm_clip_values");
-        kernel
-            .grid(Math.min(MAX_PIECES, Math.ceilDiv(n, 4L * kernel.blockSize())))
-            .ptr(grads)
-            .i64(n)
-            .ptr(state)
-            .f32(maxValue)
-            .run();
-      }
+      case Cuda cuda -> GlobalNormCuda.clipValues(cuda, state, grads, n, maxValue);
     }
   }
 

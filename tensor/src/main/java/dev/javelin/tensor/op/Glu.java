@@ -1,20 +1,18 @@
 package dev.javelin.tensor.op;
 
-import static dev.javelin.tensor.op.Operands.adds;
-import static dev.javelin.tensor.op.Operands.flag;
+import static dev.javelin.tensor.op.Operands.cudaRows;
+import static dev.javelin.tensor.op.Operands.cudaRowsOrNull;
 import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
-import static dev.javelin.tensor.op.Operands.strideOf;
-import static dev.javelin.tensor.op.Operands.tensorOf;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.GluCpu;
+import dev.javelin.kernels.cuda.GluCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.Operands.Units;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,22 +39,7 @@ public final class Glu {
         .denseRows("up", up);
     switch (gate.device()) {
       case Cpu cpu -> GluCpu.forward(cpu, rows(y), rows(gate), rows(up), f);
-      case Cuda cuda -> {
-        Units u = Units.of(y, gate, up);
-        cuda.kernel("glu_forward", y.dtype())
-            .threads(u.count())
-            .ptr(y)
-            .i64(y.rowStride())
-            .ptr(gate)
-            .i64(gate.rowStride())
-            .ptr(up)
-            .i64(up.rowStride())
-            .i64(u.count())
-            .i64(u.cols())
-            .i32(flag(u.vectors()))
-            .i32(f.ordinal())
-            .run();
-      }
+      case Cuda cuda -> GluCuda.forward(cuda, cudaRows(y), cudaRows(gate), cudaRows(up), f);
     }
   }
 
@@ -80,28 +63,15 @@ public final class Glu {
       case Cpu cpu ->
           GluCpu.backward(
               cpu, rowsOrNull(dgate), rowsOrNull(dup), rows(dy), rows(gate), rows(up), f);
-      case Cuda cuda -> {
-        Units u = Units.of(gate, tensorOf(dgate), tensorOf(dup), dy, up);
-        cuda.kernel("glu_backward", gate.dtype())
-            .threads(u.count())
-            .ptr(tensorOf(dgate))
-            .i64(strideOf(dgate))
-            .i32(adds(dgate))
-            .ptr(tensorOf(dup))
-            .i64(strideOf(dup))
-            .i32(adds(dup))
-            .ptr(dy)
-            .i64(dy.rowStride())
-            .ptr(gate)
-            .i64(gate.rowStride())
-            .ptr(up)
-            .i64(up.rowStride())
-            .i64(u.count())
-            .i64(u.cols())
-            .i32(flag(u.vectors()))
-            .i32(f.ordinal())
-            .run();
-      }
+      case Cuda cuda ->
+          GluCuda.backward(
+              cuda,
+              cudaRowsOrNull(dgate),
+              cudaRowsOrNull(dup),
+              cudaRows(dy),
+              cudaRows(gate),
+              cudaRows(up),
+              f);
     }
   }
 }

@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaRows;
+import static dev.javelin.tensor.op.Operands.cudaRowsOrNull;
 import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
@@ -7,6 +9,7 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.NormCpu;
+import dev.javelin.kernels.cuda.NormCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -63,7 +66,18 @@ public final class LayerNorm {
               rowsOrNull(w),
               rowsOrNull(b),
               eps);
-      case Cuda cuda -> NormCuda.forward(cuda, null, y, mean, rstd, x, null, w, b, eps);
+      case Cuda cuda ->
+          NormCuda.forward(
+              cuda,
+              null,
+              cudaRows(y),
+              mean,
+              rstd,
+              cudaRows(x),
+              null,
+              cudaRowsOrNull(w),
+              cudaRowsOrNull(b),
+              eps);
     }
   }
 
@@ -105,7 +119,19 @@ public final class LayerNorm {
               rowsOrNull(w),
               mean.segment(),
               rstd.segment());
-      case Cuda cuda -> NormCuda.backward(cuda, dx, null, dw, db, null, dy, x, w, mean, rstd);
+      case Cuda cuda ->
+          NormCuda.backward(
+              cuda,
+              cudaRowsOrNull(dx),
+              null,
+              cudaRowsOrNull(dw),
+              cudaRowsOrNull(db),
+              null,
+              cudaRows(dy),
+              cudaRows(x),
+              cudaRowsOrNull(w),
+              mean,
+              rstd);
     }
   }
 

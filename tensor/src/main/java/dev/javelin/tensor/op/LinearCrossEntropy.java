@@ -1,11 +1,15 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaRows;
+import static dev.javelin.tensor.op.Operands.cudaRowsOrNull;
+
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.kernels.cpu.LinearCrossEntropyCpu;
 import dev.javelin.kernels.cpu.LinearCrossEntropyCpu.Matrix;
+import dev.javelin.kernels.cuda.LinearCrossEntropyCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -158,10 +162,20 @@ public final class LinearCrossEntropy {
               x.last(),
               w.dim(0),
               scratch.dim(0),
-              options.cpu());
+              options.form());
       case Cuda cuda ->
           LinearCrossEntropyCuda.run(
-              cuda, losses, stats, dx, dw, dy, x, w, targets, options, scratch);
+              cuda,
+              losses,
+              stats,
+              cudaRowsOrNull(dx),
+              cudaRowsOrNull(dw),
+              dy,
+              cudaRows(x),
+              cudaRows(w),
+              targets,
+              options.form(),
+              cudaRows(scratch));
     }
   }
 

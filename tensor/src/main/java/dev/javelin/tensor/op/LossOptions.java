@@ -1,6 +1,6 @@
 package dev.javelin.tensor.op;
 
-import dev.javelin.kernels.cpu.CrossEntropyCpu;
+import dev.javelin.kernels.CrossEntropyForm;
 
 /**
  * The form of a cross-entropy.
@@ -41,7 +41,7 @@ public record LossOptions(int ignoreIndex, float labelSmoothing, float zLoss, fl
     return new LossOptions(ignoreIndex, labelSmoothing, zLoss, cap);
   }
 
-  CrossEntropyCpu.Form cpu() {
-    return new CrossEntropyCpu.Form(ignoreIndex, labelSmoothing, zLoss, softCap);
+  CrossEntropyForm form() {
+    return new CrossEntropyForm(ignoreIndex, labelSmoothing, zLoss, softCap);
   }
 }

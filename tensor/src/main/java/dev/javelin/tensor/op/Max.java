@@ -1,9 +1,12 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaRows;
+
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.MaxCpu;
+import dev.javelin.kernels.cuda.MaxCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
@@ -11,8 +14,6 @@ import org.jspecify.annotations.Nullable;
 
 /** The largest element of each row. */
 public final class Max {
-  private static final int WARPS = 4; // of a block, each with a row
-
   private Max() {}
 
   /**
@@ -42,16 +43,7 @@ public final class Max {
               x.dtype(),
               x.rows(),
               x.last());
-      case Cuda cuda ->
-          cuda.kernel("max_forward", x.dtype())
-              .grid(Math.ceilDiv(x.rows(), WARPS))
-              .ptr(y)
-              .ptr(index)
-              .ptr(x)
-              .i64(x.rowStride())
-              .i64(x.rows())
-              .i32(x.last())
-              .run();
+      case Cuda cuda -> MaxCuda.forward(cuda, y, index, cudaRows(x));
     }
   }
 
@@ -73,15 +65,7 @@ public final class Max {
       case Cpu cpu ->
           MaxCpu.backward(
               cpu, d.segment(), d.rowStride(), dy.segment(), index.segment(), d.dtype(), d.rows());
-      case Cuda cuda ->
-          cuda.kernel("max_backward", d.dtype())
-              .threads(d.rows())
-              .ptr(d)
-              .i64(d.rowStride())
-              .ptr(dy)
-              .ptr(index)
-              .i64(d.rows())
-              .run();
+      case Cuda cuda -> MaxCuda.backward(cuda, cudaRows(d), dy, index);
     }
   }
 }

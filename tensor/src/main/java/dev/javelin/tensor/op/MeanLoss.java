@@ -1,6 +1,5 @@
 package dev.javelin.tensor.op;
 
-import static dev.javelin.tensor.op.Operands.adds;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
@@ -8,6 +7,7 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.CrossEntropyCpu;
+import dev.javelin.kernels.cuda.MeanLossCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
@@ -38,13 +38,7 @@ public final class MeanLoss {
         Fill.constant(weight, valid == 0 ? 0 : (float) (1.0 / valid));
       }
       case Cuda cuda ->
-          cuda.kernel("mean_loss_weight")
-              .grid(1)
-              .ptr(weight)
-              .ptr(targets)
-              .i64(targets.elements())
-              .i32(ignoreIndex)
-              .run();
+          MeanLossCuda.weightOfValid(cuda, weight, targets, targets.elements(), ignoreIndex);
     }
   }
 
@@ -72,15 +66,7 @@ public final class MeanLoss {
           state.addLoss(total);
         }
       }
-      case Cuda cuda ->
-          cuda.kernel("mean_loss_forward")
-              .grid(1)
-              .ptr(loss)
-              .ptr(state)
-              .ptr(losses)
-              .ptr(weight)
-              .i64(losses.elements())
-              .run();
+      case Cuda cuda -> MeanLossCuda.forward(cuda, loss, losses, losses.elements(), weight, state);
     }
   }
 
@@ -103,14 +89,7 @@ public final class MeanLoss {
         }
       }
       case Cuda cuda ->
-          cuda.kernel("mean_loss_backward")
-              .threads(d.elements())
-              .ptr(d)
-              .i32(adds(dlosses))
-              .ptr(dy)
-              .ptr(weight)
-              .i64(d.elements())
-              .run();
+          MeanLossCuda.backward(cuda, d, d.elements(), dlosses.accumulate(), dy, weight);
     }
   }
 }

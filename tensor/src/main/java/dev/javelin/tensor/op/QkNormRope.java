@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaHeads;
+import static dev.javelin.tensor.op.Operands.cudaHeadsOrNull;
 import static dev.javelin.tensor.op.Operands.heads;
 import static dev.javelin.tensor.op.Operands.headsOrNull;
 
@@ -9,6 +11,7 @@ import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.RopeCpu;
 import dev.javelin.kernels.cpu.RopeGradSide;
 import dev.javelin.kernels.cpu.RopeSide;
+import dev.javelin.kernels.cuda.RopeCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -68,12 +71,13 @@ public final class QkNormRope {
           RopeCpu.forward(
               cpu,
               List.of(side(q), side(k)),
-              rotation.angles(),
+              rotation.cpu(),
               q.x.dim(0),
               q.x.dim(1),
               q.x.last(),
               eps);
-      case Cuda cuda -> RopeCuda.forward(cuda, List.of(q, k), rotation, eps);
+      case Cuda cuda ->
+          RopeCuda.forward(cuda, List.of(cudaSide(q), cudaSide(k)), rotation.cuda(), eps);
     }
   }
 
@@ -111,11 +115,13 @@ public final class QkNormRope {
           RopeCpu.backward(
               cpu,
               wanted.stream().map(QkNormRope::side).toList(),
-              rotation.angles(),
+              rotation.cpu(),
               q.x.dim(0),
               q.x.dim(1),
               q.x.last());
-      case Cuda cuda -> RopeCuda.backward(cuda, wanted, rotation);
+      case Cuda cuda ->
+          RopeCuda.backward(
+              cuda, wanted.stream().map(QkNormRope::cudaSide).toList(), rotation.cuda());
     }
   }
 
@@ -137,6 +143,20 @@ public final class QkNormRope {
         s.weight == null ? null : s.weight.segment(),
         s.rstd == null ? null : s.rstd.segment(),
         s.x.dim(2));
+  }
+
+  private static RopeCuda.Side cudaSide(Side s) {
+    return new RopeCuda.Side(cudaHeads(s.y), s.rstd, cudaHeads(s.x), s.weight);
+  }
+
+  private static RopeCuda.GradSide cudaSide(GradSide s) {
+    return new RopeCuda.GradSide(
+        cudaHeadsOrNull(s.dx),
+        s.dw == null ? null : s.dw.tensor(),
+        cudaHeads(Objects.requireNonNull(s.dy)),
+        cudaHeads(s.x),
+        s.weight,
+        s.rstd);
   }
 
   private static void check(

@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaRows;
+import static dev.javelin.tensor.op.Operands.cudaRowsOrNull;
 import static dev.javelin.tensor.op.Operands.rows;
 import static dev.javelin.tensor.op.Operands.rowsOrNull;
 
@@ -7,6 +9,7 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.NormCpu;
+import dev.javelin.kernels.cuda.NormCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
@@ -42,7 +45,9 @@ public final class RmsNorm {
       case Cpu cpu ->
           NormCpu.forward(
               cpu, null, rows(y), null, rstd.segment(), rows(x), null, rows(w), null, eps);
-      case Cuda cuda -> NormCuda.forward(cuda, null, y, null, rstd, x, null, w, null, eps);
+      case Cuda cuda ->
+          NormCuda.forward(
+              cuda, null, cudaRows(y), null, rstd, cudaRows(x), null, cudaRows(w), null, eps);
     }
   }
 
@@ -74,7 +79,19 @@ public final class RmsNorm {
               rows(w),
               null,
               rstd.segment());
-      case Cuda cuda -> NormCuda.backward(cuda, dx, null, dw, null, null, dy, x, w, null, rstd);
+      case Cuda cuda ->
+          NormCuda.backward(
+              cuda,
+              cudaRowsOrNull(dx),
+              null,
+              cudaRowsOrNull(dw),
+              null,
+              null,
+              cudaRows(dy),
+              cudaRows(x),
+              cudaRows(w),
+              null,
+              rstd);
     }
   }
 }

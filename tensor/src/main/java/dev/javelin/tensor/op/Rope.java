@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static dev.javelin.tensor.op.Operands.cudaHeads;
+import static dev.javelin.tensor.op.Operands.cudaHeadsOrNull;
 import static dev.javelin.tensor.op.Operands.heads;
 import static dev.javelin.tensor.op.Operands.headsOrNull;
 
@@ -8,11 +10,10 @@ import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.RopeCpu;
 import dev.javelin.kernels.cpu.RopeGradSide;
 import dev.javelin.kernels.cpu.RopeSide;
+import dev.javelin.kernels.cuda.RopeCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.QkNormRope.GradSide;
-import dev.javelin.tensor.op.QkNormRope.Side;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -38,12 +39,17 @@ public final class Rope {
           RopeCpu.forward(
               cpu,
               List.of(new RopeSide(heads(y), null, heads(x), null, x.dim(2))),
-              rotation.angles(),
+              rotation.cpu(),
               x.dim(0),
               x.dim(1),
               x.dim(3),
               0);
-      case Cuda cuda -> RopeCuda.forward(cuda, List.of(new Side(y, null, x, null)), rotation, 0);
+      case Cuda cuda ->
+          RopeCuda.forward(
+              cuda,
+              List.of(new RopeCuda.Side(cudaHeads(y), null, cudaHeads(x), null)),
+              rotation.cuda(),
+              0);
     }
   }
 
@@ -61,12 +67,17 @@ public final class Rope {
               List.of(
                   new RopeGradSide(
                       headsOrNull(dx), null, heads(dy), heads(dy), null, null, dy.dim(2))),
-              rotation.angles(),
+              rotation.cpu(),
               dy.dim(0),
               dy.dim(1),
               dy.dim(3));
       case Cuda cuda ->
-          RopeCuda.backward(cuda, List.of(new GradSide(dx, null, dy, dy, null, null)), rotation);
+          RopeCuda.backward(
+              cuda,
+              List.of(
+                  new RopeCuda.GradSide(
+                      cudaHeadsOrNull(dx), null, cudaHeads(dy), cudaHeads(dy), null, null)),
+              rotation.cuda());
     }
   }
 

@@ -2,6 +2,7 @@ package dev.javelin.tensor.op;
 
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.RopeAngles;
+import dev.javelin.kernels.cuda.CudaAngles;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
@@ -80,12 +81,25 @@ public record Rotation(
   }
 
   /** As the CPU kernels want it. */
-  RopeAngles angles() {
+  RopeAngles cpu() {
     return new RopeAngles(
         cos.segment(),
         sin.segment(),
         cos.last(),
         positions == null ? null : positions.segment(),
+        positions == null || positions.rank() == 1 ? 0 : positions.dim(1),
+        offset,
+        pairing == Pairing.NEIGHBOURS);
+  }
+
+  /** As the CUDA kernels want it. */
+  CudaAngles cuda() {
+    return new CudaAngles(
+        cos,
+        sin,
+        cos.dim(0),
+        cos.last(),
+        positions,
         positions == null || positions.rank() == 1 ? 0 : positions.dim(1),
         offset,
         pairing == Pairing.NEIGHBOURS);

@@ -1,17 +1,15 @@
 package dev.javelin.tensor.op;
 
-import static dev.javelin.tensor.op.Operands.adds;
-import static dev.javelin.tensor.op.Operands.flag;
-import static dev.javelin.tensor.op.Operands.inVectors;
+import static dev.javelin.tensor.op.Operands.cudaRows;
 import static dev.javelin.tensor.op.Operands.rows;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.kernels.cpu.SoftmaxCpu;
+import dev.javelin.kernels.cuda.SoftmaxCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.Operands.RowGrid;
 import org.jspecify.annotations.Nullable;
 
 /** Softmax over the last dimension, and its logarithm. A row of nothing but −∞ gives NaN. */
@@ -26,7 +24,7 @@ public final class Softmax {
     check("softmax", y, x);
     switch (x.device()) {
       case Cpu cpu -> SoftmaxCpu.forward(cpu, rows(y), rows(x));
-      case Cuda cuda -> forward(cuda, y, x, false);
+      case Cuda cuda -> SoftmaxCuda.forward(cuda, cudaRows(y), cudaRows(x), false);
     }
   }
 
@@ -38,7 +36,7 @@ public final class Softmax {
     }
     switch (y.device()) {
       case Cpu cpu -> SoftmaxCpu.backward(cpu, rows(dx), rows(dy), rows(y));
-      case Cuda cuda -> backward(cuda, dx, dy, y, false);
+      case Cuda cuda -> SoftmaxCuda.backward(cuda, cudaRows(dx), cudaRows(dy), cudaRows(y), false);
     }
   }
 
@@ -47,7 +45,7 @@ public final class Softmax {
     check("logSoftmax", y, x);
     switch (x.device()) {
       case Cpu cpu -> SoftmaxCpu.logForward(cpu, rows(y), rows(x));
-      case Cuda cuda -> forward(cuda, y, x, true);
+      case Cuda cuda -> SoftmaxCuda.forward(cuda, cudaRows(y), cudaRows(x), true);
     }
   }
 
@@ -59,41 +57,8 @@ public final class Softmax {
     }
     switch (y.device()) {
       case Cpu cpu -> SoftmaxCpu.logBackward(cpu, rows(dx), rows(dy), rows(y));
-      case Cuda cuda -> backward(cuda, dx, dy, y, true);
+      case Cuda cuda -> SoftmaxCuda.backward(cuda, cudaRows(dx), cudaRows(dy), cudaRows(y), true);
     }
-  }
-
-  private static void forward(Cuda cuda, Tensor y, Tensor x, boolean logarithm) {
-    RowGrid grid = RowGrid.of(x);
-    cuda.kernel(grid.name("softmax_forward"), x.dtype())
-        .grid(grid.blocks())
-        .ptr(y)
-        .i64(y.rowStride())
-        .ptr(x)
-        .i64(x.rowStride())
-        .i64(x.rows())
-        .i32(x.last())
-        .i32(flag(logarithm))
-        .i32(flag(inVectors(x, y)))
-        .run();
-  }
-
-  private static void backward(Cuda cuda, Grad dx, Tensor dy, Tensor y, boolean logarithm) {
-    RowGrid grid = RowGrid.of(y);
-    cuda.kernel(grid.name("softmax_backward"), y.dtype())
-        .grid(grid.blocks())
-        .ptr(dx.tensor())
-        .i64(dx.tensor().rowStride())
-        .i32(adds(dx))
-        .ptr(dy)
-        .i64(dy.rowStride())
-        .ptr(y)
-        .i64(y.rowStride())
-        .i64(y.rows())
-        .i32(y.last())
-        .i32(flag(logarithm))
-        .i32(flag(inVectors(dx.tensor(), dy, y)))
-        .run();
   }
 
   private static void check(String op, Tensor y, Tensor x) {

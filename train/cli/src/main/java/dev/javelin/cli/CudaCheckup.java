@@ -6,6 +6,7 @@ import dev.javelin.device.CudaProperties;
 import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.KernelImages;
+import dev.javelin.kernels.cuda.FillCuda;
 import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
@@ -71,8 +72,7 @@ record CudaCheckup(KernelImages images, BiConsumer<String, String> line) {
   private static String failure(Supplier<Cuda> open) {
     try (Cuda cuda = open.get();
         DeviceMemory memory = cuda.allocate(DType.F32.bytes(1))) {
-      cuda.kernel(FAMILY, DType.F32);
-      cuda.fillWords(memory, 0, 1, 1);
+      FillCuda.constant(cuda, memory, DType.F32, 1, 1);
       cuda.synchronize();
       return "";
     } catch (CudaException e) {

@@ -5,8 +5,8 @@ import dev.javelin.kernels.Activation;
 import java.lang.foreign.MemorySegment;
 
 /** An activation of every element. */
-public final class ActivationCpu {
-  private ActivationCpu() {}
+public final class ActivateCpu {
+  private ActivateCpu() {}
 
   /** {@code y = f(x)}. */
   public static void forward(Cpu cpu, Rows y, Rows x, Activation f) {

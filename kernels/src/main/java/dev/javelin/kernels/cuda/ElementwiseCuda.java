@@ -1,33 +1,41 @@
-package dev.javelin.tensor.op;
+package dev.javelin.kernels.cuda;
 
+import dev.javelin.device.Addressable;
 import dev.javelin.device.Cuda;
+import dev.javelin.device.CudaKernel;
+import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
+import dev.javelin.kernels.ElementwiseFunction;
 import dev.javelin.kernels.Loops;
-import dev.javelin.kernels.cpu.ElementwiseCpu.Function;
-import dev.javelin.tensor.Grad;
-import dev.javelin.tensor.Tensor;
 
-/** The launches of {@code elementwise.cu}: how loops become units, and sums pieces. */
-final class ElementwiseCuda {
-  private static final int MAX_LOOPS = 8;
-  private static final int MAX_OPERANDS = 4;
-  private static final int UNIT = 8; // elements: 16 bytes of a half type
+/** {@code elementwise.cu}: how loops become units, and sums pieces. */
+public final class ElementwiseCuda {
+  static final int MAX_LOOPS = 8;
+  static final int MAX_OPERANDS = 4;
+  static final int UNIT = 8; // elements: 16 bytes of a half type
   private static final int ALIGNMENT = 16;
-  private static final int WARPS = 4; // of a block
   private static final long PIECE_UNITS = 256; // at least, where neighbours are summed
   private static final long MAX_PIECES = 1024;
   private static final long PIECE_ROWS = 32; // at least, where columns are summed
   private static final long COLUMN_THREADS = 1 << 16; // enough for any GPU
 
+  /** An element that all strides count from, and its type. */
+  public record Operand(Addressable data, DType type) {}
+
   private final Cuda cuda;
-  private final Function f;
+  private final ElementwiseFunction f;
   private final float alpha;
   private final int accumulate;
   private final Loops loops;
-  private final Tensor[] operands; // the result first
+  private final Operand[] operands; // the result first
 
   private ElementwiseCuda(
-      Cuda cuda, Function f, float alpha, boolean accumulate, Loops loops, Tensor... operands) {
+      Cuda cuda,
+      ElementwiseFunction f,
+      float alpha,
+      boolean accumulate,
+      Loops loops,
+      Operand[] operands) {
     this.cuda = cuda;
     this.f = f;
     this.alpha = alpha;
@@ -36,17 +44,25 @@ final class ElementwiseCuda {
     this.operands = operands;
   }
 
-  /** {@code y (+)= alpha · Σ f(in…)}; see {@link Elementwise}. */
-  static void map(Cuda cuda, Function f, float alpha, Grad y, Loops loops, Tensor... in) {
+  /**
+   * {@code y (+)= alpha · Σ f(in…)} over all loops.
+   *
+   * @param operands y first
+   * @throws IllegalArgumentException where the layouts need more loops than the kernels have
+   */
+  public static void map(
+      Cuda cuda,
+      ElementwiseFunction f,
+      float alpha,
+      boolean accumulate,
+      Loops loops,
+      Operand... operands) {
     if (loops.count() > MAX_LOOPS) {
       throw new IllegalArgumentException(
           "elementwise: takes %d loops at most, these layouts need %d: call contiguous()"
               .formatted(MAX_LOOPS, loops.count()));
     }
-    Tensor[] operands = new Tensor[in.length + 1];
-    operands[0] = y.tensor();
-    System.arraycopy(in, 0, operands, 1, in.length);
-    var launch = new ElementwiseCuda(cuda, f, alpha, y.accumulate(), loops, operands);
+    var launch = new ElementwiseCuda(cuda, f, alpha, accumulate, loops, operands);
     int unit = launch.vectors() ? UNIT : 1;
     if (loops.lastIsSummed()) {
       launch.sumRows(unit);
@@ -76,8 +92,9 @@ final class ElementwiseCuda {
     long piece = Math.max(PIECE_UNITS, Math.ceilDiv(terms, MAX_PIECES));
     int pieces = (int) Math.ceilDiv(terms, piece);
     DeviceMemory partial = cuda.scratch(results * pieces * Double.BYTES);
-    cuda.kernel("elementwise_sum_rows_x" + unit)
-        .grid(Math.ceilDiv(results * pieces, WARPS))
+    CudaKernel kernel = cuda.kernel("elementwise_sum_rows_x" + unit);
+    kernel
+        .grid(RowGrid.blocks(kernel, results * pieces))
         .ptr(partial)
         .words(words(unit))
         .i32(operands.length)
@@ -98,7 +115,7 @@ final class ElementwiseCuda {
     long piece = Math.max(PIECE_ROWS, Math.ceilDiv(terms, wanted));
     int pieces = (int) Math.ceilDiv(terms, piece);
     DeviceMemory partial = cuda.scratch(results * pieces * Double.BYTES);
-    var kernel = cuda.kernel("elementwise_sum_columns_x" + unit);
+    CudaKernel kernel = cuda.kernel("elementwise_sum_columns_x" + unit);
     kernel
         .grid(Math.ceilDiv(units, kernel.blockSize()), pieces)
         .ptr(partial)
@@ -134,10 +151,10 @@ final class ElementwiseCuda {
       if (loops.lastStride(o) == 0) {
         continue; // one element for all
       }
-      Tensor t = operands[o];
-      vectors = loops.lastStride(o) == 1 && t.address() % ALIGNMENT == 0;
+      Operand t = operands[o];
+      vectors = loops.lastStride(o) == 1 && t.data.address() % ALIGNMENT == 0;
       for (int d = 0; d < loops.count() - 1; d++) {
-        vectors &= t.dtype().bytes(loops.stride(o, d)) % ALIGNMENT == 0;
+        vectors &= t.type.bytes(loops.stride(o, d)) % ALIGNMENT == 0;
       }
     }
     return vectors;
@@ -164,8 +181,8 @@ final class ElementwiseCuda {
     int rest = 2 + MAX_LOOPS * (1 + MAX_OPERANDS);
     for (int o = 0; o < operands.length; o++) {
       w[rest + o] = loops.lastStride(o) == 0 ? 0 : 1;
-      w[rest + MAX_OPERANDS + o] = operands[o].address();
-      w[rest + 2 * MAX_OPERANDS + o] = operands[o].dtype().ordinal();
+      w[rest + MAX_OPERANDS + o] = operands[o].data.address();
+      w[rest + 2 * MAX_OPERANDS + o] = operands[o].type.ordinal();
     }
     return w;
   }

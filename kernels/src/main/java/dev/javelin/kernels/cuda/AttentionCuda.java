@@ -1,25 +1,22 @@
-package dev.javelin.tensor.op;
+package dev.javelin.kernels.cuda;
 
-import static dev.javelin.tensor.op.Operands.adds;
-import static dev.javelin.tensor.op.Operands.flag;
-import static dev.javelin.tensor.op.Operands.tensorOf;
+import static dev.javelin.kernels.cuda.CudaRows.flag;
 
+import dev.javelin.device.Addressable;
 import dev.javelin.device.Cuda;
+import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Launch;
-import dev.javelin.tensor.Grad;
-import dev.javelin.tensor.Layout;
-import dev.javelin.tensor.Shape;
-import dev.javelin.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** The launches of {@code attention_forward.cu} and {@code attention_backward.cu}. */
-final class AttentionCuda {
+/** {@code attention_forward.cu} and {@code attention_backward.cu}. */
+public final class AttentionCuda {
   private static final int MIN_PART_KEYS = 256;
-  private static final int COMBINE_ROWS = 4; // of a block
-  private static final int DELTA_ROWS = 16; // of a block
-  private static final int DELTA_ROWS_F32 = 128;
+  static final int EXCHANGE_PADDING = 4; // floats of a row
+  static final int DELTA_LANES = 8; // of a row of a half type; one of F32
   private static final int STATS_ALIGNMENT = 64; // queries; at least the columns of any instance
   private static final long STATS_BYTES = 2 * Float.BYTES; // of a query
 
@@ -31,8 +28,6 @@ final class AttentionCuda {
    * name, so that an instance that its source does not have is not found.
    */
   private record Instance(String name, int dim, int rows, int columns) {
-    private static final int EXCHANGE_PADDING = 4; // floats
-
     /** Bytes of shared memory: tiles of whole rows, and what fp32 exchanges within warps. */
     int sharedBytes(DType type, int rowTiles, int columnTiles) {
       boolean simt = type == DType.F32;
@@ -64,7 +59,7 @@ final class AttentionCuda {
   }
 
   /** The largest head dimension that there are kernels for. */
-  static final int MAX_DIM = 256;
+  public static final int MAX_DIM = 256;
 
   private static final int MAX_JOINT_DIM = 128; // of a kernel for both dk and dv, in half types
 
@@ -99,29 +94,48 @@ final class AttentionCuda {
   private static final Instance[] KEYS_F32 =
       Instance.table("attention_backward_keys", BACKWARD_F32);
 
-  /** Arguments as in {@link Attention#forward}. */
-  static void forward(
+  /** The names of all kernels that may be asked for. */
+  static List<String> instances() {
+    List<String> names = new ArrayList<>();
+    for (Instance[] table : List.of(FORWARD, QUERIES, KEYS, VALUES)) {
+      for (Instance i : table) {
+        if (table != VALUES || i.dim > MAX_JOINT_DIM) {
+          names.add(i.name + "_bf16");
+          names.add(i.name + "_f16");
+        }
+      }
+    }
+    for (Instance[] table : List.of(FORWARD_F32, QUERIES_F32, KEYS_F32)) {
+      for (Instance i : table) {
+        names.add(i.name + "_f32");
+      }
+    }
+    return names;
+  }
+
+  /** Attention of the heads q to k and v; lse F32 [B, H, Tq]. */
+  public static void forward(
       Cuda cuda,
-      Tensor o,
-      Tensor lse,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      AttentionMask mask,
+      CudaHeads o,
+      Addressable lse,
+      CudaHeads q,
+      CudaHeads k,
+      CudaHeads v,
+      CudaMask mask,
       float scale) {
-    int group = q.dim(2) / k.dim(2);
-    if (q.dim(1) == 1 && group > 1 && seesByKeyAlone(mask, k.dim(1))) {
-      AttentionMask all =
-          AttentionMask.FULL.lengths(mask.lengths()).keys(mask.keys()).softCap(mask.softCap());
+    int group = q.heads() / k.heads();
+    if (q.time() == 1 && group > 1 && seesByKeyAlone(mask, k.time())) {
+      CudaMask all =
+          new CudaMask(false, 0, mask.softCap(), mask.lengths(), mask.keys(), null, null);
       forward(cuda, groupAsQueries(o, group), lse, groupAsQueries(q, group), k, v, all, scale);
       return;
     }
-    DType type = q.dtype();
-    Instance instance = Instance.of(type == DType.F32 ? FORWARD_F32 : FORWARD, q.last());
-    long blocks = blocks(q.dim(1), instance, q.dim(2), q.dim(0));
-    int parts = parts(cuda, blocks, k.dim(1));
+    DType type = q.type();
+    Instance instance = Instance.of(type == DType.F32 ? FORWARD_F32 : FORWARD, q.dim());
+    long blocks = blocks(q.time(), instance, q.heads(), q.batch());
+    int parts = parts(cuda, blocks, k.time());
     DeviceMemory partial =
-        parts == 1 ? null : cuda.scratch(DType.F32.bytes(parts * (o.elements() + lse.elements())));
+        parts == 1 ? null : cuda.scratch(DType.F32.bytes(parts * q.rows() * (q.dim() + 1)));
     Launch launch =
         cuda.kernel(instance.name, type)
             .grid(blocks, parts)
@@ -131,20 +145,19 @@ final class AttentionCuda {
     heads(launch, q);
     heads(launch, k);
     heads(launch, v);
-    rule(launch, q, k, mask, scale).run();
+    masked(launch, q, k, mask, scale).run();
     if (partial != null) {
-      Launch combine =
-          cuda.kernel("attention_forward_combine", type)
-              .grid(Math.ceilDiv(lse.elements(), COMBINE_ROWS));
+      CudaKernel kernel = cuda.kernel("attention_forward_combine", type);
+      Launch combine = kernel.grid(RowGrid.blocks(kernel, q.rows()));
       heads(combine, o);
       combine
           .ptr(lse)
           .ptr(partial)
           .i32(parts)
-          .i64(lse.elements())
-          .i32(q.dim(1))
-          .i32(q.dim(2))
-          .i32(q.last())
+          .i64(q.rows())
+          .i32(q.time())
+          .i32(q.heads())
+          .i32(q.dim())
           .run();
     }
   }
@@ -154,15 +167,24 @@ final class AttentionCuda {
    * as in most decoding. Then the heads that share keys can be the queries of one head, and a block
    * reads the keys once for all of them.
    */
-  private static boolean seesByKeyAlone(AttentionMask m, int keys) {
+  private static boolean seesByKeyAlone(CudaMask m, int keys) {
     boolean windowed = m.window() > 0 && m.window() < keys;
     return !windowed && m.documentStarts() == null && m.slopes() == null;
   }
 
   /** [B, 1, H, D] as [B, group, H / group, D]: head {@code h} is query {@code h % group}. */
-  private static Tensor groupAsQueries(Tensor t, int group) {
-    Shape shape = Shape.of(t.dim(0), group, t.dim(2) / group, t.last());
-    return t.as(Layout.of(shape, t.stride(0), t.stride(2), group * t.stride(2), t.stride(3)));
+  private static CudaHeads groupAsQueries(CudaHeads h, int group) {
+    return new CudaHeads(
+        h.data(),
+        h.type(),
+        h.batch(),
+        group,
+        h.heads() / group,
+        h.dim(),
+        h.batchStride(),
+        h.headStride(),
+        group * h.headStride(),
+        h.accumulate());
   }
 
   /**
@@ -174,97 +196,106 @@ final class AttentionCuda {
     return (int) Math.clamp(wanted, 1, Math.max(1, keys / MIN_PART_KEYS));
   }
 
-  /** Arguments as in {@link Attention#backward}. */
-  static void backward(
+  /** The gradients of {@link #forward}; any destination may be {@code null}. */
+  public static void backward(
       Cuda cuda,
-      @Nullable Grad dq,
-      @Nullable Grad dk,
-      @Nullable Grad dv,
-      Tensor dy,
-      Tensor o,
-      Tensor lse,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      AttentionMask mask,
+      @Nullable CudaHeads dq,
+      @Nullable CudaHeads dk,
+      @Nullable CudaHeads dv,
+      CudaHeads dy,
+      CudaHeads o,
+      Addressable lse,
+      CudaHeads q,
+      CudaHeads k,
+      CudaHeads v,
+      CudaMask mask,
       float scale) {
     if (dq == null && dk == null && dv == null) {
       return;
     }
-    DType type = q.dtype();
+    DType type = q.type();
     boolean simt = type == DType.F32;
-    int padded = Math.ceilDiv(q.dim(1), STATS_ALIGNMENT) * STATS_ALIGNMENT;
-    long rows = (long) q.dim(0) * padded * q.dim(2);
+    int padded = Math.ceilDiv(q.time(), STATS_ALIGNMENT) * STATS_ALIGNMENT;
+    long rows = (long) q.batch() * padded * q.heads();
     Backward pass =
         new Backward(cuda, cuda.scratch(rows * STATS_BYTES), padded, dy, q, k, v, mask, scale);
     delta(cuda, pass.stats, dy, o, lse, rows, padded);
-    int dim = q.last();
+    int dim = q.dim();
     if (dq != null) {
-      pass.run(Instance.of(simt ? QUERIES_F32 : QUERIES, dim), dq, null, q, 2);
+      pass.run(Instance.of(simt ? QUERIES_F32 : QUERIES, dim), dq, null, false, 2);
     }
     if (simt || dim <= MAX_JOINT_DIM) {
       if (dk != null || dv != null) {
-        pass.run(Instance.of(simt ? KEYS_F32 : KEYS, dim), dk, dv, k, 2);
+        pass.run(Instance.of(simt ? KEYS_F32 : KEYS, dim), dk, dv, true, 2);
       }
       return;
     }
     if (dk != null) {
-      pass.run(Instance.of(KEYS, dim), dk, null, k, 2);
+      pass.run(Instance.of(KEYS, dim), dk, null, true, 2);
     }
     if (dv != null) {
-      pass.run(Instance.of(VALUES, dim), null, dv, k, 1);
+      pass.run(Instance.of(VALUES, dim), null, dv, true, 1);
     }
   }
 
   /** The statistics of each query that both kernels of the backward pass want. */
   private static void delta(
-      Cuda cuda, DeviceMemory stats, Tensor dy, Tensor o, Tensor lse, long rows, int padded) {
-    int blockRows = dy.dtype() == DType.F32 ? DELTA_ROWS_F32 : DELTA_ROWS;
-    Launch launch =
-        cuda.kernel("attention_backward_delta", dy.dtype())
-            .grid(Math.ceilDiv(rows, blockRows))
-            .ptr(stats);
+      Cuda cuda,
+      DeviceMemory stats,
+      CudaHeads dy,
+      CudaHeads o,
+      Addressable lse,
+      long rows,
+      int padded) {
+    CudaKernel kernel = cuda.kernel("attention_backward_delta", dy.type());
+    int lanes = dy.type() == DType.F32 ? 1 : DELTA_LANES;
+    Launch launch = kernel.grid(Math.ceilDiv(rows, kernel.blockSize() / lanes)).ptr(stats);
     heads(launch, dy);
     heads(launch, o);
-    launch.ptr(lse).i64(rows).i32(dy.dim(1)).i32(padded).i32(dy.dim(2)).i32(dy.last()).run();
+    launch.ptr(lse).i64(rows).i32(dy.time()).i32(padded).i32(dy.heads()).i32(dy.dim()).run();
   }
 
   private record Backward(
       Cuda cuda,
       DeviceMemory stats,
       int padded,
-      Tensor dy,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      AttentionMask mask,
+      CudaHeads dy,
+      CudaHeads q,
+      CudaHeads k,
+      CudaHeads v,
+      CudaMask mask,
       float scale) {
 
     /**
-     * @param of the tensor whose positions and heads have blocks
-     * @param rowTiles tensors of which a block keeps rows
+     * @param ofKeys whether positions and heads of k have blocks, or those of q
+     * @param rowTiles operands of which a block keeps rows
      */
     void run(
-        Instance instance, @Nullable Grad first, @Nullable Grad second, Tensor of, int rowTiles) {
-      DType type = q.dtype();
+        Instance instance,
+        @Nullable CudaHeads first,
+        @Nullable CudaHeads second,
+        boolean ofKeys,
+        int rowTiles) {
+      DType type = q.type();
+      CudaHeads of = ofKeys ? k : q;
       int shared = instance.sharedBytes(type, rowTiles, 4);
-      if (of == k) { // statistics of queries in two stages
+      if (ofKeys) { // statistics of queries in two stages
         shared += (int) (2 * instance.columns * STATS_BYTES);
       }
       Launch launch =
           cuda.kernel(instance.name, type)
-              .grid(blocks(of.dim(1), instance, of.dim(2), of.dim(0)))
+              .grid(blocks(of.time(), instance, of.heads(), of.batch()))
               .shared(shared);
-      heads(launch, tensorOf(first));
-      launch.i32(adds(first));
-      heads(launch, tensorOf(second));
-      launch.i32(adds(second));
+      heads(launch, first);
+      launch.i32(flag(first != null && first.accumulate()));
+      heads(launch, second);
+      launch.i32(flag(second != null && second.accumulate()));
       heads(launch, dy);
       heads(launch, q);
       heads(launch, k);
       heads(launch, v);
       launch.ptr(stats).i32(padded);
-      rule(launch, q, k, mask, scale).run();
+      masked(launch, q, k, mask, scale).run();
     }
   }
 
@@ -272,21 +303,21 @@ final class AttentionCuda {
     return (long) Math.ceilDiv(positions, instance.rows) * heads * batch;
   }
 
-  private static void heads(Launch launch, @Nullable Tensor t) {
-    if (t == null) {
+  private static void heads(Launch launch, @Nullable CudaHeads h) {
+    if (h == null) {
       launch.ptr(null).i64(0).i64(0).i64(0);
     } else {
-      launch.ptr(t).i64(t.stride(0)).i64(t.stride(1)).i64(t.stride(2));
+      launch.ptr(h).i64(h.batchStride()).i64(h.timeStride()).i64(h.headStride());
     }
   }
 
-  private static Launch rule(Launch launch, Tensor q, Tensor k, AttentionMask m, float scale) {
+  private static Launch masked(Launch launch, CudaHeads q, CudaHeads k, CudaMask m, float scale) {
     return launch
-        .i32(q.dim(1))
-        .i32(k.dim(1))
-        .i32(q.dim(2))
-        .i32(q.dim(2) / k.dim(2))
-        .i32(q.last())
+        .i32(q.time())
+        .i32(k.time())
+        .i32(q.heads())
+        .i32(q.heads() / k.heads())
+        .i32(q.dim())
         .f32(scale)
         .f32(m.softCap())
         .i32(flag(m.causal()))
