@@ -130,11 +130,14 @@ public record Dataset(
           default ->
               Tokenizer.load(wanted.tokenizer == null ? path.resolveSibling(name) : Path.of(name));
         };
-    Path prepared = path.resolveSibling("val.bin");
-    boolean besideIt =
-        wanted.valData.isEmpty() && wanted.valFraction == 0 && Files.exists(prepared);
-    List<Path> valData = besideIt ? List.of(prepared) : wanted.valData;
-    Separator separator = wanted.separator == null ? suggested(tokenizer) : wanted.separator;
+    Path held = path.resolveSibling("val.bin");
+    boolean besideIt = wanted.valData.isEmpty() && wanted.valFraction == 0 && Files.exists(held);
+    List<Path> valData = besideIt ? List.of(held) : wanted.valData;
+    Separator prepared = file.description().separator();
+    Separator separator =
+        wanted.separator != null
+            ? wanted.separator
+            : prepared != null ? prepared : suggested(tokenizer);
     return split(file, valData, wanted, tokenizer, separator, List.of());
   }
 

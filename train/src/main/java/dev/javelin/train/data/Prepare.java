@@ -1,11 +1,17 @@
 package dev.javelin.train.data;
 
+import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Turns texts into token files: {@code train.bin}, {@code val.bin} with the last part, and the
@@ -18,33 +24,43 @@ public record Prepare(long trainTokens, long valTokens) {
   /** The tokenizer lies in the token file's own directory. */
   private static final String HERE = ".";
 
+  private static final String TRAIN = "train.bin";
+  private static final String VAL = "val.bin";
+
   /**
-   * Encodes {@code texts} into {@code directory}, which is made where it is missing; files of the
-   * same name are replaced, each once its successor is whole.
+   * Encodes {@code texts} into {@code directory}, which is made where it is missing. What an
+   * earlier preparation left there stays until all tokens are written; then {@code train.bin} goes
+   * first and comes last, so that a directory with one is whole, whenever the process dies.
    *
    * @param valFraction part at the end that goes into {@code val.bin}; 0 for none
+   * @throws InputException where a file of a name that is to be written is there and no earlier
+   *     preparation wrote it
    */
   public static Prepare run(Texts texts, Tokenizer tokenizer, double valFraction, Path directory) {
     TokenSource.splitAt(0, valFraction);
+    Path learned = directory.resolve(TRAIN);
+    Path held = directory.resolve(VAL);
+    Map<String, byte[]> files = tokenizer.files();
+    requireOwn(directory, files.keySet());
     try {
       Files.createDirectories(directory);
     } catch (IOException e) {
       throw new UncheckedIOException(directory + ": cannot be made: " + e.getMessage(), e);
     }
     int vocabSize = tokenizer.vocabSize();
-    Path held = directory.resolve("val.bin");
-    try (TokenFileWriter train =
-            new TokenFileWriter(directory.resolve("train.bin"), vocabSize, HERE);
-        TokenFileWriter val = new TokenFileWriter(held, vocabSize, HERE)) {
-      texts.encode(tokenizer, Separator.of(tokenizer), train);
+    Separator separator = Separator.of(tokenizer);
+    try (TokenFileWriter train = new TokenFileWriter(learned, vocabSize, HERE, separator);
+        TokenFileWriter val = new TokenFileWriter(held, vocabSize, HERE, separator)) {
+      texts.encode(tokenizer, separator, train);
       train.moveTail(TokenSource.splitAt(train.size(), valFraction), val);
-      save(tokenizer, directory);
-      train.finish();
+      train.describe();
+      save(files, directory);
       if (val.size() > 0) {
         val.finish();
       } else {
         TokenFileWriter.delete(held); // of an earlier run, from other data
       }
+      train.finish();
       return new Prepare(train.size(), val.size());
     } catch (OutOfMemoryError e) {
       throw InputException.outOfMemory(
@@ -52,15 +68,46 @@ public record Prepare(long trainTokens, long valTokens) {
     }
   }
 
+  /** Refuses to replace what somebody else put there, such as the tokenizer of a model. */
+  private static void requireOwn(Path directory, Set<String> tokenizerFiles) {
+    Path learned = directory.resolve(TRAIN);
+    Path description = TokenFileDescription.path(learned);
+    if (Files.isRegularFile(description)
+        && HERE.equals(TokenFileDescription.of(learned).tokenizer())) {
+      return;
+    }
+    List<Path> names = new ArrayList<>(List.of(learned, description));
+    Path held = directory.resolve(VAL);
+    names.addAll(List.of(held, TokenFileDescription.path(held)));
+    tokenizerFiles.forEach(name -> names.add(directory.resolve(name)));
+    for (Path name : names) {
+      if (Files.exists(name, LinkOption.NOFOLLOW_LINKS)) {
+        throw new InputException(
+            name + " was not written by javelin prepare: name another --output-dir");
+      }
+    }
+  }
+
   /** Writes a tokenizer's files into a directory, which is made where it is missing. */
   public static void save(Tokenizer tokenizer, Path directory) {
+    save(tokenizer.files(), directory);
+  }
+
+  private static void save(Map<String, byte[]> files, Path directory) {
     try {
       Files.createDirectories(directory);
-      for (Map.Entry<String, byte[]> file : tokenizer.files().entrySet()) {
-        TokenFileWriter.replace(directory.resolve(file.getKey()), file.getValue());
-      }
     } catch (IOException e) {
-      throw new UncheckedIOException(directory + ": cannot be written: " + e.getMessage(), e);
+      throw new UncheckedIOException(directory + ": cannot be made: " + e.getMessage(), e);
     }
+    files.forEach(
+        (name, content) ->
+            AtomicFile.write(
+                directory.resolve(name),
+                channel -> {
+                  ByteBuffer bytes = ByteBuffer.wrap(content);
+                  while (bytes.hasRemaining()) {
+                    channel.write(bytes);
+                  }
+                }));
   }
 }

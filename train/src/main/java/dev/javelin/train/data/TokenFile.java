@@ -1,8 +1,5 @@
 package dev.javelin.train.data;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.javelin.tensor.io.FileFormatException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -15,98 +12,74 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
  * nanoGPT's token file, mapped into memory: headerless little-endian uint16, or uint32 where {@code
- * FILE.bin.json} beside it says so.
+ * FILE.bin.json} beside it says so. May be read by several threads.
  */
 public final class TokenFile implements TokenSource {
-  static final ObjectMapper MAPPER = new ObjectMapper();
+  /** Up to so many ids are looked through at once (64 MiB of two bytes each), more behind. */
+  private static final long AT_ONCE = 32 << 20;
+
   private static final String REMEDY = "write the file again with javelin prepare";
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  /**
-   * What stands beside a token file.
-   *
-   * @param dtype {@code uint16} or {@code uint32}
-   * @param vocabSize ids are below it; 0 where unknown
-   * @param tokens their number, by which a file cut short is known; 0 where unknown
-   * @param tokenizer {@code byte}, {@code char} or the path of a directory, seen from the file's
-   */
-  record Description(String dtype, int vocabSize, long tokens, @Nullable String tokenizer) {
-    private static final Description NANO_GPT = new Description("uint16", 0, 0, null);
-
-    static Path path(Path file) {
-      return file.resolveSibling(file.getFileName() + ".json");
-    }
-
-    static Description of(Path file) {
-      Path path = path(file);
-      if (!Files.exists(path)) {
-        return NANO_GPT;
-      }
-      try {
-        JsonNode json = MAPPER.readTree(path.toFile());
-        String dtype = json.path("dtype").asText("");
-        if (!dtype.equals("uint16") && !dtype.equals("uint32")) {
-          throw new FileFormatException(
-              path, "dtype must be uint16 or uint32, got \"" + dtype + "\"", REMEDY);
-        }
-        return new Description(
-            dtype,
-            json.path("vocab_size").asInt(0),
-            json.path("tokens").asLong(0),
-            json.path("tokenizer").textValue());
-      } catch (JsonProcessingException e) {
-        throw new FileFormatException(path, "is not JSON: " + e.getOriginalMessage(), REMEDY, e);
-      } catch (IOException e) {
-        throw new UncheckedIOException(path + ": cannot be read: " + e.getMessage(), e);
-      }
-    }
-
-    byte[] json() {
-      var json = MAPPER.createObjectNode().put("dtype", dtype);
-      json.put("vocab_size", vocabSize).put("tokens", tokens).put("tokenizer", tokenizer);
-      return json.toPrettyString().getBytes(java.nio.charset.StandardCharsets.UTF_8);
-    }
-  }
+  /** How many are mapped: a test's view of what a failed run left behind. */
+  static final AtomicInteger OPEN = new AtomicInteger();
 
   private final Path path;
-  private final Description description;
+  private final TokenFileDescription description;
   private final boolean wide;
+  private final long atOnce;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment tokens;
+  private int checked = Integer.MAX_VALUE;
+  private @Nullable Thread check;
+  private volatile boolean stop;
+  private volatile @Nullable InputException wrong;
 
-  private TokenFile(Path path) throws IOException {
+  private TokenFile(Path path, long atOnce) throws IOException {
     this.path = path;
-    this.description = Description.of(path);
-    this.wide = description.dtype().equals("uint32");
+    this.atOnce = atOnce;
+    this.description = TokenFileDescription.of(path);
+    this.wide = description.wide();
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       tokens = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
     }
+    OPEN.incrementAndGet();
   }
 
   /**
    * Maps a token file.
    *
-   * @throws FileFormatException where the file is empty, cut short, or at odds with what stands
-   *     beside it
+   * @throws FileFormatException where the file is missing, empty, cut short, or at odds with what
+   *     stands beside it
    */
   public static TokenFile open(Path path) {
+    return open(path, AT_ONCE);
+  }
+
+  /** The same, for tests of what happens to larger files. */
+  static TokenFile open(Path path, long atOnce) {
+    if (Files.exists(path) && !Files.isRegularFile(path)) {
+      throw new FileFormatException(path, "is no regular file", "name a token file");
+    }
     TokenFile file;
     try {
-      file = new TokenFile(path);
+      file = new TokenFile(path, atOnce);
     } catch (NoSuchFileException e) {
       throw new FileFormatException(path, "does not exist", "name an existing token file", e);
     } catch (IOException e) {
       throw new UncheckedIOException(path + ": cannot be read: " + e.getMessage(), e);
     }
     try {
-      file.check();
+      file.checkSize();
       return file;
     } catch (FileFormatException e) {
       file.close();
@@ -114,13 +87,12 @@ public final class TokenFile implements TokenSource {
     }
   }
 
-  private void check() {
+  private void checkSize() {
     long bytes = tokens.byteSize();
     if (bytes == 0) {
       throw new FileFormatException(path, "holds no tokens", REMEDY);
     }
-    int width = wide ? 4 : 2;
-    if (bytes % width != 0) {
+    if (bytes % width() != 0) {
       throw new FileFormatException(
           path, bytes + " bytes are no whole number of " + description.dtype() + " ids", REMEDY);
     }
@@ -130,11 +102,15 @@ public final class TokenFile implements TokenSource {
           "holds "
               + size()
               + " tokens, "
-              + Description.path(path).getFileName()
+              + TokenFileDescription.path(path).getFileName()
               + " says "
               + description.tokens(),
           REMEDY);
     }
+  }
+
+  private int width() {
+    return wide ? 4 : 2;
   }
 
   @Override
@@ -144,11 +120,25 @@ public final class TokenFile implements TokenSource {
 
   @Override
   public long size() {
-    return tokens.byteSize() / (wide ? 4 : 2);
+    return tokens.byteSize() / width();
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * @throws InputException where the search behind has come upon an id outside the vocabulary
+   */
   @Override
   public void read(long from, int[] into, int count) {
+    InputException found = wrong;
+    if (found != null) {
+      throw new InputException(String.valueOf(found.getMessage()), found);
+    }
+    copy(from, into, count);
+  }
+
+  private void copy(long from, int[] into, int count) {
+    Objects.checkFromIndexSize(from, count, size());
     if (wide) {
       MemorySegment.copy(tokens, INT, 4 * from, into, 0, count);
       return;
@@ -158,14 +148,68 @@ public final class TokenFile implements TokenSource {
     }
   }
 
-  Description description() {
+  /**
+   * {@inheritDoc} A file of more than 32 Mi ids is looked through by a thread of its own, in
+   * blocks; what it finds, the next {@link #read} throws.
+   */
+  @Override
+  public synchronized void requireBelow(int vocabSize) {
+    if (vocabSize >= checked || (!wide && vocabSize > 0xFFFF)) {
+      return;
+    }
+    stopCheck();
+    checked = vocabSize;
+    if (size() <= atOnce) {
+      search(vocabSize);
+      if (wrong != null) {
+        throw wrong;
+      }
+      return;
+    }
+    check = Thread.ofPlatform().daemon().name("check " + path).start(() -> search(vocabSize));
+  }
+
+  private void search(int vocabSize) {
+    try {
+      Ids.requireBelow(name(), size(), this::copy, vocabSize, () -> stop);
+    } catch (InputException e) {
+      wrong = e;
+    } catch (InternalError e) { // the mapping has lost its file
+      wrong = new InputException(path + " was cut while it was read: " + REMEDY, e);
+    }
+  }
+
+  private void stopCheck() {
+    Thread thread = check;
+    if (thread == null) {
+      return;
+    }
+    stop = true;
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true; // it ends within a block
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    stop = false;
+    check = null;
+  }
+
+  TokenFileDescription description() {
     return description;
   }
 
   @Override
-  public void close() {
+  public synchronized void close() {
+    stopCheck();
     if (arena.scope().isAlive()) {
       arena.close();
+      OPEN.decrementAndGet();
     }
   }
 }

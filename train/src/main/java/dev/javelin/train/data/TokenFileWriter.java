@@ -1,51 +1,95 @@
 package dev.javelin.train.data;
 
+import dev.javelin.tensor.io.AtomicFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Objects;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes a token file under a temporary name; {@link #finish} syncs it, writes {@code
- * FILE.bin.json} and gives both their names. Closed before that, it leaves nothing behind.
+ * Writes a token file under a temporary name; {@link #finish} gives it its own. Closed before that,
+ * it leaves nothing behind, and an earlier file of that name as it was.
+ *
+ * <p>While {@link #finish} is at work there is no file of that name: a file and the {@code
+ * FILE.bin.json} beside it always belong together. Two writers of one file exclude each other.
  */
 public final class TokenFileWriter implements IntConsumer, AutoCloseable {
   private final Path path;
   private final Path temporary;
   private final int vocabSize;
   private final @Nullable String tokenizer;
+  private final @Nullable Separator separator;
   private final boolean wide;
   private final FileChannel channel;
   private final ByteBuffer buffer = ByteBuffer.allocate(1 << 20).order(ByteOrder.LITTLE_ENDIAN);
   private long size;
+  private boolean described;
 
   /**
    * @param vocabSize ids are below it; up to 65536 they take two bytes each, else four
    * @param tokenizer {@code byte}, {@code char} or the path of a directory as seen from the file's
+   * @param separator what ends a document, null where nobody need know
+   * @throws InputException where another writer is at work on the file
    */
-  public TokenFileWriter(Path path, int vocabSize, @Nullable String tokenizer) {
+  public TokenFileWriter(
+      Path path, int vocabSize, @Nullable String tokenizer, @Nullable Separator separator) {
     this.path = path;
     this.temporary = path.resolveSibling(path.getFileName() + ".tmp");
     this.vocabSize = vocabSize;
     this.tokenizer = tokenizer;
+    this.separator = separator;
     this.wide = vocabSize > 1 << 16;
     try {
       channel =
           FileChannel.open(
               temporary,
               StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
               StandardOpenOption.READ,
-              StandardOpenOption.WRITE);
+              StandardOpenOption.WRITE,
+              LinkOption.NOFOLLOW_LINKS);
     } catch (IOException e) {
       throw failed(e);
+    }
+    try {
+      claim();
+    } catch (IOException e) {
+      closeAfter(e);
+      throw failed(e);
+    } catch (InputException e) {
+      closeAfter(e);
+      throw e;
+    }
+  }
+
+  /** Locks the temporary file, which a writer that was killed may have left, and empties it. */
+  private void claim() throws IOException {
+    boolean locked;
+    try {
+      locked = channel.tryLock() != null;
+    } catch (OverlappingFileLockException e) {
+      locked = false; // by another thread
+    }
+    if (!locked) {
+      throw new InputException(path + " is being written by another: wait for it to end");
+    }
+    channel.truncate(0);
+  }
+
+  private void closeAfter(Exception e) {
+    try {
+      channel.close();
+    } catch (IOException again) {
+      e.addSuppressed(again);
     }
   }
 
@@ -108,48 +152,41 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
 
   /** Makes the file whole: after this, and only after this, it exists under its name. */
   public void finish() {
-    flush();
+    describe();
     try {
-      channel.force(true);
-      channel.close();
-      String dtype = wide ? "uint32" : "uint16";
-      replace(
-          TokenFile.Description.path(path),
-          new TokenFile.Description(dtype, vocabSize, size, tokenizer).json());
       Files.move(
           temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      channel.close(); // which ends the lock
+      AtomicFile.syncDirectory(Objects.requireNonNull(path.toAbsolutePath().getParent()));
     } catch (IOException e) {
       throw failed(e);
     }
   }
 
-  /** Writes a small file under a temporary name, syncs it and renames it. */
-  static void replace(Path path, byte[] content) throws IOException {
-    Path temporary = path.resolveSibling(path.getFileName() + ".tmp");
-    try (FileChannel out =
-        FileChannel.open(
-            temporary,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE)) {
-      ByteBuffer bytes = ByteBuffer.wrap(content);
-      while (bytes.hasRemaining()) {
-        out.write(bytes);
-      }
-      out.force(true);
-    } catch (IOException e) {
-      Files.deleteIfExists(temporary);
-      throw e;
+  /**
+   * Syncs the tokens, removes an earlier file of that name, and writes what stands beside it: the
+   * point from which other files that belong to this one may be replaced.
+   */
+  void describe() {
+    if (described) {
+      return;
     }
-    Files.move(
-        temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    flush();
+    try {
+      channel.force(true);
+      Files.deleteIfExists(path);
+    } catch (IOException e) {
+      throw failed(e);
+    }
+    new TokenFileDescription(wide, vocabSize, size, tokenizer, separator).write(path);
+    described = true;
   }
 
   /** Removes a token file and what stands beside it. */
   static void delete(Path path) {
     try {
       Files.deleteIfExists(path);
-      Files.deleteIfExists(TokenFile.Description.path(path));
+      Files.deleteIfExists(TokenFileDescription.path(path));
     } catch (IOException e) {
       throw new UncheckedIOException(path + ": cannot be deleted: " + e.getMessage(), e);
     }
@@ -161,9 +198,12 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
 
   @Override
   public void close() {
+    if (!channel.isOpen()) {
+      return; // finished
+    }
     try {
+      Files.deleteIfExists(temporary); // while it is locked: it is ours
       channel.close();
-      Files.deleteIfExists(temporary);
     } catch (IOException e) {
       throw failed(e);
     }

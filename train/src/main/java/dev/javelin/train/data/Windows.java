@@ -1,5 +1,6 @@
 package dev.javelin.train.data;
 
+import static dev.javelin.train.data.BatchLayout.IGNORED;
 import static dev.javelin.train.data.BatchLayout.TARGETS;
 import static dev.javelin.train.data.BatchLayout.TOKENS;
 
@@ -9,6 +10,7 @@ import java.lang.foreign.ValueLayout;
 /**
  * The windows of a token sequence: window w reads tokens [w·T, w·T+T], T+1 of them, as T inputs and
  * T next-token targets; neighbours share one token. A rest that fills no window is not used.
+ * Targets that the sequence does not call learned are {@link BatchLayout#IGNORED}.
  *
  * <p>Safe for several threads at once.
  */
@@ -21,7 +23,7 @@ public final class Windows implements Rows {
 
   /**
    * @param seqLen T
-   * @param vocabSize of the model; a larger id is refused where it is met
+   * @param vocabSize of the model; a larger id is refused where it is found
    * @throws InputException where the tokens do not fill one window
    */
   public Windows(TokenSource source, int seqLen, int vocabSize) {
@@ -42,6 +44,7 @@ public final class Windows implements Rows {
     this.vocabSize = vocabSize;
     this.layout = BatchLayout.text(seqLen);
     this.ids = ThreadLocal.withInitial(() -> new int[seqLen + 1]);
+    source.requireBelow(vocabSize);
   }
 
   @Override
@@ -57,7 +60,14 @@ public final class Windows implements Rows {
 
   @Override
   public long targets(long row) {
-    return seqLen;
+    if (source.allLearned()) {
+      return seqLen;
+    }
+    int count = 0;
+    for (boolean one : learned(row)) {
+      count += one ? 1 : 0;
+    }
+    return count;
   }
 
   @Override
@@ -66,22 +76,21 @@ public final class Windows implements Rows {
     source.read(row * seqLen, window, seqLen + 1);
     for (int i = 0; i <= seqLen; i++) {
       if (window[i] < 0 || window[i] >= vocabSize) {
-        throw outside(row * seqLen + i, window[i]);
+        throw Ids.outside(source.name(), row * seqLen + i, window[i], vocabSize);
       }
     }
+    boolean[] learned = source.allLearned() ? null : learned(row);
     MemorySegment.copy(window, 0, into.row(TOKENS, at), ValueLayout.JAVA_INT, 0, seqLen);
+    for (int i = 0; learned != null && i < seqLen; i++) {
+      window[i + 1] = learned[i] ? window[i + 1] : IGNORED;
+    }
     MemorySegment.copy(window, 1, into.row(TARGETS, at), ValueLayout.JAVA_INT, 0, seqLen);
   }
 
-  private InputException outside(long position, int id) {
-    return new InputException(
-        source.name()
-            + ": token "
-            + Integer.toUnsignedString(id)
-            + " at position "
-            + position
-            + " is outside the vocabulary of "
-            + vocabSize
-            + ": prepare the data with the model's tokenizer");
+  /** Which of the window's targets are to be learned: those of the ids one further on. */
+  private boolean[] learned(long row) {
+    boolean[] learned = new boolean[seqLen];
+    source.readLearned(row * seqLen + 1, learned, seqLen);
+    return learned;
   }
 }

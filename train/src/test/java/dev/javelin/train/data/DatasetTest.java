@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class DatasetTest {
   @TempDir private Path directory;
@@ -150,6 +151,94 @@ class DatasetTest {
       assertThat(files.map(p -> p.getFileName().toString()))
           .containsExactlyInAnyOrder(
               "train.bin", "train.bin.json", "tokenizer.json", "tokenizer_config.json");
+    }
+  }
+
+  /** Of a model, of nanoGPT, or of the user: only what prepare wrote is replaced. */
+  @ParameterizedTest
+  @ValueSource(strings = {"tokenizer.json", "train.bin", "val.bin", "tokenizer_config.json"})
+  void prepareReplacesNothingThatItDidNotWrite(String name) throws IOException {
+    TextFiles texts = TextFiles.of(List.of(file("a.txt", "abc")), "text");
+    Path out = Files.createDirectories(directory.resolve("out"));
+    Files.writeString(out.resolve(name), "precious");
+    assertThatThrownBy(() -> Prepare.run(texts, new ByteTokenizer(), 0, out))
+        .isInstanceOf(InputException.class)
+        .hasMessage(
+            out.resolve(name) + " was not written by javelin prepare: name another --output-dir");
+    assertThat(out).isDirectoryNotContaining(path -> !path.endsWith(name));
+    assertThat(out.resolve(name)).hasContent("precious");
+  }
+
+  /** Whatever moment the process dies at, a train.bin belongs to what stands beside it. */
+  @Test
+  void aPreparationCutShortIsTakenUpByTheNext() throws IOException {
+    TextFiles texts = TextFiles.of(List.of(file("a.txt", "abcdefghij")), "text");
+    Path out = directory.resolve("out");
+    Prepare.run(texts, new ByteTokenizer(), 0.5, out);
+    Files.delete(out.resolve("train.bin")); // as between describe() and finish()
+    Files.writeString(out.resolve("train.bin.tmp"), "left by the one that died");
+    assertThatThrownBy(() -> open(out).close()).hasMessageContaining("holds no .txt");
+    assertThat(Prepare.run(texts, new ByteTokenizer(), 0.2, out)).isEqualTo(new Prepare(8, 2));
+    try (Dataset data = Dataset.open(List.of(out), List.of(), 0, null, "text")) {
+      assertThat(trainText(data)).isEqualTo("abcdefgh");
+    }
+    assertThat(out.resolve("train.bin.tmp")).doesNotExist();
+  }
+
+  @Test
+  void aFailedPreparationLeavesTheEarlierOne() throws IOException {
+    TextFiles texts = TextFiles.of(List.of(file("a.txt", "abc")), "text");
+    Path out = directory.resolve("out");
+    Prepare.run(texts, new ByteTokenizer(), 0, out);
+    TextFiles bad = TextFiles.of(List.of(file("b.jsonl", "{\"text\": \"x\"}\n{")), "text");
+    assertThatThrownBy(() -> Prepare.run(bad, bad.tokenizer("byte"), 0, out))
+        .hasMessageContaining("b.jsonl: line 2");
+    try (Dataset data = Dataset.open(List.of(out), List.of(), 0, null, "text")) {
+      assertThat(trainText(data)).isEqualTo("abc");
+    }
+  }
+
+  /** What was prepared with newlines is not held out with end tokens. */
+  @Test
+  void validationTextIsSeparatedAsPreparedTokensAre() throws IOException {
+    TextFiles texts = TextFiles.of(List.of(file("a.jsonl", "{\"text\": \"x\"}")), "text");
+    Path out = directory.resolve("out");
+    Prepare.run(texts, new ByteTokenizer(), 0, out);
+    Path saved = directory.resolve("checkpoint");
+    Prepare.save(new ByteTokenizer("<end>"), saved);
+    try (Dataset data =
+        Dataset.open(
+            List.of(out),
+            List.of(file("v.jsonl", "{\"text\": \"y\"}")),
+            0,
+            saved.toString(),
+            "text")) {
+      assertThat(data.separator()).isEqualTo(Separator.NEWLINE);
+      assertThat(text(Objects.requireNonNull(data.validation()), new ByteTokenizer()))
+          .isEqualTo("y\n");
+    }
+  }
+
+  @Test
+  void whatCannotBeOpenedLeavesNothingMapped() throws IOException {
+    Path path = directory.resolve("x.bin");
+    Files.write(path, new byte[] {7, 0, 8, 0});
+    Path missing = directory.resolve("gone.bin");
+    Path text = file("v.txt", "v");
+    List<Runnable> openings =
+        List.of(
+            () -> Dataset.open(List.of(path), List.of(), 0, "char", "text").close(),
+            () -> Dataset.open(List.of(path), List.of(), 0, "nowhere", "text").close(),
+            () -> Dataset.open(List.of(path), List.of(), 2, null, "text").close(),
+            () -> Dataset.open(List.of(path), List.of(missing), 0, null, "text").close(),
+            () -> Dataset.open(List.of(path), List.of(text), 0, null, "text").close());
+    for (Runnable opening : openings) {
+      assertThatThrownBy(opening::run).isInstanceOf(RuntimeException.class);
+      assertThat(TokenFile.OPEN).hasValue(0);
+    }
+    Path maps = Path.of("/proc/self/maps");
+    if (Files.exists(maps)) {
+      assertThat(Files.readString(maps)).doesNotContain(path.toString());
     }
   }
 

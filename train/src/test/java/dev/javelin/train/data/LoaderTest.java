@@ -151,6 +151,16 @@ class LoaderTest {
   @Test
   void idsOutsideTheVocabularyAreNamedWithTheirPlace() {
     TokenSource tokens = TokenSource.of("t.bin", 0, 1, 2, 3, -1, 5, 6);
+    assertThatThrownBy(() -> new Windows(tokens, 2, 3))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("t.bin: token 3 at position 3 is outside the vocabulary of 3");
+    assertThatThrownBy(() -> new Windows(tokens, 2, 4))
+        .hasMessageContaining("token 4294967295 at position 4");
+  }
+
+  @Test
+  void idsThatTurnUpLaterAreNamedWhenTheyAreRead() {
+    TokenSource tokens = lookedThroughLater(TokenSource.of("t.bin", 0, 1, 2, 3, -1, 5, 6));
     BatchSource source = BatchSource.endless(new Windows(tokens, 2, 3), Order.sequential());
     try (Batch batch = batch(source, 1)) {
       batch.load(fields -> source.fill(0, 1, fields));
@@ -160,6 +170,32 @@ class LoaderTest {
       assertThatThrownBy(() -> batch.load(fields -> source.fill(2, 1, fields)))
           .hasMessageContaining("token 4294967295 at position 4");
     }
+  }
+
+  /** As a large file is. */
+  private static TokenSource lookedThroughLater(TokenSource source) {
+    return new TokenSource() {
+      @Override
+      public String name() {
+        return source.name();
+      }
+
+      @Override
+      public long size() {
+        return source.size();
+      }
+
+      @Override
+      public void read(long from, int[] into, int count) {
+        source.read(from, into, count);
+      }
+
+      @Override
+      public void requireBelow(int vocabSize) {}
+
+      @Override
+      public void close() {}
+    };
   }
 
   @Test

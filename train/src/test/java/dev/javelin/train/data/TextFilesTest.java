@@ -215,8 +215,9 @@ class TextFilesTest {
             data + ": left out 3 hidden and 1 of other kinds than .txt, .jsonl, .csv, .tsv");
     assertThat(documents(data.resolve("._one.txt"))).hasSize(1); // named
     assertThat(documents(data.resolve(".ipynb_checkpoints"))).containsExactly("one (old)\n");
-    assertThatThrownBy(
-            () -> documents(Files.createDirectories(directory.resolve("e/.git")).getParent()))
+    Path empty = directory.resolve("e");
+    Files.createDirectories(empty.resolve(".git"));
+    assertThatThrownBy(() -> documents(empty))
         .hasMessageContaining("e holds no .txt, .jsonl, .csv, .tsv (1 hidden left out)");
   }
 

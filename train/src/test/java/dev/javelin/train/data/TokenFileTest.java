@@ -20,7 +20,7 @@ class TokenFileTest {
 
   private Path write(int vocabSize, int... ids) {
     Path path = directory.resolve("train.bin");
-    try (TokenFileWriter writer = new TokenFileWriter(path, vocabSize, null)) {
+    try (TokenFileWriter writer = new TokenFileWriter(path, vocabSize, null, null)) {
       for (int id : ids) {
         writer.accept(id);
       }
@@ -87,7 +87,7 @@ class TokenFileTest {
   void anUnfinishedFileLeavesTheEarlierOne() throws IOException {
     Path path = write(10, 1, 2, 3);
     byte[] before = Files.readAllBytes(path);
-    try (TokenFileWriter writer = new TokenFileWriter(path, 10, null)) {
+    try (TokenFileWriter writer = new TokenFileWriter(path, 10, null, null)) {
       writer.accept(9);
     }
     assertThat(Files.readAllBytes(path)).isEqualTo(before);
@@ -100,8 +100,8 @@ class TokenFileTest {
     int size = 1_000_000;
     Path head = directory.resolve("head.bin");
     Path tail = directory.resolve("tail.bin");
-    try (TokenFileWriter first = new TokenFileWriter(head, 50_000, null);
-        TokenFileWriter second = new TokenFileWriter(tail, 50_000, null)) {
+    try (TokenFileWriter first = new TokenFileWriter(head, 50_000, null, null);
+        TokenFileWriter second = new TokenFileWriter(tail, 50_000, null, null)) {
       for (int i = 0; i < size; i++) {
         first.accept(i % 49_999);
       }
@@ -145,11 +145,117 @@ class TokenFileTest {
     Files.write(path, new byte[4]);
     assertThatThrownBy(() -> TokenFile.open(path))
         .hasMessageContaining("holds 2 tokens, train.bin.json says 3");
-    Files.writeString(directory.resolve("train.bin.json"), "{\"dtype\": \"int8\"}");
+    assertThatThrownBy(() -> TokenFile.open(directory)).hasMessageContaining("is no regular file");
+    assertThat(TokenFile.OPEN).hasValue(0);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{|the JSON ends too early",
+        "[]|a JSON object must begin with '{'",
+        "{}|dtype is missing",
+        "{\"dtype\": 1}|dtype must be text, got 1",
+        "{\"dtype\": \"int8\"}|dtype must be uint16 or uint32, got \"int8\"",
+        "{\"dtype\": \"uint16\", \"vocab_size\": -1}|vocab_size must be from 0",
+        "{\"dtype\": \"uint16\", \"vocab_size\": 1e3}|vocab_size must be an integer",
+        "{\"dtype\": \"uint16\", \"tokens\": -1}|tokens must be a whole number",
+        "{\"dtype\": \"uint16\", \"tokens\": 99999999999999999999}|tokens must be a whole number",
+        "{\"dtype\": \"uint16\", \"tokenizer\": \"a\\u0000b\"}|tokenizer must be byte, char or a path, got \"a\\u0000b\"",
+        "{\"dtype\": \"uint16\", \"tokenizer\": [1]}|tokenizer must be text",
+        "{\"dtype\": \"uint16\", \"separator\": \"x\"}|separator is wrong",
+      })
+  void damagedDescriptionsAreRefused(String json, String message) throws IOException {
+    Path path = write(10, 1, 2, 3);
+    Files.writeString(directory.resolve("train.bin.json"), json);
     assertThatThrownBy(() -> TokenFile.open(path))
-        .hasMessageContaining("train.bin.json: dtype must be uint16 or uint32, got \"int8\"");
-    Files.writeString(directory.resolve("train.bin.json"), "{");
-    assertThatThrownBy(() -> TokenFile.open(path)).hasMessageContaining("is not JSON");
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageStartingWith(path + ".json: ")
+        .hasMessageContaining(message);
+    assertThat(TokenFile.OPEN).hasValue(0);
+  }
+
+  @Test
+  void anIdOutsideTheVocabularyIsFoundWhenASmallFileIsOpened() throws IOException {
+    Path path = directory.resolve("x.bin");
+    Files.write(path, new byte[] {7, 0, 8, 0, 0, 1});
+    try (TokenFile file = TokenFile.open(path)) {
+      file.requireBelow(257);
+      assertThatThrownBy(() -> file.part("part", 0, 2).requireBelow(256))
+          .isInstanceOf(InputException.class)
+          .hasMessage(
+              path
+                  + ": token 256 at position 2 is outside the vocabulary of 256: prepare the data with the model's tokenizer");
+    }
+  }
+
+  /**
+   * A large file is looked through behind: the run is told when it next reads, wherever that is.
+   */
+  @Test
+  void anIdOutsideTheVocabularyOfALargeFileIsThrownByTheNextRead() throws Exception {
+    int[] ids = new int[300_000];
+    ids[299_999] = 70_000;
+    Path path = write(100_000, ids);
+    int[] first = new int[4];
+    try (TokenFile file = TokenFile.open(path, 1000)) {
+      file.requireBelow(70_001);
+      file.requireBelow(65_536);
+      long deadline = System.nanoTime() + 60_000_000_000L;
+      while (System.nanoTime() < deadline) {
+        try {
+          file.read(0, first, 4);
+          Thread.sleep(1);
+        } catch (InputException e) {
+          assertThat(e)
+              .hasMessageStartingWith(
+                  path + ": token 70000 at position 299999 is outside the vocabulary of 65536");
+          return;
+        }
+      }
+    }
+    throw new AssertionError("nothing was found in a minute");
+  }
+
+  @Test
+  void aFileMayBeClosedWhileItIsLookedThrough() {
+    Path path = write(65536, new int[4_000_000]);
+    for (int round = 0; round < 50; round++) {
+      TokenFile file = TokenFile.open(path, 1000);
+      file.requireBelow(60_000);
+      file.close();
+      file.close();
+    }
+    assertThat(TokenFile.OPEN).hasValue(0);
+    assertThat(Thread.getAllStackTraces().keySet())
+        .noneMatch(thread -> thread.getName().equals("check " + path));
+  }
+
+  @Test
+  void twoWritersOfOneFileExcludeEachOther() throws IOException {
+    Path path = directory.resolve("train.bin");
+    try (TokenFileWriter writer = new TokenFileWriter(path, 10, null, null)) {
+      writer.accept(1);
+      assertThatThrownBy(() -> new TokenFileWriter(path, 10, null, null).close())
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("train.bin is being written by another");
+      writer.finish();
+    }
+    assertThat(names()).containsExactly("train.bin", "train.bin.json");
+    assertThat(Files.size(path)).isEqualTo(2);
+  }
+
+  @Test
+  void linksAreNotWrittenThrough() throws IOException {
+    Path away = Files.writeString(directory.resolve("away"), "precious");
+    Files.createSymbolicLink(directory.resolve("train.bin.tmp"), away);
+    assertThatThrownBy(() -> write(10, 1)).hasMessageContaining("cannot be written");
+    Files.delete(directory.resolve("train.bin.tmp"));
+    Files.createSymbolicLink(directory.resolve("train.bin"), away);
+    assertThat(Files.isSymbolicLink(write(10, 1))).isFalse();
+    assertThat(away).hasContent("precious");
   }
 
   @Test
