@@ -1,10 +1,10 @@
 package dev.javelin.train.tokenizer;
 
+import dev.javelin.train.tokenizer.oniguruma.OnigPattern;
 import java.text.Normalizer;
 import java.text.Normalizer.Form;
 import java.util.List;
 import java.util.function.UnaryOperator;
-import java.util.regex.Matcher;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,14 +42,8 @@ final class Normalization {
   /** Also a decoder, of one token. */
   static UnaryOperator<String> replace(Json json) {
     String content = json.get("content").text();
-    Json pattern = json.get("pattern");
-    Json string = pattern.find("String");
-    if (string != null) {
-      String target = string.text();
-      return text -> text.replace(target, content);
-    }
-    var regex = PreTokenization.regex(pattern);
-    return text -> regex.matcher(text).replaceAll(Matcher.quoteReplacement(content));
+    OnigPattern pattern = PreTokenization.regex(json.get("pattern"));
+    return text -> pattern.replace(text, content);
   }
 
   private static UnaryOperator<String> sequence(List<Json> parts) {

@@ -1,17 +1,17 @@
 package dev.javelin.train.tokenizer;
 
-import java.util.ArrayList;
+import dev.javelin.train.tokenizer.oniguruma.Matches;
+import dev.javelin.train.tokenizer.oniguruma.OnigPattern;
+import dev.javelin.train.tokenizer.oniguruma.OnigSyntaxException;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /** The pre-tokenizers of {@code tokenizer.json}: how a text is cut into words. */
 final class PreTokenization {
   /** GPT-2's words, which {@code ByteLevel} means by {@code use_regex}. */
-  static final Pattern GPT2 =
-      compile("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
+  static final OnigPattern GPT2 =
+      OnigPattern.compile(
+          "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
 
   /** Cuts a text into words. */
   interface Splitter {
@@ -39,6 +39,7 @@ final class PreTokenization {
     CONTIGUOUS
   }
 
+  private static final OnigPattern DIGIT = OnigPattern.compile("\\p{N}");
   private static final Splitter WHOLE = (text, first, out) -> out.word(text, first);
 
   private PreTokenization() {}
@@ -58,27 +59,21 @@ final class PreTokenization {
     };
   }
 
-  /** The pattern with the meaning Oniguruma gives it: Unicode classes, lines end at \n only. */
-  static Pattern compile(String regex) {
-    return Pattern.compile(
-        regex, Pattern.UNICODE_CHARACTER_CLASS | Pattern.MULTILINE | Pattern.UNIX_LINES);
-  }
-
-  static Pattern regex(Json pattern) {
+  static OnigPattern regex(Json pattern) {
     Json string = pattern.find("String");
     if (string != null) {
-      return Pattern.compile(Pattern.quote(string.text()));
+      return OnigPattern.literal(string.text());
     }
     Json regex = pattern.get("Regex");
     try {
-      return compile(regex.text());
-    } catch (PatternSyntaxException e) {
-      throw regex.unsupported("(" + e.getDescription() + ")", "what java.util.regex understands");
+      return OnigPattern.compile(regex.text());
+    } catch (OnigSyntaxException e) {
+      throw regex.bad("cannot be used: " + e.getMessage());
     }
   }
 
   /** Cuts at the matches of a pattern and keeps everything. */
-  static Splitter words(Pattern pattern) {
+  static Splitter words(OnigPattern pattern) {
     return splitter(pattern, Behavior.ISOLATED, false);
   }
 
@@ -110,7 +105,7 @@ final class PreTokenization {
 
   private static Splitter digits(Json json) {
     boolean individual = json.flag("individual_digits", false);
-    return splitter(compile("\\p{N}"), individual ? Behavior.ISOLATED : Behavior.CONTIGUOUS, false);
+    return splitter(DIGIT, individual ? Behavior.ISOLATED : Behavior.CONTIGUOUS, false);
   }
 
   private static Splitter metaspace(Json json) {
@@ -122,7 +117,7 @@ final class PreTokenization {
     }
     Splitter words =
         json.flag("split", true)
-            ? splitter(Pattern.compile(Pattern.quote(mark)), Behavior.MERGED_WITH_NEXT, false)
+            ? splitter(OnigPattern.literal(mark), Behavior.MERGED_WITH_NEXT, false)
             : WHOLE;
     return (text, first, out) -> {
       String marked = text.replace(" ", mark);
@@ -153,71 +148,85 @@ final class PreTokenization {
   }
 
   /** Cuts at the matches of {@code pattern}, or with {@code invert} at what lies between them. */
-  private static Splitter splitter(Pattern pattern, Behavior behavior, boolean invert) {
+  private static Splitter splitter(OnigPattern pattern, Behavior behavior, boolean invert) {
     if (behavior == Behavior.ISOLATED) {
       return (text, first, out) -> isolate(pattern, text, first, out);
     }
     return (text, first, out) -> {
+      Cutter cutter = new Cutter(text, first, out, behavior);
+      Matches matches = pattern.matches(text);
       int from = 0;
-      for (int to : ends(pattern, text, behavior, invert)) {
-        int end = Math.abs(to);
-        if (end > from && (to > 0 || behavior != Behavior.REMOVED)) {
-          out.word(text.substring(from, end), first && from == 0);
+      while (matches.find()) {
+        if (matches.start() > from) {
+          cutter.piece(matches.start(), invert);
         }
-        from = end;
+        cutter.piece(matches.end(), !invert);
+        from = matches.end();
       }
+      if (from < text.length()) {
+        cutter.piece(text.length(), invert);
+      }
+      cutter.flush();
     };
   }
 
-  private static void isolate(Pattern pattern, String text, boolean first, Words out) {
-    Matcher matcher = pattern.matcher(text);
+  private static void isolate(OnigPattern pattern, String text, boolean first, Words out) {
+    Matches matches = pattern.matches(text);
     int from = 0;
-    while (matcher.find()) {
-      if (matcher.start() > from) {
-        out.word(text.substring(from, matcher.start()), first && from == 0);
+    while (matches.find()) {
+      int start = matches.start();
+      int end = matches.end();
+      if (start > from) {
+        out.word(text.substring(from, start), first && from == 0);
       }
-      if (matcher.end() > matcher.start()) {
-        out.word(matcher.group(), first && matcher.start() == 0);
+      if (end > start) {
+        out.word(text.substring(start, end), first && start == 0);
       }
-      from = matcher.end();
+      from = end;
     }
     if (from < text.length()) {
       out.word(from == 0 ? text : text.substring(from), first && from == 0);
     }
   }
 
-  /** Where the words end, in order; a word to be removed has its end negated. */
-  private static List<Integer> ends(
-      Pattern pattern, String text, Behavior behavior, boolean invert) {
-    List<Integer> ends = new ArrayList<>();
-    Matcher matcher = pattern.matcher(text);
-    boolean lastWasMatch = false;
-    int from = 0;
-    while (from < text.length()) {
-      boolean found = matcher.find();
-      int start = found ? matcher.start() : text.length();
-      int end = found ? matcher.end() : text.length();
-      for (int to : new int[] {start, end}) {
-        boolean match = to == end && end > start ? !invert : invert;
-        if (to == from) {
-          continue;
-        }
-        boolean join =
-            !ends.isEmpty()
-                && switch (behavior) {
-                  case MERGED_WITH_PREVIOUS -> match && !lastWasMatch;
-                  case MERGED_WITH_NEXT -> !match && lastWasMatch;
-                  case CONTIGUOUS -> match == lastWasMatch;
-                  case REMOVED, ISOLATED -> false;
-                };
-        if (join) {
-          ends.removeLast();
-        }
-        ends.add(behavior == Behavior.REMOVED && match ? -to : to);
-        lastWasMatch = match;
-        from = to;
-      }
+  /** Puts matches and what lies between them together to words. Empty matches part words too. */
+  private static final class Cutter {
+    private final String text;
+    private final boolean first;
+    private final Words out;
+    private final Behavior behavior;
+    private int start;
+    private int end;
+    private boolean lastWasMatch;
+
+    Cutter(String text, boolean first, Words out, Behavior behavior) {
+      this.text = text;
+      this.first = first;
+      this.out = out;
+      this.behavior = behavior;
     }
-    return ends;
+
+    /** The next piece, which begins where the last one ended. */
+    void piece(int to, boolean match) {
+      boolean join =
+          switch (behavior) {
+            case MERGED_WITH_PREVIOUS -> match && !lastWasMatch;
+            case MERGED_WITH_NEXT -> !match && lastWasMatch;
+            case CONTIGUOUS -> match == lastWasMatch;
+            case REMOVED, ISOLATED -> false;
+          };
+      if (!join) {
+        flush();
+      }
+      end = to;
+      lastWasMatch = match;
+    }
+
+    void flush() {
+      if (end > start && !(behavior == Behavior.REMOVED && lastWasMatch)) {
+        out.word(text.substring(start, end), first && start == 0);
+      }
+      start = end;
+    }
   }
 }

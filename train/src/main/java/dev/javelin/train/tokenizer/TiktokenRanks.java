@@ -1,6 +1,7 @@
 package dev.javelin.train.tokenizer;
 
 import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.train.tokenizer.oniguruma.OnigPattern;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -15,7 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,7 +31,7 @@ public final class TiktokenRanks {
   private TiktokenRanks() {}
 
   /**
-   * @param pattern tiktoken's split pattern; its {@code $} means the end of the text
+   * @param pattern tiktoken's split pattern; in the syntax of Rust's fancy-regex
    * @param specials special tokens and their ids; {@code <|endoftext|>} ends a text
    */
   public static Tokenizer load(Path file, String pattern, SequencedMap<String, Integer> specials) {
@@ -55,7 +55,7 @@ public final class TiktokenRanks {
         });
     List<AddedTokens.Token> added = new ArrayList<>();
     specials.forEach((name, id) -> added.add(AddedTokens.Token.special(id, name)));
-    Pattern words = Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS);
+    OnigPattern words = OnigPattern.compile(pattern, OnigPattern.Syntax.RUST);
     @Nullable Integer end = specials.get("<|endoftext|>");
     return new BpeTokenizer(
         TokenizerFiles.byteLevel(

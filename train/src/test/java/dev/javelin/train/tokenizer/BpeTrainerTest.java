@@ -62,10 +62,12 @@ class BpeTrainerTest {
     ByteSymbols.of(bytes).chars().sorted().forEach(c -> names.add(String.valueOf((char) c)));
     names.forEach(name -> ids.put(name, ids.size()));
     for (String text : texts) {
-      var matcher = PreTokenization.GPT2.matcher(text);
-      while (matcher.find()) {
+      var matches = PreTokenization.GPT2.matches(text);
+      while (matches.find()) {
         String symbols =
-            ByteSymbols.of(matcher.group().getBytes(java.nio.charset.StandardCharsets.UTF_8));
+            ByteSymbols.of(
+                text.substring(matches.start(), matches.end())
+                    .getBytes(java.nio.charset.StandardCharsets.UTF_8));
         words.add(
             new ArrayList<>(
                 symbols.chars().mapToObj(c -> ids.get(String.valueOf((char) c))).toList()));

@@ -133,7 +133,7 @@ class HuggingFaceTokenizerTest {
         "\"dropout\":null|\"dropout\":0.1|dropout 0.1 is not supported",
         "\"end_of_word_suffix\":null|\"end_of_word_suffix\":\"</w>\"|end_of_word_suffix",
         "\"behavior\":\"Isolated\"|\"behavior\":\"Sideways\"|must be a split behavior",
-        "\"Regex\":\"(?i|\"Regex\":\"(?<bad|/pattern/Regex (",
+        "\"Regex\":\"(?i|\"Regex\":\"(?<bad|/pattern/Regex cannot be used: a group with an invalid name",
         "\"ignore_merges\":true|\"ignore_merges\":1|/model/ignore_merges must be true or false",
         "\"merges\":|\"merges_\":|/model has no \"merges\"",
         "\"merges\":[|\"merges\":[[\"t\",\"zzz\"],|/model/merges/0 joins \"t\" and \"zzz\"",
