@@ -1,6 +1,7 @@
 package dev.javelin.autograd;
 
 import dev.javelin.device.DType;
+import dev.javelin.device.Turn;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
@@ -157,10 +158,16 @@ public final class Tape {
   }
 
   /**
-   * Runs all closures in reverse, starting from the given gradients of some outputs. A tape runs
-   * backward once.
+   * Runs all closures in reverse, starting from the given gradients of some outputs, in one turn on
+   * the device. A tape runs backward once.
    */
   public void backward(List<Var> roots, List<Tensor> gradients) {
+    try (Turn _ = workspace.device().turn()) {
+      runBackward(roots, gradients);
+    }
+  }
+
+  private void runBackward(List<Var> roots, List<Tensor> gradients) {
     for (int i = 0; i < roots.size(); i++) {
       roots.get(i).seed(gradients.get(i));
     }

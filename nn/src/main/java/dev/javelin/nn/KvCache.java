@@ -11,7 +11,7 @@ import dev.javelin.tensor.op.Elementwise;
 
 /**
  * Keys and values of the tokens a model has read, so that the next ones need not read them again.
- * All sequences of a batch have the same length.
+ * All sequences of a batch have the same length. A cache serves one thread at a time.
  *
  * <pre>
  * per layer: keys [B, capacity, Hkv, D], turned by their positions; values alike

@@ -5,6 +5,7 @@ import dev.javelin.device.Device;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
+import dev.javelin.device.Turn;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Layout;
 import dev.javelin.tensor.Lease;
@@ -53,6 +54,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
 
   private final M model;
   private final List<Memory> owned;
+  private volatile boolean closed;
   private final Map<DType, Memory> weightMemory = new EnumMap<>(DType.class);
   private final Memory constantMemory;
   private final @Nullable Memory gradientMemory;
@@ -381,8 +383,23 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     }
   }
 
+  /**
+   * Does nothing while the parameters are there.
+   *
+   * @throws IllegalStateException after {@link #close}
+   */
+  public void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the model's parameters are closed");
+    }
+  }
+
+  /** Gives the memory back; waits for the turn on the device, so for a step in progress. */
   @Override
   public void close() {
-    owned.forEach(Memory::close);
+    try (Turn _ = constantMemory.device().turn()) {
+      closed = true;
+      owned.forEach(Memory::close);
+    }
   }
 }

@@ -1,6 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.HostMemory;
+import dev.javelin.device.Turn;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Rotation;
 import java.lang.foreign.MemorySegment;
@@ -16,7 +17,9 @@ import java.lang.foreign.ValueLayout;
  *
  * Where the frequencies depend on the length of the sequence (see {@link RopeConfig#basis}), rows
  * are computed anew for a sequence with others, so a tape must have run its backward pass before,
- * and a recorded pass is preceded by {@link #prepare}.
+ * and a recorded pass is preceded by {@link #prepare}. Threads share a table as they share its
+ * device: a pass that is done in one {@link dev.javelin.device.Device#turn} finds the rows it asked
+ * for, whatever other passes asked for before.
  */
 public final class RotaryTable {
   /** Rows computed together: a text that grows token by token is one copy to a GPU for so many. */
@@ -51,7 +54,13 @@ public final class RotaryTable {
   }
 
   /** Computes the rows of {@link #rotation} that are not there. */
-  public synchronized void prepare(int first, int end) {
+  public void prepare(int first, int end) {
+    try (Turn _ = cos.device().turn()) {
+      prepareInTurn(first, end);
+    }
+  }
+
+  private void prepareInTurn(int first, int end) {
     int needed = rope.basis(end);
     if (needed != basis) {
       basis = needed;

@@ -6,6 +6,7 @@ import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
+import dev.javelin.device.Turn;
 import dev.javelin.kernels.Activation;
 import dev.javelin.nn.Norm.Stream;
 import dev.javelin.tensor.Check;
@@ -20,7 +21,8 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A decoder: token embedding, blocks, norm, head.
+ * A decoder: token embedding, blocks, norm, head. Threads may share one; each pass is done in one
+ * turn on the device, with tape, workspace and cache of the thread's own.
  *
  * @param tokens [V, C]
  * @param positions [P, C], or {@code null} where positions are rotary
@@ -188,11 +190,13 @@ public record Transformer(
    * @return [B, T, C], of the weights' element type
    */
   public Var hidden(Tape tape, Tensor ids, Pass pass) {
-    Stream stream = embed(tape, ids, pass);
-    for (Block block : blocks) {
-      stream = run(block, stream, pass);
+    try (Turn _ = ids.device().turn()) { // passes of several threads share the rotary angles
+      Stream stream = embed(tape, ids, pass);
+      for (Block block : blocks) {
+        stream = run(block, stream, pass);
+      }
+      return norm.forward(stream).norm();
     }
-    return norm.forward(stream).norm();
   }
 
   /** Token and learned positions, [B, T, C]. */

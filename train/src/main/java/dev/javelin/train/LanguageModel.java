@@ -1,6 +1,7 @@
 package dev.javelin.train;
 
 import dev.javelin.device.Device;
+import dev.javelin.device.Turn;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Init;
@@ -12,8 +13,9 @@ import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.train.checkpoint.Checkpoints;
-import dev.javelin.train.eval.Generator;
-import dev.javelin.train.eval.Sampler;
+import dev.javelin.train.inference.Inference;
+import dev.javelin.train.inference.Request;
+import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -21,10 +23,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A transformer, its parameters and its tokenizer: what a Hugging Face directory holds.
+ * A transformer, its parameters and its tokenizer: what a Hugging Face directory holds. Threads may
+ * share one; closing it waits for the token or step in progress.
  *
  * @param tokenizer {@code null} where tokens are used without text
  */
@@ -137,23 +142,40 @@ public record LanguageModel(
   }
 
   /**
-   * What the model writes behind {@code prompt}, without the prompt.
+   * What the model writes behind {@code prompt}, without the prompt. Any number of threads may ask
+   * at the same time; who asks often opens one {@link #inference} for all.
    *
-   * @throws IllegalStateException where there is no tokenizer
+   * @throws IllegalStateException where there is no tokenizer, or the model is closed
    */
   public String generate(String prompt, int maxNewTokens, Sampler sampler) {
-    if (tokenizer == null) {
-      throw new IllegalStateException("generate: the model has no tokenizer; use Generator.tokens");
-    }
-    try (Generator generator = new Generator(device, transformer())) {
-      return generator.text(tokenizer, prompt, maxNewTokens, sampler);
+    try (Inference inference = inference()) {
+      return inference
+          .generate(Request.of(prompt).maxNewTokens(maxNewTokens).sampler(sampler))
+          .text();
     }
   }
 
-  /** Writes the model as a Hugging Face directory, which transformers loads. */
+  /** The tokens that end a text. */
+  public Set<Integer> endTokens() {
+    OptionalInt eos = tokenizer == null ? OptionalInt.empty() : tokenizer.eos();
+    return eos.isPresent() ? Set.of(eos.getAsInt()) : Set.of();
+  }
+
+  /** Serves requests of any number of threads with this model, which stays open. */
+  public Inference inference() {
+    return new Inference(parameters, tokenizer, endTokens());
+  }
+
+  /**
+   * Writes the model as a Hugging Face directory, which transformers loads. The weights are written
+   * in one turn on the device, so they belong together and are not closed meanwhile.
+   */
   public void save(Path directory) throws IOException {
     Files.createDirectories(directory);
-    HuggingFace.save(parameters, directory);
+    try (Turn _ = device.turn()) {
+      parameters.requireOpen();
+      HuggingFace.save(parameters, directory);
+    }
     Map<String, Object> generation = new LinkedHashMap<>();
     generation.put("_from_model_config", true);
     if (tokenizer != null) {

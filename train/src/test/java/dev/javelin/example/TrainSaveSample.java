@@ -1,7 +1,7 @@
 package dev.javelin.example;
 
 import dev.javelin.train.Run;
-import dev.javelin.train.eval.Sampler;
+import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.monitor.Lines;
 import dev.javelin.train.settings.RunSettings;
 import java.io.IOException;

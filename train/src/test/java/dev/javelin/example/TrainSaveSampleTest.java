@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.train.LanguageModel;
-import dev.javelin.train.eval.Sampler;
+import dev.javelin.train.inference.Sampler;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

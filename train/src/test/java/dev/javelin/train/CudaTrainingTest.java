@@ -18,8 +18,8 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.eval.Evaluation;
-import dev.javelin.train.eval.Generator;
-import dev.javelin.train.eval.Sampler;
+import dev.javelin.train.inference.Inference;
+import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.settings.RunSettings;
@@ -302,7 +302,7 @@ class CudaTrainingTest {
     List<Double> losses = new ArrayList<>();
     try (Cuda cuda = cuda();
         LanguageModel model = TinyModels.model(cuda, TinyModels.dynamic(), Precision.FP32);
-        Generator generator = new Generator(cuda, model.transformer());
+        Inference generator = model.inference();
         Trainer trainer = new Trainer(model, new Dataset(train, train, null), config)) {
       trainer
           .watch(

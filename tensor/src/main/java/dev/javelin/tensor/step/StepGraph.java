@@ -3,6 +3,7 @@ package dev.javelin.tensor.step;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.CudaGraph;
+import dev.javelin.device.Turn;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -47,19 +48,22 @@ public final class StepGraph implements AutoCloseable {
   }
 
   /**
-   * Resets the workspace and runs {@code step}, or replays it.
+   * Resets the workspace and runs {@code step}, or replays it, in one turn on the device: no other
+   * thread's work comes in between.
    *
    * @throws IllegalStateException where its second run asked for other memory than its first, or
    *     the run that is recorded did what a graph cannot repeat
    */
   public void run(Runnable step) {
-    switch (workspace.device()) {
-      case Cpu _ -> once(step);
-      case Cuda cuda -> {
-        if (recorded && runs >= RUNS_BEFORE_CAPTURE) {
-          replay(cuda, step);
-        } else {
-          once(step);
+    try (Turn _ = workspace.device().turn()) {
+      switch (workspace.device()) {
+        case Cpu _ -> once(step);
+        case Cuda cuda -> {
+          if (recorded && runs >= RUNS_BEFORE_CAPTURE) {
+            replay(cuda, step);
+          } else {
+            once(step);
+          }
         }
       }
     }

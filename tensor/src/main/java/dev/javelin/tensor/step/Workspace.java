@@ -7,6 +7,7 @@ import dev.javelin.device.Device;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
+import dev.javelin.device.Turn;
 import dev.javelin.tensor.Layout;
 import dev.javelin.tensor.Lease;
 import dev.javelin.tensor.Shape;
@@ -22,6 +23,9 @@ import java.util.List;
  * <p>Memory comes in slabs, which on the CPU the operating system backs as they are used. A new
  * slab is taken when the ones there are full, which in training happens in the first step only; a
  * step that is recorded into a graph may not take one.
+ *
+ * <p>A workspace serves one thread at a time. Any thread may close it, which waits for the turn on
+ * its device; requests are refused from then on.
  */
 public final class Workspace implements AutoCloseable {
   private static final long HOST_SLAB_BYTES = 1L << 30;
@@ -39,6 +43,7 @@ public final class Workspace implements AutoCloseable {
   private long liveBytes;
   private long peakBytes;
   private long fingerprint;
+  private volatile boolean closed;
 
   private record Slab(Memory memory, FreeList free) {}
 
@@ -224,6 +229,9 @@ public final class Workspace implements AutoCloseable {
   public record Request(String owner, int slab, long offset, long bytes) {}
 
   private Range take(long bytes, String owner) {
+    if (closed) {
+      throw new IllegalStateException("the workspace on " + device + " is closed");
+    }
     long size =
         apart
             ? Math.max(1, bytes)
@@ -288,11 +296,17 @@ public final class Workspace implements AutoCloseable {
 
   @Override
   public void close() {
-    reset();
-    device.synchronize();
-    for (Slab s : slabs) {
-      s.memory.close();
+    try (Turn _ = device.turn()) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+      reset();
+      device.synchronize();
+      for (Slab s : slabs) {
+        s.memory.close();
+      }
+      slabs.clear();
     }
-    slabs.clear();
   }
 }

@@ -87,7 +87,7 @@ public final class Main {
   }
 
   /** The device of a model that is read, not trained: the value of {@code --device}. */
-  static Device device(String name, int threads, TransformerConfig model) {
+  static Device device(String name, int threads, TransformerConfig model, Precision precision) {
     if (!Devices.isName(name)) {
       throw new InputException("--device must be one of " + Devices.NAMES + ", got " + name);
     }
@@ -95,7 +95,12 @@ public final class Main {
       throw new InputException(
           "--threads must lie between 1 and " + DeviceSpec.MOST_THREADS + ", got " + threads);
     }
-    return Devices.open(name, threads, model, Precision.FP32, Devices.Use.INFERENCE).device();
+    return Devices.open(name, threads, model, precision, Devices.Use.INFERENCE).device();
+  }
+
+  /** {@link #device(String, int, TransformerConfig, Precision)} in fp32. */
+  static Device device(String name, int threads, TransformerConfig model) {
+    return device(name, threads, model, Precision.FP32);
   }
 
   static void atLeast(int least, String flag, int value) {

@@ -4,7 +4,7 @@ import dev.javelin.nn.Presets;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.Run;
 import dev.javelin.train.Trainer;
-import dev.javelin.train.eval.Sampler;
+import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.RunSettings;

@@ -1,4 +1,4 @@
-/** What a model is worth, and what it writes: held-out loss, and generation with a KV cache. */
+/** What a model is worth: its loss on held-out tokens. */
 @NullMarked
 package dev.javelin.train.eval;
 

@@ -1,4 +1,4 @@
-package dev.javelin.train.eval;
+package dev.javelin.train.inference;
 
 import dev.javelin.kernels.cpu.Philox;
 import java.util.Arrays;

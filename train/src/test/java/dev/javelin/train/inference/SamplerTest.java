@@ -1,4 +1,4 @@
-package dev.javelin.train.eval;
+package dev.javelin.train.inference;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
