@@ -6,8 +6,10 @@ import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.RunIdentity;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.Separator;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.DataSpec;
 import dev.javelin.train.settings.RunSettings;
@@ -16,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
@@ -74,6 +77,13 @@ public record Run(
     Device device = null;
     LanguageModel model = null;
     try {
+      RunIdentity identity = identity(config, data);
+      if (checkpoint != null) {
+        notes.addAll(
+            checkpoint
+                .state()
+                .requireSame(checkpoint.directory(), identity, config.run().override()));
+      }
       TransformerConfig fitted = fitted(config, name, checkpoint, shape, data);
       Devices.Choice chosen =
           Devices.open(
@@ -88,7 +98,7 @@ public record Run(
       }
       model = model(config, device, name, fitted, checkpoint, data.tokenizer());
       RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
-      directory.describe(kept.toYaml(), config.run().keep());
+      directory.describe(kept.toYaml(), config.run().keep(), identity);
       Trainer trainer = new Trainer(model, data, config).into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
@@ -153,7 +163,8 @@ public record Run(
             spec.valData(),
             fraction,
             tokenizer(config, name, checkpoint),
-            spec.column());
+            spec.column(),
+            separator(checkpoint));
     if (spec.valFraction() != null || data.validation() != null) {
       return data;
     }
@@ -165,6 +176,22 @@ public record Run(
               : "the last tenth of --data is kept for validation; --val-fraction 0 trains on all of it");
     }
     return kept;
+  }
+
+  /** What ended a document when the run began: the tokenizer of a checkpoint may say otherwise. */
+  private static @Nullable Separator separator(@Nullable Checkpoint checkpoint) {
+    RunIdentity saved = checkpoint == null ? null : checkpoint.state().identity();
+    return saved == null ? null : saved.data().separator();
+  }
+
+  private static RunIdentity identity(RunSettings config, Dataset data) {
+    DataSpec spec = config.data();
+    String order = spec.order().name().toLowerCase(Locale.ROOT);
+    return new RunIdentity(
+        data.identity(),
+        spec.dataSeed() == null ? order : order + " by " + spec.dataSeed(),
+        config.run().seed(),
+        config.batch().seqLen());
   }
 
   private static @Nullable String tokenizer(

@@ -36,7 +36,6 @@ import dev.javelin.train.settings.RunSpec;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -350,8 +349,7 @@ public final class Trainer implements AutoCloseable {
             state.carried(),
             bestLoss,
             bestStep,
-            LanguageModel.describe(model.config(), model.precision()),
-            Map.of());
+            LanguageModel.describe(model.config(), model.precision()));
     Checkpoint written =
         into.save(
             saved,

@@ -6,11 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Objects;
 
 /**
@@ -27,7 +25,7 @@ public final class AtomicFile {
   /** What to write. */
   @FunctionalInterface
   public interface Body {
-    void write(FileChannel channel) throws IOException;
+    void write(WritableByteChannel channel) throws IOException;
   }
 
   /**
@@ -36,20 +34,16 @@ public final class AtomicFile {
    * @throws UncheckedIOException if it cannot be written; the earlier file is then untouched
    */
   public static void write(Path target, Body body) {
+    FileCalls calls = FileCalls.current();
     Path partial = target.resolveSibling(target.getFileName() + ".partial");
     try {
-      try (FileChannel channel =
-          FileChannel.open(
-              partial,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE)) {
-        body.write(channel);
-        channel.force(true);
+      calls.delete(partial); // a leftover, or a link that leads elsewhere
+      try (FileChannel channel = calls.create(partial)) {
+        body.write(new Through(calls, channel));
+        calls.sync(channel);
       }
-      Files.move(
-          partial, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      syncDirectory(Objects.requireNonNull(target.toAbsolutePath().getParent()));
+      calls.rename(partial, target);
+      calls.syncDirectory(Objects.requireNonNull(target.toAbsolutePath().getParent()));
     } catch (IOException e) {
       discard(partial, e);
       throw new UncheckedIOException(
@@ -71,13 +65,31 @@ public final class AtomicFile {
         channel -> writeAll(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
   }
 
-  static void writeAll(FileChannel channel, ByteBuffer bytes) throws IOException {
+  /** A channel whose writes are {@code calls}'. */
+  private record Through(FileCalls calls, FileChannel channel) implements WritableByteChannel {
+    @Override
+    public int write(ByteBuffer bytes) throws IOException {
+      return calls.write(channel, bytes);
+    }
+
+    @Override
+    public boolean isOpen() {
+      return channel.isOpen();
+    }
+
+    @Override
+    public void close() throws IOException {
+      channel.close();
+    }
+  }
+
+  static void writeAll(WritableByteChannel channel, ByteBuffer bytes) throws IOException {
     while (bytes.hasRemaining()) {
       channel.write(bytes);
     }
   }
 
-  static void writeAll(FileChannel channel, MemorySegment bytes) throws IOException {
+  static void writeAll(WritableByteChannel channel, MemorySegment bytes) throws IOException {
     if (bytes.heapBase().isPresent() && !(bytes.heapBase().get() instanceof byte[])) {
       copyAll(channel, bytes);
       return;
@@ -89,7 +101,7 @@ public final class AtomicFile {
   }
 
   /** An array of anything but bytes has no view as a buffer of bytes. */
-  private static void copyAll(FileChannel channel, MemorySegment bytes) throws IOException {
+  private static void copyAll(WritableByteChannel channel, MemorySegment bytes) throws IOException {
     byte[] part = new byte[(int) Math.min(COPY, bytes.byteSize())];
     for (long from = 0; from < bytes.byteSize(); from += part.length) {
       int count = (int) Math.min(part.length, bytes.byteSize() - from);
@@ -98,19 +110,9 @@ public final class AtomicFile {
     }
   }
 
-  /** Makes the names in a directory durable, where the system can open one (Windows cannot). */
-  public static void syncDirectory(Path directory) throws IOException {
-    if (System.getProperty("os.name", "").startsWith("Windows")) {
-      return;
-    }
-    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
-      channel.force(true);
-    }
-  }
-
   private static void discard(Path partial, Exception cause) {
     try {
-      Files.deleteIfExists(partial);
+      FileCalls.current().delete(partial);
     } catch (IOException e) {
       cause.addSuppressed(e);
     }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -124,6 +125,124 @@ class ResumeTest {
         Tiny.train(dir, run, "--resume", "--max-steps=2", "--quiet=false");
     assertSuccess(again);
     assertThat(again.out()).contains("checkpoint-2 is where this run ends", "--max-steps");
+  }
+
+  @Test
+  void whereNoStateCanBeReadNothingIsTouchedAndAllAreNamed() throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--save-every=5"));
+    for (int step : new int[] {5, 10, 12}) {
+      Path state = run.resolve("checkpoint-" + step + "/training_state.json");
+      byte[] bytes = Files.readAllBytes(state);
+      bytes[1] = 1;
+      Files.write(state, bytes);
+    }
+    byte[] metrics = Files.readAllBytes(run.resolve("metrics.jsonl"));
+    CommandLineTest.Result r = Tiny.train(dir, run, "--resume", "--max-steps=14");
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines())
+        .singleElement()
+        .asString()
+        .contains("checkpoint-5:", "checkpoint-10:", "checkpoint-12:", "--output-dir")
+        .doesNotContain("\u0001");
+    assertThat(run.resolve("checkpoint-5/model.safetensors")).exists();
+    assertThat(Files.readAllBytes(run.resolve("metrics.jsonl"))).isEqualTo(metrics);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"model.safetensors", "optimizer.safetensors"})
+  void zerosInThePlaceOfNumbersAreNoticed(String file) throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--save-every=5"));
+    Path broken = run.resolve("checkpoint-12").resolve(file);
+    byte[] bytes = Files.readAllBytes(broken);
+    java.util.Arrays.fill(bytes, bytes.length - 4096, bytes.length, (byte) 0);
+    Files.write(broken, bytes);
+    CommandLineTest.Result r = Tiny.train(dir, run, "--resume", "--quiet=false");
+    assertSuccess(r);
+    assertThat(r.out()).contains("going on from " + run.resolve("checkpoint-10"));
+    assertThat(r.err()).contains("checkpoint-12: " + file + " holds other bytes");
+    assertThat(Files.readAllBytes(run.resolve("checkpoint-12.damaged").resolve(file)))
+        .isEqualTo(bytes);
+  }
+
+  @Test
+  void aBranchFromAnEarlierCheckpointIsWhatResumeFindsNext() throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--save-every=5", "--keep=0"));
+    Path five = run.resolve("checkpoint-5");
+    assertSuccess(Tiny.train(dir, run, "--resume=" + five, "--max-steps=7", "--keep=0"));
+    assertThat(TrainingState.read(run.resolve("last")).step()).isEqualTo(7);
+    CommandLineTest.Result r =
+        Tiny.train(dir, run, "--resume", "--max-steps=9", "--keep=0", "--quiet=false");
+    assertSuccess(r);
+    assertThat(r.out()).contains("going on from " + run.resolve("checkpoint-7"));
+    assertThat(TrainingState.read(run.resolve("last")).step()).isEqualTo(9);
+    assertThat(run.resolve("checkpoint-12/model.safetensors")).exists();
+  }
+
+  @Test
+  void otherDataSeedOrderTokenizerOrLengthIsRefusedByNameUnlessMeant() throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--max-steps=2"));
+    Path other = Files.writeString(dir.resolve("other.txt"), "something else ".repeat(300));
+    Map<String, String> changes =
+        Map.of(
+            "--data=" + other,
+            "other.txt holds 4500 tokens",
+            "--val-fraction=0.5",
+            "holds 2009 tokens",
+            "--seed=7",
+            "the seed is 7 (was 1)",
+            "--order=sequential",
+            "the order is sequential (was shuffled)",
+            "--seq-len=8",
+            "the sequence length is 8 (was 16)");
+    for (Map.Entry<String, String> change : changes.entrySet()) {
+      CommandLineTest.Result r = Tiny.train(dir, run, "--resume", "--max-steps=3", change.getKey());
+      assertThat(r.exit()).as(change.getKey()).isEqualTo(2);
+      assertThat(r.err().lines())
+          .singleElement()
+          .asString()
+          .contains("checkpoint-2", change.getValue(), "--override");
+    }
+    CommandLineTest.Result meant =
+        Tiny.train(dir, run, "--resume", "--max-steps=3", "--seed=7", "--override");
+    assertSuccess(meant);
+    assertThat(meant.err()).contains("the seed is 7 (was 1)");
+    assertThat(Files.readString(run.resolve("config.yaml"))).doesNotContain("override");
+    assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=4", "--seed=7"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"text", "jsonl", "csv", "prepared", "tokens"})
+  void everyKindOfDataIsResumedToTheBit(String kind) throws IOException {
+    String data = "--data=" + Tiny.data(dir, kind);
+    Path whole = dir.resolve("whole");
+    Path parts = dir.resolve("parts");
+    assertSuccess(Tiny.train(dir, whole, data));
+    assertSuccess(Tiny.train(dir, parts, data, "--max-steps=5", "--lr-decay-steps=12"));
+    assertSuccess(Tiny.train(dir, parts, data, "--resume", "--lr-decay-steps=12"));
+    assertThat(Tiny.numbers(parts.resolve("checkpoint-12")))
+        .isEqualTo(Tiny.numbers(whole.resolve("checkpoint-12")));
+    assertThat(losses(parts)).isEqualTo(losses(whole));
+  }
+
+  @Test
+  void aLinkUnderANameOfTheRunIsNotWrittenThrough() throws IOException {
+    Path run = Files.createDirectory(dir.resolve("run"));
+    Path folder = Files.createDirectory(dir.resolve("folder"));
+    Path victim = Files.writeString(dir.resolve("victim"), "theirs\n");
+    for (String name :
+        List.of("config.yaml", "config.yaml.partial", "metrics.jsonl", "train.log", "loss.png")) {
+      Files.createSymbolicLink(run.resolve(name), victim);
+    }
+    Files.createSymbolicLink(run.resolve("runs"), folder);
+    Files.createSymbolicLink(run.resolve("last"), folder);
+    assertSuccess(Tiny.train(dir, run, "--max-steps=2", "--quiet=false"));
+    assertThat(victim).hasContent("theirs");
+    assertThat(folder).isEmptyDirectory();
+    assertThat(TrainingState.read(run.resolve("last")).step()).isEqualTo(2);
   }
 
   private static List<Double> losses(Path run) throws IOException {

@@ -41,6 +41,41 @@ final class Tiny {
     return write(parent.resolve("text.txt"), text.toString());
   }
 
+  /** That text as {@code text}, {@code jsonl}, {@code csv}, {@code prepared} or {@code tokens}. */
+  static Path data(Path parent, String kind) throws IOException {
+    Path text = text(parent);
+    List<String> lines = Files.readAllLines(text);
+    return switch (kind) {
+      case "text" -> text;
+      case "jsonl" -> {
+        String json = "{\"text\": \"%s\"}\n";
+        StringBuilder all = new StringBuilder();
+        lines.forEach(line -> all.append(json.formatted(line)));
+        yield write(parent.resolve("data.jsonl"), all.toString());
+      }
+      case "csv" -> write(parent.resolve("data.csv"), "text\n" + String.join("\n", lines) + "\n");
+      case "prepared" -> {
+        Path prepared = parent.resolve("prepared");
+        String[] prepare = {
+          "prepare", "--data=" + text, "--tokenizer=byte", "--output-dir=" + prepared
+        };
+        if (!Files.exists(prepared) && CommandLineTest.run(prepare).exit() != 0) {
+          throw new AssertionError("prepare has failed");
+        }
+        yield prepared;
+      }
+      case "tokens" -> {
+        byte[] bytes = Files.readAllBytes(text);
+        byte[] ids = new byte[2 * bytes.length];
+        for (int i = 0; i < bytes.length; i++) {
+          ids[2 * i] = bytes[i];
+        }
+        yield Files.write(parent.resolve("tokens.bin"), ids);
+      }
+      default -> throw new IllegalArgumentException(kind);
+    };
+  }
+
   /** Flags of a short run of the tiny model on the tiny text. */
   static List<String> flags(Path parent, Path output, String... more) {
     List<String> flags =

@@ -1,9 +1,7 @@
 package dev.javelin.train.checkpoint;
 
-import java.io.IOException;
-import java.nio.file.Files;
+import dev.javelin.tensor.io.FileFormatException;
 import java.nio.file.Path;
-import java.util.Map;
 
 /** A whole checkpoint on the disk. */
 public record Checkpoint(Path directory, TrainingState state) {
@@ -13,24 +11,30 @@ public record Checkpoint(Path directory, TrainingState state) {
   }
 
   /**
-   * Opens a checkpoint's directory.
+   * Opens a checkpoint's directory and reads all its files once, to compare them with what was
+   * written. Checkpoints of format 1 recorded lengths only.
    *
-   * @throws dev.javelin.tensor.io.FileFormatException where its state cannot be read
-   * @throws IncompleteCheckpointException where a file is missing or shorter than it was written
+   * @throws FileFormatException where its state cannot be read, or belongs under another name
+   * @throws IncompleteCheckpointException where a file is missing or not as it was written
    */
   public static Checkpoint open(Path directory) {
+    return open(directory, true);
+  }
+
+  /** The same by the lengths of the files alone, for what need not be certain. */
+  static Checkpoint peek(Path directory) {
+    return open(directory, false);
+  }
+
+  private static Checkpoint open(Path directory, boolean bytes) {
+    TrainingState.manifest(directory).check(directory, bytes);
     TrainingState state = TrainingState.read(directory);
-    for (Map.Entry<String, Long> file : state.files().entrySet()) {
-      Path path = directory.resolve(file.getKey());
-      long size;
-      try {
-        size = Files.isRegularFile(path) ? Files.size(path) : -1;
-      } catch (IOException e) {
-        size = -1;
-      }
-      if (size != file.getValue()) {
-        throw new IncompleteCheckpointException(directory, file.getKey(), file.getValue(), size);
-      }
+    long named = Checkpoints.step(directory);
+    if (named >= 0 && named != state.step()) {
+      throw new FileFormatException(
+          directory.resolve(TrainingState.FILE),
+          "is the state of step " + state.step(),
+          "give the directory its name again, checkpoint-" + state.step());
     }
     return new Checkpoint(directory, state);
   }

@@ -1,20 +1,20 @@
 package dev.javelin.train.checkpoint;
 
 import dev.javelin.tensor.io.AtomicFile;
+import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.train.data.InputException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -27,20 +27,29 @@ import java.util.stream.Stream;
  * {@code best}.
  *
  * <p>A checkpoint is written into {@code .checkpoint-N.partial}, every file synced, and the
- * directory renamed at the end, so that its name alone says it is whole; its state also lists the
- * size of each file, which finds copies that were cut off. A checkpoint to be deleted is renamed
- * away first. So a process killed at any moment leaves whole checkpoints only, and leftovers under
- * hidden names, which the next run sweeps away.
+ * directory renamed at the end, so that its name alone says it is whole; its manifest finds copies
+ * that were cut off or changed. A checkpoint to be deleted is renamed away first. So a process
+ * killed at any moment leaves whole checkpoints only, and leftovers under hidden names, which the
+ * next run sweeps away.
+ *
+ * <p>The newest checkpoint is the one written last, by the number that its state carries, and not
+ * the one of the most steps: a run that goes on from an earlier checkpoint leaves the later ones
+ * where they are. What cannot be read is neither counted nor deleted.
  */
 public final class Checkpoints {
-  private static final Pattern NAME = Pattern.compile("checkpoint-(\\d{1,18})");
+  private static final Pattern NAME = Pattern.compile("checkpoint-(0|[1-9]\\d{0,17})");
   private static final Pattern LEFTOVER =
-      Pattern.compile("\\.checkpoint-\\d+\\.(partial|replaced|deleted)|\\.(last|best)\\.new");
+      Pattern.compile(
+          "\\.checkpoint-\\d{1,18}\\.(partial|replaced|deleted)"
+              + "|\\.(last|best)\\.new(\\.partial)?|(\\.branch|config\\.yaml|metrics\\.jsonl)\\.partial");
+  private static final Pattern REPLACED =
+      Pattern.compile("\\.(checkpoint-(?:0|[1-9]\\d{0,17}))\\.replaced");
   public static final String LAST = "last";
   public static final String BEST = "best";
 
   private final Path run;
   private final int keep;
+  private final BranchFile branch;
 
   /**
    * @param run the run's directory
@@ -49,6 +58,7 @@ public final class Checkpoints {
   public Checkpoints(Path run, int keep) {
     this.run = run;
     this.keep = keep;
+    this.branch = new BranchFile(run);
   }
 
   /** Writes the files of a checkpoint into the directory it is given. */
@@ -64,79 +74,195 @@ public final class Checkpoints {
     return !named(directory).isEmpty();
   }
 
+  /** N of a directory named {@code checkpoint-N}, else −1. */
+  static long step(Path directory) {
+    Path name = directory.getFileName();
+    Matcher m = NAME.matcher(name == null ? "" : name.toString());
+    return m.matches() ? Long.parseLong(m.group(1)) : -1;
+  }
+
   /** The newest checkpoint that is whole. */
   public Optional<Checkpoint> newest() {
     return newest(damaged -> {});
   }
 
   /**
-   * The newest checkpoint that is whole.
+   * The newest checkpoint that is whole; empty where there are none at all.
    *
    * @param passedOver gets a line for each newer one, saying why it is not
+   * @throws InputException where there are checkpoints and none is whole: nothing may be written
+   *     over them
    */
   public Optional<Checkpoint> newest(Consumer<String> passedOver) {
-    for (Path directory : named(run).reversed()) {
+    List<String> damaged = new ArrayList<>();
+    for (Found found : inOrder().reversed()) {
       try {
-        return Optional.of(Checkpoint.open(directory));
-      } catch (IncompleteCheckpointException | FileFormatException damaged) {
-        passedOver.accept(String.valueOf(damaged.getMessage()));
+        Checkpoint whole = Checkpoint.open(found.directory);
+        damaged.forEach(passedOver);
+        return Optional.of(whole);
+      } catch (IncompleteCheckpointException | FileFormatException e) {
+        damaged.add(String.valueOf(e.getMessage()));
       }
     }
-    return Optional.empty();
+    if (damaged.isEmpty()) {
+      return Optional.empty();
+    }
+    throw new InputException(
+        "%s holds no checkpoint that is whole, and nothing is written over what cannot be read: mend one, move them away, or choose another --output-dir (%s)"
+            .formatted(run, String.join(" | ", damaged)));
   }
 
   /**
    * Writes {@code checkpoint-N}, points {@code last} to it and, where its own step is the best,
-   * {@code best}; then deletes what is older than the newest {@code keep}, but never those two.
+   * {@code best}; then deletes what is older than the newest {@code keep}, but never those two. An
+   * interrupt of the thread does not disturb it, and is still there afterwards.
    *
-   * @throws SaveException where the disk is full or cannot be written
+   * @throws SaveException where the disk is full or cannot be written; what was there is untouched
    */
   public Checkpoint save(TrainingState state, Content content) {
-    String name = "checkpoint-" + state.step();
-    Path partial = run.resolve("." + name + ".partial");
-    Path target = run.resolve(name);
+    boolean interrupted = Thread.interrupted();
     try {
-      Files.createDirectories(run);
-      delete(partial);
-      Files.createDirectory(partial);
-      content.write(partial);
-      TrainingState complete = state.withFiles(sizes(partial));
-      complete.write(partial);
-      AtomicFile.syncDirectory(partial);
-      if (Files.exists(target)) {
-        Path replaced = run.resolve("." + name + ".replaced");
-        delete(replaced);
-        Files.move(target, replaced, StandardCopyOption.ATOMIC_MOVE);
-        Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
-        delete(replaced);
-      } else {
-        Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
+      while (true) {
+        try {
+          return saveOnce(state, content);
+        } catch (IOException | UncheckedIOException e) {
+          if (cause(e) instanceof ClosedByInterruptException && Thread.interrupted()) {
+            interrupted = true;
+            continue;
+          }
+          throw failure(state, e);
+        }
       }
-      AtomicFile.syncDirectory(run);
-      point(LAST, name);
-      if (state.bestStep() == state.step() && state.bestLoss() != null) {
-        point(BEST, name);
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
       }
-      deleteOld();
-      return new Checkpoint(target, complete);
-    } catch (IOException | UncheckedIOException e) {
-      deleteQuietly(partial);
-      throw new SaveException(
-          target
-              + " could not be saved: "
-              + reason(e)
-              + "; "
-              + newest()
-                  .map(
-                      c ->
-                          c.directory().getFileName()
-                              + " is intact: free some space and go on with --resume")
-                  .orElse("free some space or choose another --output-dir"),
-          e);
     }
   }
 
-  /** Removes what a killed process left behind. */
+  private Checkpoint saveOnce(TrainingState state, Content content) throws IOException {
+    FileCalls calls = FileCalls.current();
+    String name = "checkpoint-" + state.step();
+    Path partial = run.resolve("." + name + ".partial");
+    Path target = run.resolve(name);
+    TrainingState complete = state.withSaves(1 + saves());
+    try {
+      Files.createDirectories(run);
+      delete(partial);
+      calls.createDirectory(partial);
+      content.write(partial);
+      complete.write(partial);
+      Manifest.of(partial).write(partial);
+      calls.syncDirectory(partial);
+      putInPlace(partial, target, name);
+      calls.syncDirectory(run);
+      point(LAST, name);
+      if (complete.bestStep() == complete.step() && complete.bestLoss() != null) {
+        point(BEST, name);
+      }
+    } catch (IOException | RuntimeException e) {
+      deleteQuietly(partial);
+      throw e;
+    }
+    try {
+      deleteOld(complete);
+    } catch (IOException | UncheckedIOException e) {
+      throw new SaveException(
+          target + " is saved, but what is older could not be deleted: " + reason(e), e);
+    }
+    return new Checkpoint(target, complete);
+  }
+
+  private void putInPlace(Path partial, Path target, String name) throws IOException {
+    FileCalls calls = FileCalls.current();
+    if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+      calls.rename(partial, target);
+      return;
+    }
+    if (!isWhole(target)) {
+      calls.rename(target, unused(name + ".damaged"));
+      calls.rename(partial, target);
+      return;
+    }
+    Path replaced = run.resolve("." + name + ".replaced");
+    delete(replaced);
+    calls.rename(target, replaced);
+    calls.rename(partial, target);
+    delete(replaced);
+  }
+
+  private Path unused(String name) {
+    Path path = run.resolve(name);
+    for (int n = 2; Files.exists(path, LinkOption.NOFOLLOW_LINKS); n++) {
+      path = run.resolve(name + "-" + n);
+    }
+    return path;
+  }
+
+  private SaveException failure(TrainingState state, Exception e) {
+    Optional<Path> intact =
+        inOrder().reversed().stream()
+            .map(Found::directory)
+            .filter(Checkpoints::looksWhole)
+            .findFirst();
+    return new SaveException(
+        run.resolve("checkpoint-" + state.step())
+            + " could not be saved: "
+            + reason(e)
+            + "; "
+            + intact
+                .map(d -> d.getFileName() + " is intact: free some space and go on with --resume")
+                .orElse("free some space or choose another --output-dir"),
+        e);
+  }
+
+  /**
+   * Mends what a process that was killed left behind: a checkpoint that was being replaced gets its
+   * name back, and the pointers point to the newest whole one and to the best of its run. To be
+   * called by the run that has claimed the directory.
+   *
+   * @param newest as {@link #newest} found it
+   */
+  public void repair(Checkpoint newest) throws IOException {
+    String name = newest.directory().getFileName().toString();
+    if (!pointedTo(LAST).equals(Optional.of(run.resolve(name)))) {
+      point(LAST, name);
+    }
+    String best = "checkpoint-" + newest.state().bestStep();
+    if (newest.state().bestLoss() != null
+        && Files.isDirectory(run.resolve(best))
+        && !pointedTo(BEST).equals(Optional.of(run.resolve(best)))) {
+      point(BEST, best);
+    }
+  }
+
+  /** Gives checkpoints that were being replaced their names back; to be called before all else. */
+  public void recover() throws IOException {
+    for (Path path : children(run)) {
+      Matcher m = REPLACED.matcher(path.getFileName().toString());
+      if (m.matches()) {
+        Path target = run.resolve(m.group(1));
+        if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+          FileCalls.current().rename(path, target);
+        }
+      }
+    }
+  }
+
+  /**
+   * Says that a run goes on from {@code checkpoint} of this directory, though it may not be the
+   * newest: it is, from now on.
+   */
+  public void goOnFrom(Checkpoint checkpoint) throws IOException {
+    Found newest = inOrder().getLast();
+    if (!Files.isSameFile(newest.directory, checkpoint.directory())) {
+      long step = checkpoint.step();
+      branch.write("checkpoint-" + step, 1 + saves());
+      repair(new Checkpoint(run.resolve("checkpoint-" + step), checkpoint.state()));
+    }
+  }
+
+  /** Removes what a killed process left behind under our own temporary names. */
   public void sweep() throws IOException {
     for (Path path : children(run)) {
       if (LEFTOVER.matcher(path.getFileName().toString()).matches()) {
@@ -161,51 +287,110 @@ public final class Checkpoints {
 
   /** A symbolic link where the file system has them, a file with the name in it otherwise. */
   private void point(String pointer, String name) throws IOException {
+    FileCalls calls = FileCalls.current();
     Path fresh = run.resolve("." + pointer + ".new");
-    Files.deleteIfExists(fresh);
+    calls.delete(fresh);
     try {
-      Files.createSymbolicLink(fresh, Path.of(name));
+      calls.link(fresh, Path.of(name));
     } catch (UnsupportedOperationException | FileSystemException e) {
-      Files.write(fresh, (name + "\n").getBytes(StandardCharsets.UTF_8));
+      AtomicFile.write(fresh, name + "\n");
     }
-    Files.move(
-        fresh,
-        run.resolve(pointer),
-        StandardCopyOption.ATOMIC_MOVE,
-        StandardCopyOption.REPLACE_EXISTING);
-    AtomicFile.syncDirectory(run);
+    calls.rename(fresh, run.resolve(pointer));
+    calls.syncDirectory(run);
   }
 
-  private void deleteOld() throws IOException {
-    List<Path> all = named(run);
-    if (keep == 0 || all.size() <= keep) {
+  private void deleteOld(TrainingState newest) throws IOException {
+    if (keep == 0) {
       return;
     }
-    Set<Path> kept = new HashSet<>(all.subList(all.size() - keep, all.size()));
+    List<Path> all = new ArrayList<>();
+    for (Found found : inOrder()) {
+      if (looksWhole(found.directory)) {
+        all.add(found.directory);
+      }
+    }
+    Set<Path> kept = new HashSet<>(all.subList(Math.max(0, all.size() - keep), all.size()));
     pointedTo(LAST).ifPresent(kept::add);
     pointedTo(BEST).ifPresent(kept::add);
+    kept.add(run.resolve("checkpoint-" + newest.bestStep()));
     for (Path old : all) {
       if (!kept.contains(old)) {
         Path doomed = run.resolve("." + old.getFileName() + ".deleted");
         delete(doomed);
-        Files.move(old, doomed, StandardCopyOption.ATOMIC_MOVE);
+        FileCalls.current().rename(old, doomed);
         delete(doomed);
       }
+    }
+  }
+
+  /** The number of the newest checkpoint, or of a branch that has not saved yet. */
+  private long saves() {
+    return Math.max(branch.number(), inOrder().stream().mapToLong(Found::number).max().orElse(0));
+  }
+
+  /**
+   * A directory under the name of a checkpoint.
+   *
+   * @param number when it was written, or gone on from; −1 where its state cannot be read
+   */
+  private record Found(Path directory, long step, long number) {}
+
+  /**
+   * In the order in which they were written; one that cannot be read stands where its step would
+   * put it among the newest.
+   */
+  private List<Found> inOrder() {
+    List<Found> readable = new ArrayList<>();
+    List<Found> unreadable = new ArrayList<>();
+    for (Path directory : named(run)) {
+      long step = step(directory);
+      try {
+        long number = TrainingState.read(directory).saves();
+        number = Math.max(number, branch.number(directory));
+        readable.add(new Found(directory, step, number));
+      } catch (FileFormatException e) {
+        unreadable.add(new Found(directory, step, -1));
+      }
+    }
+    readable.sort(Comparator.comparingLong(Found::number).thenComparingLong(Found::step));
+    for (Found lost : unreadable) {
+      int at = readable.size();
+      while (at > 0 && readable.get(at - 1).step > lost.step) {
+        at--;
+      }
+      readable.add(at, lost);
+    }
+    return readable;
+  }
+
+  /** By what was written into its files. */
+  private static boolean isWhole(Path directory) {
+    try {
+      return Checkpoint.open(directory).step() >= 0;
+    } catch (IncompleteCheckpointException | FileFormatException e) {
+      return false;
+    }
+  }
+
+  /** By the lengths of its files. */
+  private static boolean looksWhole(Path directory) {
+    try {
+      return Checkpoint.peek(directory).step() >= 0;
+    } catch (IncompleteCheckpointException | FileFormatException e) {
+      return false;
     }
   }
 
   /** Directories named {@code checkpoint-N}, smallest N first. */
   private static List<Path> named(Path run) {
-    Map<Path, Long> steps = new LinkedHashMap<>();
+    List<Path> named = new ArrayList<>();
     for (Path path : children(run)) {
-      Matcher m = NAME.matcher(path.getFileName().toString());
-      if (m.matches() && Files.isDirectory(path)) {
-        steps.put(path, Long.parseLong(m.group(1)));
+      if (step(path) >= 0 && Files.isDirectory(path)) {
+        named.add(path);
       }
     }
-    List<Path> sorted = new ArrayList<>(steps.keySet());
-    sorted.sort(Comparator.comparingLong(p -> steps.getOrDefault(p, 0L)));
-    return sorted;
+    named.sort(Comparator.comparingLong(Checkpoints::step));
+    return named;
   }
 
   private static List<Path> children(Path directory) {
@@ -219,21 +404,13 @@ public final class Checkpoints {
     }
   }
 
-  private static Map<String, Long> sizes(Path directory) throws IOException {
-    Map<String, Long> sizes = new LinkedHashMap<>();
-    for (Path file : children(directory)) {
-      sizes.put(file.getFileName().toString(), Files.size(file));
-    }
-    return sizes;
-  }
-
   private static void delete(Path path) throws IOException {
-    if (Files.isDirectory(path) && !Files.isSymbolicLink(path)) {
+    if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
       for (Path child : children(path)) {
         delete(child);
       }
     }
-    Files.deleteIfExists(path);
+    FileCalls.current().delete(path);
   }
 
   private static void deleteQuietly(Path path) {
@@ -244,13 +421,16 @@ public final class Checkpoints {
     }
   }
 
+  private static Throwable cause(Exception e) {
+    return e instanceof UncheckedIOException u && u.getCause() != null ? u.getCause() : e;
+  }
+
   private static String reason(Exception e) {
-    Throwable cause =
-        e instanceof UncheckedIOException u && u.getCause() != null ? u.getCause() : e;
+    Throwable cause = cause(e);
     String text =
         cause instanceof FileSystemException f && f.getReason() != null
             ? f.getReason()
-            : String.valueOf(cause.getMessage());
+            : cause.getMessage() == null ? cause.toString() : cause.getMessage();
     return text.lines().findFirst().orElse(cause.getClass().getSimpleName());
   }
 }

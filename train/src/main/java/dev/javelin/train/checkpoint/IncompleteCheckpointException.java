@@ -1,17 +1,38 @@
 package dev.javelin.train.checkpoint;
 
+import dev.javelin.tensor.io.Printable;
+import java.io.IOException;
 import java.nio.file.Path;
 
-/** A checkpoint that lacks a part of what was written, as a copy that was cut off does. */
+/** A checkpoint that lacks a part of what was written, or holds other bytes. */
 public final class IncompleteCheckpointException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
-  IncompleteCheckpointException(Path directory, String file, long written, long found) {
+  private IncompleteCheckpointException(Path directory, String what) {
     super(
-        directory
-            + ": "
-            + file
-            + (found < 0 ? " is missing" : " has " + found + " bytes, " + written + " were written")
-            + "; take an earlier checkpoint, or copy this one again");
+        Printable.line(
+            directory + ": " + what + "; take an earlier checkpoint, or copy this one again"));
+  }
+
+  /**
+   * @param found −1 where there is no such file
+   */
+  static IncompleteCheckpointException length(
+      Path directory, String file, long written, long found) {
+    return new IncompleteCheckpointException(
+        directory,
+        file
+            + (found < 0
+                ? " is missing"
+                : " has " + found + " bytes, " + written + " were written"));
+  }
+
+  static IncompleteCheckpointException bytes(Path directory, String file) {
+    return new IncompleteCheckpointException(
+        directory, file + " holds other bytes than were written (its checksum is another)");
+  }
+
+  static IncompleteCheckpointException unreadable(Path directory, String file, IOException e) {
+    return new IncompleteCheckpointException(directory, file + " cannot be read (" + e + ")");
   }
 }

@@ -1,8 +1,10 @@
 package dev.javelin.train.run;
 
 import dev.javelin.tensor.io.AtomicFile;
+import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
+import dev.javelin.train.checkpoint.RunIdentity;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.monitor.EventFile;
@@ -45,6 +47,8 @@ public final class RunDirectory implements AutoCloseable {
   private final @Nullable Path created; // the topmost folder that was made for this run
   private @Nullable String settings;
   private int keep;
+  private @Nullable RunIdentity identity;
+  private @Nullable Checkpoint branch; // the one that was named to go on from
   private boolean closed;
 
   private RunDirectory(Path path, DirectoryLock lock, @Nullable Path created) {
@@ -151,8 +155,7 @@ public final class RunDirectory implements AutoCloseable {
         }
       }
     } catch (IOException e) {
-      throw new InputException(
-          "%s cannot be written (%s): choose another --output-dir".formatted(directory, e), e);
+      throw cannotBeWritten(directory, e);
     }
   }
 
@@ -198,15 +201,45 @@ public final class RunDirectory implements AutoCloseable {
       }
       return null;
     }
-    if (resume.equals(NEWEST)) {
-      return checkpoints().newest(passedOver).orElse(null);
+    Checkpoints here = checkpoints();
+    try {
+      here.recover();
+      if (resume.equals(NEWEST)) {
+        Checkpoint newest = here.newest(passedOver).orElse(null);
+        if (newest != null) {
+          here.repair(newest);
+        }
+        return newest;
+      }
+      Path named = checkpointPath(resume);
+      if (!Files.isDirectory(named)) {
+        throw new InputException(
+            "--resume " + named + ": there is no such directory: name a checkpoint, or auto");
+      }
+      branch = Checkpoint.open(named.toRealPath());
+      if (!isHere(branch) && Checkpoints.existIn(path)) {
+        throw new InputException(
+            "%s holds checkpoints of another run than --resume %s: choose another --output-dir"
+                .formatted(path, named));
+      }
+      return new Checkpoint(named, branch.state());
+    } catch (IOException e) {
+      throw cannotBeWritten(path, e);
     }
-    Path named = checkpointPath(resume);
-    if (!Files.isDirectory(named)) {
-      throw new InputException(
-          "--resume " + named + ": there is no such directory: name a checkpoint, or auto");
-    }
-    return Checkpoint.open(named);
+  }
+
+  private boolean isHere(Checkpoint checkpoint) throws IOException {
+    return path.toRealPath().equals(checkpoint.directory().getParent())
+        && checkpoint
+            .directory()
+            .getFileName()
+            .toString()
+            .equals("checkpoint-" + checkpoint.step());
+  }
+
+  private static InputException cannotBeWritten(Path directory, IOException e) {
+    return new InputException(
+        "%s cannot be written (%s): choose another --output-dir".formatted(directory, e), e);
   }
 
   private static Path checkpointPath(String resume) {
@@ -222,31 +255,60 @@ public final class RunDirectory implements AutoCloseable {
    *
    * @param settings the text of {@value #CONFIG_FILE}, written when the run begins
    * @param keep how many of the newest checkpoints to keep; 0 for all
+   * @param identity which data it reads in which order, saved with each checkpoint; null where that
+   *     is not known
    */
-  public void describe(String settings, int keep) {
+  public void describe(String settings, int keep, @Nullable RunIdentity identity) {
     this.settings = settings;
     this.keep = keep;
+    this.identity = identity;
   }
 
   /**
    * Begins to write: the settings, and what follows the run from {@code step} on, to be closed by
-   * the caller. Leftovers of a killed process are swept away.
+   * the caller. Leftovers of a killed process are swept away; a checkpoint that the run goes on
+   * from becomes the newest. A link under one of the run's names is replaced, never written
+   * through.
+   *
+   * @throws InputException where the directory cannot be written
    */
-  public List<Watcher> begin(long step, long maxSteps) throws IOException {
-    if (settings != null) {
-      AtomicFile.write(path.resolve(CONFIG_FILE), settings);
-    }
-    checkpoints().sweep();
+  public List<Watcher> begin(long step, long maxSteps) {
     List<Watcher> watchers = new ArrayList<>();
     try {
+      Checkpoints here = checkpoints();
+      here.sweep();
+      if (branch != null && isHere(branch)) {
+        here.goOnFrom(branch);
+        branch = null;
+      }
+      if (settings != null) {
+        AtomicFile.write(path.resolve(CONFIG_FILE), settings);
+      }
       watchers.add(MetricsFile.open(metrics(), step));
-      watchers.add(new LogFile(path.resolve(LOG_FILE), maxSteps));
-      watchers.add(new EventFile(path.resolve(EVENTS), step));
+      List<String> replaced = new ArrayList<>();
+      LogFile log = new LogFile(own(LOG_FILE, replaced), maxSteps);
+      watchers.add(log);
+      watchers.add(new EventFile(own(EVENTS, replaced), step));
+      replaced.forEach(
+          name -> log.note(name + " was a link; the run writes here, what it led to is untouched"));
       return watchers;
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException e) {
+      watchers.forEach(Watcher::close);
+      throw cannotBeWritten(path, e);
+    } catch (RuntimeException e) {
       watchers.forEach(Watcher::close);
       throw e;
     }
+  }
+
+  /** A name in the directory that leads nowhere else. */
+  private Path own(String name, List<String> replaced) throws IOException {
+    Path own = path.resolve(name);
+    if (Files.isSymbolicLink(own)) {
+      FileCalls.current().delete(own);
+      replaced.add(name);
+    }
+    return own;
   }
 
   /**
@@ -256,7 +318,7 @@ public final class RunDirectory implements AutoCloseable {
    *     what was there is untouched
    */
   public Checkpoint save(TrainingState state, Checkpoints.Content content) {
-    return checkpoints().save(state, content);
+    return checkpoints().save(state.withIdentity(identity), content);
   }
 
   private Checkpoints checkpoints() {
