@@ -1,11 +1,12 @@
 package dev.javelin.cli;
 
+import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.train.monitor.StepMetrics;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;
-import java.io.IOException;
-import java.nio.file.Files;
+import java.io.OutputStream;
+import java.nio.channels.Channels;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -24,7 +25,7 @@ final class LossCurve {
   private LossCurve() {}
 
   /** Draws {@code loss.png} from the lines of {@code metrics.jsonl}; needs two points to draw. */
-  public static boolean draw(Path png, String title, List<StepMetrics> metrics) throws IOException {
+  public static boolean draw(Path png, String title, List<StepMetrics> metrics) {
     List<StepMetrics> train = metrics.stream().filter(m -> Double.isFinite(m.loss())).toList();
     List<StepMetrics> evaluated = metrics.stream().filter(m -> m.evalLoss() != null).toList();
     if (train.size() < 2) {
@@ -57,9 +58,12 @@ final class LossCurve {
       dots.setMarker(SeriesMarkers.CIRCLE).setMarkerColor(VALIDATION);
       dots.setLineColor(VALIDATION).setLineStyle(new BasicStroke(2.2f));
     }
-    try (var out = Files.newOutputStream(png)) {
-      BitmapEncoder.saveBitmap(chart, out, BitmapEncoder.BitmapFormat.PNG);
-    }
+    AtomicFile.write(
+        png,
+        channel -> {
+          OutputStream out = Channels.newOutputStream(channel);
+          BitmapEncoder.saveBitmap(chart, out, BitmapEncoder.BitmapFormat.PNG);
+        });
     return true;
   }
 

@@ -189,7 +189,7 @@ class ResumeTest {
     Map<String, String> changes =
         Map.of(
             "--data=" + other,
-            "other.txt holds 4500 tokens",
+            "holds 4050 tokens (the run began with 3617",
             "--val-fraction=0.5",
             "holds 2009 tokens",
             "--seed=7",
@@ -207,9 +207,10 @@ class ResumeTest {
           .contains("checkpoint-2", change.getValue(), "--override");
     }
     CommandLineTest.Result meant =
-        Tiny.train(dir, run, "--resume", "--max-steps=3", "--seed=7", "--override");
+        Tiny.train(
+            dir, run, "--resume", "--max-steps=3", "--seed=7", "--override", "--quiet=false");
     assertSuccess(meant);
-    assertThat(meant.err()).contains("the seed is 7 (was 1)");
+    assertThat(meant.out() + meant.err()).contains("the seed is 7 (was 1)");
     assertThat(Files.readString(run.resolve("config.yaml"))).doesNotContain("override");
     assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=4", "--seed=7"));
   }

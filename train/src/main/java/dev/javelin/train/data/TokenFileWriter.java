@@ -1,6 +1,6 @@
 package dev.javelin.train.data;
 
-import dev.javelin.tensor.io.AtomicFile;
+import dev.javelin.tensor.io.FileCalls;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -157,7 +157,7 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
       Files.move(
           temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       channel.close(); // which ends the lock
-      AtomicFile.syncDirectory(Objects.requireNonNull(path.toAbsolutePath().getParent()));
+      FileCalls.current().syncDirectory(Objects.requireNonNull(path.toAbsolutePath().getParent()));
     } catch (IOException e) {
       throw failed(e);
     }

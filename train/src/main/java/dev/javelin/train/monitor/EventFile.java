@@ -1,15 +1,16 @@
 package dev.javelin.train.monitor;
 
+import dev.javelin.tensor.io.FileCalls;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.zip.CRC32C;
 
 /**
@@ -30,17 +31,20 @@ public final class EventFile implements Watcher {
   private static final int VARINT = 0;
   private static final int SESSION_START = 1;
 
-  private final FileChannel file;
+  private final OutputStream file;
 
   /** Opens a new file under {@code directory}; one that starts late hides older later events. */
   public EventFile(Path directory, long startStep) throws IOException {
     Files.createDirectories(directory);
-    String name =
-        "events.out.tfevents.%d.javelin.%d"
-            .formatted(System.currentTimeMillis(), ProcessHandle.current().pid());
-    file =
-        FileChannel.open(
-            directory.resolve(name), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    Path path;
+    int n = 0;
+    do {
+      path =
+          directory.resolve(
+              "events.out.tfevents.%d.javelin.%d.%d"
+                  .formatted(System.currentTimeMillis(), ProcessHandle.current().pid(), n++));
+    } while (Files.exists(path, LinkOption.NOFOLLOW_LINKS));
+    file = FileCalls.current().append(path);
     Message version = event(0).bytes(3, "brain.Event:2".getBytes(StandardCharsets.UTF_8));
     write(version);
     if (startStep > 0) {
@@ -78,11 +82,9 @@ public final class EventFile implements Watcher {
     ByteBuffer record = ByteBuffer.allocate(data.length + 16).order(ByteOrder.LITTLE_ENDIAN);
     record.putLong(data.length);
     record.putInt(maskedCrc(record.array(), 0, 8));
-    record.put(data).putInt(maskedCrc(data, 0, data.length)).flip();
+    record.put(data).putInt(maskedCrc(data, 0, data.length));
     try {
-      while (record.hasRemaining()) {
-        file.write(record);
-      }
+      file.write(record.array());
     } catch (IOException e) {
       throw new UncheckedIOException("TensorBoard events: " + e.getMessage(), e);
     }

@@ -1,21 +1,24 @@
 package dev.javelin.train.monitor;
 
-import java.io.BufferedWriter;
+import dev.javelin.tensor.io.FileCalls;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
 import java.time.temporal.ChronoUnit;
 
 /** {@code train.log}: every plain line of the run with its time, appended to across resumes. */
 public final class LogFile implements Watcher {
-  private final BufferedWriter writer;
+  private final OutputStream out;
   private final Lines lines;
 
+  /**
+   * @throws IOException where the file cannot be written, or is a link
+   */
   public LogFile(Path file, long maxSteps) throws IOException {
-    writer = Files.newBufferedWriter(file, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    out = FileCalls.current().append(file);
     lines = new Lines(maxSteps, this::write);
   }
 
@@ -31,8 +34,8 @@ public final class LogFile implements Watcher {
 
   private void write(String line) {
     try {
-      writer.write(LocalDateTime.now().truncatedTo(ChronoUnit.SECONDS) + " " + line + "\n");
-      writer.flush();
+      String timed = LocalDateTime.now().truncatedTo(ChronoUnit.SECONDS) + " " + line + "\n";
+      out.write(timed.getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       throw new UncheckedIOException("train.log: " + e.getMessage(), e);
     }
@@ -41,7 +44,7 @@ public final class LogFile implements Watcher {
   @Override
   public void close() {
     try {
-      writer.close();
+      out.close();
     } catch (IOException e) {
       throw new UncheckedIOException("train.log: " + e.getMessage(), e);
     }

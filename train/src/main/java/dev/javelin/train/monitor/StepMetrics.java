@@ -1,6 +1,7 @@
 package dev.javelin.train.monitor;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.JsonObject;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,18 +48,30 @@ public record StepMetrics(
     return s.append('}').toString();
   }
 
-  static StepMetrics of(JsonNode line) {
+  /**
+   * Reads {@link #json}'s form; a number that is null, or not there, is NaN.
+   *
+   * @throws FileFormatException where there is no step, or something else in the place of a number
+   */
+  static StepMetrics of(JsonObject line) {
     return new StepMetrics(
-        line.path("step").asLong(),
-        line.path("loss").asDouble(Double.NaN),
-        line.path("grad_norm").asDouble(Double.NaN),
-        line.path("lr").asDouble(Double.NaN),
-        line.path("tokens").asLong(),
-        line.path("tokens_per_second").asDouble(Double.NaN),
-        line.path("step_ms").asDouble(Double.NaN),
-        line.path("loss_scale").asDouble(1),
-        line.path("skipped").asLong(),
-        line.hasNonNull("eval_loss") ? line.get("eval_loss").asDouble() : null);
+        count(line, "step"),
+        line.number("loss", Double.NaN),
+        line.number("grad_norm", Double.NaN),
+        line.number("lr", Double.NaN),
+        line.has("tokens") ? count(line, "tokens") : 0,
+        line.number("tokens_per_second", Double.NaN),
+        line.number("step_ms", Double.NaN),
+        line.number("loss_scale", 1),
+        line.has("skipped") ? count(line, "skipped") : 0,
+        line.members().containsKey("eval_loss") ? line.number("eval_loss", Double.NaN) : null);
+  }
+
+  private static long count(JsonObject line, String key) {
+    if (line.members().get(key) instanceof Long count && count >= 0) {
+      return count;
+    }
+    throw line.error(key, "must be a whole number, 0 or more");
   }
 
   private static void append(StringBuilder s, String name, double value) {

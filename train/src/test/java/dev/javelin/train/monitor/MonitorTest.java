@@ -1,6 +1,7 @@
 package dev.javelin.train.monitor;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -9,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -34,6 +36,77 @@ class MonitorTest {
     assertThat(after).hasSize(6);
     assertThat(after.subList(0, 5)).isEqualTo(before.subList(0, 5));
     assertThat(after.get(3)).contains("\"eval_loss\":2.5");
+  }
+
+  @Test
+  void aDamagedLineIsPassedOverAndThoseBehindItStay() throws IOException {
+    Path file = dir.resolve("metrics.jsonl");
+    try (MetricsFile f = MetricsFile.open(file, 0)) {
+      for (int s = 1; s <= 6; s++) {
+        f.logged(step(s, 3.0 / s, null));
+      }
+    }
+    byte[] bytes = Files.readAllBytes(file);
+    List<String> lines = Files.readAllLines(file);
+    int second = lines.get(0).length() + 1;
+    bytes[second + 3] = (byte) 0xff; // no UTF-8
+    int fourth = second + lines.get(1).length() + lines.get(2).length() + 2;
+    bytes[fourth] = 'x';
+    Files.write(file, bytes);
+    assertThat(MetricsFile.read(file))
+        .extracting(StepMetrics::step)
+        .containsExactly(1L, 3L, 5L, 6L);
+    MetricsFile.open(file, 5).close();
+    byte[] kept = Files.readAllBytes(file);
+    assertThat(kept).isEqualTo(Arrays.copyOf(bytes, bytes.length - lines.get(5).length() - 1));
+  }
+
+  @Test
+  void linesOfAnyLengthAndKindEndInNothingWorse() throws IOException {
+    Path file = dir.resolve("metrics.jsonl");
+    try (MetricsFile f = MetricsFile.open(file, 0)) {
+      f.logged(step(1, 2, null));
+    }
+    String own = Files.readString(file);
+    String theirs = "x".repeat(200_000) + "\n[1]\n{\"step\": -1}\n{}\n\n{\"step\": \"2\"}\n";
+    Files.writeString(file, own + theirs);
+    MetricsFile.open(file, 1).close();
+    assertThat(Files.readString(file)).isEqualTo(own + theirs);
+    assertThat(MetricsFile.read(file)).extracting(StepMetrics::step).containsExactly(1L);
+  }
+
+  @Test
+  void aLinkIsReplacedAndWhatItLedToStays() throws IOException {
+    Path elsewhere = Files.writeString(dir.resolve("elsewhere"), "{\"step\":1}\ntheirs\n");
+    Path file = Files.createSymbolicLink(dir.resolve("metrics.jsonl"), elsewhere);
+    try (MetricsFile f = MetricsFile.open(file, 1)) {
+      f.logged(step(2, 1, null));
+    }
+    assertThat(Files.readString(elsewhere)).isEqualTo("{\"step\":1}\ntheirs\n");
+    assertThat(file).isRegularFile();
+    assertThat(Files.isSymbolicLink(file)).isFalse();
+    assertThat(MetricsFile.read(file)).extracting(StepMetrics::step).containsExactly(1L, 2L);
+    Path log = Files.createSymbolicLink(dir.resolve("train.log"), elsewhere);
+    assertThatThrownBy(() -> new LogFile(log, 5)).isInstanceOf(IOException.class);
+  }
+
+  @Test
+  void anInterruptedThreadStillWrites() throws IOException {
+    Path file = dir.resolve("metrics.jsonl");
+    try (MetricsFile f = MetricsFile.open(file, 0);
+        LogFile log = new LogFile(dir.resolve("train.log"), 2);
+        EventFile events = new EventFile(dir.resolve("runs"), 0)) {
+      Thread.currentThread().interrupt();
+      for (int s = 1; s <= 2; s++) {
+        f.logged(step(s, 1, null));
+        log.logged(step(s, 1, null));
+        events.logged(step(s, 1, null));
+      }
+    } finally {
+      assertThat(Thread.interrupted()).isTrue();
+    }
+    assertThat(MetricsFile.read(file)).hasSize(2);
+    assertThat(dir.resolve("train.log")).content().hasLineCount(2);
   }
 
   @Test
