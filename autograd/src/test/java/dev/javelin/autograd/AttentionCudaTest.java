@@ -255,7 +255,8 @@ class AttentionCudaTest {
       Tensor lse = ws.alloc(DType.F32, Shape.of(1, 1, 2));
       assertThatThrownBy(() -> Attention.forward(q, lse, q, q, q, AttentionMask.CAUSAL, 1))
           .isInstanceOf(IllegalArgumentException.class)
-          .hasMessageContaining("head dimensions up to 256, got q [1, 2, 1, 264]");
+          .hasMessageContaining(
+              "head dimensions up to 256, got 264; use --device cpu, for q [1, 2, 1, 264]");
     }
   }
 

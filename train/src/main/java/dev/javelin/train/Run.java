@@ -86,12 +86,7 @@ public record Run(
       }
       TransformerConfig fitted = fitted(config, name, checkpoint, shape, data);
       Devices.Choice chosen =
-          Devices.open(
-              config.device().device(),
-              config.device().effectiveThreads(),
-              fitted,
-              precision,
-              Devices.Use.TRAINING);
+          Devices.open(config.device().device(), config.device().effectiveThreads(), fitted);
       device = chosen.device();
       if (chosen.note() != null) {
         notes.add(chosen.note());

@@ -8,6 +8,7 @@ import static dev.javelin.tensor.op.Operands.headsOrNull;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import dev.javelin.device.Device;
 import dev.javelin.kernels.cpu.AttentionCpu;
 import dev.javelin.kernels.cpu.AttentionRule;
 import dev.javelin.kernels.cpu.AttentionShape;
@@ -31,6 +32,27 @@ public final class Attention {
   /** {@code 1 / sqrt(D)}, the usual scale. */
   public static float scale(Tensor q) {
     return (float) (1 / Math.sqrt(q.last()));
+  }
+
+  /**
+   * Why a device has no kernels for heads of {@code headDim} features, and what to do; {@code null}
+   * where it has. Of all operators this one alone has such a limit: a GPU keeps whole heads in
+   * shared memory.
+   */
+  public static @Nullable String obstacle(Device device, int headDim) {
+    return switch (device) {
+      case Cpu _ -> null;
+      case Cuda _ ->
+          headDim <= AttentionCuda.MAX_DIM
+              ? null
+              : "kernels for GPUs take head dimensions up to %d, got %d; use --device cpu"
+                  .formatted(AttentionCuda.MAX_DIM, headDim);
+    };
+  }
+
+  private static void checkKernels(Check check, Tensor q) {
+    String obstacle = obstacle(q.device(), q.last());
+    check.is(obstacle == null, () -> obstacle + ", for q " + q.shape());
   }
 
   /**
@@ -60,7 +82,7 @@ public final class Attention {
               shape(q, k),
               rule(mask, scale));
       case Cuda cuda -> {
-        checkDim(check, q);
+        checkKernels(check, q);
         AttentionCuda.forward(
             cuda, cudaHeads(o), lse, cudaHeads(q), cudaHeads(k), cudaHeads(v), cuda(mask), scale);
       }
@@ -108,7 +130,7 @@ public final class Attention {
               shape(q, k),
               rule(mask, scale));
       case Cuda cuda -> {
-        checkDim(check, q);
+        checkKernels(check, q);
         AttentionCuda.backward(
             cuda,
             cudaHeadsOrNull(dq),
@@ -172,17 +194,6 @@ public final class Attention {
     if (t != null) {
       check.shape(name, t, Shape.of(dims)).dtype(name, t, type).contiguous(name, t);
     }
-  }
-
-  private static void checkDim(Check check, Tensor q) {
-    check.is(
-        q.last() <= AttentionCuda.MAX_DIM,
-        () ->
-            "kernels for GPUs take head dimensions up to "
-                + AttentionCuda.MAX_DIM
-                + ", got q "
-                + q.shape()
-                + "; use --device cpu");
   }
 
   private static AttentionShape shape(Tensor q, Tensor k) {

@@ -125,7 +125,7 @@ final class GenerateCommand implements Callable<Integer> {
           model + " has no tokenizer.json: copy the model's tokenizer there to use text");
     }
     PrintWriter out = Main.out(spec);
-    try (Device on = Main.device(device, threads, config, precision);
+    try (Device on = Main.device(device, threads, config);
         LanguageModel loaded =
             LanguageModel.load(
                 on, model, config, precision, Grouping.frozen(), Tokenizer.load(model));

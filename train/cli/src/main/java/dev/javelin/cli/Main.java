@@ -1,7 +1,6 @@
 package dev.javelin.cli;
 
 import dev.javelin.device.Device;
-import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Printable;
@@ -87,7 +86,7 @@ public final class Main {
   }
 
   /** The device of a model that is read, not trained: the value of {@code --device}. */
-  static Device device(String name, int threads, TransformerConfig model, Precision precision) {
+  static Device device(String name, int threads, TransformerConfig model) {
     if (!Devices.isName(name)) {
       throw new InputException("--device must be one of " + Devices.NAMES + ", got " + name);
     }
@@ -95,12 +94,7 @@ public final class Main {
       throw new InputException(
           "--threads must lie between 1 and " + DeviceSpec.MOST_THREADS + ", got " + threads);
     }
-    return Devices.open(name, threads, model, precision, Devices.Use.INFERENCE).device();
-  }
-
-  /** {@link #device(String, int, TransformerConfig, Precision)} in fp32. */
-  static Device device(String name, int threads, TransformerConfig model) {
-    return device(name, threads, model, Precision.FP32);
+    return Devices.open(name, threads, model).device();
   }
 
   static void atLeast(int least, String flag, int value) {
