@@ -32,7 +32,8 @@ import org.jspecify.annotations.Nullable;
  * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
  * @param passedOver why newer checkpoints than that are not whole, a line each
  * @param notes what the user should know and did not say: what changed since the run was started,
- *     what is kept for validation, why the GPU is not used; a line each
+ *     what is left out of directories, what is kept for validation, why the GPU is not used; a line
+ *     each
  */
 public record Run(
     RunSettings settings,
@@ -74,6 +75,7 @@ public record Run(
     TransformerConfig shape =
         checkpoint == null ? name.config() : resumed(checkpoint, name, precision);
     Dataset data = data(config, name, checkpoint, notes::add);
+    notes.addAll(data.notes());
     Device device = null;
     LanguageModel model = null;
     try {

@@ -99,7 +99,6 @@ final class TrainCommand implements Callable<Integer> {
       PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
       run.passedOver().forEach(line -> err.println("javelin: passed over " + line));
       err.flush();
-      Main.notes(spec, run.data().notes());
       boolean quiet = settings.run().quiet();
       if (!quiet) {
         greet(out, run);

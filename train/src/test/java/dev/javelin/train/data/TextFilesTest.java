@@ -172,7 +172,7 @@ class TextFilesTest {
     byte[] bytes = new byte[200_000];
     Arrays.fill(bytes, (byte) 'x');
     System.arraycopy(head.getBytes(StandardCharsets.UTF_8), 0, bytes, 0, head.length());
-    for (int at : new int[] {65_535, 65_536, 177_777}) {
+    for (int at : new int[] {16_383, 16_384, 65_536, 177_777}) {
       bytes[at] = (byte) 0xFF;
       Path path = Files.write(directory.resolve("a." + kind), bytes);
       refused(path, "is not UTF-8: byte 0xFF at position " + at);

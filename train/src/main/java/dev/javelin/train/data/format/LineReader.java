@@ -17,7 +17,7 @@ import java.util.Arrays;
  * byte order mark at the beginning of the file is left out.
  */
 final class LineReader implements AutoCloseable {
-  private static final int BUFFER = 1 << 16;
+  private static final int BUFFER = 1 << 14;
 
   /** About as much as an array can hold. */
   private static final int LONGEST = Integer.MAX_VALUE - 16;

@@ -19,7 +19,7 @@ final class Utf8Reader implements AutoCloseable {
   /** More characters do not fit into a String. */
   static final int LONGEST = Integer.MAX_VALUE - 16;
 
-  private static final int BUFFER = 1 << 16;
+  private static final int BUFFER = 1 << 14;
 
   private final Path file;
   private final InputStream in;
