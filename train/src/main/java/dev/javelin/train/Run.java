@@ -96,7 +96,7 @@ public record Run(
       model = model(config, device, name, fitted, checkpoint, data.tokenizer());
       RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(kept.toYaml(), config.run().keep(), identity);
-      Trainer trainer = new Trainer(model, data, config).into(directory);
+      Trainer trainer = TextTraining.of(model, data, config).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }

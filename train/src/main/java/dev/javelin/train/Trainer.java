@@ -1,168 +1,103 @@
 package dev.javelin.train;
 
-import dev.javelin.autograd.Tape;
-import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
-import dev.javelin.device.Device;
-import dev.javelin.nn.Transformer;
-import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.LossScaling;
-import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.StepState;
-import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.SaveException;
 import dev.javelin.train.checkpoint.TrainingState;
-import dev.javelin.train.data.Batch;
-import dev.javelin.train.data.BatchLayout;
-import dev.javelin.train.data.BatchSource;
-import dev.javelin.train.data.Dataset;
-import dev.javelin.train.data.InputException;
-import dev.javelin.train.data.Order;
-import dev.javelin.train.data.Windows;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.monitor.Watchers;
-import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.optim.OptimizerFile;
 import dev.javelin.train.run.RunDirectory;
-import dev.javelin.train.schedule.Schedule;
-import dev.javelin.train.settings.BatchSpec;
-import dev.javelin.train.settings.RunSettings;
-import dev.javelin.train.settings.RunSpec;
 import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The training loop. A step is A micro-batches forward and backward into the accumulated gradient,
- * each weighted by its share of the step's target tokens, then one update; whatever changes between
- * steps is in {@link StepState}, so all steps do the same work at the same addresses. On a GPU a
- * step is one recorded graph; with A > 1 the micro-batch is one, launched A times, and the update
- * another.
+ * The training loop: steps, evaluations, log lines, checkpoints, until the steps are done or it is
+ * asked to stop. It is put together by {@link Training}. The same parts give the same bits, resumed
+ * or not.
  *
- * <p>With an output directory it logs, evaluates, and saves checkpoints there; without one it only
- * trains. The same model, data and settings give the same bits, resumed or not.
+ * <p>Where it saves into a directory, whatever ends a run leaves a whole checkpoint of the last
+ * whole step, and never one with weights that are not finite numbers.
+ *
+ * <p>One thread runs it; {@link #requestStop}, {@link #close} and the counters are for any thread.
+ * To interrupt the thread that runs it, as {@code Future.cancel(true)} does, is to request a stop;
+ * the thread is interrupted again when {@link #run} returns.
  */
 public final class Trainer implements AutoCloseable {
-  private final LanguageModel model;
-  private final RunSpec run;
-  private final BatchSpec size;
-  private final Schedule schedule;
-  private final BatchSource source;
-  private final Workspace workspace;
-  private final StepState state;
+  private final Training parts;
   private final Optimizer optimizer;
   private final OptimizerFile optimizerFile;
   private final LossScaling scaling;
-  private final Batch batch;
-  private final Transformer transformer;
-  private final StepGraph microStep; // all of a step where that is one micro-batch
-  private final StepGraph update;
-  private final Runnable forwardBackward;
-  private final Runnable applyUpdate;
-  private final Runnable wholeStep;
+  private final TrainingStep training;
+  private final StepState state;
   private final @Nullable Evaluator evaluator;
   private final List<Watcher> watchers = new ArrayList<>();
+  private final ReentrantLock running = new ReentrantLock();
 
-  private long step;
-  private long tokensSeen;
+  private volatile long step;
+  private long sequences; // place of the next row
+  private long targets; // seen so far
+  private long stepsHere; // done by this trainer
   private @Nullable Double bestLoss;
   private long bestStep;
-  private long savedStep = -1;
+  private @Nullable Checkpoint saved; // the newest, or the one resumed from
   private @Nullable Evaluation lastEvaluation;
   private long evaluatedStep = -1;
   private @Nullable RunDirectory directory;
   private volatile boolean stopRequested;
+  private volatile boolean closing;
+  private boolean interrupted;
+  private boolean freed;
 
   /**
    * How a run ended.
    *
    * @param step steps done
-   * @param loss training loss of the last step
+   * @param loss training loss of the last step, NaN where there was none
    * @param evaluation the last one, {@code null} where there are no validation data
    * @param interrupted whether it was asked to stop before its end
    */
   public record Outcome(
       long step, double loss, @Nullable Evaluation evaluation, boolean interrupted) {}
 
-  /**
-   * @throws dev.javelin.train.data.InputException where data, model and settings do not fit
-   */
-  public Trainer(LanguageModel model, Dataset data, RunSettings settings) {
-    this(model, data, settings, StepGraph.RECORDED);
-  }
-
-  /**
-   * @param recorded whether a GPU is to record its steps, or be given them kernel by kernel
-   */
-  Trainer(LanguageModel model, Dataset data, RunSettings settings, boolean recorded) {
-    this.model = model;
-    this.run = settings.run();
-    this.size = settings.batch();
-    this.schedule = settings.lrSchedule();
-    this.scaling = model.precision().lossScaling();
-    int positions = model.config().positions();
-    if (size.seqLen() > positions) {
-      throw new InputException(
-          "--seq-len %d is longer than the model's %d positions: choose at most %d"
-              .formatted(size.seqLen(), positions, positions));
+  Trainer(Training parts) {
+    this.parts = parts;
+    GradientClip clip = parts.clipOrDefault();
+    this.scaling = clip.scaling();
+    this.optimizer = parts.optimizer.apply(parts.parameters);
+    this.optimizerFile = new OptimizerFile(parts.parameters, optimizer);
+    try {
+      this.training = new TrainingStep(parts, optimizer, clip, parts.recorded);
+    } catch (RuntimeException | Error e) {
+      optimizer.close();
+      throw e;
     }
-    Windows windows = new Windows(data.train(), size.seqLen(), model.config().vocab());
-    Order order =
-        switch (settings.data().order()) {
-          case SHUFFLED -> Order.shuffled(settings.data().seed(run.seed()));
-          case SEQUENTIAL -> Order.sequential();
-        };
-    this.source = BatchSource.endless(windows, order);
-    Device device = model.device();
-    this.workspace = Workspace.on(device);
-    this.state = StepState.on(device);
-    state.restore(new StepState.Carried(scaling.initialScale(), 0, 0, 0));
-    this.optimizer = new AdamW(model.parameters(), settings.optimizer().adamW());
-    this.optimizerFile = new OptimizerFile(model.parameters(), optimizer);
-    GradientClip clip = settings.optimizer().clip(scaling);
-    Tensor gradients = model.parameters().gradients();
-    this.batch = Batch.on(device, source.layout(), size.batchSize());
-    this.microStep = new StepGraph("micro-step", workspace, recorded);
-    this.update = new StepGraph("update", workspace, recorded);
-    this.transformer = model.transformer().withRecompute(settings.model().recompute());
-    this.forwardBackward =
-        () -> {
-          Tape tape = new Tape(workspace);
-          Var loss =
-              transformer.loss(
-                  tape, batch.get(BatchLayout.TOKENS), batch.get(BatchLayout.TARGETS), state);
-          tape.backward(loss);
-        };
-    this.applyUpdate =
-        () -> {
-          clip.run(state, gradients);
-          optimizer.step(state);
-        };
-    this.wholeStep =
-        () -> {
-          forwardBackward.run();
-          applyUpdate.run();
-        };
-    this.evaluator =
-        data.validation() == null
-            ? null
-            : new Evaluator(
-                transformer,
-                workspace,
-                BatchSource.once(
-                    new Windows(data.validation(), size.seqLen(), model.config().vocab())),
-                size.batchSize(),
-                run.evalBatches(),
-                model.tokenizer());
+    this.state = training.state();
+    try {
+      this.evaluator = parts.evaluator(training.workspace());
+    } catch (RuntimeException | Error e) {
+      training.close();
+      optimizer.close();
+      throw e;
+    }
   }
 
-  /** Lets {@code watcher} follow the run; the trainer closes it at the end. */
+  /**
+   * Lets {@code watcher} follow the runs from the next on; the trainer closes it when it closes.
+   */
   public Trainer watch(Watcher watcher) {
     watchers.add(watcher);
     return this;
@@ -174,7 +109,10 @@ public final class Trainer implements AutoCloseable {
     return this;
   }
 
-  /** Ends the run after the step in progress, with a checkpoint. May be called by any thread. */
+  /**
+   * Ends the run after the step in progress, with a checkpoint; before a run, the next one before
+   * its first step. {@link #run} goes on from there. For any thread, and for watchers.
+   */
   public void requestStop() {
     stopRequested = true;
   }
@@ -186,117 +124,133 @@ public final class Trainer implements AutoCloseable {
 
   /** The most memory that a step, or an evaluation, has taken so far, in bytes. */
   public long peakBytes() {
-    return workspace.peakBytes();
+    return training.workspace().peakBytes();
   }
 
   /**
    * Goes on where a checkpoint of this model stood, whose weights are loaded already: moments,
-   * masters, counters, loss scale.
+   * masters, counters, loss scale, and the next row that was not read, whatever size the batches
+   * have now.
+   *
+   * @throws dev.javelin.tensor.io.FileFormatException where the optimizer's state does not fit
    */
   public void resume(Checkpoint checkpoint) {
-    TrainingState saved = checkpoint.state();
+    TrainingState s = checkpoint.state();
     optimizerFile.load(checkpoint.directory());
-    state.restore(saved.carried());
-    step = saved.step();
-    tokensSeen = saved.tokens();
-    bestLoss = saved.bestLoss();
-    bestStep = saved.bestStep();
-    savedStep = step;
+    state.restore(s.carried());
+    step = s.step();
+    sequences = s.sequences();
+    targets = s.tokens();
+    bestLoss = s.bestLoss();
+    bestStep = s.bestStep();
+    saved = checkpoint;
   }
 
   /**
-   * Trains up to {@code maxSteps} steps in all.
+   * Trains up to the number of steps in all. May be called again where a run was stopped, or ended
+   * by an exception that has been seen to.
    *
-   * @throws DivergedException where loss or gradient is no number
+   * @throws DivergedException where loss, gradient or weights are no longer finite
    * @throws dev.javelin.train.checkpoint.SaveException where a checkpoint cannot be written
+   * @throws IllegalStateException where it is closed, or another thread runs it
    */
   public Outcome run() throws IOException {
-    List<Watcher> following = new ArrayList<>(watchers);
-    if (directory != null) {
-      following.addAll(directory.begin(step, run.maxSteps()));
+    if (running.isHeldByCurrentThread() || !running.tryLock()) {
+      throw new IllegalStateException("the trainer is running: one thread, one run at a time");
     }
-    Watchers all = new Watchers(following);
-    try (all) {
-      loop(all);
-      boolean interrupted = step < run.maxSteps();
-      if (directory != null && savedStep != step) {
-        save(directory, all);
+    try {
+      if (closing) {
+        throw new IllegalStateException("the trainer is closed");
       }
+      return follow();
+    } finally {
+      stopRequested = false;
+      running.unlock();
       if (interrupted) {
-        all.note(
-            "stopped after step "
-                + step
-                + (directory == null ? "" : ": checkpoint saved; go on with --resume"));
+        interrupted = false;
+        Thread.currentThread().interrupt();
       }
-      return new Outcome(step, state.loss(), lastEvaluation, interrupted);
     }
+  }
+
+  private Outcome follow() throws IOException {
+    interrupted = Thread.interrupted(); // else it would cut off what the directory begins with
+    List<Watcher> files = directory == null ? List.of() : directory.begin(step, parts.steps);
+    List<Watcher> following = new ArrayList<>(watchers);
+    following.addAll(files);
+    Watchers all = new Watchers(following);
+    try (Watchers _ = new Watchers(files);
+        AutoEnd _ = all::ended) {
+      try {
+        loop(all);
+        return end(all);
+      } catch (Throwable t) {
+        salvage(all, t);
+        throw t;
+      }
+    }
+  }
+
+  private interface AutoEnd extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  private boolean isStopping() {
+    interrupted |= Thread.interrupted();
+    return stopRequested || interrupted || closing;
   }
 
   private void loop(Watchers all) {
-    long stepNanos = 0;
-    long stepsTimed = 0;
-    while (step < run.maxSteps() && !stopRequested) {
+    long nanos = 0;
+    long timed = 0;
+    long targetsBefore = targets;
+    while (step < parts.steps && !isStopping()) {
       long start = System.nanoTime();
-      double lr = schedule.at(step);
+      double lr = parts.schedule.at(step);
       // Reading the state of a GPU waits for it, so that is left to the steps that say something.
       boolean read = readsState(step + 1);
       float scale = read ? state.lossScale() : 0;
-      trainStep(lr);
-      if (read) {
-        checkFinite(scale);
-      }
-      stepNanos += System.nanoTime() - start;
-      stepsTimed++;
+      targets += training.run(parts.seed, step, sequences, lr);
+      sequences += training.rows();
+      stepsHere++;
+      step++;
+      String diverged = read ? divergence(scale) : null;
+      nanos += System.nanoTime() - start;
+      timed++;
       all.advanced(step);
-      boolean last = step == run.maxSteps();
-      boolean saving = last || isTurn(run.saveEvery());
-      boolean evaluating = isTurn(run.evalEvery()) || last || saving && run.evalEvery() > 0;
-      Evaluation evaluation = evaluating ? evaluate() : null;
-      if (last || evaluation != null || isTurn(run.loggingSteps())) {
-        double seconds = stepNanos * 1e-9;
+      boolean last = step == parts.steps;
+      boolean saving = last || isTurn(parts.saveEvery, step);
+      boolean evaluating = last || isTurn(parts.evalEvery, step) || saving && parts.evalEvery > 0;
+      Evaluation evaluation = evaluating && diverged == null ? evaluate(all) : null;
+      if (last || diverged != null || evaluation != null || isTurn(parts.logEvery, step)) {
+        double seconds = nanos * 1e-9;
         all.logged(
             new StepMetrics(
                 step,
-                state.loss(),
+                loss(),
                 state.gradNorm(),
                 lr,
-                tokensSeen,
-                stepsTimed * size.tokens() / seconds,
-                seconds * 1e3 / stepsTimed,
+                targets,
+                (targets - targetsBefore) / seconds,
+                seconds * 1e3 / timed,
                 scale,
                 state.skippedSteps(),
                 evaluation == null ? null : evaluation.loss()));
-        stepNanos = 0;
-        stepsTimed = 0;
+        nanos = 0;
+        timed = 0;
+        targetsBefore = targets;
       }
-      if (directory != null && saving) {
-        save(directory, all);
+      if (diverged == null && evaluation != null && !Double.isFinite(evaluation.loss())) {
+        diverged = "validation loss %s: training diverged".formatted(evaluation.loss());
+      }
+      if (diverged != null) {
+        throw diverged(diverged, all);
+      }
+      if (saving) {
+        save(all);
       }
     }
-  }
-
-  /** One optimizer step. */
-  private void trainStep(double lr) {
-    int parts = size.gradientAccumulationSteps();
-    long first = step * parts * size.batchSize();
-    long targetsInStep = source.targets(first, parts * size.batchSize());
-    state.begin(run.seed(), (int) step, (float) lr, 1f / targetsInStep);
-    for (int micro = 0; micro < parts; micro++) {
-      int inStep = micro * size.batchSize();
-      state.firstSequence(inStep);
-      batch.load(fields -> source.fill(first + inStep, size.batchSize(), fields));
-      transformer.prepare(size.seqLen()); // a watcher may have written a text between two steps
-      microStep.run(parts == 1 ? wholeStep : forwardBackward);
-    }
-    if (parts > 1) {
-      update.run(applyUpdate);
-    }
-    step++;
-    tokensSeen += targetsInStep;
-  }
-
-  private boolean isTurn(int every) {
-    return isTurn(every, step);
   }
 
   private static boolean isTurn(int every, long step) {
@@ -305,72 +259,181 @@ public final class Trainer implements AutoCloseable {
 
   /** Whether the host looks at loss and norm after that step. */
   private boolean readsState(long after) {
-    return model.device() instanceof Cpu
-        || after == run.maxSteps()
-        || isTurn(run.loggingSteps(), after)
-        || isTurn(run.evalEvery(), after)
-        || isTurn(run.saveEvery(), after);
+    return parts.parameters.weights().device() instanceof Cpu
+        || after == parts.steps
+        || isTurn(parts.logEvery, after)
+        || isTurn(parts.evalEvery, after)
+        || isTurn(parts.saveEvery, after);
   }
 
-  private void checkFinite(float scale) {
-    if (state.overflow() && scale <= scaling.minScale()) {
-      throw new DivergedException(
-          "step %d: loss %s, gradient norm %s: training diverged; the step was not applied. Lower --learning-rate or lengthen --warmup-steps%s"
-              .formatted(
-                  step,
-                  state.loss(),
-                  state.gradNorm(),
-                  directory == null ? "" : ", and go on from the last checkpoint with --resume"));
+  /** Of the last step, over all ranks. */
+  private double loss() {
+    return stepsHere == 0 ? Double.NaN : parts.ranks.sum(state.loss());
+  }
+
+  /** What is wrong with the step just done; {@code null} where nothing is. */
+  private @Nullable String divergence(float scale) {
+    boolean skipped = state.overflow();
+    if (skipped ? scale > scaling.minScale() : Double.isFinite(loss())) {
+      return null; // a smaller scale will do
     }
+    return "loss %s, gradient norm %s: training diverged%s"
+        .formatted(loss(), state.gradNorm(), skipped ? "; the step was not applied" : "");
   }
 
-  private @Nullable Evaluation evaluate() {
+  private @Nullable Evaluation evaluate(Watchers all) {
     if (evaluator == null) {
       return null;
     }
-    lastEvaluation = evaluator.run();
-    evaluatedStep = step;
-    return lastEvaluation;
+    Evaluation evaluation = evaluator.run(done -> {}, this::isStopping);
+    if (evaluation != null) {
+      lastEvaluation = evaluation;
+      evaluatedStep = step;
+      all.evaluated(step, evaluation);
+    }
+    return evaluation;
   }
 
-  private void save(RunDirectory into, Watchers all) {
+  private Outcome end(Watchers all) {
+    boolean stopped = step < parts.steps;
+    if (stepsHere > 0 && !isSaved()) {
+      save(all);
+    }
+    if (stopped) {
+      all.note(
+          step == 0
+              ? "stopped before the first step: there is nothing to save"
+              : "stopped after step "
+                  + step
+                  + (directory == null ? "" : ": checkpoint saved; go on with --resume"));
+    }
+    return new Outcome(step, loss(), lastEvaluation, stopped);
+  }
+
+  private boolean isSaved() {
+    return saved != null && saved.step() == step;
+  }
+
+  /** Saves the last whole step before an exception ends the run. */
+  private void salvage(Watchers all, Throwable t) {
+    boolean tried = t instanceof DivergedException || t instanceof SaveException;
+    if (tried || stepsHere == 0 || isSaved() || !training.isWhole()) {
+      return;
+    }
+    try {
+      save(all);
+    } catch (RuntimeException | Error e) {
+      t.addSuppressed(e);
+    }
+  }
+
+  /** Writes a checkpoint, if there is a directory. */
+  private void save(Watchers all) {
+    String notFinite = NonFinite.find(parts.parameters, optimizer);
+    if (notFinite != null) {
+      throw diverged(notFinite + " not finite: training diverged", all);
+    }
+    if (directory != null) {
+      write(directory, all);
+    }
+  }
+
+  private void write(RunDirectory into, Watchers all) {
     Evaluation evaluation = evaluatedStep == step ? lastEvaluation : null;
-    if (evaluation != null && (bestLoss == null || evaluation.loss() < bestLoss)) {
+    if (evaluation != null
+        && Double.isFinite(evaluation.loss())
+        && (bestLoss == null || evaluation.loss() < bestLoss)) {
       bestLoss = evaluation.loss();
       bestStep = step;
     }
-    long sequences = step * size.batchSize() * size.gradientAccumulationSteps();
-    TrainingState saved =
+    TrainingState now =
         new TrainingState(
             step,
             sequences,
-            tokensSeen,
-            run.seed(),
+            targets,
+            parts.seed,
             state.carried(),
             bestLoss,
             bestStep,
-            LanguageModel.describe(model.config(), model.precision()));
-    Checkpoint written =
-        into.save(
-            saved,
-            to -> {
-              model.save(to);
-              optimizerFile.save(to);
-            });
-    savedStep = step;
+            parts.description);
+    Checkpoint written = null;
+    while (written == null) {
+      interrupted |= Thread.interrupted();
+      try {
+        written =
+            into.save(
+                now,
+                files -> {
+                  parts.files.write(files);
+                  optimizerFile.save(files);
+                });
+      } catch (SaveException e) {
+        if (!isByInterrupt(e)) {
+          throw e;
+        }
+      }
+    }
+    saved = written;
+    all.saved(written);
     all.note("saved " + written.directory());
   }
 
+  private static boolean isByInterrupt(Throwable e) {
+    Throwable cause = e;
+    while (cause != null && !(cause instanceof ClosedByInterruptException)) {
+      cause = cause.getCause();
+    }
+    return cause != null;
+  }
+
+  /** Saves what is finite, and says what happened, and the way out if there is one. */
+  private DivergedException diverged(String what, Watchers all) {
+    Checkpoint before = saved;
+    String notFinite = NonFinite.find(parts.parameters, optimizer);
+    String lost = "";
+    if (directory != null && notFinite == null && !isSaved()) {
+      write(directory, all);
+    } else if (directory != null && notFinite != null) {
+      lost = "; step " + step + " is not saved";
+    }
+    // The one just resumed from has led here at once: no use in going on from it again.
+    Path earlier = before == null || before.step() + 1 >= step ? null : before.directory();
+    String goOn =
+        earlier == null || !Files.isDirectory(earlier)
+            ? ""
+            : ", and go on from %s with --resume %s".formatted(earlier.getFileName(), earlier);
+    return new DivergedException(
+        step,
+        "step %d: %s%s. Lower --learning-rate or lengthen --warmup-steps%s"
+            .formatted(step, what, lost, goOn));
+  }
+
+  /**
+   * Frees what the trainer has taken. A run in another thread is asked to stop and waited for, its
+   * checkpoint included.
+   *
+   * @throws IllegalStateException where a watcher calls it, on the thread that trains
+   */
   @Override
   public void close() {
-    if (evaluator != null) {
-      evaluator.close();
+    if (running.isHeldByCurrentThread()) {
+      throw new IllegalStateException(
+          "a watcher cannot close the trainer that it follows: request a stop");
     }
-    optimizer.close();
-    state.close();
-    batch.close();
-    microStep.close();
-    update.close();
-    workspace.close();
+    closing = true;
+    running.lock();
+    try {
+      if (freed) {
+        return;
+      }
+      freed = true;
+      try (training;
+          optimizer;
+          Evaluator _ = evaluator) {
+        new Watchers(watchers).close();
+      }
+    } finally {
+      running.unlock();
+    }
   }
 }

@@ -84,7 +84,7 @@ class CudaTrainingTest {
     try (device;
         LanguageModel model = TinyModels.model(device, shape, precision);
         Dataset data = TinyModels.data(TOKENS);
-        Trainer trainer = new Trainer(model, data, config, recorded)) {
+        Trainer trainer = TextTraining.of(model, data, config).recorded(recorded).trainer()) {
       trainer
           .watch(
               new Watcher() {
@@ -138,7 +138,8 @@ class CudaTrainingTest {
       TokenSource text = TokenSource.of("pattern", TinyModels.ids(TOKENS));
       try (Device device = i == 0 ? Cpu.open(2) : cuda();
           LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP16);
-          Trainer trainer = new Trainer(model, new Dataset(text, text, null), config)) {
+          Trainer trainer =
+              TextTraining.of(model, new Dataset(text, text, null), config).trainer()) {
         trainer.run();
         peaks[i] = trainer.peakBytes();
       }
@@ -223,7 +224,7 @@ class CudaTrainingTest {
     try (Cuda cuda = cuda();
         LanguageModel model = TinyModels.model(cuda, TinyModels.llama(), Precision.BF16);
         Dataset data = TinyModels.data(TOKENS);
-        Trainer trainer = new Trainer(model, data, config)) {
+        Trainer trainer = TextTraining.of(model, data, config).trainer()) {
       trainer
           .watch(
               new Watcher() {
@@ -266,7 +267,7 @@ class CudaTrainingTest {
     List<long[]> counts = new ArrayList<>();
     try (Cuda cuda = cuda();
         LanguageModel model = TinyModels.model(cuda, TinyModels.llama(), Precision.BF16);
-        Trainer trainer = new Trainer(model, new Dataset(text, held, null), config)) {
+        Trainer trainer = TextTraining.of(model, new Dataset(text, held, null), config).trainer()) {
       trainer
           .watch(
               new Watcher() {
@@ -303,7 +304,8 @@ class CudaTrainingTest {
     try (Cuda cuda = cuda();
         LanguageModel model = TinyModels.model(cuda, TinyModels.dynamic(), Precision.FP32);
         Inference generator = model.inference();
-        Trainer trainer = new Trainer(model, new Dataset(train, train, null), config)) {
+        Trainer trainer =
+            TextTraining.of(model, new Dataset(train, train, null), config).trainer()) {
       trainer
           .watch(
               new Watcher() {
@@ -338,7 +340,7 @@ class CudaTrainingTest {
     try (device;
         LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP32);
         Dataset data = new Dataset(train, held, null);
-        Trainer trainer = new Trainer(model, data, config)) {
+        Trainer trainer = TextTraining.of(model, data, config).trainer()) {
       return java.util.Objects.requireNonNull(trainer.run().evaluation());
     }
   }

@@ -23,7 +23,7 @@ class SteadyStateTest {
     long[] at = new long[3]; // garbage and off-heap blocks when the window began, garbage a step
     try (Cpu cpu = Cpu.open(2);
         LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
-        Trainer trainer = new Trainer(model, TinyModels.data(500), config)) {
+        Trainer trainer = TextTraining.of(model, TinyModels.data(500), config).trainer()) {
       Watcher meter =
           new Watcher() {
             @Override

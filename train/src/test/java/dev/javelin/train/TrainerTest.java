@@ -39,7 +39,7 @@ class TrainerTest {
     int[] ids = IntStream.rangeClosed(0, 4 * TinyModels.SEQ_LEN).map(i -> i * 7 % 31).toArray();
     try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
         Dataset batch = new Dataset(TokenSource.of("batch", ids), null, null);
-        Trainer trainer = new Trainer(model, batch, config)) {
+        Trainer trainer = TextTraining.of(model, batch, config).trainer()) {
       assertThat(trainer.run().loss()).isLessThan(0.02);
     }
   }
@@ -53,7 +53,8 @@ class TrainerTest {
 
   private double lossAfter(int steps, Precision precision) throws IOException {
     try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), precision);
-        Trainer trainer = new Trainer(model, TinyModels.data(500), TinyModels.settings(steps))) {
+        Trainer trainer =
+            TextTraining.of(model, TinyModels.data(500), TinyModels.settings(steps)).trainer()) {
       return trainer.run().loss();
     }
   }
@@ -64,7 +65,8 @@ class TrainerTest {
     List<StepMetrics> steps = new ArrayList<>();
     try (LanguageModel model =
             TinyModels.model(cpu, TinyModels.llama(), new Precision("fp16", DType.F16, large));
-        Trainer trainer = new Trainer(model, TinyModels.data(500), TinyModels.settings(60))) {
+        Trainer trainer =
+            TextTraining.of(model, TinyModels.data(500), TinyModels.settings(60)).trainer()) {
       trainer.watch(collect(steps)).run();
     }
     long skipped = steps.getLast().skipped();
@@ -81,7 +83,7 @@ class TrainerTest {
   void aLossThatIsNoNumberEndsTheRunWithItsStep() {
     RunSettings config = TinyModels.settings(50).withSchedule(s -> s.withLearningRate(1e30));
     try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
-        Trainer trainer = new Trainer(model, TinyModels.data(500), config)) {
+        Trainer trainer = TextTraining.of(model, TinyModels.data(500), config).trainer()) {
       assertThatThrownBy(trainer::run)
           .isInstanceOf(DivergedException.class)
           .hasMessageContaining("diverged")
@@ -95,10 +97,10 @@ class TrainerTest {
         TinyModels.settings(1).withBatch(b -> b.withSeqLen(TinyModels.SEQ_LEN + 1));
     try (LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
         Dataset one = TinyModels.data(1)) {
-      assertThatThrownBy(() -> new Trainer(model, one, config))
+      assertThatThrownBy(() -> TextTraining.of(model, one, config).trainer())
           .isInstanceOf(InputException.class)
           .hasMessageContaining("8 positions");
-      assertThatThrownBy(() -> new Trainer(model, one, TinyModels.settings(1)))
+      assertThatThrownBy(() -> TextTraining.of(model, one, TinyModels.settings(1)).trainer())
           .isInstanceOf(InputException.class)
           .hasMessageContaining("1 token");
     }

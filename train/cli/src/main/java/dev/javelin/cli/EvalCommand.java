@@ -14,6 +14,8 @@ import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.data.Windows;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
+import dev.javelin.train.eval.TextBytes;
+import dev.javelin.train.objective.NextToken;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.PrintWriter;
@@ -98,12 +100,12 @@ final class EvalCommand implements Callable<Integer> {
         Workspace workspace = Workspace.on(on);
         Evaluator evaluator =
             new Evaluator(
-                loaded.transformer(),
+                new NextToken(loaded.transformer()),
                 workspace,
                 BatchSource.once(new Windows(source, seqLen(loaded), loaded.config().vocab())),
                 batchSize,
                 batches,
-                loaded.tokenizer())) {
+                loaded.tokenizer() == null ? null : new TextBytes(loaded.tokenizer()))) {
       Evaluation result = Terminal.withBar("eval", evaluator.batches(), evaluator::run);
       out.println(json ? result.json() : result.toString());
       out.flush();

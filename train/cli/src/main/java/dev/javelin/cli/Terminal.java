@@ -96,6 +96,11 @@ final class Terminal implements Watcher {
   }
 
   @Override
+  public void ended() {
+    bar.close();
+  }
+
+  @Override
   public void close() {
     bar.close();
   }

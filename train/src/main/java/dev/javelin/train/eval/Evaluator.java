@@ -1,30 +1,30 @@
 package dev.javelin.train.eval;
 
 import dev.javelin.autograd.Tape;
-import dev.javelin.nn.Transformer;
-import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.data.Batch;
-import dev.javelin.train.data.BatchLayout;
 import dev.javelin.train.data.BatchSource;
-import dev.javelin.train.tokenizer.Tokenizer;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import dev.javelin.train.data.Fields;
+import dev.javelin.train.objective.Objective;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The mean loss over held-out tokens: all whole windows of length T, stride T, the last batch
- * filled up with rows that do not count. Without dropout; the model is not changed. The sum of the
- * losses stays on the device to the end, so that a GPU goes through all batches without a stop.
+ * The mean loss of an objective over held-out rows, the last batch filled up with rows that do not
+ * count. Nothing is random; the model is not changed. The sum of the losses stays on the device to
+ * the end, so that a GPU goes through all batches without a stop.
+ *
+ * <p>Not for several threads at once, and not beside other work in its workspace.
  */
 public final class Evaluator implements AutoCloseable {
-  private final Transformer model;
+  private final Objective objective;
   private final Workspace workspace;
   private final BatchSource source;
-  private final @Nullable Tokenizer tokenizer;
+  private final @Nullable ToLongFunction<Fields> textBytes;
   private final StepState state;
   private final Batch batch;
   private final long batches;
@@ -35,30 +35,31 @@ public final class Evaluator implements AutoCloseable {
    * @param source rows to evaluate, as many as its size
    * @param rows of a batch
    * @param maxBatches how many batches to take at most; 0 for all
+   * @param textBytes bytes of text that a batch's targets stand for, such as {@link TextBytes};
+   *     {@code null} where they stand for none
+   * @throws IllegalArgumentException for a source without end and no bound
    */
   public Evaluator(
-      Transformer model,
+      Objective objective,
       Workspace workspace,
       BatchSource source,
       int rows,
       long maxBatches,
-      @Nullable Tokenizer tokenizer) {
-    this.model = model;
+      @Nullable ToLongFunction<Fields> textBytes) {
+    if (source.size() == Long.MAX_VALUE && maxBatches == 0) {
+      throw new IllegalArgumentException(
+          "an evaluation needs rows that end, such as BatchSource.once, or a number of batches");
+    }
+    this.objective = objective;
     this.workspace = workspace;
     this.source = source;
-    this.tokenizer = tokenizer;
+    this.textBytes = textBytes;
     this.batch = Batch.on(workspace.device(), source.layout(), rows);
     long all = Math.ceilDiv(source.size(), rows);
     this.batches = maxBatches == 0 ? all : Math.min(maxBatches, all);
     this.state = StepState.on(workspace.device());
     this.graph = new StepGraph("evaluation", workspace);
-    this.forward =
-        () ->
-            model.loss(
-                Tape.inference(workspace),
-                batch.get(BatchLayout.TOKENS),
-                batch.get(BatchLayout.TARGETS),
-                state);
+    this.forward = () -> objective.loss(Tape.inference(workspace), batch, state);
   }
 
   /** How many batches {@link #run} goes through. */
@@ -74,38 +75,38 @@ public final class Evaluator implements AutoCloseable {
    * @param progress is told after each batch how many are done (on a GPU: given to it)
    */
   public Evaluation run(LongConsumer progress) {
-    model.prepare(batch.get(BatchLayout.TOKENS).dim(1));
+    Evaluation evaluation = run(progress, () -> false);
+    if (evaluation == null) {
+      throw new AssertionError("stopped by nobody");
+    }
+    return evaluation;
+  }
+
+  /**
+   * @param stop asked before each batch whether to give up
+   * @return {@code null} where it was given up
+   */
+  public @Nullable Evaluation run(LongConsumer progress, BooleanSupplier stop) {
     long counted = 0;
-    long textBytes = 0;
+    long bytes = 0;
     state.begin(0, 0, 0, 1); // weight 1: the state's loss is the sum
     for (long i = 0; i < batches; i++) {
+      if (stop.getAsBoolean()) {
+        return null;
+      }
       long first = i * batch.rows();
       batch.load(fields -> source.fill(first, batch.rows(), fields));
-      textBytes += textBytes();
+      bytes += textBytes == null ? 0 : textBytes.applyAsLong(batch.host());
       counted += source.targets(first, batch.rows());
+      objective.prepare(batch);
       graph.run(forward);
       progress.accept(i + 1);
     }
     double sum = state.loss();
     workspace.reset();
     double loss = sum / counted;
-    Double bitsPerByte = tokenizer == null || textBytes == 0 ? null : sum / Math.log(2) / textBytes;
+    Double bitsPerByte = bytes == 0 ? null : sum / Math.log(2) / bytes;
     return new Evaluation(loss, bitsPerByte, counted);
-  }
-
-  /** Bytes of text the targets of the batch stand for. */
-  private long textBytes() {
-    if (tokenizer == null) {
-      return 0;
-    }
-    Tensor targets = batch.host().get(BatchLayout.TARGETS);
-    MemorySegment ids = targets.segment();
-    long bytes = 0;
-    for (long i = 0; i < targets.elements(); i++) {
-      int id = ids.getAtIndex(ValueLayout.JAVA_INT, i);
-      bytes += id >= 0 && id < tokenizer.vocabSize() ? tokenizer.byteLength(id) : 0;
-    }
-    return bytes;
   }
 
   @Override

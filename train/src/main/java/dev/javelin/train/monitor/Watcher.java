@@ -1,17 +1,36 @@
 package dev.javelin.train.monitor;
 
-/** Something that follows a run. Called on the training thread, between steps. */
+import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.eval.Evaluation;
+
+/**
+ * Something that follows a run: a log, a screen, a rule that stops early. Called on the training
+ * thread, between steps, with values that do not change afterwards; the model is at rest meanwhile
+ * and may be read, evaluated, or asked for a text. An exception ends the run, with a checkpoint.
+ */
 public interface Watcher extends AutoCloseable {
   /** After every step, logged or not. */
   default void advanced(long step) {}
 
+  /** After an evaluation; a loss that is not finite ends the run afterwards. */
+  default void evaluated(long step, Evaluation evaluation) {}
+
   /** After a step whose numbers are logged. */
   default void logged(StepMetrics metrics) {}
+
+  /** After a checkpoint is written, whole. */
+  default void saved(Checkpoint checkpoint) {}
 
   /** Something happened that a reader of the log wants to know: one line. */
   default void note(String line) {}
 
-  /** Never throws a checked exception: what cannot be written is reported as it happens. */
+  /** The run has ended, in whatever way; the trainer may be run again. */
+  default void ended() {}
+
+  /**
+   * The trainer is closed. Never throws a checked exception: what cannot be written is reported as
+   * it happens.
+   */
   @Override
   default void close() {}
 }

@@ -1,8 +1,12 @@
 package dev.javelin.train.monitor;
 
+import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.eval.Evaluation;
 import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
-/** Several watchers as one. */
+/** Several watchers as one. All are told of an end, even where one of them fails. */
 public record Watchers(List<Watcher> all) implements Watcher {
   public Watchers {
     all = List.copyOf(all);
@@ -16,9 +20,23 @@ public record Watchers(List<Watcher> all) implements Watcher {
   }
 
   @Override
+  public void evaluated(long step, Evaluation evaluation) {
+    for (Watcher w : all) {
+      w.evaluated(step, evaluation);
+    }
+  }
+
+  @Override
   public void logged(StepMetrics metrics) {
     for (Watcher w : all) {
       w.logged(metrics);
+    }
+  }
+
+  @Override
+  public void saved(Checkpoint checkpoint) {
+    for (Watcher w : all) {
+      w.saved(checkpoint);
     }
   }
 
@@ -30,9 +48,30 @@ public record Watchers(List<Watcher> all) implements Watcher {
   }
 
   @Override
+  public void ended() {
+    each(Watcher::ended);
+  }
+
+  @Override
   public void close() {
+    each(Watcher::close);
+  }
+
+  private void each(Consumer<Watcher> call) {
+    @Nullable RuntimeException first = null;
     for (Watcher w : all) {
-      w.close();
+      try {
+        call.accept(w);
+      } catch (RuntimeException e) {
+        if (first == null) {
+          first = e;
+        } else {
+          first.addSuppressed(e);
+        }
+      }
+    }
+    if (first != null) {
+      throw first;
     }
   }
 }

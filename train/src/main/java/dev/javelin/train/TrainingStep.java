@@ -1,0 +1,137 @@
+package dev.javelin.train;
+
+import dev.javelin.autograd.Tape;
+import dev.javelin.device.Device;
+import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.Fill;
+import dev.javelin.tensor.step.StepGraph;
+import dev.javelin.tensor.step.StepState;
+import dev.javelin.tensor.step.Workspace;
+import dev.javelin.train.data.Batch;
+import dev.javelin.train.data.BatchSource;
+import dev.javelin.train.objective.Objective;
+import dev.javelin.train.optim.GradientClip;
+import dev.javelin.train.optim.Optimizer;
+import dev.javelin.train.ranks.Communicator;
+
+/**
+ * One optimizer step: A micro-batches forward and backward into the accumulated gradient, each
+ * weighted by its share of the step's targets, the sum over all ranks, then one update. Whatever
+ * changes between steps is in {@link StepState}, so all steps do the same work at the same
+ * addresses. On a GPU a step is one recorded graph; with A > 1 the micro-batch is one, launched A
+ * times, and the update another.
+ */
+final class TrainingStep implements AutoCloseable {
+  private final Objective objective;
+  private final BatchSource source;
+  private final Communicator ranks;
+  private final Tensor gradients;
+  private final int parts;
+  private final Workspace workspace;
+  private final StepState state;
+  private final Batch batch;
+  private final StepGraph microStep; // all of a step where that is one micro-batch
+  private final StepGraph update;
+  private final Runnable work;
+  private final Runnable applyUpdate;
+  private boolean begun; // a step that has not come to its end
+  private boolean updating; // and had begun to move the weights
+
+  /**
+   * @param recorded whether a GPU is to record its steps, or be given them kernel by kernel
+   */
+  TrainingStep(Training t, Optimizer optimizer, GradientClip clip, boolean recorded) {
+    Device device = t.parameters.weights().device();
+    this.objective = t.objective;
+    this.source = t.source;
+    this.ranks = t.ranks;
+    this.gradients = t.parameters.gradients();
+    this.parts = t.parts;
+    this.workspace = Workspace.on(device);
+    this.state = StepState.on(device);
+    state.restore(new StepState.Carried(clip.scaling().initialScale(), 0, 0, 0));
+    this.batch = Batch.on(device, source.layout(), t.rows);
+    this.microStep = new StepGraph("micro-step", workspace, recorded);
+    this.update = new StepGraph("update", workspace, recorded);
+    Runnable forwardBackward =
+        () -> {
+          Tape tape = new Tape(workspace);
+          tape.backward(objective.loss(tape, batch, state));
+        };
+    this.applyUpdate =
+        () -> {
+          updating = true;
+          ranks.allReduce(gradients);
+          clip.run(state, gradients);
+          optimizer.step(state);
+        };
+    this.work =
+        parts > 1
+            ? forwardBackward
+            : () -> {
+              forwardBackward.run();
+              applyUpdate.run();
+            };
+  }
+
+  StepState state() {
+    return state;
+  }
+
+  Workspace workspace() {
+    return workspace;
+  }
+
+  /** Rows that a step reads, over all micro-batches and ranks. */
+  int rows() {
+    return parts * ranks.world() * batch.rows();
+  }
+
+  /** Whether weights and optimizer are those of a whole number of steps. */
+  boolean isWhole() {
+    return !updating;
+  }
+
+  /**
+   * Does a step.
+   *
+   * @param place of its first row: micro-batch a of rank r reads B places from {@code place + (a ·
+   *     world + r) · B} on
+   * @return its targets, over all ranks
+   */
+  long run(long seed, long step, long place, double learningRate) {
+    if (updating) {
+      throw new IllegalStateException(
+          "the last update broke off, the weights are not whole: load a checkpoint");
+    }
+    if (begun) {
+      Fill.zero(gradients); // what a step that broke off has left
+    }
+    begun = true;
+    long targets = source.targets(place, rows());
+    float weight = targets == 0 ? 0 : 1f / targets;
+    state.begin(seed, (int) step, (float) learningRate, weight);
+    for (int micro = 0; micro < parts; micro++) {
+      int inStep = (micro * ranks.world() + ranks.rank()) * batch.rows();
+      state.firstSequence(inStep);
+      batch.load(fields -> source.fill(place + inStep, batch.rows(), fields));
+      objective.prepare(batch);
+      microStep.run(work);
+    }
+    if (parts > 1) {
+      update.run(applyUpdate);
+    }
+    updating = false;
+    begun = false;
+    return targets;
+  }
+
+  @Override
+  public void close() {
+    state.close();
+    batch.close();
+    microStep.close();
+    update.close();
+    workspace.close();
+  }
+}
