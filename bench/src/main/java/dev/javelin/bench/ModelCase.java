@@ -1,6 +1,8 @@
 package dev.javelin.bench;
 
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.family.Gpt2;
+import dev.javelin.nn.family.Llama;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -78,9 +80,8 @@ record ModelCase(Model model, int batch, int length) {
   TransformerConfig config() {
     Model m = model;
     return m.isGpt2()
-        ? TransformerConfig.gpt2(m.vocabulary, m.layers, m.heads, m.width, length)
-        : TransformerConfig.llama(
-            m.vocabulary, m.layers, m.heads, m.kvHeads, m.width, m.ffn, length);
+        ? Gpt2.config(m.vocabulary, m.layers, m.heads, m.width, length)
+        : Llama.config(m.vocabulary, m.layers, m.heads, m.kvHeads, m.width, m.ffn, length);
   }
 
   int tokens() {

@@ -141,6 +141,6 @@ public final class HuggingFace {
 
   /** Hugging Face's names of the tensors that make up one of the model's parameters. */
   public static List<String> namesOf(TransformerConfig config, Parameter p) {
-    return NameTable.of(config).namesOf(p.name());
+    return config.family().names(config).namesOf(p.name());
   }
 }

@@ -6,6 +6,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -116,68 +117,14 @@ public final class NameTable {
     return p.value().rank() < 2 ? (int) p.value().elements() : p.value().rows();
   }
 
-  static NameTable of(TransformerConfig config) {
-    boolean gpt2 = config.architecture() == Architecture.GPT2;
-    Builder b = builder(gpt2 ? "transformer." : "model.");
-    if (gpt2) {
-      gpt2(b, config);
-    } else {
-      llama(b, config);
-    }
-    b.buffers("(.*\\.)?(attn\\.(bias|masked_bias)|rotary_emb\\.inv_freq)");
-    return b.head("lm_head.weight", config.tied(), config.vocab()).build();
-  }
-
-  private static void llama(Builder b, TransformerConfig c) {
-    int q = c.heads() * c.headDim();
-    int kv = c.kvHeads() * c.headDim();
-    b.whole("model.embed_tokens.weight", "tokens", c.vocab());
-    for (int i = 0; i < c.layers(); i++) {
-      String hf = "model.layers." + i + ".";
-      String ours = "blocks." + i + ".";
-      b.whole(hf + "input_layernorm.weight", ours + "norm1.weight", c.hidden());
-      for (String kind :
-          c.architecture().qkvBias() ? List.of("weight", "bias") : List.of("weight")) {
-        String packed = ours + "attn.qkv." + kind;
-        b.rows(hf + "self_attn.q_proj." + kind, packed, 0, q);
-        b.rows(hf + "self_attn.k_proj." + kind, packed, q, kv);
-        b.rows(hf + "self_attn.v_proj." + kind, packed, q + kv, kv);
-      }
-      if (c.architecture().qkNorm()) {
-        b.whole(hf + "self_attn.q_norm.weight", ours + "attn.qNorm.weight", c.headDim());
-        b.whole(hf + "self_attn.k_norm.weight", ours + "attn.kNorm.weight", c.headDim());
-      }
-      b.whole(hf + "self_attn.o_proj.weight", ours + "attn.out.weight", c.hidden());
-      b.whole(hf + "post_attention_layernorm.weight", ours + "norm2.weight", c.hidden());
-      b.rows(hf + "mlp.gate_proj.weight", ours + "mlp.gateUp.weight", 0, c.ffn());
-      b.rows(hf + "mlp.up_proj.weight", ours + "mlp.gateUp.weight", c.ffn(), c.ffn());
-      b.whole(hf + "mlp.down_proj.weight", ours + "mlp.down.weight", c.hidden());
-    }
-    b.whole("model.norm.weight", "norm.weight", c.hidden());
-  }
-
-  private static void gpt2(Builder b, TransformerConfig c) {
-    b.whole("transformer.wte.weight", "tokens", c.vocab());
-    b.whole("transformer.wpe.weight", "positions", c.positions());
-    for (int i = 0; i < c.layers(); i++) {
-      String hf = "transformer.h." + i + ".";
-      String ours = "blocks." + i + ".";
-      norm(b, hf + "ln_1", ours + "norm1", c.hidden());
-      conv1d(b, hf + "attn.c_attn", ours + "attn.qkv", c.qkvWidth());
-      conv1d(b, hf + "attn.c_proj", ours + "attn.out", c.hidden());
-      norm(b, hf + "ln_2", ours + "norm2", c.hidden());
-      conv1d(b, hf + "mlp.c_fc", ours + "mlp.up", c.ffn());
-      conv1d(b, hf + "mlp.c_proj", ours + "mlp.down", c.hidden());
-    }
-    norm(b, "transformer.ln_f", "norm", c.hidden());
-  }
-
-  private static void norm(Builder b, String hf, String ours, int rows) {
-    b.whole(hf + ".weight", ours + ".weight", rows).whole(hf + ".bias", ours + ".bias", rows);
-  }
-
-  private static void conv1d(Builder b, String hf, String ours, int rows) {
-    b.transposed(hf + ".weight", ours + ".weight", rows).whole(hf + ".bias", ours + ".bias", rows);
+  /** The same places under other names, such as those of a family that renames another's. */
+  public NameTable renamed(String newPrefix, UnaryOperator<String> rename) {
+    Builder b = builder(newPrefix);
+    places.forEach((name, place) -> b.places.put(rename.apply(name), place));
+    copies.forEach((name, place) -> b.copies.put(rename.apply(name), place));
+    b.buffers = buffers;
+    b.head = head == null ? null : rename.apply(head);
+    return b.build();
   }
 
   /** The name in files to the place in ours, in the order of the layers. */

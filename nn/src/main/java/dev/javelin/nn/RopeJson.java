@@ -6,13 +6,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Rotary positions in {@code config.json}: {@code rope_theta} and {@code rope_scaling} of
  * transformers 4, {@code rope_parameters} of transformers 5. Where both stand they must agree.
  */
-final class RopeJson {
+public final class RopeJson {
   private static final double DEFAULT_THETA = 10_000;
   private static final int MOST_POSITIONS = 1 << 24;
 
@@ -37,16 +38,16 @@ final class RopeJson {
 
   private RopeJson() {}
 
-  static RopeConfig read(JsonObject json, int positions) {
+  static RopeConfig read(JsonObject json, int positions, Consumer<String> notes) {
     double theta = json.number("rope_theta", DEFAULT_THETA);
     RopeConfig classic = new RopeConfig(theta(json, theta), new RopeConfig.None());
     if (json.has("rope_scaling") && !json.object("rope_scaling").members().isEmpty()) {
-      classic = parameters(json.object("rope_scaling"), theta, positions);
+      classic = parameters(json.object("rope_scaling"), theta, positions, notes);
     }
     if (!json.has("rope_parameters") || json.object("rope_parameters").members().isEmpty()) {
       return classic;
     }
-    RopeConfig current = parameters(json.object("rope_parameters"), theta, positions);
+    RopeConfig current = parameters(json.object("rope_parameters"), theta, positions, notes);
     boolean contradicts =
         (json.has("rope_theta") && classic.theta() != current.theta())
             || (json.has("rope_scaling") && !classic.equals(current));
@@ -63,17 +64,19 @@ final class RopeJson {
     return theta;
   }
 
-  private static RopeConfig parameters(JsonObject json, double outerTheta, int positions) {
+  private static RopeConfig parameters(
+      JsonObject json, double outerTheta, int positions, Consumer<String> notes) {
     String type = json.text("rope_type", json.text("type", "default"));
     double theta = theta(json, json.number("rope_theta", outerTheta));
     RopeConfig.Scaling scaling =
         switch (type) {
-          case "default" -> only(json, Set.of(), new RopeConfig.None());
-          case "linear" -> only(json, LINEAR, new RopeConfig.Linear(factor(json)));
-          case "llama3" -> only(json, LLAMA3, llama3(json));
-          case "yarn" -> only(json, YARN, yarn(json, positions));
-          case "dynamic" -> only(json, LINEAR, new RopeConfig.Dynamic(factor(json), positions));
-          case "longrope" -> only(json, LONGROPE, longRope(json, positions));
+          case "default" -> only(json, notes, Set.of(), new RopeConfig.None());
+          case "linear" -> only(json, notes, LINEAR, new RopeConfig.Linear(factor(json)));
+          case "llama3" -> only(json, notes, LLAMA3, llama3(json));
+          case "yarn" -> only(json, notes, YARN, yarn(json, positions));
+          case "dynamic" ->
+              only(json, notes, LINEAR, new RopeConfig.Dynamic(factor(json), positions));
+          case "longrope" -> only(json, notes, LONGROPE, longRope(json, positions));
           default ->
               throw json.error(
                   "rope_type",
@@ -84,10 +87,14 @@ final class RopeJson {
   }
 
   private static RopeConfig.Scaling only(
-      JsonObject json, Set<String> keys, RopeConfig.Scaling scaling) {
+      JsonObject json, Consumer<String> notes, Set<String> keys, RopeConfig.Scaling scaling) {
     for (String key : json.members().keySet()) {
       if (json.has(key) && !keys.contains(key) && !COMMON.contains(key)) {
-        throw json.error(key, "is not supported for this rope_type");
+        switch (ConfigKeys.judge(key, json.members().get(key))) {
+          case NOTED -> notes.accept(json.file() + ": " + json.prefix() + key + " is passed over");
+          case INERT -> {}
+          case MAY_MATTER -> throw json.error(key, "is not supported for this rope_type");
+        }
       }
     }
     return scaling;
@@ -155,7 +162,7 @@ final class RopeJson {
   }
 
   /** What stands as {@code max_position_embeddings} for that longest sequence. */
-  static int original(RopeConfig rope, int longest) {
+  private static int original(RopeConfig rope, int longest) {
     return rope.scaling() instanceof RopeConfig.Dynamic s ? s.originalPositions() : longest;
   }
 
@@ -170,7 +177,23 @@ final class RopeJson {
     return value;
   }
 
-  static void write(Map<String, @Nullable Object> json, RopeConfig rope, int positions) {
+  /**
+   * Puts {@code max_position_embeddings}, {@code rope_theta}, {@code rope_scaling} and {@code
+   * rope_parameters}.
+   *
+   * @throws IllegalArgumentException where positions are not rotary
+   */
+  public static void write(Map<String, @Nullable Object> json, TransformerConfig config) {
+    RopeConfig rope = config.rope();
+    if (rope == null) {
+      throw new IllegalArgumentException(
+          config.family().modelType() + " has rotary positions: " + config.encoding());
+    }
+    json.put("max_position_embeddings", original(rope, config.positions()));
+    write(json, rope, config.positions());
+  }
+
+  private static void write(Map<String, @Nullable Object> json, RopeConfig rope, int positions) {
     Map<String, Object> parameters = new TreeMap<>();
     switch (rope.scaling()) {
       case RopeConfig.None() -> parameters.put("rope_type", "default");

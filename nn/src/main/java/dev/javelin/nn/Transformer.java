@@ -7,7 +7,6 @@ import dev.javelin.autograd.Var;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.Turn;
-import dev.javelin.kernels.Activation;
 import dev.javelin.nn.Norm.Stream;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Parameter;
@@ -50,11 +49,17 @@ public record Transformer(
 
   static Transformer declare(TransformerConfig c, Declare d) {
     RotaryTable rotary =
-        c.rope() == null ? null : RotaryTable.declare(d, c.rope(), c.positions(), c.headDim());
+        switch (c.encoding()) {
+          case TransformerConfig.Rotary(RopeConfig rope) ->
+              RotaryTable.declare(d, rope, c.positions(), c.headDim());
+          case TransformerConfig.Learned() -> null;
+        };
     return new Transformer(
         c,
         d.parameter(c.vocab(), c.hidden()),
-        c.rope() == null ? d.parameter(c.positions(), c.hidden()) : null,
+        c.encoding() instanceof TransformerConfig.Learned
+            ? d.parameter(c.positions(), c.hidden())
+            : null,
         IntStream.range(0, c.layers()).mapToObj(i -> block(c, d, i, rotary)).toList(),
         norm(c, d),
         c.tied() ? null : d.parameter(c.vocab(), c.hidden()),
@@ -69,31 +74,32 @@ public record Transformer(
 
   private static Attention attention(
       TransformerConfig c, Declare d, int index, @Nullable RotaryTable rotary) {
-    boolean gpt2 = c.architecture() == Architecture.GPT2;
-    boolean norms = c.architecture().qkNorm();
+    boolean norms = c.attention().qkNorm();
     return new Attention(
         index,
         c.heads(),
         c.kvHeads(),
         c.headDim(),
-        c.window(),
-        Linear.declare(d, c.qkvWidth(), c.hidden(), c.architecture().qkvBias()),
-        norms ? RmsNorm.declare(d, c.headDim(), c.normEps()) : null,
-        norms ? RmsNorm.declare(d, c.headDim(), c.normEps()) : null,
-        Linear.declare(d, c.hidden(), c.heads() * c.headDim(), gpt2),
+        c.window(index),
+        Linear.declare(d, c.qkvWidth(), c.hidden(), c.biases().qkv()),
+        norms ? RmsNorm.declare(d, c.headDim(), c.norm().eps()) : null,
+        norms ? RmsNorm.declare(d, c.headDim(), c.norm().eps()) : null,
+        Linear.declare(d, c.hidden(), c.heads() * c.headDim(), c.biases().out()),
         rotary);
   }
 
   private static Norm norm(TransformerConfig c, Declare d) {
-    return c.architecture() == Architecture.GPT2
-        ? LayerNorm.declare(d, c.hidden(), c.normEps())
-        : RmsNorm.declare(d, c.hidden(), c.normEps());
+    return switch (c.norm().kind()) {
+      case LAYER -> LayerNorm.declare(d, c.hidden(), c.norm().eps());
+      case RMS -> RmsNorm.declare(d, c.hidden(), c.norm().eps());
+    };
   }
 
   private static Mlp mlp(TransformerConfig c, Declare d) {
-    return c.architecture() == Architecture.GPT2
-        ? Mlp.Plain.declare(d, c.hidden(), c.ffn(), Activation.GELU_TANH, true)
-        : Mlp.Gated.declare(d, c.hidden(), c.ffn(), Activation.SILU, false);
+    boolean bias = c.biases().mlp();
+    return c.mlp().gated()
+        ? Mlp.Gated.declare(d, c.hidden(), c.ffn(), c.mlp().activation(), bias)
+        : Mlp.Plain.declare(d, c.hidden(), c.ffn(), c.mlp().activation(), bias);
   }
 
   /** The same model, its parameters shared, with activations recomputed in the backward pass. */
@@ -117,7 +123,7 @@ public record Transformer(
   /** The names of Hugging Face. */
   @Override
   public NameTable fileNames() {
-    return NameTable.of(config);
+    return config.family().names(config);
   }
 
   /**

@@ -1,46 +1,114 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.DType;
+import dev.javelin.kernels.Activation;
 import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The shape of a decoder: everything that its mathematics depends on.
+ * The features of a decoder: everything that its mathematics depends on. A {@link Family} says them
+ * in the keys of its {@code config.json}.
  *
+ * <pre>{@code
+ * TransformerConfig small = Llama.config(1024, 4, 4, 4, 192, 512, 128);
+ * TransformerConfig biased = small.with(b -> b.biases(new Biases(true, false, false)));
+ * }</pre>
+ *
+ * @param family whose files it is read from and written to
  * @param vocab V, the number of tokens
  * @param hidden C, the width of the residual stream
- * @param heads H, query heads; {@code kvHeads} of keys and values, a divisor of it
- * @param headDim D, the width of a head; {@code heads·headDim} may differ from {@code hidden}
- * @param ffn F, the width inside the MLP
  * @param positions the longest sequence; dynamic scaling of the rotary positions included
- * @param rope rotary positions; {@code null} for learned ones
- * @param window keys that a query sees, itself included; 0 for all before it
  * @param tied whether the head is the token embedding
  * @param extras keys of {@code config.json} that do not touch the mathematics, such as {@code
  *     eos_token_id}, written back as they were
  */
 public record TransformerConfig(
-    Architecture architecture,
+    Family family,
     int vocab,
     int layers,
     int hidden,
-    int heads,
-    int kvHeads,
-    int headDim,
-    int ffn,
+    Attention attention,
+    Mlp mlp,
+    Norm norm,
+    Biases biases,
+    Encoding encoding,
     int positions,
-    double normEps,
-    @Nullable RopeConfig rope,
-    int window,
     boolean tied,
     Dropout dropout,
     Map<String, Object> extras) {
 
   private static final int WIDEST = 1 << 26;
+  private static final long MOST_ELEMENTS = 1L << 42;
+
+  /**
+   * Attention with grouped queries.
+   *
+   * @param heads H, query heads
+   * @param kvHeads heads of keys and values, a divisor of it
+   * @param headDim D, the width of a head; {@code heads·headDim} may differ from {@code hidden}
+   * @param window keys that a query sees, itself included; 0 for all before it
+   * @param qkNorm whether queries and keys are RMS-normalised, head by head
+   */
+  public record Attention(int heads, int kvHeads, int headDim, int window, boolean qkNorm) {
+    public Attention {
+      require(heads > 0 && kvHeads > 0 && headDim > 0, "heads and their width must be > 0");
+      require(
+          heads % kvHeads == 0,
+          "%d query heads cannot share %d key heads evenly".formatted(heads, kvHeads));
+      require(
+          (heads + 2L * kvHeads) * headDim <= WIDEST,
+          "%d heads of width %d are too wide".formatted(heads, headDim));
+      require(window >= 0, "the window must not be negative, got " + window);
+    }
+  }
+
+  /**
+   * A block's second half.
+   *
+   * @param inner F, its width inside
+   * @param gated {@code down(f(gate(x)) · up(x))} or {@code down(f(up(x)))}
+   */
+  public record Mlp(int inner, boolean gated, Activation activation) {
+    public Mlp {
+      require(inner > 0, "sizes must be > 0");
+    }
+  }
+
+  /** The normalisation in front of a block's halves and of the head. */
+  public record Norm(Kind kind, double eps) {
+    /** {@link RmsNorm} or {@link LayerNorm}. */
+    public enum Kind {
+      RMS,
+      LAYER
+    }
+
+    public Norm {
+      require(eps > 0, "the norm's epsilon must be > 0, got " + eps);
+    }
+  }
+
+  /**
+   * Which projections add a bias: of queries, keys and values; of attention's output; the MLP's.
+   */
+  public record Biases(boolean qkv, boolean out, boolean mlp) {
+    public static final Biases NONE = new Biases(false, false, false);
+    public static final Biases ALL = new Biases(true, true, true);
+  }
+
+  /** How a token knows its position. */
+  public sealed interface Encoding {}
+
+  /** A learned vector for each position is added to the embedding. */
+  public record Learned() implements Encoding {}
+
+  /** Queries and keys are turned. */
+  public record Rotary(RopeConfig rope) implements Encoding {}
 
   /**
    * Probabilities, in training, of dropping an element of the embedding, of an attention weight,
@@ -57,22 +125,21 @@ public record TransformerConfig(
   }
 
   public TransformerConfig {
-    require(vocab > 0 && layers > 0 && hidden > 0 && ffn > 0 && positions > 0, "sizes must be > 0");
-    require(heads > 0 && kvHeads > 0 && headDim > 0, "heads and their width must be > 0");
-    require(
-        heads % kvHeads == 0,
-        "%d query heads cannot share %d key heads evenly".formatted(heads, kvHeads));
-    require(
-        (long) (heads + 2 * kvHeads) * headDim <= WIDEST,
-        "%d heads of width %d are too wide".formatted(heads, headDim));
-    if (rope != null) {
-      rope.check(headDim);
+    require(vocab > 0 && layers > 0 && hidden > 0 && positions > 0, "sizes must be > 0");
+    if (encoding instanceof Rotary(RopeConfig rope)) {
+      rope.check(attention.headDim);
     }
     require(
-        (rope == null) == (architecture == Architecture.GPT2),
-        "GPT-2 has learned positions, the others rotary ones");
-    require(normEps > 0, "the norm's epsilon must be > 0, got " + normEps);
-    require(window >= 0, "the window must not be negative, got " + window);
+        !attention.qkNorm || encoding instanceof Rotary,
+        "norms of queries and keys need rotary positions");
+    double width = 2.0 * (attention.heads + attention.kvHeads) * attention.headDim;
+    double elements =
+        layers * hidden * (width + (mlp.gated ? 3.0 : 2.0) * mlp.inner)
+            + (tied ? 1.0 : 2.0) * vocab * hidden
+            + (double) positions * (encoding instanceof Rotary ? attention.headDim : hidden);
+    require(
+        elements <= MOST_ELEMENTS,
+        "the sizes amount to %.0f numbers, at most %d go".formatted(elements, MOST_ELEMENTS));
     extras = Map.copyOf(extras);
   }
 
@@ -82,56 +149,23 @@ public record TransformerConfig(
     }
   }
 
-  /** A GPT-2 with tied head and without dropout. */
-  public static TransformerConfig gpt2(
-      int vocab, int layers, int heads, int hidden, int positions) {
-    return new TransformerConfig(
-        Architecture.GPT2,
-        vocab,
-        layers,
-        hidden,
-        heads,
-        heads,
-        hidden / heads,
-        4 * hidden,
-        positions,
-        1e-5,
-        null,
-        0,
-        true,
-        Dropout.NONE,
-        Map.of());
-  }
-
-  /** A Llama with tied head. */
-  public static TransformerConfig llama(
-      int vocab, int layers, int heads, int kvHeads, int hidden, int ffn, int positions) {
-    return new TransformerConfig(
-        Architecture.LLAMA,
-        vocab,
-        layers,
-        hidden,
-        heads,
-        kvHeads,
-        hidden / heads,
-        ffn,
-        positions,
-        1e-5,
-        RopeConfig.of(10_000),
-        0,
-        true,
-        Dropout.NONE,
-        Map.of());
-  }
-
   /**
    * Reads {@code config.json} of a Hugging Face directory.
    *
-   * @throws FileFormatException if it is missing or damaged, names an unsupported architecture, or
+   * @throws FileFormatException if it is missing or damaged, names an unsupported model type, or
    *     sets a key that changes the mathematics to a value that this engine does not have
    */
   public static TransformerConfig read(Path directory) {
-    return ConfigJson.read(Json.read(directory.resolve("config.json")));
+    return read(directory, note -> {});
+  }
+
+  /**
+   * The same.
+   *
+   * @param notes takes a line for each key that is passed over and that transformers does not know
+   */
+  public static TransformerConfig read(Path directory, Consumer<String> notes) {
+    return ConfigJson.read(Json.read(directory.resolve("config.json")), notes);
   }
 
   /** Writes {@code config.json} with the keys of transformers 4 and 5, for weights of that type. */
@@ -140,85 +174,57 @@ public record TransformerConfig(
         directory.resolve("config.json"), Json.write(ConfigJson.write(this, weights)) + "\n");
   }
 
+  public int heads() {
+    return attention.heads;
+  }
+
+  public int kvHeads() {
+    return attention.kvHeads;
+  }
+
+  public int headDim() {
+    return attention.headDim;
+  }
+
+  /** Keys that a query of that layer sees, itself included; 0 for all before it. */
+  public int window(int layer) {
+    return attention.window;
+  }
+
+  /** The width inside the MLP. */
+  public int ffn() {
+    return mlp.inner;
+  }
+
   /** Columns of the packed projection of queries, keys and values. */
-  int qkvWidth() {
-    return (heads + 2 * kvHeads) * headDim;
+  public int qkvWidth() {
+    return (attention.heads + 2 * attention.kvHeads) * attention.headDim;
+  }
+
+  /** The rotary positions; {@code null} where there are none. */
+  public @Nullable RopeConfig rope() {
+    return encoding instanceof Rotary(RopeConfig rope) ? rope : null;
+  }
+
+  /** This configuration with some features changed. */
+  public TransformerConfig with(UnaryOperator<Builder> change) {
+    return change.apply(new Builder(this)).build();
   }
 
   public TransformerConfig withVocab(int vocab) {
-    return new TransformerConfig(
-        architecture,
-        vocab,
-        layers,
-        hidden,
-        heads,
-        kvHeads,
-        headDim,
-        ffn,
-        positions,
-        normEps,
-        rope,
-        window,
-        tied,
-        dropout,
-        extras);
+    return with(b -> b.vocab(vocab));
   }
 
   public TransformerConfig withLayers(int layers) {
-    return new TransformerConfig(
-        architecture,
-        vocab,
-        layers,
-        hidden,
-        heads,
-        kvHeads,
-        headDim,
-        ffn,
-        positions,
-        normEps,
-        rope,
-        window,
-        tied,
-        dropout,
-        extras);
+    return with(b -> b.layers(layers));
   }
 
   public TransformerConfig withPositions(int positions) {
-    return new TransformerConfig(
-        architecture,
-        vocab,
-        layers,
-        hidden,
-        heads,
-        kvHeads,
-        headDim,
-        ffn,
-        positions,
-        normEps,
-        rope,
-        window,
-        tied,
-        dropout,
-        extras);
+    return with(b -> b.positions(positions));
   }
 
   public TransformerConfig withDropout(Dropout dropout) {
-    return new TransformerConfig(
-        architecture,
-        vocab,
-        layers,
-        hidden,
-        heads,
-        kvHeads,
-        headDim,
-        ffn,
-        positions,
-        normEps,
-        rope,
-        window,
-        tied,
-        dropout,
-        extras);
+    return with(b -> b.dropout(dropout));
   }
 
   /**
@@ -230,21 +236,126 @@ public record TransformerConfig(
   }
 
   public TransformerConfig withExtras(Map<String, Object> extras) {
-    return new TransformerConfig(
-        architecture,
-        vocab,
-        layers,
-        hidden,
-        heads,
-        kvHeads,
-        headDim,
-        ffn,
-        positions,
-        normEps,
-        rope,
-        window,
-        tied,
-        dropout,
-        extras);
+    return with(b -> b.extras(extras));
+  }
+
+  /** Of a family: the features, where not set those of a small Llama without biases. */
+  public static Builder builder(Family family) {
+    return new Builder(family);
+  }
+
+  /** Sets features by name. */
+  public static final class Builder {
+    private Family family;
+    private int vocab = 1;
+    private int layers = 1;
+    private int hidden = 2;
+    private Attention attention = new Attention(1, 1, 2, 0, false);
+    private Mlp mlp = new Mlp(2, true, Activation.SILU);
+    private Norm norm = new Norm(Norm.Kind.RMS, 1e-5);
+    private Biases biases = Biases.NONE;
+    private Encoding encoding = new Rotary(RopeConfig.of(10_000));
+    private int positions = 1;
+    private boolean tied;
+    private Dropout dropout = Dropout.NONE;
+    private Map<String, Object> extras = Map.of();
+
+    private Builder(Family family) {
+      this.family = family;
+    }
+
+    private Builder(TransformerConfig c) {
+      family = c.family;
+      vocab = c.vocab;
+      layers = c.layers;
+      hidden = c.hidden;
+      attention = c.attention;
+      mlp = c.mlp;
+      norm = c.norm;
+      biases = c.biases;
+      encoding = c.encoding;
+      positions = c.positions;
+      tied = c.tied;
+      dropout = c.dropout;
+      extras = c.extras;
+    }
+
+    public Builder family(Family value) {
+      family = value;
+      return this;
+    }
+
+    public Builder vocab(int value) {
+      vocab = value;
+      return this;
+    }
+
+    public Builder layers(int value) {
+      layers = value;
+      return this;
+    }
+
+    public Builder hidden(int value) {
+      hidden = value;
+      return this;
+    }
+
+    public Builder attention(Attention value) {
+      attention = value;
+      return this;
+    }
+
+    public Builder mlp(Mlp value) {
+      mlp = value;
+      return this;
+    }
+
+    public Builder norm(Norm value) {
+      norm = value;
+      return this;
+    }
+
+    public Builder biases(Biases value) {
+      biases = value;
+      return this;
+    }
+
+    public Builder encoding(Encoding value) {
+      encoding = value;
+      return this;
+    }
+
+    public Builder rope(RopeConfig value) {
+      return encoding(new Rotary(value));
+    }
+
+    public Builder positions(int value) {
+      positions = value;
+      return this;
+    }
+
+    public Builder tied(boolean value) {
+      tied = value;
+      return this;
+    }
+
+    public Builder dropout(Dropout value) {
+      dropout = value;
+      return this;
+    }
+
+    public Builder extras(Map<String, Object> value) {
+      extras = value;
+      return this;
+    }
+
+    /**
+     * @throws IllegalArgumentException for features that do not go together
+     */
+    public TransformerConfig build() {
+      return new TransformerConfig(
+          family, vocab, layers, hidden, attention, mlp, norm, biases, encoding, positions, tied,
+          dropout, extras);
+    }
   }
 }

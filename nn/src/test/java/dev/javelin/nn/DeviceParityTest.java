@@ -14,6 +14,8 @@ import dev.javelin.device.Memory;
 import dev.javelin.device.RequiresCuda;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
+import dev.javelin.nn.family.Gpt2;
+import dev.javelin.nn.family.Llama;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.StepState;
@@ -35,9 +37,7 @@ class DeviceParityTest {
   @CsvSource({"gpt2,4,false", "gpt2,2,true", "llama,4,false", "llama,1,true"})
   void aStepWithDropoutIsTheSameOnBothDevices(String name, int micro, boolean recompute) {
     TransformerConfig config =
-        name.equals("gpt2")
-            ? TransformerConfig.gpt2(31, 2, 4, 32, 16)
-            : TransformerConfig.llama(31, 2, 4, 2, 32, 48, 16);
+        name.equals("gpt2") ? Gpt2.config(31, 2, 4, 32, 16) : Llama.config(31, 2, 4, 2, 32, 48, 16);
     try (Cpu cpu = Cpu.open(2);
         Cuda cuda = TestCuda.open(new BundledKernels())) {
       Step expected = step(cpu, config.withDropout(0.3), micro, recompute);

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.nn.family.Gpt2;
+import dev.javelin.nn.family.Llama;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.io.FileFormatException;
@@ -28,7 +30,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class HuggingFaceTest {
-  private static final TransformerConfig TINY = TransformerConfig.llama(11, 2, 4, 2, 16, 12, 8);
+  private static final TransformerConfig TINY = Llama.config(11, 2, 4, 2, 16, 12, 8);
 
   @TempDir Path dir;
 
@@ -53,9 +55,11 @@ class HuggingFaceTest {
           files.filter(f -> f.toString().matches(".*/model[-0-9of]*\\.safetensors")).toList()) {
         try (Safetensors st = Safetensors.open(file)) {
           for (Safetensors.Entry e : st.entries().values()) {
-            if (!NameTable.of(config).isBuffer(e.name())) {
+            if (!config.family().names(config).isBuffer(e.name())) {
               byte[] bytes = e.data().toArray(ValueLayout.JAVA_BYTE);
-              out.put(NameTable.of(config).canonical(e.name()) + " " + e.type() + e.shape(), bytes);
+              out.put(
+                  config.family().names(config).canonical(e.name()) + " " + e.type() + e.shape(),
+                  bytes);
             }
           }
         }
@@ -136,7 +140,7 @@ class HuggingFaceTest {
 
   @Test
   void optimizerStateGoesByHuggingFaceNamesAndBack() {
-    TransformerConfig gpt2 = TransformerConfig.gpt2(11, 1, 2, 8, 6);
+    TransformerConfig gpt2 = Gpt2.config(11, 1, 2, 8, 6);
     Path file = dir.resolve("optimizer.safetensors");
     try (Cpu cpu = Cpu.open(1);
         var a = initialised(cpu, gpt2);
@@ -232,23 +236,7 @@ class HuggingFaceTest {
 
   @Test
   void anUntiedHeadMustBeThere() {
-    TransformerConfig untied =
-        new TransformerConfig(
-            TINY.architecture(),
-            11,
-            1,
-            16,
-            4,
-            2,
-            4,
-            12,
-            8,
-            1e-5,
-            TINY.rope(),
-            0,
-            false,
-            TransformerConfig.Dropout.NONE,
-            Map.of());
+    TransformerConfig untied = TINY.with(b -> b.tied(false).layers(1));
     refuses(
         untied,
         list -> {

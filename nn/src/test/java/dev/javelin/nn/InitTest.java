@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.nn.family.Gpt2;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -14,7 +15,7 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
 class InitTest {
-  private static final TransformerConfig CONFIG = TransformerConfig.gpt2(65, 4, 4, 128, 64);
+  private static final TransformerConfig CONFIG = Gpt2.config(65, 4, 4, 128, 64);
 
   private static ParameterBuffer<Transformer> model(Cpu cpu, Precision precision, long seed) {
     ParameterBuffer<Transformer> buffer =

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.nn.family.Gpt2;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Segment;
@@ -17,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ParameterBufferTest {
-  private static final TransformerConfig TINY = TransformerConfig.gpt2(7, 2, 2, 6, 5);
+  private static final TransformerConfig TINY = Gpt2.config(7, 2, 2, 6, 5);
 
   private static ParameterBuffer<Transformer> tiny(
       Cpu cpu, Precision precision, Grouping grouping) {

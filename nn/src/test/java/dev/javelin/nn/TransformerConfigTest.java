@@ -1,15 +1,21 @@
 package dev.javelin.nn;
 
+import static dev.javelin.nn.TransformerConfig.Norm.Kind.RMS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.DType;
+import dev.javelin.nn.TransformerConfig.Attention;
+import dev.javelin.nn.TransformerConfig.Biases;
+import dev.javelin.nn.family.Gpt2;
+import dev.javelin.nn.family.Llama;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -56,7 +62,7 @@ class TransformerConfigTest {
   @Test
   void readsAPublishedGpt2() {
     TransformerConfig c = read(GPT2);
-    assertThat(c.architecture()).isEqualTo(Architecture.GPT2);
+    assertThat(c.family()).isEqualTo(new Gpt2());
     assertThat(List.of(c.vocab(), c.layers(), c.hidden(), c.heads(), c.headDim(), c.ffn()))
         .containsExactly(50257, 12, 768, 12, 64, 3072);
     assertThat(c.positions()).isEqualTo(1024);
@@ -96,19 +102,19 @@ class TransformerConfigTest {
     String llama =
         LLAMA.replace("\"num_key_value_heads\": 2,", "").replace("\"rms_norm_eps\": 1e-05,", "");
     assertThat(read(llama).kvHeads()).isEqualTo(4);
-    assertThat(read(llama).normEps()).isEqualTo(1e-6);
+    assertThat(read(llama).norm().eps()).isEqualTo(1e-6);
     assertThat(read(llama.replace("\"rope_theta\": 500000.0,", "")).rope())
         .isEqualTo(RopeConfig.of(10_000));
     String mistral =
         LLAMA.replace("\"llama\"", "\"mistral\"").replace("LlamaForCausalLM", "MistralForCausalLM");
-    assertThat(read(mistral).window()).isEqualTo(4096);
-    assertThat(read(with(mistral, "sliding_window", "null")).window()).isZero();
-    assertThat(read(with(mistral, "sliding_window", "8")).window()).isEqualTo(8);
+    assertThat(read(mistral).window(0)).isEqualTo(4096);
+    assertThat(read(with(mistral, "sliding_window", "null")).window(0)).isZero();
+    assertThat(read(with(mistral, "sliding_window", "8")).window(0)).isEqualTo(8);
     String qwen3 =
         LLAMA.replace("\"llama\"", "\"qwen3\"").replace("LlamaForCausalLM", "Qwen3ForCausalLM");
     assertThat(read(qwen3).headDim()).isEqualTo(128);
     assertThat(
-            read(with(qwen3, "layer_types", "[\"full_attention\", \"full_attention\"]")).window())
+            read(with(qwen3, "layer_types", "[\"full_attention\", \"full_attention\"]")).window(0))
         .isZero();
   }
 
@@ -116,12 +122,12 @@ class TransformerConfigTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "model_type | \"mixtral\" | model_type must be one of llama, mistral, qwen2, qwen3, gpt2",
+        "model_type | \"mixtral\" | the model_type \"mixtral\" is not supported; take a model of one of",
         "architectures | [\"LlamaForSequenceClassification\"] | architectures must name LlamaForCausalLM",
         "attention_bias | true | attention_bias is supported only as false",
         "mlp_bias | true | mlp_bias is supported only as false",
         "hidden_act | \"gelu\" | hidden_act must be silu or swish",
-        "pretraining_tp | 2 | pretraining_tp is supported only as 1",
+        "pretraining_tp | 0 | pretraining_tp must be from 1",
         "partial_rotary_factor | 0.5 | partial_rotary_factor is supported only as 1",
         "rope_scaling | {\"type\": \"su\", \"factor\": 2.0} | rope_scaling.rope_type must be default, linear",
         "rope_scaling | {\"type\": \"dynamic\", \"factor\": 1e8} | max_position_embeddings times the factor",
@@ -180,48 +186,124 @@ class TransformerConfigTest {
         "\"pretraining_tp\": 1", "\"some_switch\": false", "\"some_map\": {}"
       })
   void ignoresWhatDoesNotTouchTheMathematics(String member) {
-    assertThat(read(LLAMA.replaceFirst("\\{", "{" + member + ", "))).isEqualTo(read(LLAMA));
+    TransformerConfig plain = read(LLAMA);
+    TransformerConfig c = read(LLAMA.replaceFirst("\\{", "{" + member + ", "));
+    assertThat(c.withExtras(plain.extras())).isEqualTo(plain);
+  }
+
+  /** Keys of published files that transformers passes over as well. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"unsloth_fixed\": true",
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.0, \"finetuned\": true}",
+        "\"pretraining_tp\": 2",
+        "\"max_sequence_length\": 2048",
+        "\"auto_map\": {\"AutoModelForCausalLM\": \"modeling_x.X\"}",
+        "\"tokenizer_model_max_length\": 4096",
+        "\"training_tokens\": 3e12",
+        "\"image_token_id\": 7",
+        "\"use_flash_attention_2\": true",
+        "\"initializer_std\": 0.02",
+      })
+  void passesOverWithANoteWhatTransformersPassesOver(String member) {
+    List<String> notes = new ArrayList<>();
+    String json = LLAMA.replaceFirst("\\{", "{" + member + ", ");
+    TransformerConfig c =
+        ConfigJson.read(
+            Json.parse(
+                Path.of("config.json"), ByteBuffer.wrap(json.getBytes(StandardCharsets.UTF_8))),
+            notes::add);
+    TransformerConfig plain = read(LLAMA);
+    assertThat(c.with(b -> b.extras(plain.extras()).encoding(plain.encoding()))).isEqualTo(plain);
+    assertThat(notes).hasSize(1);
+    String key = member.contains("finetuned") ? "finetuned" : member.replaceAll("\":.*|\"", "");
+    assertThat(notes.getFirst()).startsWith("config.json: ").contains(key);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"is_causal\": false", "\"use_rope\": false", "\"hidden_dropout\": 0.1",
+        "\"norm_type\": \"layer\"", "\"eos_token_id\": \"</s>\"", "\"eos_token_id\": [2, 2.5]"
+      })
+  void refusesWhatLooksHarmlessAndIsNot(String member) {
+    String json = with(LLAMA, member.replaceAll("\":.*|\"", ""), member.replaceAll(".*\": ", ""));
+    assertThatThrownBy(() -> read(json))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining(member.replaceAll("\":.*|\"", ""));
+  }
+
+  @Test
+  void harmlessKeysAreWrittenBack() {
+    String json =
+        LLAMA.replaceFirst(
+            "\\{",
+            "{\"unsloth_fixed\": true, \"use_cache\": false, \"temperature\": 0.6, \"hidden_dropout\": 0.0,"
+                + " \"transformers_version\": \"4.1\", \"id2label\": {\"0\": \"a\"}, \"auto_map\": {\"A\": \"b\"},");
+    read(json).write(dir, DType.F32);
+    assertThat(Json.read(dir.resolve("config.json")).members())
+        .containsEntry("unsloth_fixed", true)
+        .containsEntry("use_cache", false)
+        .containsEntry("temperature", 0.6)
+        .containsEntry("hidden_dropout", 0.0)
+        .containsEntry("id2label", Map.of("0", "a"))
+        .doesNotContainKeys("transformers_version", "auto_map");
+    assertThat(TransformerConfig.read(dir)).isEqualTo(read(json));
+  }
+
+  /** Sizes that are each within bounds and together are not. */
+  @Test
+  void refusesSizesThatNoMachineHolds() {
+    String json =
+        with(
+            with(with(LLAMA, "vocab_size", "16777216"), "hidden_size", "16777216"),
+            "head_dim",
+            "16");
+    assertThatThrownBy(() -> read(json))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining("the sizes amount to");
+    assertThatThrownBy(
+            () ->
+                read(
+                    with(
+                        with(LLAMA, "max_position_embeddings", "16777216"), "head_dim", "8000000")))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining("the sizes amount to");
   }
 
   static final List<TransformerConfig> SHAPES =
       List.of(
-          TransformerConfig.gpt2(65, 4, 4, 128, 64),
-          TransformerConfig.gpt2(65, 4, 4, 128, 64)
+          Gpt2.config(65, 4, 4, 128, 64),
+          Gpt2.config(65, 4, 4, 128, 64)
               .withDropout(new TransformerConfig.Dropout(0.1, 0, 0.2))
               .withExtras(Map.of("eos_token_id", List.of(1L, 2L))),
-          TransformerConfig.llama(320, 2, 4, 2, 64, 176, 128),
-          rotary(Architecture.LLAMA, new RopeConfig.Linear(4), 0),
-          rotary(Architecture.LLAMA, new RopeConfig.Llama3(8, 1, 4, 8192), 0),
-          rotary(Architecture.LLAMA, new RopeConfig.Yarn(4, 32, 1, 1.25, 512), 0),
-          rotary(Architecture.LLAMA, new RopeConfig.Dynamic(2, 64), 0),
-          rotary(Architecture.QWEN2, longRope(), 0),
-          rotary(Architecture.MISTRAL, new RopeConfig.None(), 8),
-          rotary(Architecture.MISTRAL, new RopeConfig.None(), 0),
-          rotary(Architecture.QWEN2, new RopeConfig.None(), 0),
-          rotary(Architecture.QWEN3, new RopeConfig.None(), 0));
+          Llama.config(320, 2, 4, 2, 64, 176, 128),
+          rotary("llama", new RopeConfig.Linear(4), 0),
+          rotary("llama", new RopeConfig.Llama3(8, 1, 4, 8192), 0),
+          rotary("llama", new RopeConfig.Yarn(4, 32, 1, 1.25, 512), 0),
+          rotary("llama", new RopeConfig.Dynamic(2, 64), 0),
+          rotary("qwen2", longRope(), 0),
+          rotary("mistral", new RopeConfig.None(), 8),
+          rotary("mistral", new RopeConfig.None(), 0),
+          rotary("qwen2", new RopeConfig.None(), 0),
+          rotary("qwen3", new RopeConfig.None(), 0));
 
   private static RopeConfig.LongRope longRope() {
     return new RopeConfig.LongRope(
         Collections.nCopies(16, 1.5), Collections.nCopies(16, 4.0), 1.25, 32);
   }
 
-  private static TransformerConfig rotary(Architecture a, RopeConfig.Scaling scaling, int window) {
-    return new TransformerConfig(
-        a,
-        320,
-        2,
-        64,
-        4,
-        2,
-        32,
-        176,
-        128,
-        1e-6,
-        new RopeConfig(1e6, scaling),
-        window,
-        false,
-        TransformerConfig.Dropout.NONE,
-        Map.of());
+  private static TransformerConfig rotary(String family, RopeConfig.Scaling scaling, int window) {
+    TransformerConfig plain = Llama.config(320, 2, 4, 2, 64, 176, 128);
+    return plain.with(
+        b ->
+            b.family(Families.named(family))
+                .attention(new Attention(4, 2, 32, window, family.equals("qwen3")))
+                .norm(new TransformerConfig.Norm(RMS, 1e-6))
+                .biases(new Biases(family.equals("qwen2"), false, false))
+                .rope(new RopeConfig(1e6, scaling))
+                .tied(false));
   }
 
   @ParameterizedTest
@@ -245,7 +327,7 @@ class TransformerConfigTest {
   void readsTheGoldenModels(String name) {
     Path directory = Path.of("src/test/resources/golden/models", name);
     TransformerConfig c = TransformerConfig.read(directory);
-    assertThat(c.window()).isEqualTo(name.startsWith("mistral") ? 8 : 0);
+    assertThat(c.window(0)).isEqualTo(name.startsWith("mistral") ? 8 : 0);
     assertThat(c.headDim()).isEqualTo(name.startsWith("qwen3") ? 32 : c.hidden() / c.heads());
   }
 

@@ -8,6 +8,8 @@ import dev.javelin.autograd.Tape;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.device.Memory;
+import dev.javelin.nn.family.Gpt2;
+import dev.javelin.nn.family.Llama;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AdamW;
@@ -24,8 +26,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class TransformerTest {
-  private static final TransformerConfig LLAMA = TransformerConfig.llama(31, 2, 4, 2, 32, 48, 16);
-  private static final TransformerConfig GPT2 = TransformerConfig.gpt2(31, 2, 4, 32, 16);
+  private static final TransformerConfig LLAMA = Llama.config(31, 2, 4, 2, 32, 48, 16);
+  private static final TransformerConfig GPT2 = Gpt2.config(31, 2, 4, 32, 16);
 
   /** A model, its optimizer state and one step of eight sequences with some targets ignored. */
   private static final class Bench implements AutoCloseable {
@@ -213,8 +215,8 @@ class TransformerTest {
   void recomputationGivesTheSameGradientsInLessMemory(String name) {
     TransformerConfig deep =
         name.equals("gpt2")
-            ? TransformerConfig.gpt2(31, 8, 4, 32, 16).withDropout(0.1)
-            : TransformerConfig.llama(31, 8, 4, 2, 32, 96, 16);
+            ? Gpt2.config(31, 8, 4, 32, 16).withDropout(0.1)
+            : Llama.config(31, 8, 4, 2, 32, 96, 16);
     try (Bench kept = new Bench(deep, Precision.FP32, 2);
         Bench again = new Bench(deep, Precision.FP32, 2)) {
       kept.gradient(0, 8);

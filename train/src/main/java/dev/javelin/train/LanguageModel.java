@@ -127,7 +127,7 @@ public record LanguageModel(
   public static String describe(TransformerConfig c, Precision precision) {
     return "%s: %d layers, %d wide, %d heads of %d (%d for keys), mlp %d, vocabulary %d, %d positions%s%s, %s"
         .formatted(
-            c.architecture().modelType(),
+            c.family().modelType(),
             c.layers(),
             c.hidden(),
             c.heads(),
@@ -136,7 +136,7 @@ public record LanguageModel(
             c.ffn(),
             c.vocab(),
             c.positions(),
-            c.window() > 0 ? ", window " + c.window() : "",
+            c.attention().window() > 0 ? ", window " + c.attention().window() : "",
             c.tied() ? ", tied head" : "",
             precision.name());
   }

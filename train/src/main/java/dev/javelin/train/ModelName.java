@@ -1,7 +1,7 @@
 package dev.javelin.train;
 
-import dev.javelin.nn.Presets;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.family.Presets;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.ModelSpec;

@@ -233,7 +233,9 @@ public record Run(
           "%s: %s is %s, and training drops no attention weights: give --dropout 0, or --dropout P to drop of the embedding and of what each layer adds"
               .formatted(
                   name.path().resolve("config.json"),
-                  fitted.rope() == null ? "attn_pdrop" : "attention_dropout",
+                  fitted.encoding() instanceof TransformerConfig.Learned
+                      ? "attn_pdrop"
+                      : "attention_dropout",
                   attention));
     }
     return fitted;

@@ -9,6 +9,7 @@ import dev.javelin.device.Cuda;
 import dev.javelin.device.Device;
 import dev.javelin.device.RequiresEmulator;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.family.Llama;
 import dev.javelin.train.data.InputException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -16,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class DevicesTest {
-  private static final TransformerConfig MODEL = TransformerConfig.llama(65, 2, 2, 1, 32, 48, 16);
+  private static final TransformerConfig MODEL = Llama.config(65, 2, 2, 1, 32, 48, 16);
 
   private static Devices.Choice open(String name) {
     return Devices.open(name, 2, MODEL);
@@ -54,7 +55,7 @@ class DevicesTest {
   @Test
   @RequiresEmulator
   void theEmulatedDeviceIsTakenForModelsThatHaveKernels() {
-    TransformerConfig wide = TransformerConfig.llama(65, 1, 1, 1, 256, 48, 16);
+    TransformerConfig wide = Llama.config(65, 1, 1, 1, 256, 48, 16);
     for (TransformerConfig model : List.of(MODEL, wide)) {
       try (Device device = Devices.open("emulator", 1, model).device()) {
         assertThat(device).isInstanceOf(Cuda.class);
@@ -65,7 +66,7 @@ class DevicesTest {
   @Test
   @RequiresEmulator
   void whatHasNoKernelIsNamed() {
-    TransformerConfig wide = TransformerConfig.llama(65, 1, 1, 1, 264, 48, 16);
+    TransformerConfig wide = Llama.config(65, 1, 1, 1, 264, 48, 16);
     assertThatThrownBy(() -> Devices.open("emulator", 1, wide).device())
         .isInstanceOf(InputException.class)
         .hasMessage(

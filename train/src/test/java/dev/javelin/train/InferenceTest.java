@@ -7,6 +7,8 @@ import dev.javelin.device.Cpu;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.family.Gpt2;
+import dev.javelin.nn.family.Llama;
 import dev.javelin.train.inference.Inference;
 import dev.javelin.train.inference.Reply;
 import dev.javelin.train.inference.Reply.Finish;
@@ -30,9 +32,9 @@ class InferenceTest {
   private static LanguageModel model(Cpu cpu, String kind, Precision precision) {
     TransformerConfig config =
         switch (kind) {
-          case "gpt2" -> TransformerConfig.gpt2(BYTES.vocabSize(), 2, 4, 32, 40);
+          case "gpt2" -> Gpt2.config(BYTES.vocabSize(), 2, 4, 32, 40);
           case "dynamic" -> TinyModels.dynamic().withVocab(BYTES.vocabSize());
-          default -> TransformerConfig.llama(BYTES.vocabSize(), 2, 4, 2, 32, 48, 40);
+          default -> Llama.config(BYTES.vocabSize(), 2, 4, 2, 32, 48, 40);
         };
     return LanguageModel.create(cpu, config, precision, Grouping.frozen(), 1, BYTES);
   }

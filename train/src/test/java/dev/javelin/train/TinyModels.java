@@ -5,6 +5,8 @@ import dev.javelin.nn.Grouping;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.RopeConfig;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.family.Gpt2;
+import dev.javelin.nn.family.Llama;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.settings.RunSettings;
@@ -17,34 +19,22 @@ final class TinyModels {
   private TinyModels() {}
 
   static TransformerConfig llama() {
-    return TransformerConfig.llama(VOCAB, 2, 4, 2, 32, 48, SEQ_LEN);
+    return Llama.config(VOCAB, 2, 4, 2, 32, 48, SEQ_LEN);
   }
 
   /** Learned positions, LayerNorm, biases, dropout. */
   static TransformerConfig gpt2() {
-    return TransformerConfig.gpt2(VOCAB, 2, 4, 32, SEQ_LEN)
+    return Gpt2.config(VOCAB, 2, 4, 32, SEQ_LEN)
         .withDropout(new TransformerConfig.Dropout(0.1, 0, 0.1));
   }
 
   /** Rotary angles that depend on the length of a sequence beyond half of {@link #SEQ_LEN}. */
   static TransformerConfig dynamic() {
-    TransformerConfig c = llama();
-    return new TransformerConfig(
-        c.architecture(),
-        c.vocab(),
-        c.layers(),
-        c.hidden(),
-        c.heads(),
-        c.kvHeads(),
-        c.headDim(),
-        c.ffn(),
-        4 * SEQ_LEN,
-        c.normEps(),
-        new RopeConfig(100, new RopeConfig.Dynamic(4, SEQ_LEN / 2)),
-        c.window(),
-        c.tied(),
-        c.dropout(),
-        c.extras());
+    return llama()
+        .with(
+            b ->
+                b.positions(4 * SEQ_LEN)
+                    .rope(new RopeConfig(100, new RopeConfig.Dynamic(4, SEQ_LEN / 2))));
   }
 
   static LanguageModel model(Device device, TransformerConfig config, Precision precision) {

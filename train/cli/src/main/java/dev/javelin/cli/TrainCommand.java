@@ -1,6 +1,6 @@
 package dev.javelin.cli;
 
-import dev.javelin.nn.Presets;
+import dev.javelin.nn.family.Presets;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.Run;
 import dev.javelin.train.Trainer;
@@ -58,7 +58,7 @@ final class TrainCommand implements Callable<Integer> {
               (name, c) ->
                   out.printf(
                       "%-22s %s, %d layers, %d wide, %d heads%n",
-                      name, c.architecture().modelType(), c.layers(), c.hidden(), c.heads()));
+                      name, c.family().modelType(), c.layers(), c.hidden(), c.heads()));
       out.flush();
       return Main.OK;
     }

@@ -1,8 +1,10 @@
-package dev.javelin.nn;
+package dev.javelin.nn.family;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.javelin.nn.RopeConfig;
+import dev.javelin.nn.TransformerConfig;
 import org.junit.jupiter.api.Test;
 
 class PresetsTest {
