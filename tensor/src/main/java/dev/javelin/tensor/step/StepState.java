@@ -115,6 +115,16 @@ public final class StepState implements Addressable, AutoCloseable {
     return Tensor.of(memory, LOSS_SCALE, DType.F32, Shape.of());
   }
 
+  /** Where kernels read the learning rate: F32, one element. */
+  public Tensor learningRateTensor() {
+    return Tensor.of(memory, LEARNING_RATE, DType.F32, Shape.of());
+  }
+
+  /** Where kernels read {@link #gradScale}: F32, one element. */
+  public Tensor gradScaleTensor() {
+    return Tensor.of(memory, GRAD_SCALE, DType.F32, Shape.of());
+  }
+
   public long seed() {
     return now().get(JAVA_LONG, SEED);
   }
