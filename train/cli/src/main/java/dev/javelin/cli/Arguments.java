@@ -1,6 +1,7 @@
 package dev.javelin.cli;
 
 import dev.javelin.train.settings.Names;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -18,14 +19,18 @@ import picocli.CommandLine.Model.OptionSpec;
  *
  * @param command the verb
  * @param verbose whether {@code --verbose} was among them
+ * @param wrong what is wrong with the first flag that the verb does not have, or that lacks its
+ *     value
  */
-record Arguments(List<String> list, CommandLine command, boolean verbose) {
+record Arguments(List<String> list, CommandLine command, boolean verbose, @Nullable String wrong) {
+  private static final String HIDDEN = "\0"; // in no argument, since the system ends them by it
   private static final String TEXT = "TEXT";
 
   static Arguments of(List<String> given, CommandLine root) {
     List<String> out = new ArrayList<>();
     CommandLine command = root;
     boolean verbose = false;
+    String wrong = null;
     int i = 0;
     while (i < given.size()) {
       String argument = given.get(i++);
@@ -45,36 +50,49 @@ record Arguments(List<String> list, CommandLine command, boolean verbose) {
       if (name.equals("verbose") && equals < 0) {
         verbose = true;
       } else if (option == null) {
-        out.add(argument);
-      } else if (equals >= 0) {
-        out.add("--" + name + argument.substring(equals));
-        i = option.arity().max() > 1 ? list(name, given, i, out) : i;
-      } else if (option.arity().max() > 1) {
-        int end = list(name, given, i, out);
-        if (end == i) {
-          out.add("--" + name);
-        }
-        i = end;
-      } else if (i < given.size() && isValue(given.get(i), option)) {
-        out.add("--" + name + "=" + given.get(i++));
+        wrong = wrong == null ? Report.unknownFlag(command, argument) : wrong;
       } else {
-        out.add("--" + name);
+        int before = out.size();
+        if (equals >= 0) {
+          out.add(joined(name, argument.substring(equals + 1), option));
+        }
+        boolean list = option.arity().max() > 1;
+        while (i < given.size()
+            && (list || out.size() == before)
+            && isValue(given.get(i), option)) {
+          out.add(joined(name, given.get(i++), option));
+        }
+        if (out.size() == before) {
+          out.add("--" + name);
+          if (wrong == null && option.arity().min() > 0) {
+            wrong = "--" + name + " needs a value: " + option.paramLabel();
+          }
+        }
       }
     }
-    return new Arguments(out, command, verbose);
+    return new Arguments(out, command, verbose, wrong);
+  }
+
+  /** Picocli takes a value for an option where it looks like one, even behind {@code =}. */
+  private static String joined(String name, String value, OptionSpec option) {
+    Class<?> type = option.isMultiValue() ? option.auxiliaryTypes()[0] : option.type();
+    boolean hide = value.startsWith("-") && (type == String.class || type == Path.class);
+    return "--" + name + "=" + (hide ? HIDDEN : "") + value;
+  }
+
+  /** Teaches picocli to read what {@link #of} has written. */
+  static void install(CommandLine command) {
+    command.registerConverter(String.class, Arguments::shown);
+    command.registerConverter(Path.class, value -> Path.of(shown(value)));
+  }
+
+  private static String shown(String value) {
+    return value.startsWith(HIDDEN) ? value.substring(HIDDEN.length()) : value;
   }
 
   /** Every name of every option, in kebab-case without dashes. */
   static Map<String, OptionSpec> options(CommandLine command) {
     return HelpGroups.byName(command.getCommandSpec());
-  }
-
-  private static int list(String name, List<String> given, int from, List<String> out) {
-    int i = from;
-    while (i < given.size() && !isFlag(given.get(i))) {
-      out.add("--" + name + "=" + given.get(i++));
-    }
-    return i;
   }
 
   private static boolean isValue(String next, OptionSpec option) {
@@ -84,14 +102,9 @@ record Arguments(List<String> list, CommandLine command, boolean verbose) {
     if (option.arity().min() == 1) {
       return option.paramLabel().equals(TEXT) || !isFlag(next);
     }
-    boolean isSwitch = "true".equals(fallback(option));
-    return isSwitch
+    return "true".equals(option.fallbackValue())
         ? next.equalsIgnoreCase("true") || next.equalsIgnoreCase("false")
         : !isFlag(next);
-  }
-
-  private static @Nullable String fallback(OptionSpec option) {
-    return option.fallbackValue();
   }
 
   /** A number may begin with a dash, and a file be called so with {@code ./} before it. */

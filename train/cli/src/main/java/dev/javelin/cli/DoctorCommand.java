@@ -19,7 +19,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "doctor",
     mixinStandardHelpOptions = true,
-    description = "Says what is here, what is missing, and the remedy.")
+    description =
+        "Reports what this machine offers for training, what is missing, and how to fix it.")
 final class DoctorCommand implements Callable<Integer> {
   private static final Path HUGE_PAGES = Path.of("/sys/kernel/mm/transparent_hugepage/enabled");
   private static final int FAST_VECTOR_BITS = 256;

@@ -33,7 +33,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "eval",
     mixinStandardHelpOptions = true,
-    description = "Loss, perplexity and bits per byte of a model on held-out data.")
+    description = "Prints loss, perplexity and bits per byte of a model on held-out data.")
 final class EvalCommand implements Callable<Integer> {
   private static final double OWN_FRACTION = 0.1;
 
@@ -43,47 +43,69 @@ final class EvalCommand implements Callable<Integer> {
       names = {"--model", "--model-name-or-path"},
       required = true,
       paramLabel = "DIR",
-      description = "A Hugging Face directory with weights; a checkpoint is one.")
+      description = "Hugging Face directory with weights, such as a checkpoint.")
   private Path model = Path.of("");
 
   @Option(
       names = {"--data", "--dataset", "--val-data"},
       arity = "1..*",
       paramLabel = "PATH",
-      description = "Text or a token file; without it the validation part of the own text.")
+      description =
+          "Text files, folders of text files, or one token file. Default: the validation part of the text that comes with Javelin.")
   private List<Path> data = new ArrayList<>();
+
+  @Option(
+      names = {"--column", "--text-column-name", "--dataset-text-field"},
+      paramLabel = "NAME",
+      description =
+          "Field of a JSONL file or column of a CSV file that holds the text. Default: ${DEFAULT-VALUE}.")
+  private String column = TextFiles.TEXT;
 
   @Option(
       names = "--val-fraction",
       paramLabel = "F",
-      description = "Evaluate the last part of --data only (all of it).")
+      description = "Evaluate only this fraction at the end of --data. Default: all of it.")
   private double valFraction;
 
   @Option(
       names = {"--tokenizer", "--tokenizer-name"},
       paramLabel = "byte|DIR",
-      description = "The model's own by default.")
+      description = "Tokenizer. Default: the model's own.")
   private @Nullable String tokenizer;
 
   @Option(
       names = {"--seq-len", "--block-size"},
       paramLabel = "N",
-      description = "Tokens in a window (the model's positions, at most 1024).")
+      description = "Tokens per window. Default: the model's positions, at most 1024.")
   private int seqLen;
 
-  @Option(names = "--batch-size", paramLabel = "N", description = "Windows at a time.")
+  @Option(
+      names = "--batch-size",
+      paramLabel = "N",
+      description = "Windows per batch. Default: ${DEFAULT-VALUE}.")
   private int batchSize = 16;
 
-  @Option(names = "--eval-batches", paramLabel = "N", description = "Batches at most; 0 for all.")
+  @Option(
+      names = "--eval-batches",
+      paramLabel = "N",
+      description =
+          "Evaluate at most this many batches; 0 evaluates all. Default: ${DEFAULT-VALUE}.")
   private int batches;
 
-  @Option(names = "--device", paramLabel = Devices.NAMES, description = "Where to compute (auto).")
+  @Option(
+      names = "--device",
+      paramLabel = Devices.NAMES,
+      description =
+          "Where to compute. auto uses a GPU if it can run the model, otherwise the CPU. Default: ${DEFAULT-VALUE}.")
   private String device = "auto";
 
-  @Option(names = "--threads", paramLabel = "N", description = "Threads (all cores).")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "CPU threads. Default: one per core.")
   private int threads = Runtime.getRuntime().availableProcessors();
 
-  @Option(names = "--json", description = "Print one JSON object on the last line.")
+  @Option(names = "--json", description = "Print the result as one JSON object.")
   private boolean json;
 
   @Override
@@ -113,6 +135,12 @@ final class EvalCommand implements Callable<Integer> {
     return Main.OK;
   }
 
+  /** What would take less memory. */
+  String needsLess() {
+    return (batchSize > 1 ? "a smaller --batch-size (now " + batchSize + ") or " : "")
+        + "a smaller --seq-len needs less";
+  }
+
   private LanguageModel load(Device on) {
     if (!HuggingFace.hasWeights(model)) {
       throw new FileFormatException(
@@ -133,7 +161,7 @@ final class EvalCommand implements Callable<Integer> {
       Dataset own = Dataset.open(List.of(), List.of(), OWN_FRACTION, name, TextFiles.TEXT);
       return Objects.requireNonNull(own.validation(), "a tenth of the own text");
     }
-    TokenSource all = Dataset.validation(data, tokens, TextFiles.TEXT);
+    TokenSource all = Dataset.validation(data, tokens, column);
     long cut = valFraction == 0 ? 0 : TokenSource.splitAt(all.size(), valFraction);
     return cut == 0 ? all : all.part("validation part", cut, all.size());
   }

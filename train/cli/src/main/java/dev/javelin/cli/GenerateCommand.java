@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "generate",
     mixinStandardHelpOptions = true,
-    description = "Goes on from a prompt with what a trained model would write.")
+    description = "Continues a prompt with text from a trained model.")
 final class GenerateCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
 
@@ -38,75 +38,83 @@ final class GenerateCommand implements Callable<Integer> {
       names = {"--model", "--model-name-or-path"},
       required = true,
       paramLabel = "DIR",
-      description = "A Hugging Face directory with a tokenizer; a checkpoint is one.")
+      description = "Hugging Face directory with a tokenizer, such as a checkpoint.")
   private Path model = Path.of("");
 
   @Option(
       names = "--prompt",
       paramLabel = "TEXT",
-      description = "The text to continue; - reads it from standard input (nothing).")
+      description = "Text to continue; - reads it from standard input. Default: the empty text.")
   private @Nullable String prompt;
 
   @Option(
       names = "--prompt-file",
       paramLabel = "FILE",
-      description = "A UTF-8 text file with the text to continue, in place of --prompt.")
+      description = "UTF-8 file with the text to continue, instead of --prompt. Default: none.")
   private @Nullable Path promptFile;
 
   @Option(
       names = {"--max-new-tokens", "--num-tokens"},
       paramLabel = "N",
-      description = "The most tokens to write (${DEFAULT-VALUE}).")
+      description = "Stop after this many tokens. Default: ${DEFAULT-VALUE}.")
   private int maxNewTokens = 200;
 
   @Option(
       names = "--temperature",
       paramLabel = "T",
-      description = "Divides the logits; 0 takes the likeliest token (${DEFAULT-VALUE}).")
+      description =
+          "Divide the logits by this; 0 always takes the most likely token. Default: ${DEFAULT-VALUE}.")
   private double temperature = 0.8;
 
   @Option(
       names = "--top-k",
       paramLabel = "K",
-      description = "Draw from the K likeliest tokens only; 0 for all (${DEFAULT-VALUE}).")
+      description = "Sample from the K most likely tokens; 0 uses all. Default: ${DEFAULT-VALUE}.")
   private int topK;
 
   @Option(
       names = "--top-p",
       paramLabel = "P",
       description =
-          "Draw from the fewest tokens whose probabilities add up to P (${DEFAULT-VALUE}).")
+          "Sample from the smallest set of tokens whose probabilities add up to P. Default: ${DEFAULT-VALUE}.")
   private double topP = 1;
 
   @Option(
       names = "--repetition-penalty",
       paramLabel = "P",
       description =
-          "More than 1 makes tokens that occurred less likely; 1 changes nothing (${DEFAULT-VALUE}).")
+          "Above 1 makes tokens that already occurred less likely. Default: ${DEFAULT-VALUE}.")
   private double repetitionPenalty = 1;
 
   @Option(
       names = "--stop",
       paramLabel = "TEXT",
-      description = "End before this text; may be given several times.")
+      description = "Stop before this text; may be repeated. Default: none.")
   private List<String> stop = List.of();
 
   @Option(
       names = "--seed",
       paramLabel = "N",
-      description = "The same seed gives the same text (${DEFAULT-VALUE}).")
+      description = "Seed for sampling. Default: ${DEFAULT-VALUE}.")
   private long seed = 1;
 
   @Option(
       names = "--dtype",
       paramLabel = "fp32|bf16|fp16",
-      description = "The type of weights, activations and cache (${DEFAULT-VALUE}).")
+      description = "Number format of weights, activations and cache. Default: ${DEFAULT-VALUE}.")
   private String dtype = "fp32";
 
-  @Option(names = "--device", paramLabel = Devices.NAMES, description = "Where to compute (auto).")
+  @Option(
+      names = "--device",
+      paramLabel = Devices.NAMES,
+      description =
+          "Where to compute. auto uses a GPU if it can run the model, otherwise the CPU. Default: ${DEFAULT-VALUE}.")
   private String device = "auto";
 
-  @Option(names = "--threads", paramLabel = "N", description = "Threads (all cores).")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "CPU threads. Default: one per core.")
   private int threads = Runtime.getRuntime().availableProcessors();
 
   @Override

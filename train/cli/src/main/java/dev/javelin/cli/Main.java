@@ -2,26 +2,18 @@ package dev.javelin.cli;
 
 import dev.javelin.device.Device;
 import dev.javelin.nn.TransformerConfig;
-import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Printable;
 import dev.javelin.train.Devices;
-import dev.javelin.train.checkpoint.IncompleteCheckpointException;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.settings.DeviceSpec;
-import dev.javelin.train.settings.Names;
 import java.io.PrintWriter;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.NoSuchFileException;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
-import picocli.CommandLine.ParameterException;
 
 /**
  * {@code javelin VERB}. Exit code 0 on success, 2 for wrong usage or input (one line, no stack
@@ -46,6 +38,10 @@ public final class Main {
   static final int FAILURE = 1;
   static final int USAGE = 2;
   static final int INTERRUPTED = 130;
+  private static final String UTF_8 = "UTF-8";
+  private static final char UNDECODED = '\ufffd';
+
+  private @Nullable Interrupt interrupt;
 
   private Main() {}
 
@@ -55,34 +51,86 @@ public final class Main {
 
   /** Runs one command line and returns its exit code. */
   public static int run(String... args) {
-    CommandLine command = commandLine();
+    Main main = new Main();
+    CommandLine command = main.command();
     Arguments arguments = Arguments.of(List.of(args), command);
     boolean verbose = arguments.verbose();
-    command.setParameterExceptionHandler((e, a) -> report(e.getCommandLine(), e, verbose));
-    command.setExecutionExceptionHandler((e, c, r) -> report(c, e, verbose));
+    command.setParameterExceptionHandler((e, a) -> Report.write(e.getCommandLine(), e, verbose));
+    command.setExecutionExceptionHandler((e, c, r) -> Report.write(c, e, verbose));
+    Interrupt interrupt = new Interrupt();
+    main.interrupt = interrupt;
+    int exit = FAILURE;
+    try {
+      exit = execute(command, arguments);
+    } catch (InputException | Error e) {
+      exit = Report.write(arguments.command(), e, verbose);
+    } finally {
+      interrupt.finished(exit);
+    }
+    return exit;
+  }
+
+  private static int execute(CommandLine command, Arguments arguments) {
+    if (arguments.wrong() != null) {
+      throw new InputException(arguments.wrong());
+    }
     if (arguments.list().isEmpty()) {
       command.usage(command.getOut());
       return OK;
     }
-    try {
-      return command.execute(arguments.list().toArray(new String[0]));
-    } catch (OutOfMemoryError e) {
-      return report(arguments.command(), e, verbose);
+    if (arguments.list().stream().anyMatch(a -> a.indexOf(UNDECODED) >= 0)
+        && !localeRemedy().isEmpty()) {
+      throw new InputException("an argument is not plain ASCII" + localeRemedy());
     }
+    return command.execute(arguments.list().toArray(new String[0]));
   }
 
-  private static CommandLine commandLine() {
-    CommandLine command = new CommandLine(new Main());
+  /** Where the names of files are not UTF-8, which the system's locale decides: what to do. */
+  static String localeRemedy() {
+    String names = System.getProperty("sun.jnu.encoding", UTF_8);
+    return names.equalsIgnoreCase(UTF_8)
+        ? ""
+        : ", which the locale's encoding (" + names + ") cannot carry: set LC_ALL=C.UTF-8";
+  }
+
+  /** All verbs, without running any. */
+  static CommandLine commandLine() {
+    return new Main().command();
+  }
+
+  private CommandLine command() {
+    CommandLine command = new CommandLine(this);
     Objects.requireNonNull(command.getSubcommands().get("train"))
         .getCommandSpec()
         .addMixin("settings", TrainOptions.mixin());
     command.setOverwrittenOptionsAllowed(true);
-    command.setUnmatchedOptionsAllowedAsOptionParameters(false);
     command.setExpandAtFiles(false);
     command.setUsageHelpAutoWidth(true);
-    command.setUsageHelpLongOptionsMaxWidth(48);
+    command.setOut(new PrintWriter(System.out, true, System.out.charset()));
+    command.setErr(new PrintWriter(System.err, true, System.err.charset()));
+    Arguments.install(command);
     HelpGroups.install(command);
+    addVerbose(command);
     return command;
+  }
+
+  /** {@link Arguments} takes it out of every command line; here it is for {@code --help}. */
+  private static void addVerbose(CommandLine command) {
+    command
+        .getCommandSpec()
+        .addOption(
+            OptionSpec.builder("--verbose")
+                .type(boolean.class)
+                .arity("0")
+                .description("Print the stack trace of an error too.")
+                .build());
+    command.getSubcommands().values().forEach(Main::addVerbose);
+  }
+
+  /** From now on Ctrl-C waits for the verb to end. */
+  static void stopBy(@Nullable CommandSpec spec, Runnable request) {
+    Object main = Objects.requireNonNull(spec, "picocli sets it").root().userObject();
+    Objects.requireNonNull(((Main) main).interrupt, "made by run").stopBy(request);
   }
 
   /** The device of a model that is read, not trained: the value of {@code --device}. */
@@ -113,82 +161,5 @@ public final class Main {
     PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
     notes.forEach(note -> err.println("javelin: " + Printable.line(note)));
     err.flush();
-  }
-
-  /** One line on standard error, and the exit code that goes with the exception. */
-  private static int report(CommandLine command, Throwable e, boolean verbose) {
-    PrintWriter err = command.getErr();
-    boolean input =
-        e instanceof ParameterException
-            || e instanceof InputException
-            || e instanceof IllegalArgumentException
-            || e instanceof NoSuchFileException
-            || e instanceof FileAlreadyExistsException
-            || e instanceof FileFormatException
-            || e instanceof IncompleteCheckpointException;
-    err.println("javelin: " + message(e));
-    if (verbose) {
-      e.printStackTrace(err);
-    }
-    err.flush();
-    return input ? USAGE : FAILURE;
-  }
-
-  private static String message(Throwable e) {
-    return switch (e) {
-      case OutOfMemoryError o ->
-          "out of memory: "
-              + o.getMessage()
-              + ": a smaller --batch-size or --seq-len, or --recompute, needs less";
-      // A misspelt flag is why a required one is missing.
-      case ParameterException p when !p.getCommandLine().getUnmatchedArguments().isEmpty() ->
-          unmatched(p.getCommandLine());
-      case ParameterException p -> withFirstNames(firstLine(p), p.getCommandLine());
-      case NoSuchFileException n -> n.getMessage() + ": no such file or directory";
-      case InputException i -> String.valueOf(i.getMessage());
-      default ->
-          e.getMessage() == null
-              ? e.getClass().getSimpleName() + " (run again with --verbose for details)"
-              : e.getMessage();
-    };
-  }
-
-  private static String firstLine(Exception e) {
-    return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-  }
-
-  /** Picocli speaks of an option by its longest name; {@code --help} puts the first one first. */
-  private static String withFirstNames(String message, CommandLine command) {
-    String text = message;
-    for (OptionSpec option : command.getCommandSpec().options()) {
-      text = text.replaceAll(Pattern.quote(option.longestName()) + "(?![\\w-])", option.names()[0]);
-    }
-    return text;
-  }
-
-  /** {@code unknown flag --lerning-rate: did you mean --learning-rate?} */
-  private static String unmatched(CommandLine command) {
-    String argument = command.getUnmatchedArguments().getFirst();
-    CommandSpec spec = command.getCommandSpec();
-    if (argument.startsWith("-")) {
-      String name = argument.replaceFirst("=.*", "");
-      return "unknown flag "
-          + name
-          + Names.nearest(Names.kebab(name), HelpGroups.byName(spec).keySet())
-              .map(n -> ": did you mean --" + n + "?")
-              .orElse(": --help lists the known ones");
-    }
-    if (spec.parent() == null) {
-      Optional<String> verb = Names.nearest(argument, spec.subcommands().keySet());
-      return "unknown verb "
-          + argument
-          + verb.map(v -> ": did you mean " + v + "?")
-              .orElse(": the verbs are " + String.join(", ", spec.subcommands().keySet()));
-    }
-    return "unexpected argument "
-        + argument
-        + ": javelin "
-        + spec.name()
-        + " --help lists the flags";
   }
 }

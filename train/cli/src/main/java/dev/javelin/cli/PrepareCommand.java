@@ -28,33 +28,35 @@ final class PrepareCommand implements Callable<Integer> {
       required = true,
       arity = "1..*",
       paramLabel = "PATH",
-      description = "Text files, or directories of them.")
+      description = "Text files, or folders of text files.")
   private List<Path> data = new ArrayList<>();
 
   @Option(
       names = {"--tokenizer", "--tokenizer-name"},
       required = true,
       paramLabel = "byte|char|DIR",
-      description = "What encodes the text.")
+      description = "Tokenizer that encodes the text.")
   private String tokenizer = "";
 
   @Option(
       names = "--output-dir",
       required = true,
       paramLabel = "DIR",
-      description = "Where the files go.")
+      description = "Directory for the token files and the tokenizer.")
   private Path outputDir = Path.of("");
 
   @Option(
       names = "--val-fraction",
       paramLabel = "F",
-      description = "Part at the end that becomes val.bin (0: none).")
+      description =
+          "Fraction at the end of the text that becomes val.bin, from 0 (none) to 1. Default: ${DEFAULT-VALUE}.")
   private double valFraction;
 
   @Option(
       names = "--column",
       paramLabel = "NAME",
-      description = "Field of a JSONL line, column of a CSV file (text).")
+      description =
+          "Field of a JSONL file or column of a CSV file that holds the text. Default: ${DEFAULT-VALUE}.")
   private String column = TextFiles.TEXT;
 
   @Override

@@ -24,7 +24,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "tokenizer",
     mixinStandardHelpOptions = true,
-    description = "Trains a tokenizer, or shows what one does.",
+    description = "Trains a tokenizer, or encodes and decodes text with one.",
     subcommands = {
       TokenizerCommand.Train.class,
       TokenizerCommand.Encode.class,
@@ -53,34 +53,35 @@ final class TokenizerCommand implements Callable<Integer> {
         required = true,
         arity = "1..*",
         paramLabel = "PATH",
-        description = "Text files, or directories of them.")
+        description = "Text files, or folders of text files.")
     private List<Path> data = new ArrayList<>();
 
     @Option(
         names = "--vocab-size",
         required = true,
         paramLabel = "N",
-        description = "Tokens in all: special tokens, 256 bytes, merges.")
+        description = "Size of the vocabulary: special tokens, 256 bytes and merges together.")
     private int vocabSize;
 
     @Option(
         names = "--special-tokens",
         arity = "1..*",
         paramLabel = "TOKEN",
-        description = "Special tokens; the first ends a text (<|endoftext|>).")
+        description = "Special tokens; the first one ends a document. Default: <|endoftext|>.")
     private List<String> specials = new ArrayList<>();
 
     @Option(
         names = "--output-dir",
         required = true,
         paramLabel = "DIR",
-        description = "Where tokenizer.json goes.")
+        description = "Directory for tokenizer.json.")
     private Path outputDir = Path.of("");
 
     @Option(
         names = "--column",
         paramLabel = "NAME",
-        description = "Field of a JSONL line, column of a CSV file (text).")
+        description =
+            "Field of a JSONL file or column of a CSV file that holds the text. Default: ${DEFAULT-VALUE}.")
     private String column = TextFiles.TEXT;
 
     @Override
@@ -102,14 +103,20 @@ final class TokenizerCommand implements Callable<Integer> {
   @Command(
       name = "encode",
       mixinStandardHelpOptions = true,
-      description = "Prints the ids of a text, special tokens recognised.")
+      description = "Prints the token ids of a text. Special tokens are recognised.")
   static final class Encode implements Callable<Integer> {
     @Spec private @Nullable CommandSpec spec;
 
-    @Option(names = "--tokenizer", required = true, paramLabel = "byte|DIR", description = "Which.")
+    @Option(
+        names = "--tokenizer",
+        required = true,
+        paramLabel = "byte|DIR",
+        description = "Tokenizer to use.")
     private String tokenizer = "";
 
-    @Parameters(paramLabel = "TEXT", description = "The text.")
+    @Parameters(
+        paramLabel = "TEXT",
+        description = "Text to encode. After -- it may begin with a dash.")
     private String text = "";
 
     @Override
@@ -125,14 +132,18 @@ final class TokenizerCommand implements Callable<Integer> {
   @Command(
       name = "decode",
       mixinStandardHelpOptions = true,
-      description = "Prints the text of ids.")
+      description = "Prints the text that token ids stand for.")
   static final class Decode implements Callable<Integer> {
     @Spec private @Nullable CommandSpec spec;
 
-    @Option(names = "--tokenizer", required = true, paramLabel = "byte|DIR", description = "Which.")
+    @Option(
+        names = "--tokenizer",
+        required = true,
+        paramLabel = "byte|DIR",
+        description = "Tokenizer to use.")
     private String tokenizer = "";
 
-    @Parameters(arity = "1..*", paramLabel = "ID", description = "The ids.")
+    @Parameters(arity = "1..*", paramLabel = "ID", description = "Token ids to decode.")
     private List<Integer> ids = new ArrayList<>();
 
     @Override

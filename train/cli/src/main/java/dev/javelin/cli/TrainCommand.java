@@ -12,6 +12,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
@@ -27,7 +29,11 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     customSynopsis = "javelin train [FLAG=VALUE | FLAG VALUE]...",
     description =
-        "Trains a model. Without flags: a small Llama on the text that comes with Javelin, in about two minutes on two cores.")
+        "Trains a model. Without flags: a small Llama on the text that comes with Javelin, in about two minutes on two cores.",
+    footer = {
+      "",
+      "Options without a value are switches: --quiet sets one, --quiet=false resets it."
+    })
 final class TrainCommand implements Callable<Integer> {
   private static final int SAMPLE_TOKENS = 160;
 
@@ -37,16 +43,17 @@ final class TrainCommand implements Callable<Integer> {
       names = "--config",
       order = 700,
       paramLabel = "FILE",
-      description = "YAML with the same names in snake_case; flags override it.")
+      description =
+          "YAML file of settings, with the flags' names in snake_case. Flags override it. Default: none.")
   private @Nullable Path configFile;
 
   @Option(
       names = "--print-config",
       order = 701,
-      description = "Print the whole effective configuration and stop.")
+      description = "Print the effective configuration as YAML and exit.")
   private boolean printConfig;
 
-  @Option(names = "--list-models", order = 702, description = "List the presets and stop.")
+  @Option(names = "--list-models", order = 702, description = "List the presets and exit.")
   private boolean listModels;
 
   @Override
@@ -94,11 +101,9 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private int train(RunSettings settings, PrintWriter out) throws IOException {
-    try (Run run = Run.open(settings);
-        Interrupt _ = new Interrupt(run.trainer()::requestStop)) {
-      PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
-      run.passedOver().forEach(line -> err.println("javelin: passed over " + line));
-      err.flush();
+    try (Run run = Run.open(settings)) {
+      Main.stopBy(spec, run.trainer()::requestStop);
+      Main.notes(spec, run.passedOver().stream().map(line -> "passed over " + line).toList());
       boolean quiet = settings.run().quiet();
       if (!quiet) {
         greet(out, run);
@@ -113,6 +118,26 @@ final class TrainCommand implements Callable<Integer> {
       }
       return Main.OK;
     }
+  }
+
+  /** What would take less memory than the run that was asked for. */
+  String needsLess() {
+    RunSettings now = settings();
+    List<String> ways = new ArrayList<>();
+    if (now.batch().batchSize() > 1) {
+      ways.add("a smaller --batch-size (now " + now.batch().batchSize() + ")");
+    }
+    if (now.batch().seqLen() > 1) {
+      ways.add("a smaller --seq-len (now " + now.batch().seqLen() + ")");
+    }
+    if (!now.model().recompute()) {
+      ways.add("--recompute");
+    }
+    ways.add("a smaller --model");
+    return String.join(", ", ways.subList(0, ways.size() - 1))
+        + (ways.size() > 1 ? " or " : "")
+        + ways.getLast()
+        + " needs less";
   }
 
   private void greet(PrintWriter out, Run run) {

@@ -152,7 +152,7 @@ final class TrainOptions {
     List<String> names = new ArrayList<>(List.of(setting.flag()));
     setting.aliases().forEach(alias -> names.add("--" + alias.replace('_', '-')));
     Object standard = setting.plain(RunSettings.DEFAULT);
-    String fallback = setting.isSwitch() ? "off" : String.valueOf(standard);
+    String fallback = setting.isSwitch() ? "off" : brief(String.valueOf(standard));
     OptionSpec.Builder option =
         OptionSpec.builder(names.toArray(new String[0]))
             .order(order++)
@@ -168,6 +168,11 @@ final class TrainOptions {
       option.type(String.class).arity("1");
     }
     spec.addOption(option.build());
+  }
+
+  /** {@code 1e-8} for {@code 1.0E-8}, {@code 1} for {@code 1.0}. */
+  private static String brief(String number) {
+    return number.replaceFirst("(\\d)\\.0(E|$)", "$1$2").replaceFirst("(\\d)E(-?\\d)", "$1e$2");
   }
 
   private void hidden(String name) {

@@ -4,18 +4,29 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.javelin.nn.Precision;
 import dev.javelin.train.settings.BatchSpec;
+import dev.javelin.train.settings.Names;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.settings.ScheduleSpec;
+import dev.javelin.train.settings.Setting;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.OptionSpec;
 
 class CommandLineTest {
   @TempDir Path dir;
@@ -214,5 +225,154 @@ class CommandLineTest {
     assertThat(DoctorCommand.knownBug(Runtime.Version.parse("25.0.2+1"))).contains("JDK-8377811");
     assertThat(DoctorCommand.knownBug(Runtime.Version.parse("25.0.3"))).isNull();
     assertThat(DoctorCommand.knownBug(Runtime.Version.parse("26"))).isNull();
+  }
+
+  /** What an option of a list or of one value is followed by. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "train --data a.txt --lerning-rate 1e-3 | --lerning-rate: did you mean --learning-rate?",
+        "train --lerning-rate 1e-3 --data a.txt | --lerning-rate: did you mean --learning-rate?",
+        "train --data a.txt --num_train_epochs 3 | --num_train_epochs",
+        "train --val-data a.txt b.txt --lr_sheduler x | did you mean --lr-scheduler?",
+        "prepare --data a.txt --tokeniser byte --output-dir o | --tokeniser: did you mean --tokenizer?",
+        "eval --data a.txt --modle m | --modle: did you mean --model?",
+        "tokenizer train --special-tokens a b --vocabsize 300 | did you mean --vocab-size?",
+      })
+  void anUnknownFlagBehindAListIsAnUnknownFlag(String line, String message) {
+    Result r = run(line.split(" "));
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines())
+        .singleElement()
+        .asString()
+        .startsWith("javelin: unknown flag --")
+        .contains(message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--tokenizer", "--output-dir", "--learning-rate", "--config"})
+  void aFlagIsNoValueOfTheOneBeforeIt(String flag) {
+    Result r = run("train", flag, "--max-steps", "3");
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err()).contains(flag + " needs a value: ");
+    assertThat(run("train", "--seed", "-5", "--print-config").out()).contains("\nseed: -5\n");
+    assertThat(run("train", "--learning-rate", "-1").err()).contains("got -1.0");
+  }
+
+  /** The ids of the byte tokenizer are the bytes that arrived. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--foo_bar",
+        "---\ntitle: my_post\n---",
+        "--verbose",
+        "--tokenizer",
+        "@nofile",
+        " x ",
+        "",
+        "-h",
+        "${sys:user.name}",
+        "a=b",
+        "\"q\"",
+        "é"
+      })
+  void textIsTakenAsItIs(String text) {
+    Result r = run("tokenizer", "encode", "--tokenizer", "byte", "--", text);
+    assertThat(r.exit()).as(r.err()).isEqualTo(0);
+    StringBuilder bytes = new StringBuilder();
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+      bytes.append(bytes.isEmpty() ? "" : " ").append(b & 255);
+    }
+    assertThat(r.out()).isEqualTo(bytes + System.lineSeparator());
+  }
+
+  @Test
+  void aPromptIsTakenAsItIs() {
+    Path run = dir.resolve("run");
+    ResumeTest.assertSuccess(Tiny.train(dir, run, "--max-steps=1"));
+    String model = "--model=" + run.resolve("last");
+    for (String prompt : List.of("--foo_bar", "---\nmy_post", "--seed", "@x", " x", "--verbose")) {
+      Result r = run("generate", model, "--prompt", prompt, "--max-new-tokens", "0");
+      assertThat(r.exit()).as(r.err()).isEqualTo(0);
+      assertThat(r.out()).isEqualTo(prompt + System.lineSeparator());
+      assertThat(run("generate", model, "--prompt=" + prompt, "--max-new-tokens=0")).isEqualTo(r);
+    }
+  }
+
+  @Test
+  void everyOptionSaysWhatItDoesAndItsDefault() {
+    for (CommandLine verb : verbs(Main.commandLine())) {
+      for (OptionSpec option : verb.getCommandSpec().options()) {
+        String text = HelpGroups.description(option);
+        boolean given =
+            verb.getCommandName().equals("generate")
+                || option.hidden()
+                || option.arity().max() == 0
+                || option.required();
+        assertThat(text).as("%s %s", verb.getCommandName(), option.names()[0]).isNotNull();
+        if (!given) {
+          assertThat(text)
+              .as("%s %s", verb.getCommandName(), option.names()[0])
+              .matches("[A-Z].*\\. Default: \\S.*\\..*")
+              .doesNotContain("null", "${");
+        }
+      }
+    }
+  }
+
+  private static CommandLine verb(CommandLine command, String name) {
+    return Objects.requireNonNull(command.getSubcommands().get(name), name);
+  }
+
+  private static List<CommandLine> verbs(CommandLine command) {
+    List<CommandLine> all = new ArrayList<>(List.of(command));
+    command.getSubcommands().values().forEach(verb -> all.addAll(verbs(verb)));
+    return all;
+  }
+
+  /** The table of options is the records' list of settings, name for name. */
+  @Test
+  void everySettingHasAnOptionUnderItsNames() {
+    CommandLine train = verb(Main.commandLine(), "train");
+    for (Setting setting : Setting.all()) {
+      OptionSpec option = train.getCommandSpec().findOption(setting.flag());
+      assertThat(option).as(setting.flag()).isNotNull();
+      assertThat(Arrays.stream(option.names()).skip(1).map(Names::snake))
+          .containsExactlyElementsOf(setting.aliases());
+    }
+  }
+
+  @Test
+  void controlCharactersOfAFileAreShownAndNotSent() throws IOException {
+    Path file = Files.writeString(dir.resolve("run.yaml"), "\"a\\eb\\r\\nc\": 1\n");
+    Result r = run("train", "--config=" + file);
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines()).singleElement().asString().contains("a\\u001bb\\r\\nc");
+  }
+
+  @Test
+  void memoryIsSavedByFlagsThatAreThereAndHelp() {
+    assertThat(needsLess("train", "--batch-size=4", "--seq-len=16"))
+        .contains("--batch-size (now 4)", "--seq-len (now 16)", "--recompute", "--model");
+    assertThat(needsLess("train", "--batch-size=1", "--seq-len=16", "--recompute"))
+        .contains("--seq-len")
+        .doesNotContain("--batch-size", "--recompute");
+    assertThat(needsLess("eval", "--model=m", "--batch-size=1"))
+        .contains("--seq-len")
+        .doesNotContain("--batch-size");
+    assertThat(needsLess("prepare", "--data=a", "--tokenizer=byte", "--output-dir=o"))
+        .doesNotContain("--");
+  }
+
+  private static String needsLess(String... arguments) {
+    CommandLine command = Main.commandLine();
+    CommandLine verb = verb(command, arguments[0]);
+    command.parseArgs(arguments);
+    var err = new StringWriter();
+    verb.setErr(new PrintWriter(err));
+    assertThat(Report.write(verb, new OutOfMemoryError("the system refused 8 bytes"), false))
+        .isEqualTo(1);
+    return err.toString();
   }
 }

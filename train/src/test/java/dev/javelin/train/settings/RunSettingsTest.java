@@ -1,0 +1,152 @@
+package dev.javelin.train.settings;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.javelin.kernels.VectorNorm;
+import dev.javelin.nn.Precision;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.schedule.Decay;
+import dev.javelin.train.schedule.Schedule;
+import java.io.IOException;
+import java.lang.reflect.Method;
+import java.lang.reflect.RecordComponent;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class RunSettingsTest {
+  private static final RunSettings DEFAULT = RunSettings.DEFAULT;
+
+  /** A value for each type, other than every default. */
+  private static final Map<Class<?>, Object> OTHER =
+      Map.ofEntries(
+          Map.entry(int.class, 7),
+          Map.entry(Integer.class, 7),
+          Map.entry(long.class, 7L),
+          Map.entry(Long.class, 7L),
+          Map.entry(float.class, 0.25f),
+          Map.entry(double.class, 0.25),
+          Map.entry(Double.class, 1e-5),
+          Map.entry(boolean.class, true),
+          Map.entry(String.class, "cpu"),
+          Map.entry(Path.class, Path.of("p")),
+          Map.entry(List.class, List.of(Path.of("p"))),
+          Map.entry(Precision.class, Precision.BF16),
+          Map.entry(VectorNorm.class, VectorNorm.L1),
+          Map.entry(Decay.class, Decay.SQRT),
+          Map.entry(DataSpec.Order.class, DataSpec.Order.SEQUENTIAL),
+          Map.entry(ScheduleSpec.LrScheduler.class, ScheduleSpec.LrScheduler.WSD));
+
+  @TempDir Path dir;
+
+  @Test
+  void everySettingHasAWitherThatChangesItAlone() throws ReflectiveOperationException {
+    for (RecordComponent spec : RunSettings.class.getRecordComponents()) {
+      Record before = (Record) Objects.requireNonNull(Components.value(DEFAULT, spec));
+      for (RecordComponent component : spec.getType().getRecordComponents()) {
+        String name = component.getName();
+        Object value = Objects.requireNonNull(OTHER.get(component.getType()), name);
+        String wither = "with" + Character.toUpperCase(name.charAt(0)) + name.substring(1);
+        Method method = spec.getType().getMethod(wither, component.getType());
+        assertThat(method.invoke(before, value))
+            .as(wither)
+            .isEqualTo(Components.with(before, name, value))
+            .isNotEqualTo(before);
+      }
+    }
+  }
+
+  @Test
+  void yamlBringsEverySettingBack() throws IOException {
+    RunSettings other = DEFAULT;
+    for (Setting setting : Setting.all()) {
+      Object value = OTHER.get(setting.component().getType());
+      if (!setting.key().equals("val_data")) { // excludes val_fraction
+        other = other.with(Map.of(setting.key(), Objects.requireNonNull(value)));
+      }
+    }
+    Path file = Files.writeString(dir.resolve("a.yaml"), other.toYaml());
+    assertThat(DEFAULT.with(file)).isEqualTo(other);
+    assertThat(DEFAULT.changes(other)).hasSize(Setting.all().size() - 1);
+    Path empty = Files.writeString(dir.resolve("b.yaml"), DEFAULT.toYaml());
+    assertThat(other.with(empty)).isNotEqualTo(other);
+    assertThat(DEFAULT.with(empty)).isEqualTo(DEFAULT);
+  }
+
+  @Test
+  void whatIsLeftOpenFollowsTheOthersAndIsNotWrittenDown() {
+    RunSettings ten =
+        DEFAULT.withSchedule(s -> s.withLearningRate(1e-3)).withRun(r -> r.withMaxSteps(100));
+    assertThat(ten.effective().schedule())
+        .isEqualTo(
+            new ScheduleSpec(
+                1e-3, 1e-4, ScheduleSpec.LrScheduler.COSINE, 5, 100, 20, Decay.LINEAR));
+    assertThat(ten.effective().data().dataSeed()).isEqualTo(1);
+    assertThat(ten.effective().device().threads()).isPositive();
+    assertThat(ten.toYaml())
+        .doesNotContain(
+            "min_learning_rate",
+            "warmup_steps",
+            "lr_decay_steps",
+            "wsd_decay_steps",
+            "threads",
+            "val_fraction",
+            "data_seed");
+    RunSettings longer =
+        ten.withSchedule(s -> s.withLearningRate(5e-5)).withRun(r -> r.withMaxSteps(400));
+    assertThat(longer.lrSchedule()).isEqualTo(new Schedule.Cosine(5e-5, 5e-5 / 10, 20, 400));
+    assertThat(longer.effective().effective()).isEqualTo(longer.effective());
+  }
+
+  @Test
+  void theSeedOfTheOrderIsThatOfTheRunUnlessItIsGiven() {
+    assertThat(DEFAULT.withRun(r -> r.withSeed(5)).effective().data().dataSeed()).isEqualTo(5);
+    RunSettings own = DEFAULT.with(Map.of("seed", 5, "data_seed", 6));
+    assertThat(own.run().seed()).isEqualTo(5);
+    assertThat(own.effective().data().dataSeed()).isEqualTo(6);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "max_steps | many | --max-steps must be a whole number, got many",
+        "max_steps | 99999999999 | --max-steps is out of range, got 99999999999",
+        "max_steps | 1.0 | --max-steps must be a whole number",
+        "batch_size | 0 | --batch-size must be at least 1, got 0",
+        "learning_rate | NaN | --learning-rate must be 0 or more, got NaN",
+        "learning_rate | Infinity | --learning-rate must be 0 or more",
+        "min_lr | 1 | --min-learning-rate must lie between 0 and --learning-rate, got 1.0",
+        "weight_decay | Infinity | --weight-decay must be 0 or more, and finite",
+        "weight_decay | 1e39 | --weight-decay must be 0 or more, and finite",
+        "adam_epsilon | 0 | --adam-epsilon must be more than 0",
+        "dropout | 1 | --dropout must lie between 0 and 1",
+        "recompute | yes | --recompute must be true or false, got yes",
+        "precision | fp8 | --precision must be one of fp32, bf16, fp16, got fp8",
+        "order | random | --order must be one of shuffled, sequential, got random",
+        "device | tpu | --device must be one of",
+        "threads | 1025 | --threads must lie between 1 and 1024, got 1025",
+        "max_step | 3 | unknown setting max_step: did you mean max_steps?",
+      })
+  void whatDoesNotFitIsNamedByItsFlag(String key, String value, String message) {
+    assertThatThrownBy(() -> DEFAULT.with(Map.of(key, value)))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void validationDataAreEitherNamedOrKept() {
+    assertThatThrownBy(() -> DEFAULT.with(Map.of("val_data", "v.txt", "val_fraction", 0.1)))
+        .hasMessageContaining("--val-data and --val-fraction exclude each other");
+    assertThat(DEFAULT.with(Map.of("val_data", "v.txt")).effective().data().valFraction()).isZero();
+    assertThat(DEFAULT.with(Map.of("data", "t.txt")).effective().data().valFraction())
+        .isEqualTo(0.1);
+  }
+}
