@@ -11,10 +11,11 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A training killed at random moments and resumed each time, against one that was left alone. */
 class KillTest {
@@ -24,23 +25,35 @@ class KillTest {
   };
 
   @TempDir Path dir;
+  private String[] flags = FLAGS;
   private Map<String, String> unbroken = Map.of();
 
-  @BeforeEach
-  void trainUnbroken() throws IOException {
+  private void trainUnbroken(String data) throws IOException {
+    flags =
+        Stream.concat(Stream.of(FLAGS), Stream.of("--data=" + Tiny.data(dir, data)))
+            .toArray(String[]::new);
     Path run = dir.resolve("unbroken");
-    ResumeTest.assertSuccess(Tiny.train(dir, run, FLAGS));
+    ResumeTest.assertSuccess(Tiny.train(dir, run, flags));
     unbroken = Tiny.numbers(run.resolve("checkpoint-" + STEPS));
   }
 
   @Test
-  void fiveKillsLeaveTheBitsOfAnUnbrokenRun() throws Exception {
-    rehearse(5, 20260701);
+  void threeKillsLeaveTheBitsOfAnUnbrokenRun() throws Exception {
+    trainUnbroken("text");
+    rehearse(3, 20260701);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"jsonl", "csv", "prepared", "tokens"})
+  void aKillLeavesTheBitsWhateverTheData(String data) throws Exception {
+    trainUnbroken(data);
+    rehearse(1, 20260703);
   }
 
   @Test
   @Tag("long")
   void fifteenMoreKillsLeaveTheBitsOfAnUnbrokenRun() throws Exception {
+    trainUnbroken("text");
     rehearse(15, 20260702);
   }
 
@@ -71,8 +84,8 @@ class KillTest {
     assertThat(lines(run)).isEqualTo(STEPS);
   }
 
-  private static String[] resume() {
-    return Stream.concat(Stream.of(FLAGS), Stream.of("--resume")).toArray(String[]::new);
+  private String[] resume() {
+    return Stream.concat(Stream.of(flags), Stream.of("--resume")).toArray(String[]::new);
   }
 
   private static boolean isSaving(Path run, int step) throws IOException {
