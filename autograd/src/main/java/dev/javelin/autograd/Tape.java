@@ -146,7 +146,8 @@ public final class Tape {
   public void backward(Var loss) {
     Tensor l = loss.value();
     if (l.elements() != 1 || l.dtype() != DType.F32) {
-      throw new IllegalArgumentException("backward: the loss must be one F32 number, got " + l);
+      throw new IllegalArgumentException(
+          "backward: the loss must be one F32 number, got " + l.form());
     }
     if (!loss.requiresGrad()) {
       throw new IllegalArgumentException(

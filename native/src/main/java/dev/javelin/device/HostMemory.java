@@ -1,5 +1,6 @@
 package dev.javelin.device;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -13,6 +14,8 @@ import java.lang.foreign.MemorySegment;
  * beside others holds the turn.
  */
 public final class HostMemory implements Memory {
+  private static final long ALIGNMENT = 64;
+
   private final Device owner;
   private final MemorySegment segment;
   private final boolean pinned;
@@ -24,6 +27,20 @@ public final class HostMemory implements Memory {
     this.segment = segment;
     this.pinned = pinned;
     this.release = release;
+  }
+
+  /**
+   * A zeroed block without an owner, for values that people write down: it lives until nothing
+   * refers to it any more, and then goes back to the system. Nothing on the path of a step comes
+   * from here. It belongs to a processor of one thread that is never closed.
+   */
+  public static HostMemory unowned(long bytes) {
+    MemorySegment segment = Arena.ofAuto().allocate(bytes, ALIGNMENT);
+    return new HostMemory(Unowned.DEVICE, segment, false, () -> {});
+  }
+
+  private static final class Unowned {
+    static final Cpu DEVICE = Cpu.open(1);
   }
 
   /**

@@ -7,6 +7,7 @@ import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /**
  * A typed, shaped window onto a block of memory. It owns nothing: its lease says how long the
@@ -30,6 +31,37 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
               + " bytes");
     }
     return new Tensor(memory, offset, Layout.contiguous(shape), dtype, Lease.UNLIMITED);
+  }
+
+  /**
+   * An F32 tensor of values that somebody wrote down: {@code Tensor.of(new float[] {1, 2, 3, 4}, 2,
+   * 2)}. The values are copied into host memory of its own, which lives as long as a tensor refers
+   * to it: nothing to close, and no step releases it. For tests, examples and constants; for a GPU
+   * {@link #copyFrom} takes it there.
+   *
+   * @throws IllegalArgumentException where the shape has another number of elements
+   */
+  public static Tensor of(float[] values, int... shape) {
+    Shape s = Shape.of(shape);
+    if (s.elements() != values.length) {
+      throw new IllegalArgumentException(
+          "a tensor of shape %s has %d elements, got %d values"
+              .formatted(s, s.elements(), values.length));
+    }
+    HostMemory memory = HostMemory.unowned(DType.F32.bytes(values.length));
+    MemorySegment.copy(
+        values, 0, memory.segment(), ValueLayout.JAVA_FLOAT_UNALIGNED, 0, values.length);
+    return of(memory, 0, DType.F32, s);
+  }
+
+  /**
+   * The elements in row-major order, from any layout, type and device: half types widened exactly,
+   * integers rounded to fp32. For a GPU the host waits.
+   *
+   * @throws IllegalStateException where the memory has been released
+   */
+  public float[] toFloats() {
+    return Elements.toFloats(this);
   }
 
   public Shape shape() {
@@ -85,12 +117,12 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
    * @throws IllegalStateException where the memory has been released, or lies on a GPU
    */
   public MemorySegment segment() {
-    lease.check();
+    lease.check(this);
     return switch (memory) {
       case HostMemory host -> host.segment().asSlice(offset, span());
       case DeviceMemory m ->
           throw new IllegalStateException(
-              this + " lies on " + m.device() + ", where the host cannot reach it: use toHost()");
+              form() + " lies on " + m.device() + ", where the host cannot reach it: use toHost()");
     };
   }
 
@@ -101,12 +133,13 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
    */
   @Override
   public long address() {
-    lease.check();
+    lease.check(this);
     return switch (memory) {
       case DeviceMemory m -> m.address() + offset;
       case HostMemory _ ->
           throw new IllegalStateException(
-              this + " lies in host memory, which a kernel cannot read: copy it to the GPU first");
+              form()
+                  + " lies in host memory, which a kernel cannot read: copy it to the GPU first");
     };
   }
 
@@ -118,7 +151,7 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
     return switch (memory) {
       case HostMemory _ -> segment();
       case DeviceMemory m -> {
-        lease.check();
+        lease.check(this);
         long[] words = new long[Math.toIntExact(Math.ceilDiv(span(), Long.BYTES))];
         MemorySegment copy = MemorySegment.ofArray(words).asSlice(0, span());
         m.device().read(copy, m, offset);
@@ -129,10 +162,10 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
 
   /** Overwrites the bytes from the first element to the last; on a GPU in order with its work. */
   public void fromHost(MemorySegment bytes) {
-    lease.check();
+    lease.check(this);
     if (bytes.byteSize() != span()) {
       throw new IllegalArgumentException(
-          this + " takes " + span() + " bytes, got " + bytes.byteSize());
+          form() + " takes " + span() + " bytes, got " + bytes.byteSize());
     }
     memory.device().write(memory, offset, bytes);
   }
@@ -148,8 +181,8 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
         .dtype("the source", source, dtype)
         .contiguous("the source", source)
         .contiguous("the destination", this);
-    lease.check();
-    source.lease.check();
+    lease.check(this);
+    source.lease.check(source);
     Device device = memory instanceof DeviceMemory ? memory.device() : source.memory.device();
     device.copy(memory, offset, source.memory, source.offset, span());
   }
@@ -192,8 +225,18 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
     return new Tensor(memory, offset, view, dtype, lease);
   }
 
+  /** Type and shape, {@code F32[2, 3]}: what errors say of a tensor. */
+  public String form() {
+    return dtype.toString() + shape();
+  }
+
+  /**
+   * Type, shape, device and values, of large tensors the first and last ones of each dimension:
+   * {@code F32[3] on cpu (2 threads) [1.0, 2.0, 3.0]}. On a GPU the host waits for it; where the
+   * values cannot be read it says why.
+   */
   @Override
   public String toString() {
-    return dtype.toString() + shape();
+    return Elements.show(this);
   }
 }

@@ -24,10 +24,12 @@ public final class Max {
     Check.that("max")
         .floats("x", x)
         .denseRows("x", x)
-        .is(x.last() > 0, () -> "x must have at least one element in its last dimension, got " + x)
+        .is(
+            x.last() > 0,
+            () -> "x must have at least one element in its last dimension, got " + x.form())
         .is(
             y.elements() == x.rows(),
-            () -> "y must have one element for each row of " + x + ", got " + y)
+            () -> "y must have one element for each row of " + x.form() + ", got " + y.form())
         .dtype("y", y, x.dtype())
         .contiguous("y", y)
         .sameShape("index", index, "y", y)

@@ -185,7 +185,7 @@ public final class Workspace implements AutoCloseable {
   public void release(Tensor t) {
     int i = t.lease().index();
     if (i < 0 || i >= ranges.size() || ranges.get(i).lease != t.lease()) {
-      throw new IllegalArgumentException(t + " is not of this workspace and step");
+      throw new IllegalArgumentException(t.form() + " is not of this workspace and step");
     }
     release(ranges.get(i));
   }
