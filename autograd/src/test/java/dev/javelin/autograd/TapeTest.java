@@ -94,6 +94,27 @@ class TapeTest {
     assertThat(Tensors.toDoubles(dx)).doesNotContain(Double.NaN);
   }
 
+  /** Memory of a scope that has closed, of which a recorded closure still wants to read. */
+  @Test
+  void whatDiesBeforeTheTapeIsDoneWithItSaysWhoseItWasAndWhatToDo() {
+    Tape tape = new Tape(ws);
+    Var y;
+    try (Workspace.Scope scope = ws.scope()) {
+      Tensor gone = ws.alloc(DType.F32, Shape.of(ROWS, COLS), "my own input");
+      gone.copyFrom(x);
+      y = Functional.rmsNorm(tape.constant(gone), tape.param(w), EPS);
+      scope.keep(y.value());
+    }
+    Tensor dy = ones(y);
+    assertThatThrownBy(() -> tape.backward(List.of(y), List.of(dy)))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContainingAll(
+            "F32[%d, %d] used after its memory was released (it belonged to my own input"
+                .formatted(ROWS, COLS),
+            "Tape.leaf",
+            "docs/memory.md");
+  }
+
   @Test
   void inferenceRecordsNothing() {
     Tape tape = Tape.inference(ws);
