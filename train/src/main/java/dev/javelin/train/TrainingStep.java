@@ -2,6 +2,7 @@ package dev.javelin.train;
 
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.Device;
+import dev.javelin.device.Turn;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Fill;
 import dev.javelin.tensor.step.StepGraph;
@@ -115,8 +116,11 @@ final class TrainingStep implements AutoCloseable {
       int inStep = (micro * ranks.world() + ranks.rank()) * batch.rows();
       state.firstSequence(inStep);
       batch.load(fields -> source.fill(place + inStep, batch.rows(), fields));
-      objective.prepare(batch);
-      microStep.run(work);
+      // What is prepared may lie where other threads prepare for passes of their own.
+      try (Turn _ = workspace.device().turn()) {
+        objective.prepare(batch);
+        microStep.run(work);
+      }
     }
     if (parts > 1) {
       update.run(applyUpdate);

@@ -28,6 +28,7 @@ import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -293,11 +294,19 @@ class CudaTrainingTest {
   /** Its angles depend on its length, and lie where the recorded step finds its own. */
   @Test
   void aTextWrittenBetweenStepsLeavesRecordedStepsAndEvaluationsAlone() throws IOException {
-    assertThat(stretched(List.of(1L, 2L, 5L))).isEqualTo(stretched(List.of()));
+    assertThat(stretched(List.of(1L, 2L, 5L), false)).isEqualTo(stretched(List.of(), false));
   }
 
-  /** Losses of a training with an evaluation after each step, and a text after some. */
-  private static List<Double> stretched(List<Long> texts) throws IOException {
+  @Test
+  void textsThatAnotherThreadWritesMeanwhileLeaveThemAloneToo() throws IOException {
+    assertThat(stretched(List.of(), true)).isEqualTo(stretched(List.of(), false));
+  }
+
+  /**
+   * Losses of a training with an evaluation after each step, and a text after some, or all the time
+   * in a thread beside it.
+   */
+  private static List<Double> stretched(List<Long> texts, boolean beside) throws IOException {
     RunSettings config = config(8, 1).withRun(r -> r.withEvalEvery(1));
     TokenSource train = TokenSource.of("pattern", TinyModels.ids(TOKENS));
     List<Double> losses = new ArrayList<>();
@@ -306,6 +315,15 @@ class CudaTrainingTest {
         Inference generator = model.inference();
         Trainer trainer =
             TextTraining.of(model, new Dataset(train, train, null), config).trainer()) {
+      AtomicBoolean done = new AtomicBoolean(!beside);
+      Thread writer =
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    while (!done.get()) {
+                      generator.tokens(TinyModels.ids(12), 3, Sampler.GREEDY, token -> true);
+                    }
+                  });
       trainer
           .watch(
               new Watcher() {
@@ -319,6 +337,10 @@ class CudaTrainingTest {
                 }
               })
           .run();
+      done.set(true);
+      writer.join();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
     }
     assertThat(losses).hasSize(16).doesNotContainNull();
     return losses;

@@ -1,6 +1,7 @@
 package dev.javelin.train.eval;
 
 import dev.javelin.autograd.Tape;
+import dev.javelin.device.Turn;
 import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
@@ -98,8 +99,10 @@ public final class Evaluator implements AutoCloseable {
       batch.load(fields -> source.fill(first, batch.rows(), fields));
       bytes += textBytes == null ? 0 : textBytes.applyAsLong(batch.host());
       counted += source.targets(first, batch.rows());
-      objective.prepare(batch);
-      graph.run(forward);
+      try (Turn _ = workspace.device().turn()) { // see TrainingStep
+        objective.prepare(batch);
+        graph.run(forward);
+      }
       progress.accept(i + 1);
     }
     double sum = state.loss();
