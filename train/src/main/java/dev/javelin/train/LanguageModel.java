@@ -23,7 +23,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -157,8 +156,7 @@ public record LanguageModel(
 
   /** The tokens that end a text. */
   public Set<Integer> endTokens() {
-    OptionalInt eos = tokenizer == null ? OptionalInt.empty() : tokenizer.eos();
-    return eos.isPresent() ? Set.of(eos.getAsInt()) : Set.of();
+    return tokenizer == null ? Set.of() : tokenizer.ends();
   }
 
   /** Serves requests of any number of threads with this model, which stays open. */

@@ -2,6 +2,7 @@ package dev.javelin.tensor.io;
 
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
@@ -75,6 +76,22 @@ public record JsonObject(Path file, String prefix, SequencedMap<String, @Nullabl
   @SuppressWarnings("unchecked") // Json reads arrays as lists of this type only
   public List<@Nullable Object> array(String key) {
     return of(key, List.class, "an array");
+  }
+
+  /** The objects in an array; errors name them by index, {@code "added_tokens[3].id"}. */
+  @SuppressWarnings("unchecked") // Json reads objects as maps of this type only
+  public List<JsonObject> objects(String key) {
+    List<@Nullable Object> elements = array(key);
+    List<JsonObject> objects = new ArrayList<>(elements.size());
+    for (int i = 0; i < elements.size(); i++) {
+      String name = key + "[" + i + "]";
+      if (!(elements.get(i) instanceof SequencedMap<?, ?> map)) {
+        throw error(name, "must be an object, got " + brief(elements.get(i)));
+      }
+      objects.add(
+          new JsonObject(file, prefix + name + ".", (SequencedMap<String, @Nullable Object>) map));
+    }
+    return objects;
   }
 
   /** A path written as text; relative ones are meant from the working directory. */

@@ -81,6 +81,17 @@ final class BpeModel {
     return (long) left << 32 | right;
   }
 
+  /** A byte of UTF-8 that neither a token nor the unknown token stands for, or -1. */
+  int missingByte() {
+    boolean all = (options.byteLevel() || options.byteFallback()) && options.unknown() < 0;
+    for (int b = 0; all && b < 0xF5; b++) {
+      if (byteIds[b] < 0 && b != 0xC0 && b != 0xC1) { // which UTF-8 has not
+        return b;
+      }
+    }
+    return -1;
+  }
+
   boolean byteLevel() {
     return options.byteLevel();
   }

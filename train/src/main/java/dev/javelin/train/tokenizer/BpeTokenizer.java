@@ -5,9 +5,11 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.function.IntConsumer;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
@@ -46,13 +48,17 @@ final class BpeTokenizer implements Tokenizer {
   private final SequencedMap<String, Integer> specials = new LinkedHashMap<>();
   private final BitSet specialIds = new BitSet();
   private final OptionalInt bos;
-  private final OptionalInt eos;
+  private final Set<Integer> ends;
   private final SequencedMap<String, byte[]> files;
 
-  BpeTokenizer(Parts parts, OptionalInt bos, OptionalInt eos, SequencedMap<String, byte[]> files) {
+  /**
+   * @param ends the tokens that end a text, the usual one first
+   */
+  BpeTokenizer(
+      Parts parts, OptionalInt bos, Set<Integer> ends, SequencedMap<String, byte[]> files) {
     this.parts = parts;
     this.bos = bos;
-    this.eos = eos;
+    this.ends = Collections.unmodifiableSet(new LinkedHashSet<>(ends));
     this.files = files;
     List<AddedTokens.Token> before = new ArrayList<>();
     List<AddedTokens.Token> after = new ArrayList<>();
@@ -63,9 +69,7 @@ final class BpeTokenizer implements Tokenizer {
       }
       if (t.normalized()) {
         String content = parts.normalizer().apply(t.content());
-        after.add(
-            new AddedTokens.Token(
-                t.id(), content, t.special(), true, t.singleWord(), t.lstrip(), t.rstrip()));
+        after.add(t.withContent(content));
       } else {
         before.add(t);
       }
@@ -183,7 +187,12 @@ final class BpeTokenizer implements Tokenizer {
 
   @Override
   public OptionalInt eos() {
-    return eos;
+    return ends.isEmpty() ? OptionalInt.empty() : OptionalInt.of(ends.iterator().next());
+  }
+
+  @Override
+  public Set<Integer> ends() {
+    return ends;
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.javelin.train.tokenizer;
 
+import dev.javelin.tensor.io.JsonObject;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
@@ -8,7 +9,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 
 /** The decoders of {@code tokenizer.json}: from a list of tokens to pieces of text, then joined. */
 final class Decoding {
@@ -16,11 +16,12 @@ final class Decoding {
 
   private Decoding() {}
 
-  static UnaryOperator<List<String>> read(@Nullable Json json) {
-    if (json == null) {
-      return tokens -> List.of(String.join(" ", tokens));
-    }
-    String type = json.get("type").text();
+  static UnaryOperator<List<String>> read(JsonObject parent, String key) {
+    return parent.has(key) ? read(parent.object(key)) : tokens -> List.of(String.join(" ", tokens));
+  }
+
+  private static UnaryOperator<List<String>> read(JsonObject json) {
+    String type = json.text("type");
     return switch (type) {
       case "ByteLevel" -> Decoding::byteLevel;
       case "ByteFallback" -> Decoding::byteFallback;
@@ -28,10 +29,12 @@ final class Decoding {
       case "Replace" -> each(Normalization.replace(json));
       case "Strip" -> strip(json);
       case "Metaspace" -> metaspace(json);
-      case "Sequence" -> sequence(json.get("decoders").items());
+      case "Sequence" -> sequence(json.objects("decoders"));
       default ->
-          throw json.unsupported(
-              type, "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace and Sequence");
+          throw TokenizerJson.unsupported(
+              json,
+              "type",
+              "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace and Sequence");
     };
   }
 
@@ -39,7 +42,7 @@ final class Decoding {
     return tokens -> tokens.stream().map(one).toList();
   }
 
-  private static UnaryOperator<List<String>> sequence(List<Json> parts) {
+  private static UnaryOperator<List<String>> sequence(List<JsonObject> parts) {
     List<UnaryOperator<List<String>>> steps = parts.stream().map(Decoding::read).toList();
     return tokens -> {
       for (UnaryOperator<List<String>> step : steps) {
@@ -84,10 +87,13 @@ final class Decoding {
     }
   }
 
-  private static UnaryOperator<List<String>> strip(Json json) {
-    String content = json.get("content").text();
-    int start = json.get("start").id();
-    int stop = json.get("stop").id();
+  private static UnaryOperator<List<String>> strip(JsonObject json) {
+    String content = json.text("content");
+    if (content.codePointCount(0, content.length()) != 1) {
+      throw json.error("content", "must be one character, got " + JsonObject.brief(content));
+    }
+    int start = json.integer("start", 0, Integer.MAX_VALUE);
+    int stop = json.integer("stop", 0, Integer.MAX_VALUE);
     return each(
         token -> {
           int from = 0;
@@ -105,7 +111,7 @@ final class Decoding {
         });
   }
 
-  private static UnaryOperator<List<String>> metaspace(Json json) {
+  private static UnaryOperator<List<String>> metaspace(JsonObject json) {
     String mark = json.text("replacement", "▁");
     boolean legacyPrefix = json.flag("add_prefix_space", true);
     boolean prepended =

@@ -1,10 +1,10 @@
 package dev.javelin.train.tokenizer;
 
+import dev.javelin.tensor.io.JsonObject;
 import dev.javelin.train.tokenizer.oniguruma.Matches;
 import dev.javelin.train.tokenizer.oniguruma.OnigPattern;
 import dev.javelin.train.tokenizer.oniguruma.OnigSyntaxException;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /** The pre-tokenizers of {@code tokenizer.json}: how a text is cut into words. */
 final class PreTokenization {
@@ -44,31 +44,32 @@ final class PreTokenization {
 
   private PreTokenization() {}
 
-  static Result read(@Nullable Json json) {
-    if (json == null) {
-      return new Result(WHOLE, false);
-    }
-    String type = json.get("type").text();
+  static Result read(JsonObject parent, String key) {
+    return parent.has(key) ? read(parent.object(key)) : new Result(WHOLE, false);
+  }
+
+  static Result read(JsonObject json) {
+    String type = json.text("type");
     return switch (type) {
       case "ByteLevel" -> byteLevel(json);
       case "Split" -> new Result(split(json), false);
       case "Metaspace" -> new Result(metaspace(json), false);
       case "Digits" -> new Result(digits(json), false);
-      case "Sequence" -> sequence(json.get("pretokenizers").items());
-      default -> throw json.unsupported(type, "ByteLevel, Split, Metaspace, Digits and Sequence");
+      case "Sequence" -> sequence(json.objects("pretokenizers"));
+      default ->
+          throw TokenizerJson.unsupported(
+              json, "type", "ByteLevel, Split, Metaspace, Digits and Sequence");
     };
   }
 
-  static OnigPattern regex(Json pattern) {
-    Json string = pattern.find("String");
-    if (string != null) {
-      return OnigPattern.literal(string.text());
-    }
-    Json regex = pattern.get("Regex");
+  static OnigPattern regex(JsonObject pattern) {
     try {
-      return OnigPattern.compile(regex.text());
+      return pattern.has("String")
+          ? OnigPattern.literal(pattern.text("String"))
+          : OnigPattern.compile(pattern.text("Regex"));
     } catch (OnigSyntaxException e) {
-      throw regex.bad("cannot be used: " + e.getMessage());
+      String key = pattern.has("String") ? "String" : "Regex";
+      throw pattern.error(key, "cannot be used: " + e.getMessage());
     }
   }
 
@@ -77,43 +78,61 @@ final class PreTokenization {
     return splitter(pattern, Behavior.ISOLATED, false);
   }
 
-  private static Result byteLevel(Json json) {
-    boolean prefixSpace = json.flag("add_prefix_space", true);
+  private static Result byteLevel(JsonObject json) {
     Splitter words = json.flag("use_regex", true) ? words(GPT2) : WHOLE;
-    Splitter splitter =
-        prefixSpace
-            ? (text, first, out) ->
-                words.split(text.startsWith(" ") ? text : " " + text, first, out)
-            : words;
-    return new Result(splitter, true);
+    return new Result(prefixed(words, json.flag("add_prefix_space", true)), true);
   }
 
-  private static Splitter split(Json json) {
-    Json behavior = json.get("behavior");
+  /**
+   * Cuts at the matches of a pattern.
+   *
+   * @param prefixSpace every word begins with a space, as transformers has it for classes other
+   *     than GPT-2's
+   */
+  static Splitter byteLevelWords(OnigPattern pattern, boolean prefixSpace) {
+    if (pattern == GPT2) {
+      return prefixed(words(GPT2), prefixSpace);
+    }
+    Splitter space = prefixed(WHOLE, prefixSpace);
+    Splitter cut = words(pattern);
+    return (text, first, out) -> cut.split(text, first, (word, at) -> space.split(word, at, out));
+  }
+
+  private static Splitter prefixed(Splitter words, boolean prefixSpace) {
+    return prefixSpace
+        ? (text, first, out) -> words.split(text.startsWith(" ") ? text : " " + text, first, out)
+        : words;
+  }
+
+  private static Splitter split(JsonObject json) {
     return splitter(
-        regex(json.get("pattern")),
-        switch (behavior.text()) {
+        regex(json.object("pattern")),
+        switch (json.text("behavior")) {
           case "Removed" -> Behavior.REMOVED;
           case "Isolated" -> Behavior.ISOLATED;
           case "MergedWithPrevious" -> Behavior.MERGED_WITH_PREVIOUS;
           case "MergedWithNext" -> Behavior.MERGED_WITH_NEXT;
           case "Contiguous" -> Behavior.CONTIGUOUS;
-          default -> throw behavior.expected("a split behavior");
+          default ->
+              throw TokenizerJson.unsupported(
+                  json,
+                  "behavior",
+                  "Removed, Isolated, MergedWithPrevious, MergedWithNext and Contiguous");
         },
         json.flag("invert", false));
   }
 
-  private static Splitter digits(Json json) {
+  private static Splitter digits(JsonObject json) {
     boolean individual = json.flag("individual_digits", false);
     return splitter(DIGIT, individual ? Behavior.ISOLATED : Behavior.CONTIGUOUS, false);
   }
 
-  private static Splitter metaspace(Json json) {
+  private static Splitter metaspace(JsonObject json) {
     String mark = json.text("replacement", "▁");
     boolean legacyPrefix = json.flag("add_prefix_space", true);
     String scheme = json.text("prepend_scheme", legacyPrefix ? "always" : "never");
     if (!List.of("always", "first", "never").contains(scheme)) {
-      throw json.get("prepend_scheme").expected("always, first or never");
+      throw TokenizerJson.unsupported(json, "prepend_scheme", "always, first and never");
     }
     Splitter words =
         json.flag("split", true)
@@ -126,7 +145,7 @@ final class PreTokenization {
     };
   }
 
-  private static Result sequence(List<Json> parts) {
+  private static Result sequence(List<JsonObject> parts) {
     Splitter chain = WHOLE;
     for (int i = 0; i < parts.size(); i++) {
       Result part = read(parts.get(i));
@@ -139,7 +158,9 @@ final class PreTokenization {
                   before.split(text, first, (word, start) -> then.split(word, start, out));
       if (part.byteLevel()) {
         if (i < parts.size() - 1) {
-          throw parts.get(i).unsupported("ByteLevel before other steps", "it as the last step");
+          throw parts
+              .get(i)
+              .error("type", "ByteLevel stands before other steps, which is not supported");
         }
         return new Result(chain, true);
       }

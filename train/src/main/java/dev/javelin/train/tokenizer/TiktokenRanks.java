@@ -11,11 +11,14 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
+import java.util.Set;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +30,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TiktokenRanks {
   private static final String REMEDY = "take the .tiktoken file as it was published";
+
+  /** In bytes; a token is cut in two at every place, which costs the square of its length. */
+  private static final int LONGEST_TOKEN = 1024;
+
+  /** In bytes. */
+  private static final long LARGEST_FILE = 128 << 20;
 
   private TiktokenRanks() {}
 
@@ -57,17 +66,36 @@ public final class TiktokenRanks {
     specials.forEach((name, id) -> added.add(AddedTokens.Token.special(id, name)));
     OnigPattern words = OnigPattern.compile(pattern, OnigPattern.Syntax.RUST);
     @Nullable Integer end = specials.get("<|endoftext|>");
+    BpeModel model =
+        new BpeModel(vocabulary, ranks, merged, new BpeModel.Options(true, -1, false, false, true));
+    int missing = model.missingByte();
+    if (missing >= 0) {
+      throw new FileFormatException(
+          file, String.format("has no token for byte 0x%02X", missing), REMEDY);
+    }
+    TokenNames names = new TokenNames(vocabulary);
+    added.forEach(token -> names.add(token, file));
     return new BpeTokenizer(
-        TokenizerFiles.byteLevel(
-            vocabulary, added, ranks, merged, PreTokenization.words(words), true),
+        new BpeTokenizer.Parts(
+            names.list(),
+            added,
+            UnaryOperator.identity(),
+            PreTokenization.words(words),
+            model,
+            Decoding::byteLevel,
+            List.of(),
+            List.of()),
         OptionalInt.empty(),
-        end == null ? OptionalInt.empty() : OptionalInt.of(end),
+        end == null ? Set.of() : Set.of(end),
         Collections.unmodifiableSequencedMap(new LinkedHashMap<>()));
   }
 
   private static Map<String, Integer> vocabulary(Path file) {
     List<String> lines;
     try {
+      if (Files.size(file) > LARGEST_FILE) {
+        throw new FileFormatException(file, "is larger than " + LARGEST_FILE + " bytes", REMEDY);
+      }
       lines = Files.readString(file, StandardCharsets.US_ASCII).lines().toList();
     } catch (java.nio.charset.CharacterCodingException e) {
       throw new FileFormatException(file, "is not a tiktoken rank file", REMEDY, e);
@@ -75,14 +103,19 @@ public final class TiktokenRanks {
       throw new UncheckedIOException(file + ": cannot be read", e);
     }
     Map<String, Integer> vocabulary = new HashMap<>();
+    Set<Integer> ids = new HashSet<>();
     for (int i = 0; i < lines.size(); i++) {
       String[] fields = lines.get(i).split(" ", -1);
       try {
         if (fields.length == 2) {
           byte[] token = Base64.getDecoder().decode(fields[0]);
           int id = Integer.parseInt(fields[1]);
-          if (id >= 0 && id <= TokenizerJson.LARGEST_ID) {
-            vocabulary.put(ByteSymbols.of(token), id);
+          if (id >= 0
+              && id <= TokenizerJson.LARGEST_ID
+              && token.length > 0
+              && token.length <= LONGEST_TOKEN
+              && ids.add(id)
+              && vocabulary.put(ByteSymbols.of(token), id) == null) {
             continue;
           }
         }
@@ -98,7 +131,7 @@ public final class TiktokenRanks {
   }
 
   private static FileFormatException bad(Path file, int line, @Nullable Exception cause) {
-    String what = "line " + (line + 1) + " is not a base64 token and a rank";
+    String what = "line " + (line + 1) + " is not a base64 token and a rank, each new";
     return cause == null
         ? new FileFormatException(file, what, REMEDY)
         : new FileFormatException(file, what, REMEDY, cause);

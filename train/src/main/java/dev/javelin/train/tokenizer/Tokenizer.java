@@ -3,10 +3,15 @@ package dev.javelin.train.tokenizer;
 import java.nio.file.Path;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 
-/** Text to token ids and back. Instances are immutable in effect and may be shared by threads. */
+/**
+ * Text to token ids and back. Instances are immutable but for a cache that threads may share: any
+ * number of threads encode and decode with one tokenizer at once, and each gets what it would get
+ * alone. The arrays of {@link #files} are shared and not to be written.
+ */
 public interface Tokenizer {
 
   /**
@@ -15,7 +20,10 @@ public interface Tokenizer {
    * Face's {@code encode(text, add_special_tokens=False)} with {@code encode_special_tokens =
    * True}.
    *
-   * @throws IllegalArgumentException for a character that the vocabulary cannot express
+   * <p>Time grows with the length of the text, but for what a split pattern itself asks for.
+   *
+   * @throws IllegalArgumentException for a character that the vocabulary cannot express, or a text
+   *     for which the tokenizer's patterns or replacements are out of bounds
    */
   void encode(String text, IntConsumer out);
 
@@ -61,8 +69,13 @@ public interface Tokenizer {
   /** The token before a text, where there is one. */
   OptionalInt bos();
 
-  /** The token that ends a text, where there is one. */
+  /** The token that ends a text, where there is one; the usual one of several. */
   OptionalInt eos();
+
+  /** All tokens that end a text as the tokenizer's files say; {@link #eos} is the first. */
+  default Set<Integer> ends() {
+    return eos().isPresent() ? Set.of(eos().getAsInt()) : Set.of();
+  }
 
   /**
    * The files, by name, that restore this tokenizer in a Hugging Face directory: {@code
@@ -73,6 +86,14 @@ public interface Tokenizer {
   /**
    * Reads a tokenizer from a directory that holds {@code tokenizer.json}, or {@code vocab.json}
    * with {@code merges.txt}; or from a {@code tokenizer.json} itself.
+   *
+   * <p>{@code tokenizer.json} says how a text is cut. Without it {@code tokenizer_class} does, or
+   * the model's type: GPT-2's, GPT-NeoX's or Qwen2's rules. Beside either, {@code
+   * added_tokens_decoder}, {@code added_tokens.json} and {@code special_tokens_map.json} add tokens
+   * and make them special. {@code add_bos_token}, {@code add_eos_token} and {@code
+   * add_prefix_space} are followed where there is no {@code tokenizer.json}; where there is one and
+   * it disagrees with them, it counts as in transformers 5, or is refused if versions of
+   * transformers differ.
    *
    * @throws dev.javelin.tensor.io.FileFormatException for a damaged file or an unsupported
    *     component

@@ -1,11 +1,11 @@
 package dev.javelin.train.tokenizer;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.UncheckedIOException;
+import dev.javelin.tensor.io.Json;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
 
@@ -26,58 +26,52 @@ final class TokenizerJsonWriter {
       List<String[]> merges,
       SequencedMap<String, Integer> specials,
       boolean words) {
-    ObjectNode split =
-        Json.MAPPER
-            .createObjectNode()
-            .put("type", "ByteLevel")
-            .put("add_prefix_space", false)
-            .put("trim_offsets", true)
-            .put("use_regex", words);
-    return files(tokens, merges, specials, split, split.deepCopy());
+    Map<String, @Nullable Object> split = new LinkedHashMap<>();
+    split.put("type", "ByteLevel");
+    split.put("add_prefix_space", false);
+    split.put("trim_offsets", true);
+    split.put("use_regex", words);
+    return files(tokens, merges, specials, split, split);
   }
 
   /** A vocabulary of single characters. */
   static SequencedMap<String, byte[]> characters(SequencedMap<String, Integer> tokens) {
-    ObjectNode fuse = Json.MAPPER.createObjectNode().put("type", "Fuse");
-    return files(tokens, List.of(), new LinkedHashMap<>(), null, fuse);
+    return files(tokens, List.of(), new LinkedHashMap<>(), null, Map.of("type", "Fuse"));
   }
 
   private static SequencedMap<String, byte[]> files(
       SequencedMap<String, Integer> tokens,
       List<String[]> merges,
       SequencedMap<String, Integer> specials,
-      @Nullable ObjectNode preTokenizer,
-      ObjectNode decoder) {
-    ObjectNode root = Json.MAPPER.createObjectNode().put("version", "1.0");
-    root.putNull("truncation").putNull("padding");
-    ArrayNode added = root.putArray("added_tokens");
-    specials.forEach(
-        (content, id) ->
-            added
-                .addObject()
-                .put("id", id)
-                .put("content", content)
-                .put("single_word", false)
-                .put("lstrip", false)
-                .put("rstrip", false)
-                .put("normalized", false)
-                .put("special", true));
-    root.putNull("normalizer").set("pre_tokenizer", preTokenizer);
-    root.putNull("post_processor").set("decoder", decoder);
-    ObjectNode model = root.putObject("model").put("type", "BPE");
-    model.putNull("dropout").putNull("unk_token");
-    model.putNull("continuing_subword_prefix").putNull("end_of_word_suffix");
-    model.put("fuse_unk", false).put("byte_fallback", false).put("ignore_merges", false);
-    ObjectNode vocabulary = model.putObject("vocab");
-    tokens.forEach(vocabulary::put);
-    ArrayNode pairs = model.putArray("merges");
-    merges.forEach(pair -> pairs.addArray().add(pair[0]).add(pair[1]));
+      @Nullable Map<String, @Nullable Object> preTokenizer,
+      Map<String, ? extends @Nullable Object> decoder) {
+    List<Map<String, @Nullable Object>> added = new ArrayList<>();
+    specials.forEach((content, id) -> added.add(special(content, id)));
+    Map<String, @Nullable Object> model = new LinkedHashMap<>();
+    model.put("type", "BPE");
+    for (String none :
+        List.of("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix")) {
+      model.put(none, null);
+    }
+    for (String no : List.of("fuse_unk", "byte_fallback", "ignore_merges")) {
+      model.put(no, false);
+    }
+    model.put("vocab", tokens);
+    model.put("merges", merges.stream().map(List::of).toList());
+    Map<String, @Nullable Object> root = new LinkedHashMap<>();
+    root.put("version", "1.0");
+    root.put("truncation", null);
+    root.put("padding", null);
+    root.put("added_tokens", added);
+    root.put("normalizer", null);
+    root.put("pre_tokenizer", preTokenizer);
+    root.put("post_processor", null);
+    root.put("decoder", decoder);
+    root.put("model", model);
 
-    ObjectNode config =
-        Json.MAPPER
-            .createObjectNode()
-            .put("tokenizer_class", "PreTrainedTokenizerFast")
-            .put("clean_up_tokenization_spaces", false);
+    Map<String, @Nullable Object> config = new LinkedHashMap<>();
+    config.put("tokenizer_class", "PreTrainedTokenizerFast");
+    config.put("clean_up_tokenization_spaces", false);
     if (!specials.isEmpty()) {
       config.put("eos_token", specials.firstEntry().getKey());
     }
@@ -87,11 +81,18 @@ final class TokenizerJsonWriter {
     return files;
   }
 
-  private static byte[] bytes(ObjectNode node) {
-    try {
-      return Json.MAPPER.writerWithDefaultPrettyPrinter().writeValueAsBytes(node);
-    } catch (JsonProcessingException e) {
-      throw new UncheckedIOException(e);
+  private static Map<String, @Nullable Object> special(String content, int id) {
+    Map<String, @Nullable Object> token = new LinkedHashMap<>();
+    token.put("id", id);
+    token.put("content", content);
+    for (String no : List.of("single_word", "lstrip", "rstrip", "normalized")) {
+      token.put(no, false);
     }
+    token.put("special", true);
+    return token;
+  }
+
+  static byte[] bytes(Map<String, @Nullable Object> json) {
+    return Json.write(json).getBytes(StandardCharsets.UTF_8);
   }
 }

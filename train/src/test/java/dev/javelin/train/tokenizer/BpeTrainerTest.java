@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.javelin.tensor.io.Json;
+import dev.javelin.tensor.io.JsonObject;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -19,13 +21,15 @@ class BpeTrainerTest {
   private static final List<String> END = List.of("<|endoftext|>");
 
   private static List<String> merges(Tokenizer tokenizer) {
-    Json root =
+    JsonObject root =
         Json.parse(
             java.nio.file.Path.of("tokenizer.json"),
-            Objects.requireNonNull(tokenizer.files().get("tokenizer.json")));
+            java.nio.ByteBuffer.wrap(
+                Objects.requireNonNull(tokenizer.files().get("tokenizer.json"))));
     List<String> merges = new ArrayList<>();
-    for (Json merge : root.get("model").get("merges").items()) {
-      merges.add(merge.item(0).text() + " " + merge.item(1).text());
+    for (Object merge : root.object("model").array("merges")) {
+      List<?> pair = (List<?>) Objects.requireNonNull(merge);
+      merges.add(pair.get(0) + " " + pair.get(1));
     }
     return merges;
   }

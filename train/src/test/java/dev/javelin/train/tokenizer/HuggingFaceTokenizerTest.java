@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.Json;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -125,21 +126,23 @@ class HuggingFaceTokenizerTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "\"type\":\"BPE\"|\"type\":\"Unigram\"|/model Unigram is not supported",
-        "\"type\":\"Split\"|\"type\":\"BertPreTokenizer\"|/pre_tokenizer/pretokenizers/0 BertPreTokenizer",
-        "\"normalizer\":null|\"normalizer\":{\"type\":\"Lowercase\"}|/normalizer Lowercase",
-        "\"type\":\"TemplateProcessing\"|\"type\":\"RobertaProcessing\"|RobertaProcessing is not supported",
-        "\"decoder\":{\"type\":\"ByteLevel\"|\"decoder\":{\"type\":\"WordPiece\"|/decoder WordPiece",
-        "\"dropout\":null|\"dropout\":0.1|dropout 0.1 is not supported",
+        "\"type\":\"BPE\"|\"type\":\"Unigram\"|model.type \"Unigram\" is not supported",
+        "\"type\":\"Split\"|\"type\":\"BertPreTokenizer\"|pre_tokenizer.pretokenizers[0].type \"BertPreTokenizer\"",
+        "\"normalizer\":null|\"normalizer\":{\"type\":\"Lowercase\"}|normalizer.type \"Lowercase\"",
+        "\"type\":\"TemplateProcessing\"|\"type\":\"RobertaProcessing\"|\"RobertaProcessing\" is not supported",
+        "\"decoder\":{\"type\":\"ByteLevel\"|\"decoder\":{\"type\":\"WordPiece\"|decoder.type \"WordPiece\"",
+        "\"dropout\":null|\"dropout\":0.1|model.dropout 0.1 is not supported",
         "\"end_of_word_suffix\":null|\"end_of_word_suffix\":\"</w>\"|end_of_word_suffix",
-        "\"behavior\":\"Isolated\"|\"behavior\":\"Sideways\"|must be a split behavior",
-        "\"Regex\":\"(?i|\"Regex\":\"(?<bad|/pattern/Regex cannot be used: a group with an invalid name",
-        "\"ignore_merges\":true|\"ignore_merges\":1|/model/ignore_merges must be true or false",
-        "\"merges\":|\"merges_\":|/model has no \"merges\"",
-        "\"merges\":[|\"merges\":[[\"t\",\"zzz\"],|/model/merges/0 joins \"t\" and \"zzz\"",
-        "\"vocab\":{|\"vocab\":{\"new\":-1,|/model/vocab/new must be a token id, got -1",
-        "\"vocab\":{|\"vocab\":{\"new\":2000000000,|/model/vocab/new must be a token id up to",
-        "{\"version\"|[|is not",
+        "\"behavior\":\"Isolated\"|\"behavior\":\"Sideways\"|behavior \"Sideways\" is not supported; supported: Removed",
+        "\"Regex\":\"(?i|\"Regex\":\"(?<bad|pattern.Regex cannot be used: a group with an invalid name",
+        "\"ignore_merges\":true|\"ignore_merges\":1|model.ignore_merges must be true or false",
+        "\"merges\":|\"merges_\":|model.merges_ is no key of a tokenizer.json",
+        "\"normalizer\":|\"normaliser\":|normaliser is no key of a tokenizer.json",
+        "\"merges\":[|\"merges\":[[\"t\",\"zzz\"],|model.merges[0] joins \"t\" and \"zzz\"",
+        "\"merges\":[|\"merges\":[[\"t\"],|model.merges[0] must be two tokens, got [\"t\"]",
+        "\"vocab\":{|\"vocab\":{\"new\":-1,|model.vocab.new must be from 0 to",
+        "\"vocab\":{|\"vocab\":{\"new\":2000000000,|model.vocab.new must be from 0 to",
+        "{\"version\"|[|must begin with '{'",
       })
   void refusesWhatItDoesNotKnowByName(String from, String to, String message) throws IOException {
     String good = json(LLAMA3);
@@ -205,21 +208,23 @@ class HuggingFaceTokenizerTest {
     Files.writeString(directory.resolve("tokenizer_config.json"), "{\"eos_token\": \"</s>\"}");
     assertThatThrownBy(() -> Tokenizer.load(directory))
         .isInstanceOf(FileFormatException.class)
-        .hasMessageContaining(
-            "tokenizer_config.json: /eos_token \"</s>\" is not in the vocabulary");
+        .hasMessageContaining("tokenizer_config.json: eos_token \"</s>\" is not in the vocabulary");
   }
 
   @Test
   void gpt2sFilesMustBelongTogether() throws IOException {
-    Files.writeString(directory.resolve("vocab.json"), "{\"a\": 0, \"b\": 1, \"ab\": 2}");
+    Files.writeString(directory.resolve("vocab.json"), Json.write(TestTokenizers.bytes("ab")));
     Files.writeString(directory.resolve("merges.txt"), "#version: 0.2\na b\n");
-    assertThat(Tokenizer.load(directory).encode("abba")).containsExactly(2, 1, 0);
-    assertThatThrownBy(() -> Tokenizer.load(directory).encode("c"))
-        .hasMessageContaining("byte 0x63");
+    assertThat(Tokenizer.load(directory).encode("abba")).containsExactly(256, 98, 97);
     Files.writeString(directory.resolve("merges.txt"), "a b\nab c\n");
     assertThatThrownBy(() -> Tokenizer.load(directory))
         .isInstanceOf(FileFormatException.class)
         .hasMessageContaining("merges.txt: \"ab c\" is not a pair of tokens");
+    Files.writeString(directory.resolve("merges.txt"), "a b\n");
+    Files.writeString(directory.resolve("vocab.json"), "{\"a\": 0, \"b\": 1, \"ab\": 2}");
+    assertThatThrownBy(() -> Tokenizer.load(directory))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining("vocab.json: has no token for byte 0x00");
   }
 
   @Test

@@ -2,6 +2,9 @@ package dev.javelin.train.tokenizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.javelin.tensor.io.Json;
+import dev.javelin.tensor.io.JsonObject;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -12,8 +15,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Pieces as Hugging Face's tokenizers cut them, where matches are empty or touch. */
 class PreTokenizationTest {
-  private static Json json(String json) {
-    return Json.parse(Path.of("tokenizer.json"), json.getBytes(StandardCharsets.UTF_8));
+  private static JsonObject json(String json) {
+    return Json.parse(
+        Path.of("tokenizer.json"), ByteBuffer.wrap(json.getBytes(StandardCharsets.UTF_8)));
   }
 
   private static String pieces(String pattern, String behavior, boolean invert, String text) {
