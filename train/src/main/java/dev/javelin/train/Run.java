@@ -102,7 +102,7 @@ public record Run(
       }
       return new Run(
           config, directory, device, data, model, trainer, checkpoint, passedOver, notes);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       if (model != null) {
         model.close();
       }

@@ -6,9 +6,12 @@ import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
+import dev.javelin.train.checkpoint.RunIdentity;
+import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.Separator;
 import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.data.Windows;
@@ -19,6 +22,7 @@ import dev.javelin.train.objective.NextToken;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -58,7 +62,7 @@ final class EvalCommand implements Callable<Integer> {
       names = {"--column", "--text-column-name", "--dataset-text-field"},
       paramLabel = "NAME",
       description =
-          "Field of a JSONL file or column of a CSV file that holds the text. Default: ${DEFAULT-VALUE}.")
+          "Field of a JSONL file or column of a CSV or TSV file that holds the text. Default: ${DEFAULT-VALUE}.")
   private String column = TextFiles.TEXT;
 
   @Option(
@@ -161,9 +165,20 @@ final class EvalCommand implements Callable<Integer> {
       Dataset own = Dataset.open(List.of(), List.of(), OWN_FRACTION, name, TextFiles.TEXT);
       return Objects.requireNonNull(own.validation(), "a tenth of the own text");
     }
-    TokenSource all = Dataset.validation(data, tokens, column);
+    List<String> notes = new ArrayList<>();
+    TokenSource all = Dataset.validation(data, tokens, column, separator(), notes::add);
+    Main.notes(spec, notes);
     long cut = valFraction == 0 ? 0 : TokenSource.splitAt(all.size(), valFraction);
     return cut == 0 ? all : all.part("validation part", cut, all.size());
+  }
+
+  /** What ended documents in training, where the model is a checkpoint that says so. */
+  private @Nullable Separator separator() {
+    if (!Files.isRegularFile(model.resolve(TrainingState.FILE))) {
+      return null;
+    }
+    RunIdentity trained = TrainingState.read(model).identity();
+    return trained == null ? null : trained.data().separator();
   }
 
   private int seqLen(LanguageModel loaded) {

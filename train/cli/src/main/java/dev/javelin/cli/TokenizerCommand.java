@@ -81,7 +81,7 @@ final class TokenizerCommand implements Callable<Integer> {
         names = "--column",
         paramLabel = "NAME",
         description =
-            "Field of a JSONL file or column of a CSV file that holds the text. Default: ${DEFAULT-VALUE}.")
+            "Field of a JSONL file or column of a CSV or TSV file that holds the text. Default: ${DEFAULT-VALUE}.")
     private String column = TextFiles.TEXT;
 
     @Override

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -166,7 +167,7 @@ public record Dataset(
       List<String> notes) {
     if (!valData.isEmpty()) {
       List<String> more = new ArrayList<>(notes);
-      TokenSource held = validation(valData, tokenizer, wanted.column, separator, more);
+      TokenSource held = validation(valData, tokenizer, wanted.column, separator, more::add);
       return new Dataset(all, held, tokenizer, separator, more);
     }
     long cut = TokenSource.splitAt(all.size(), wanted.valFraction);
@@ -178,18 +179,19 @@ public record Dataset(
     return new Dataset(train, held, tokenizer, separator, notes);
   }
 
-  /** Held-out tokens: text, which needs the tokenizer, or a token file. */
+  /**
+   * Held-out tokens: text, which needs the tokenizer, or a token file.
+   *
+   * @param separator what ends a document of text: that of the checkpoint that is evaluated; null
+   *     to let the tokenizer decide
+   * @param notes is told what was left out of directories, a line each
+   */
   public static TokenSource validation(
-      List<Path> data, @Nullable Tokenizer tokenizer, String column) {
-    return validation(data, tokenizer, column, suggested(tokenizer), new ArrayList<>());
-  }
-
-  private static TokenSource validation(
       List<Path> data,
       @Nullable Tokenizer tokenizer,
       String column,
-      Separator separator,
-      List<String> notes) {
+      @Nullable Separator separator,
+      Consumer<String> notes) {
     Path tokens = tokenFile(data, "val.bin");
     if (tokens != null) {
       return TokenFile.open(tokens);
@@ -198,8 +200,8 @@ public record Dataset(
     if (tokenizer == null) {
       throw new InputException(texts.name() + " is text: name the tokenizer with --tokenizer");
     }
-    notes.addAll(texts.notes());
-    return texts.encode(tokenizer, separator);
+    texts.notes().forEach(notes);
+    return texts.encode(tokenizer, separator == null ? Separator.of(tokenizer) : separator);
   }
 
   /**
