@@ -4,8 +4,7 @@ import java.nio.file.Path;
 import org.slf4j.LoggerFactory;
 
 /**
- * Everything an embedding program does with Javelin; ends with an exception where one does not
- * hold.
+ * What an embedding program does with Javelin; ends with an error where one of it does not hold.
  */
 public final class Consumer {
   private Consumer() {}
@@ -14,7 +13,10 @@ public final class Consumer {
     Path folder = Path.of(args[0]);
     String logging = LoggerFactory.getILoggerFactory().getClass().getName();
     check(logging.startsWith("ch.qos.logback."), "logging is the program's own, got " + logging);
-    System.out.println("consumer: all is well in " + folder);
+    Path model = LanguageModels.trainCancelAndResume(folder.resolve("language"));
+    LanguageModels.serve(model);
+    OwnModel.trainAndResume(folder.resolve("own"));
+    System.out.println("consumer: trained, cancelled, resumed, served, and trained its own model");
   }
 
   static void check(boolean holds, String what) {
