@@ -4,6 +4,7 @@ import dev.javelin.device.Cpu;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.SaveException;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.eval.Evaluation;
@@ -334,11 +335,15 @@ public final class Trainer implements AutoCloseable {
       throw diverged(notFinite + " not finite: training diverged", all);
     }
     if (directory != null) {
-      write(directory, all);
+      write(directory::save, all);
     }
   }
 
-  private void write(RunDirectory into, Watchers all) {
+  private interface Writer {
+    Checkpoint write(TrainingState state, Checkpoints.Content content);
+  }
+
+  private void write(Writer writer, Watchers all) {
     Evaluation evaluation = evaluatedStep == step ? lastEvaluation : null;
     if (evaluation != null
         && Double.isFinite(evaluation.loss())
@@ -361,7 +366,7 @@ public final class Trainer implements AutoCloseable {
       interrupted |= Thread.interrupted();
       try {
         written =
-            into.save(
+            writer.write(
                 now,
                 files -> {
                   parts.files.write(files);
@@ -392,7 +397,7 @@ public final class Trainer implements AutoCloseable {
     String notFinite = NonFinite.find(parts.parameters, optimizer);
     String lost = "";
     if (directory != null && notFinite == null && !isSaved()) {
-      write(directory, all);
+      write(directory::saveBesideAll, all);
     } else if (directory != null && notFinite != null) {
       lost = "; step " + step + " is not saved";
     }

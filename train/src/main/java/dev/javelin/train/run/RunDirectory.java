@@ -321,6 +321,11 @@ public final class RunDirectory implements AutoCloseable {
     return checkpoints().save(state.withIdentity(identity), content);
   }
 
+  /** The same for a run that went wrong: no older one is deleted, since they may be better. */
+  public Checkpoint saveBesideAll(TrainingState state, Checkpoints.Content content) {
+    return new Checkpoints(path, 0).save(state.withIdentity(identity), content);
+  }
+
   private Checkpoints checkpoints() {
     return new Checkpoints(path, keep);
   }
