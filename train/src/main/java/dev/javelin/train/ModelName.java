@@ -26,6 +26,13 @@ record ModelName(String text, @Nullable String preset) {
    * @throws InputException where it could be either, or is a preset that does not exist
    */
   static ModelName of(String text) {
+    return of(text, Path.of(""));
+  }
+
+  /**
+   * @param here where relative names begin
+   */
+  static ModelName of(String text, Path here) {
     if (text.startsWith(PREFIX)) {
       String name = text.substring(PREFIX.length());
       if (!Presets.all().containsKey(name)) {
@@ -43,7 +50,7 @@ record ModelName(String text, @Nullable String preset) {
       return new ModelName(text, null);
     }
     // A run may well be called as its model: its directory is no model.
-    Path directory = Path.of(text);
+    Path directory = here.resolve(text);
     if (Files.isDirectory(directory)
         && !Files.exists(directory.resolve(RunDirectory.CONFIG_FILE))) {
       throw new InputException(

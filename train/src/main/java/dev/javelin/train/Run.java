@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
@@ -67,14 +68,18 @@ public record Run(
     List<String> passedOver = new ArrayList<>();
     Checkpoint checkpoint = directory.start(config.run().resume(), passedOver::add);
     List<String> notes = new ArrayList<>();
-    if (checkpoint != null) {
-      changes(config, directory.path()).ifPresent(notes::add);
+    RunSettings started = checkpoint == null ? null : started(directory.path());
+    if (started != null) {
+      changes(started, config).ifPresent(notes::add);
     }
+    boolean another =
+        started != null && !Objects.equals(started.model().tokenizer(), config.model().tokenizer());
     Precision precision = config.device().precision();
     ModelName name = ModelName.of(config.model().model());
     TransformerConfig shape =
         checkpoint == null ? name.config() : resumed(checkpoint, name, precision);
-    Dataset data = data(config, name, checkpoint, notes::add);
+    String tokenizer = tokenizer(config, name, another ? null : checkpoint);
+    Dataset data = data(config, tokenizer, checkpoint, notes::add);
     notes.addAll(data.notes());
     Device device = null;
     LanguageModel model = null;
@@ -114,17 +119,18 @@ public record Run(
     }
   }
 
-  /** What the run was told when it last began, and is told otherwise now. */
-  private static Optional<String> changes(RunSettings now, Path directory) {
+  /** What the run was told when it last began. */
+  private static @Nullable RunSettings started(Path directory) {
     Path file = directory.resolve(RunDirectory.CONFIG_FILE);
-    if (!Files.isRegularFile(file)) {
-      return Optional.empty();
-    }
+    return Files.isRegularFile(file) ? RunSettings.DEFAULT.with(file) : null;
+  }
+
+  private static Optional<String> changes(RunSettings started, RunSettings now) {
     UnaryOperator<RunSettings> asked =
         s ->
             s.withRun(
                 r -> r.withResume(null).withOverride(false).withOutputDir(null).withQuiet(false));
-    List<String> changes = asked.apply(RunSettings.DEFAULT.with(file)).changes(asked.apply(now));
+    List<String> changes = asked.apply(started).changes(asked.apply(now));
     return changes.isEmpty()
         ? Optional.empty()
         : Optional.of("changed since the run was started: " + String.join(", ", changes));
@@ -151,17 +157,15 @@ public record Run(
   }
 
   private static Dataset data(
-      RunSettings config, ModelName name, @Nullable Checkpoint checkpoint, Consumer<String> notes) {
+      RunSettings config,
+      @Nullable String tokenizer,
+      @Nullable Checkpoint checkpoint,
+      Consumer<String> notes) {
     DataSpec spec = config.data();
     double fraction = spec.valFraction() == null ? 0 : spec.valFraction();
     Dataset data =
         Dataset.open(
-            spec.data(),
-            spec.valData(),
-            fraction,
-            tokenizer(config, name, checkpoint),
-            spec.column(),
-            separator(checkpoint));
+            spec.data(), spec.valData(), fraction, tokenizer, spec.column(), separator(checkpoint));
     if (spec.valFraction() != null || data.validation() != null) {
       return data;
     }
@@ -182,12 +186,14 @@ public record Run(
   }
 
   private static RunIdentity identity(RunSettings config, Dataset data) {
+    long seed = config.run().seed();
     DataSpec spec = config.data();
     String order = spec.order().name().toLowerCase(Locale.ROOT);
+    boolean own = spec.order() == DataSpec.Order.SHUFFLED && spec.seed(seed) != seed;
     return new RunIdentity(
         data.identity(),
-        spec.dataSeed() == null ? order : order + " by " + spec.dataSeed(),
-        config.run().seed(),
+        own ? order + " by --data-seed " + spec.dataSeed() : order,
+        seed,
         config.batch().seqLen());
   }
 

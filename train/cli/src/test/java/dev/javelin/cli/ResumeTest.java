@@ -8,6 +8,7 @@ import dev.javelin.train.monitor.StepMetrics;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -196,6 +197,10 @@ class ResumeTest {
             "the seed is 7 (was 1)",
             "--order=sequential",
             "the order is sequential (was shuffled)",
+            "--data-seed=7",
+            "the order is shuffled by --data-seed 7 (was shuffled)",
+            "--tokenizer=char",
+            "the tokenizer is another",
             "--seq-len=8",
             "the sequence length is 8 (was 16)");
     for (Map.Entry<String, String> change : changes.entrySet()) {
@@ -213,6 +218,53 @@ class ResumeTest {
     assertThat(meant.out() + meant.err()).contains("the seed is 7 (was 1)");
     assertThat(Files.readString(run.resolve("config.yaml"))).contains("override: false");
     assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=4", "--seed=7"));
+  }
+
+  /** What was not given follows what is given now, as if the run had been asked for at once. */
+  @Test
+  void aResumedRunMeansItsNewStepsAndItsNewLearningRateAndSaysSo() throws IOException {
+    List<String> flags =
+        List.of("--learning-rate=1e-3", "--batch-size=1", "--logging-steps=1", "--seq-len=8");
+    Path run = dir.resolve("run");
+    Path once = dir.resolve("once");
+    assertSuccess(followed(run, flags, "--max-steps=5"));
+    assertSuccess(followed(once, flags, "--max-steps=10"));
+    CommandLineTest.Result longer =
+        CommandLineTest.run("train", "--resume", "--output-dir=" + run, "--max-steps=10");
+    assertSuccess(longer);
+    assertThat(longer.out().lines())
+        .containsOnlyOnce("changed since the run was started: max_steps 5 → 10");
+    assertThat(rates(run).subList(5, 10)).isEqualTo(rates(once).subList(5, 10));
+    CommandLineTest.Result lower =
+        CommandLineTest.run(
+            "train", "--resume", "--output-dir=" + run, "--max-steps=12", "--learning-rate=5e-5");
+    assertSuccess(lower);
+    assertThat(lower.out().lines())
+        .contains(
+            "changed since the run was started: learning_rate 0.001 → 5.0E-5, max_steps 10 → 12");
+    assertThat(rates(run).getLast()).isBetween(5e-6, 5e-5);
+    String config = "--config=" + run.resolve("config.yaml");
+    assertSuccess(
+        CommandLineTest.run(
+            "train",
+            config,
+            "--output-dir=" + dir.resolve("again"),
+            "--learning-rate=1e-6",
+            "--max-steps=2"));
+    assertThat(CommandLineTest.run("train", "--resume", "--output-dir=" + once).out())
+        .doesNotContain("changed since");
+  }
+
+  private CommandLineTest.Result followed(Path run, List<String> flags, String steps) {
+    List<String> all = new ArrayList<>(List.of("train", "--model=" + Tiny.model(dir)));
+    all.addAll(List.of("--data=" + Tiny.text(dir), "--tokenizer=byte", steps));
+    all.addAll(List.of("--output-dir=" + run, "--threads=1"));
+    all.addAll(flags);
+    return CommandLineTest.run(all.toArray(new String[0]));
+  }
+
+  private static List<Double> rates(Path run) throws IOException {
+    return MetricsFile.read(run.resolve("metrics.jsonl")).stream().map(StepMetrics::lr).toList();
   }
 
   @ParameterizedTest

@@ -1,0 +1,121 @@
+package dev.javelin.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.Prepare;
+import dev.javelin.train.data.TextFiles;
+import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.tokenizer.ByteTokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class RunTest {
+  @TempDir Path dir;
+
+  private RunSettings settings(Path data) {
+    return RunSettings.DEFAULT
+        .withData(d -> d.withData(List.of(data)))
+        .withBatch(b -> b.withSeqLen(16).withBatchSize(2))
+        .withDevice(d -> d.withDevice("cpu").withThreads(1))
+        .withRun(r -> r.withMaxSteps(1).withEvalEvery(0).withOutputDir(dir.resolve("run")));
+  }
+
+  private Path text(int bytes) throws IOException {
+    return Files.writeString(dir.resolve("t.txt"), "abcdefg\n".repeat(bytes / 8));
+  }
+
+  @Test
+  void theSameSettingsOpenTenRuns() throws IOException {
+    RunSettings settings = settings(text(800)).withModel(m -> m.withTokenizer("byte"));
+    RunSettings same = RunSettings.DEFAULT.with(yaml(settings));
+    for (int i = 0; i < 10; i++) {
+      int n = i;
+      try (Run run = Run.open(settings.withRun(r -> r.withOutputDir(dir.resolve("run" + n))))) {
+        assertThat(run.settings().schedule().minLearningRate()).isNull();
+      }
+      try (Run run = Run.open(settings)) { // which leaves nothing behind
+        assertThat(run.trainer().step()).isZero();
+      }
+    }
+    assertThat(settings).isEqualTo(same);
+  }
+
+  private Path yaml(RunSettings settings) throws IOException {
+    return Files.writeString(dir.resolve("s.yaml"), settings.toYaml());
+  }
+
+  @Test
+  void aTenthOfTheDataIsKeptForValidationUnlessToldOtherwise() throws IOException {
+    RunSettings settings = settings(text(800)).withModel(m -> m.withTokenizer("byte"));
+    try (Run run = Run.open(settings)) {
+      assertThat(run.data().train().size()).isEqualTo(720);
+      assertThat(run.data().validation()).isNotNull();
+      assertThat(run.notes()).singleElement().asString().contains("tenth", "--val-fraction 0");
+    }
+    try (Run run = Run.open(settings.withData(d -> d.withValFraction(0.0)))) {
+      assertThat(run.data().train().size()).isEqualTo(800);
+      assertThat(run.data().validation()).isNull();
+      assertThat(run.notes()).isEmpty();
+    }
+    try (Run run = Run.open(settings.withData(d -> d.withValFraction(0.25)))) {
+      assertThat(run.data().train().size()).isEqualTo(600);
+      assertThat(run.notes()).isEmpty();
+    }
+    try (Run run = Run.open(settings.withBatch(b -> b.withSeqLen(100)))) { // a tenth is 80
+      assertThat(run.data().train().size()).isEqualTo(800);
+      assertThat(run.notes()).singleElement().asString().contains("no validation", "--val-data");
+    }
+  }
+
+  @Test
+  void aPreparedFolderTrainsWithTheDefaultModel() throws IOException {
+    Path prepared = dir.resolve("p1");
+    Prepare.run(TextFiles.of(List.of(text(8000)), "text"), new ByteTokenizer(), 0.25, prepared);
+    try (Run run = Run.open(settings(prepared))) {
+      assertThat(run.model().config().vocab()).isEqualTo(new ByteTokenizer().vocabSize());
+      assertThat(run.data().train().size()).isEqualTo(6000);
+      assertThat(run.data().validation()).isNotNull();
+      assertThat(run.notes()).isEmpty();
+    }
+    Files.delete(prepared.resolve("val.bin"));
+    try (Run run = Run.open(settings(prepared))) {
+      assertThat(run.data().train().size()).isEqualTo(5400);
+      assertThat(run.notes()).singleElement().asString().contains("tenth");
+    }
+  }
+
+  @Test
+  void theColumnOfJsonLinesIsASetting() throws IOException {
+    Path lines =
+        Files.writeString(dir.resolve("key.jsonl"), "{\"content\": \"some words\"}\n".repeat(40));
+    RunSettings settings = settings(lines).withModel(m -> m.withTokenizer("byte"));
+    assertThatThrownBy(() -> Run.open(settings)).hasMessageContaining("--column");
+    try (Run run = Run.open(settings.with(Map.of("column", "content")))) {
+      assertThat(run.data().train().size()).isPositive();
+    }
+  }
+
+  @Test
+  void aNameThatIsAPresetAndADirectoryIsRefusedUntilItIsClear() throws IOException {
+    assertThat(ModelName.of("llama-small", dir).directory()).isNull();
+    Files.createDirectories(dir.resolve("llama-small"));
+    assertThatThrownBy(() -> ModelName.of("llama-small", dir))
+        .isInstanceOf(InputException.class)
+        .hasMessageContainingAll("both", "preset:llama-small", "./llama-small");
+    assertThat(ModelName.of("preset:llama-small", dir).directory()).isNull();
+    assertThat(ModelName.of("./llama-small", dir).directory()).isEqualTo(Path.of("./llama-small"));
+    Files.writeString(dir.resolve("llama-small/config.yaml"), "");
+    assertThat(ModelName.of("llama-small", dir).directory())
+        .as("the directory of a run that is called as its model")
+        .isNull();
+    assertThatThrownBy(() -> ModelName.of("preset:llama-smal", dir))
+        .hasMessageContaining("did you mean preset:llama-small?");
+  }
+}
