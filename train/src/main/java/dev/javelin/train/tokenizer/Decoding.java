@@ -17,39 +17,54 @@ final class Decoding {
   private Decoding() {}
 
   static UnaryOperator<List<String>> read(JsonObject parent, String key) {
-    return parent.has(key) ? read(parent.object(key)) : tokens -> List.of(String.join(" ", tokens));
+    if (!parent.has(key)) {
+      return tokens -> List.of(String.join(" ", tokens));
+    }
+    List<UnaryOperator<List<String>>> steps = new ArrayList<>();
+    read(parent.object(key), steps);
+    return steps.size() == 1 ? steps.getFirst() : sequence(steps);
   }
 
-  private static UnaryOperator<List<String>> read(JsonObject json) {
-    String type = json.text("type");
-    return switch (type) {
-      case "ByteLevel" -> Decoding::byteLevel;
-      case "ByteFallback" -> Decoding::byteFallback;
-      case "Fuse" -> tokens -> List.of(String.join("", tokens));
-      case "Replace" -> each(Normalization.replace(json));
-      case "Strip" -> strip(json);
-      case "Metaspace" -> metaspace(json);
-      case "Sequence" -> sequence(json.objects("decoders"));
+  /** Appends what {@code json} does; a sequence in a sequence is one sequence. */
+  private static void read(JsonObject json, List<UnaryOperator<List<String>>> steps) {
+    switch (json.text("type")) {
+      case "ByteLevel" -> steps.add(Decoding::byteLevel);
+      case "ByteFallback" -> steps.add(Decoding::byteFallback);
+      case "Fuse" -> steps.add(tokens -> List.of(String.join("", tokens)));
+      case "Replace" -> steps.add(each(Normalization.replace(json)));
+      case "Strip" -> steps.add(strip(json));
+      case "Metaspace" -> steps.add(metaspace(json));
+      case "Sequence" -> json.objects("decoders").forEach(part -> read(part, steps));
       default ->
           throw TokenizerJson.unsupported(
               json,
               "type",
               "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace and Sequence");
-    };
+    }
   }
 
   private static UnaryOperator<List<String>> each(UnaryOperator<String> one) {
     return tokens -> tokens.stream().map(one).toList();
   }
 
-  private static UnaryOperator<List<String>> sequence(List<JsonObject> parts) {
-    List<UnaryOperator<List<String>>> steps = parts.stream().map(Decoding::read).toList();
+  private static UnaryOperator<List<String>> sequence(List<UnaryOperator<List<String>>> steps) {
     return tokens -> {
+      long before = length(tokens);
+      List<String> result = tokens;
       for (UnaryOperator<List<String>> step : steps) {
-        tokens = step.apply(tokens);
+        result = step.apply(result);
+        Normalization.bounded(before, length(result));
       }
-      return tokens;
+      return result;
     };
+  }
+
+  private static long length(List<String> tokens) {
+    long length = 0;
+    for (String token : tokens) {
+      length += token.length();
+    }
+    return length;
   }
 
   static List<String> byteLevel(List<String> tokens) {

@@ -4,6 +4,7 @@ import dev.javelin.tensor.io.JsonObject;
 import dev.javelin.train.tokenizer.oniguruma.OnigPattern;
 import java.text.Normalizer;
 import java.text.Normalizer.Form;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -16,23 +17,28 @@ final class Normalization {
   private Normalization() {}
 
   static UnaryOperator<String> read(JsonObject parent, String key) {
-    return parent.has(key) ? read(parent.object(key)) : UnaryOperator.identity();
+    if (!parent.has(key)) {
+      return UnaryOperator.identity();
+    }
+    List<UnaryOperator<String>> steps = new ArrayList<>();
+    read(parent.object(key), steps);
+    return steps.size() == 1 ? steps.getFirst() : sequence(steps);
   }
 
-  private static UnaryOperator<String> read(JsonObject json) {
-    String type = json.text("type");
-    return switch (type) {
-      case "NFC" -> NFC;
-      case "NFD" -> form(Form.NFD);
-      case "NFKC" -> form(Form.NFKC);
-      case "NFKD" -> form(Form.NFKD);
-      case "Prepend" -> prepend(json.text("prepend"));
-      case "Replace" -> replace(json);
-      case "Sequence" -> sequence(json.objects("normalizers"));
+  /** Appends what {@code json} does; a sequence in a sequence is one sequence. */
+  private static void read(JsonObject json, List<UnaryOperator<String>> steps) {
+    switch (json.text("type")) {
+      case "NFC" -> steps.add(NFC);
+      case "NFD" -> steps.add(form(Form.NFD));
+      case "NFKC" -> steps.add(form(Form.NFKC));
+      case "NFKD" -> steps.add(form(Form.NFKD));
+      case "Prepend" -> steps.add(prepend(json.text("prepend")));
+      case "Replace" -> steps.add(replace(json));
+      case "Sequence" -> json.objects("normalizers").forEach(part -> read(part, steps));
       default ->
           throw TokenizerJson.unsupported(
               json, "type", "NFC, NFD, NFKC, NFKD, Prepend, Replace and Sequence");
-    };
+    }
   }
 
   private static UnaryOperator<String> form(Form form) {
@@ -50,13 +56,27 @@ final class Normalization {
     return text -> pattern.replace(text, content);
   }
 
-  private static UnaryOperator<String> sequence(List<JsonObject> parts) {
-    List<UnaryOperator<String>> steps = parts.stream().map(Normalization::read).toList();
+  private static UnaryOperator<String> sequence(List<UnaryOperator<String>> steps) {
     return text -> {
+      String result = text;
       for (UnaryOperator<String> step : steps) {
-        text = step.apply(text);
+        result = step.apply(result);
+        bounded(text.length(), result.length());
       }
-      return text;
+      return result;
     };
+  }
+
+  /**
+   * Steps in a row may each make a text longer, and all of them more than fits into memory.
+   *
+   * @throws IllegalArgumentException where {@code after} is more than sixteen times {@code before}
+   *     and a million
+   */
+  static void bounded(long before, long after) {
+    if (after > 16 * before + 1_000_000) {
+      throw new IllegalArgumentException(
+          "the tokenizer's steps make " + after + " characters of " + before);
+    }
   }
 }

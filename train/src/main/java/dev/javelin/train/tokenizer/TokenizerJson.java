@@ -74,6 +74,7 @@ final class TokenizerJson {
     more.into(names, added);
     UnaryOperator<String> normalizer = Normalization.read(root, "normalizer");
     check(file, added.values(), normalizer);
+    rehearse(root, normalizer, words.splitter());
     List<Integer> prefix = new ArrayList<>();
     List<Integer> suffix = new ArrayList<>();
     if (root.has("post_processor")) {
@@ -117,6 +118,19 @@ final class TokenizerJson {
       if (!keys.contains(key)) {
         throw json.error(Printable.brief(key, 40), "is no key of a tokenizer.json");
       }
+    }
+  }
+
+  /** A tokenizer that fails on any text is refused now, not when it is used. */
+  private static void rehearse(
+      JsonObject root, UnaryOperator<String> normalizer, PreTokenization.Splitter words) {
+    String key = "normalizer";
+    try {
+      String text = normalizer.apply("In 2024, it's a  test.\n");
+      key = "pre_tokenizer";
+      words.split(text, true, (word, first) -> {});
+    } catch (IllegalArgumentException e) {
+      throw root.error(key, "cannot be used: " + e.getMessage());
     }
   }
 

@@ -64,7 +64,7 @@ public final class OnigPattern {
    * {@code text} with {@code content} for every match; an empty text stays empty.
    *
    * @throws IllegalArgumentException where the pattern needs too many steps for this text, or the
-   *     result would be more than sixteen times as long and a hundred million characters more
+   *     result would be more than sixteen times as long and a million characters more
    */
   public String replace(String text, String content) {
     if (text.isEmpty()) {
@@ -74,7 +74,7 @@ public final class OnigPattern {
     if (!matches.find()) {
       return text;
     }
-    long most = 16L * text.length() + 100_000_000L;
+    long most = 16L * text.length() + 1_000_000L;
     StringBuilder out = new StringBuilder(text.length());
     int from = 0;
     do {
