@@ -1,7 +1,6 @@
-// driver_stream.cpp: streams, events, capture and graphs. Work runs in the order in which it was submitted, which is one
-// of the orders a device may choose; with the lazy switch, not before someone waits. With the overlap switch, the
-// streams beside the first one opened run ahead of it, or fall behind it, as far as events allow: the two orders in
-// which an event that nobody waits for shows.
+// driver_stream.cpp: streams, events, capture and graphs. Work runs in the order in which it was submitted; with the lazy
+// switch, not before someone waits. With the overlap switch, the streams beside the first one opened run ahead of it, or
+// fall behind it, as far as events allow: the two orders in which an event that nobody waits for shows.
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -15,16 +14,13 @@
 using namespace emulator;
 
 namespace {
-
 struct Node {
   NodeType type;
   std::function<CUresult()> work;
 };
-
 struct Graph {
   std::vector<Node> nodes;
 };
-
 struct Stream;
 
 // How much of each stream's recorded work comes before a point.

@@ -12,16 +12,12 @@ import dev.javelin.tensor.op.AddLayerNorm;
 import dev.javelin.tensor.op.AddRmsNorm;
 import dev.javelin.tensor.op.Attention;
 import dev.javelin.tensor.op.AttentionMask;
-import dev.javelin.tensor.op.CrossEntropy;
 import dev.javelin.tensor.op.Dropout;
 import dev.javelin.tensor.op.Embedding;
 import dev.javelin.tensor.op.Glu;
 import dev.javelin.tensor.op.LayerNorm;
 import dev.javelin.tensor.op.Linear;
-import dev.javelin.tensor.op.LinearCrossEntropy;
-import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.op.Matmul;
-import dev.javelin.tensor.op.MeanLoss;
 import dev.javelin.tensor.op.QkNormRope;
 import dev.javelin.tensor.op.RmsNorm;
 import dev.javelin.tensor.op.Rope;
@@ -36,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The differentiable functions: each runs its operator forward and records how to run it backward.
- * What the closure captures is what is kept for the backward pass. In alphabetical order.
+ * What the closure captures is what is kept for the backward pass. In alphabetical order; losses
+ * are in {@link Losses}.
  */
 public final class Functional {
   private Functional() {}
@@ -130,22 +127,6 @@ public final class Functional {
                 Attention.backward(
                     q.grad(), k.grad(), v.grad(), out.dy(), o, lse, q.value(), k.value(), v.value(),
                     mask, scale));
-  }
-
-  /** Cross-entropy of the last dimension, one loss for each target; see {@link CrossEntropy}. */
-  public static Var crossEntropy(Var logits, Tensor targets, LossOptions options) {
-    Tensor losses = logits.tape().alloc(DType.F32, targets.shape());
-    Tensor stats = logits.alloc(DType.F32, logits.value().rows(), 2);
-    CrossEntropy.forward(losses, stats, logits.value(), targets, options);
-    return logits
-        .tape()
-        .record(
-            "cross_entropy",
-            losses,
-            tracks(logits),
-            out ->
-                CrossEntropy.backward(
-                    logits.grad(), out.dy(), logits.value(), targets, stats, options));
   }
 
   /** Random zeros, the same in a re-run; {@code x} itself for p = 0. See {@link Dropout}. */
@@ -259,98 +240,6 @@ public final class Functional {
                     x.grad(), gradOf(w), gradOf(b), out.dy(), x.value(), weight, mean, rstd));
   }
 
-  /**
-   * The training loss {@code (1/N) Σ losses} of {@code x·wᵀ}, as the root of backward: in training
-   * the gradients, times the loss scale, are written in the forward pass already, and nothing is
-   * saved. The loss is added to the step's. See {@link LinearCrossEntropy}.
-   *
-   * @throws IllegalStateException in backward, where it is not the root; then use {@link
-   *     #linearCrossEntropyLosses}
-   */
-  public static Var linearCrossEntropy(
-      Var x, Var w, Tensor targets, LossOptions options, StepState state) {
-    Workspace ws = x.tape().workspace();
-    Tensor loss = x.alloc(DType.F32);
-    // Recorded before the gradients are asked for: their memory then belongs to the nodes that made
-    // x and w and outlives this one.
-    Var out = x.tape().record("linear_cross_entropy", loss, tracks(x, w), Functional::requireRoot);
-    int rows = x.value().rows();
-    Shape scratch = LinearCrossEntropy.scratch(ws.device(), rows, w.value().dim(0));
-    try (var losses = ws.scratch(DType.F32, targets.shape());
-        var stats = ws.scratch(DType.F32, Shape.of(rows, 2));
-        var dy = ws.scratch(DType.F32, targets.shape());
-        var logits = ws.scratch(DType.F32, scratch)) {
-      if (out.requiresGrad()) {
-        MeanLoss.backward(
-            new Grad(dy.tensor(), false), state.lossScaleTensor(), state.inverseTargetsTensor());
-        LinearCrossEntropy.forwardBackward(
-            losses.tensor(),
-            stats.tensor(),
-            x.grad(),
-            w.grad(),
-            dy.tensor(),
-            x.value(),
-            w.value(),
-            targets,
-            options,
-            logits.tensor());
-      } else {
-        LinearCrossEntropy.forward(
-            losses.tensor(),
-            stats.tensor(),
-            x.value(),
-            w.value(),
-            targets,
-            options,
-            logits.tensor());
-      }
-      MeanLoss.forward(loss, losses.tensor(), state.inverseTargetsTensor(), state);
-    }
-    return out;
-  }
-
-  private static void requireRoot(Var out) {
-    if (!out.isRoot()) {
-      throw new IllegalStateException(
-          "linearCrossEntropy: its gradients were written in the forward pass, so it must be the"
-              + " root of backward; as one term of a loss use linearCrossEntropyLosses");
-    }
-  }
-
-  /**
-   * One loss for each target, of logits {@code x·wᵀ} that are computed again in backward; for
-   * losses that are not the root. See {@link LinearCrossEntropy}.
-   */
-  public static Var linearCrossEntropyLosses(Var x, Var w, Tensor targets, LossOptions options) {
-    Workspace ws = x.tape().workspace();
-    Tensor losses = x.tape().alloc(DType.F32, targets.shape());
-    Tensor stats = x.alloc(DType.F32, x.value().rows(), 2);
-    Shape scratch = LinearCrossEntropy.scratch(ws.device(), x.value().rows(), w.value().dim(0));
-    try (var logits = ws.scratch(DType.F32, scratch)) {
-      LinearCrossEntropy.forward(
-          losses, stats, x.value(), w.value(), targets, options, logits.tensor());
-    }
-    return x.tape()
-        .record(
-            "linear_cross_entropy",
-            losses,
-            tracks(x, w),
-            out -> {
-              try (var logits = ws.scratch(DType.F32, scratch)) {
-                LinearCrossEntropy.backward(
-                    x.grad(),
-                    w.grad(),
-                    out.dy(),
-                    x.value(),
-                    w.value(),
-                    targets,
-                    stats,
-                    options,
-                    logits.tensor());
-              }
-            });
-  }
-
   /** {@code x · wᵀ + b}, w [N, K]; see {@link Linear}. */
   public static Var linear(Var x, Var w, @Nullable Var b) {
     return linear(x, w, b, null);
@@ -446,13 +335,6 @@ public final class Functional {
     return weight == null ? null : x.alloc(DType.F32, s.dim(0), s.dim(1), s.dim(2));
   }
 
-  /** The mean over the targets that are not ignored; 0 where all are. See {@link MeanLoss}. */
-  public static Var meanLoss(Var losses, Tensor targets, LossOptions options) {
-    Tensor weight = losses.alloc(DType.F32);
-    MeanLoss.weightOfValid(weight, targets, options.ignoreIndex());
-    return weighted(losses, weight, null);
-  }
-
   /** Matrix product of the last two dimensions, leading ones broadcast; see {@link Matmul}. */
   public static Var matmul(Var a, Var b) {
     Tensor c = a.tape().alloc(a.value().dtype(), Matmul.shape(a.shape(), b.shape()));
@@ -491,26 +373,6 @@ public final class Functional {
     Tensor y = x.like();
     Softmax.forward(y, x.value());
     return x.tape().record("softmax", y, tracks(x), out -> Softmax.backward(x.grad(), out.dy(), y));
-  }
-
-  /**
-   * A micro-batch's share {@code (1/N) Σ losses} of the step's loss, N being the step's valid
-   * targets; added to the step's loss. See {@link MeanLoss}.
-   */
-  public static Var stepLoss(Var losses, StepState state) {
-    return weighted(losses, state.inverseTargetsTensor(), state);
-  }
-
-  private static Var weighted(Var losses, Tensor weight, @Nullable StepState state) {
-    Tensor loss = losses.alloc(DType.F32);
-    MeanLoss.forward(loss, losses.value(), weight, state);
-    return losses
-        .tape()
-        .record(
-            "mean_loss",
-            loss,
-            tracks(losses),
-            out -> MeanLoss.backward(losses.grad(), out.dy(), weight));
   }
 
   private static @Nullable Tensor valueOf(@Nullable Var v) {

@@ -38,11 +38,11 @@ class CrossEntropyTest {
         .check(
             in -> {
               Tensor targets = in.constant("targets");
-              Var losses = Functional.crossEntropy(in.get("logits"), targets, options);
+              Var losses = Losses.crossEntropy(in.get("logits"), targets, options);
               return switch (c.params().get("reduction").asText()) {
                 case "none" -> losses;
                 case "sum" -> Algebra.sum(losses, false);
-                default -> Functional.meanLoss(losses, targets, options);
+                default -> Losses.meanLoss(losses, targets, options);
               };
             });
   }
@@ -63,7 +63,7 @@ class CrossEntropyTest {
   @ParameterizedTest
   @MethodSource("sizesAndOptions")
   void matchesItsFormulaAndItsDerivatives(int rows, int vocabulary, LossOptions options) {
-    OpCheck.of("cross_entropy", in -> Functional.crossEntropy(in[0], in[1].value(), options))
+    OpCheck.of("cross_entropy", in -> Losses.crossEntropy(in[0], in[1].value(), options))
         .input("logits", x -> 2 * x, rows, vocabulary)
         .ids("targets", targets(rows, vocabulary), rows)
         .oracle(in -> oracle(in[0], in[1], vocabulary, options))
@@ -83,20 +83,20 @@ class CrossEntropyTest {
       Tensors.fill(losses, new double[] {1, 0, 2, 4, 0, 5});
       Tensor targets = ws.alloc(DType.I32, Shape.of(2, 3));
       Tensors.fill(targets, new double[] {3, -100, 0, 0, -100, 9});
-      Var mean = Functional.meanLoss(tape.constant(losses), targets, LossOptions.PLAIN);
+      Var mean = Losses.meanLoss(tape.constant(losses), targets, LossOptions.PLAIN);
       assertThat(Tensors.toDoubles(mean.value())).containsExactly(3);
       Tensors.fill(targets, new double[] {-100, -100, -100, -100, -100, -100});
-      Var none = Functional.meanLoss(tape.constant(losses), targets, LossOptions.PLAIN);
+      Var none = Losses.meanLoss(tape.constant(losses), targets, LossOptions.PLAIN);
       assertThat(Tensors.toDoubles(none.value())).containsExactly(0);
 
       state.begin(0, 0, 0, 1f / 8);
       for (int micro = 0; micro < 2; micro++) {
-        Var step = Functional.stepLoss(tape.constant(losses), state);
+        Var step = Losses.stepLoss(tape.constant(losses), state);
         assertThat(Tensors.toDoubles(step.value())).containsExactly(12.0 / 8);
       }
       assertThat(state.loss()).isEqualTo(2 * 12.0 / 8);
     }
-    OpCheck.of("mean_loss", in -> Functional.meanLoss(in[0], in[1].value(), LossOptions.PLAIN))
+    OpCheck.of("mean_loss", in -> Losses.meanLoss(in[0], in[1].value(), LossOptions.PLAIN))
         .input("losses", rows)
         .ids("targets", new int[] {1, -100, 2, 3, 4, -100}, rows)
         .oracle(
@@ -114,8 +114,7 @@ class CrossEntropyTest {
 
   @Test
   void largeLogitsLoseNoPrecision() {
-    OpCheck.of(
-            "cross_entropy", in -> Functional.crossEntropy(in[0], in[1].value(), LossOptions.PLAIN))
+    OpCheck.of("cross_entropy", in -> Losses.crossEntropy(in[0], in[1].value(), LossOptions.PLAIN))
         .input("logits", x -> 3000 + x, 4, 20)
         .ids("targets", targets(4, 20), 4)
         .oracle(in -> oracle(in[0], in[1], 20, LossOptions.PLAIN))
@@ -135,9 +134,9 @@ class CrossEntropyTest {
       Tensors.fill(targets, new double[] {2});
       Tape tape = new Tape(ws);
       Var x = tape.leaf(logits, new Grad(grad, false));
-      Var losses = Functional.crossEntropy(x, targets, LossOptions.PLAIN);
+      Var losses = Losses.crossEntropy(x, targets, LossOptions.PLAIN);
       assertThat(Tensors.toDoubles(losses.value())[0]).isCloseTo(Math.log(2), within(1e-6));
-      tape.backward(Functional.meanLoss(losses, targets, LossOptions.PLAIN));
+      tape.backward(Losses.meanLoss(losses, targets, LossOptions.PLAIN));
       assertThat(Tensors.toDoubles(grad)).containsExactly(0.5, 0, -0.5);
     }
   }
@@ -149,7 +148,7 @@ class CrossEntropyTest {
       Var logits = Tape.inference(ws).constant(ws.alloc(DType.F32, Shape.of(2, 11)));
       Tensor targets = ws.alloc(DType.I32, Shape.of(2));
       Tensors.fill(targets, new double[] {10, 11});
-      assertThatThrownBy(() -> Functional.crossEntropy(logits, targets, LossOptions.PLAIN))
+      assertThatThrownBy(() -> Losses.crossEntropy(logits, targets, LossOptions.PLAIN))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("crossEntropy: targets holds 11 at index 1, outside the vocabulary of 11");
     }

@@ -49,9 +49,9 @@ class LinearCrossEntropyTest {
             in -> {
               Tensor targets = in.constant("targets");
               Var losses =
-                  Functional.linearCrossEntropyLosses(
+                  Losses.linearCrossEntropyLosses(
                       in.get("x"), in.get("weight"), targets, LossOptions.PLAIN);
-              return Functional.meanLoss(losses, targets, LossOptions.PLAIN);
+              return Losses.meanLoss(losses, targets, LossOptions.PLAIN);
             });
   }
 
@@ -70,7 +70,7 @@ class LinearCrossEntropyTest {
       int rows, int cols, int vocabulary, LossOptions options) {
     OpCheck.of(
             "linear_cross_entropy",
-            in -> Functional.linearCrossEntropyLosses(in[0], in[1], in[2].value(), options))
+            in -> Losses.linearCrossEntropyLosses(in[0], in[1], in[2].value(), options))
         .input("x", rows, cols)
         .weight("w", vocabulary, cols)
         .ids("targets", CrossEntropyTest.targets(rows, vocabulary), rows)
@@ -227,7 +227,7 @@ class LinearCrossEntropyTest {
       f.state.begin(0, 0, 0, 1f / rows);
       Tape tape = Tape.inference(f.ws);
       Var loss =
-          Functional.linearCrossEntropy(
+          Losses.linearCrossEntropy(
               f.x(tape), tape.param(f.w), f.targets, LossOptions.PLAIN, f.state);
       assertThat(Tensors.toDoubles(loss.value())[0]).isCloseTo(Math.log(vocabulary), within(1e-4));
       return f.ws.peakBytes();
@@ -270,9 +270,9 @@ class LinearCrossEntropyTest {
           Var hidden = f.x(tape);
           Var loss =
               f == root
-                  ? Functional.linearCrossEntropy(hidden, tape.param(f.w), f.targets, ALL, f.state)
-                  : Functional.stepLoss(
-                      Functional.linearCrossEntropyLosses(hidden, tape.param(f.w), f.targets, ALL),
+                  ? Losses.linearCrossEntropy(hidden, tape.param(f.w), f.targets, ALL, f.state)
+                  : Losses.stepLoss(
+                      Losses.linearCrossEntropyLosses(hidden, tape.param(f.w), f.targets, ALL),
                       f.state);
           tape.backward(List.of(loss), List.of(f.state.lossScaleTensor()));
         }
@@ -303,8 +303,7 @@ class LinearCrossEntropyTest {
           TestCuda.set("guard", "1");
           f.state.begin(0, 0, 0, 1f / 4);
           Tape tape = new Tape(f.ws);
-          Var loss =
-              Functional.linearCrossEntropy(f.x(tape), tape.param(f.w), f.targets, ALL, f.state);
+          Var loss = Losses.linearCrossEntropy(f.x(tape), tape.param(f.w), f.targets, ALL, f.state);
           tape.backward(loss);
           List<double[]> got =
               List.of(
@@ -334,7 +333,7 @@ class LinearCrossEntropyTest {
             2)) {
       Tape tape = Tape.inference(f.ws);
       Var loss =
-          Functional.linearCrossEntropy(
+          Losses.linearCrossEntropy(
               f.x(tape), tape.param(f.w), f.targets, LossOptions.PLAIN, f.state);
       assertThat(Tensors.toDoubles(loss.value())[0])
           .isCloseTo(Math.log1p(Math.exp(5 - 11)), within(1e-6));
@@ -354,9 +353,9 @@ class LinearCrossEntropyTest {
             2)) {
       Tape tape = new Tape(f.ws);
       Var loss =
-          Functional.linearCrossEntropy(
+          Losses.linearCrossEntropy(
               f.x(tape), tape.param(f.w), f.targets, LossOptions.PLAIN, f.state);
-      Var other = Functional.stepLoss(loss, f.state);
+      Var other = Losses.stepLoss(loss, f.state);
       assertThatThrownBy(() -> tape.backward(other))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("use linearCrossEntropyLosses");

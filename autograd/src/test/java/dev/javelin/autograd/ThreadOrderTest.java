@@ -162,13 +162,13 @@ class ThreadOrderTest {
     Var g =
         Functional.glu(Functional.layerNorm(b.sum(), w[6], w[7], 1e-5f), b.norm(), Activation.SILU);
     Var z = Algebra.add(Algebra.multiply(Functional.softmax(g), w[3]), Functional.logSoftmax(g));
-    Var losses = Functional.crossEntropy(z, targets, options);
+    Var losses = Losses.crossEntropy(z, targets, options);
     return List.of(
         z,
         Algebra.max(z, -1),
         Algebra.mean(z, false, 0),
         Algebra.sum(z, false, 1),
-        Functional.meanLoss(losses, targets, options));
+        Losses.meanLoss(losses, targets, options));
   }
 
   /** Queries and keys of a packed tensor: normalised and turned, then turned as neighbours. */

@@ -21,10 +21,18 @@ import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
 import dev.javelin.device.CudaKernel;
 import dev.javelin.device.Launch;
+import java.io.IOException;
 import java.lang.ref.Cleaner;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.NullMarked;
@@ -47,6 +55,9 @@ class ArchitectureTest {
           .withImportOption(location -> !location.contains("-tests.jar")) // of other modules
           .withImportOption(location -> !location.contains("/jmh_generated/"))
           .importPackages("dev.javelin");
+
+  private static final int MOST_LINES = 500;
+  private static final Pattern SOURCE = Pattern.compile(".*[.](java|cu|cuh|cpp|h|py|sh)");
 
   private static final String VECTOR_API = "jdk.incubator.vector";
 
@@ -238,5 +249,98 @@ class ArchitectureTest {
     assertThat(ALL)
         .noneMatch(c -> c.tryGetMethod("finalize").isPresent() && !c.isInterface())
         .isNotEmpty();
+  }
+
+  /** What a service brings along, it chooses itself; what faces the terminal is the cli's. */
+  @Test
+  void trainingBringsNoTerminalNoLoggingAndNoSecondJsonReader() {
+    noClasses()
+        .that()
+        .resideInAPackage(packageOf("train"))
+        .and()
+        .resideOutsideOfPackage("dev.javelin.train.tokenizer") // until its reader is tensor.io's
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            "picocli..",
+            "com.fasterxml.jackson..",
+            "tools.jackson..",
+            "org.slf4j.simple..",
+            "me.tongfei.progressbar..",
+            "org.jline..",
+            "org.knowm.xchart..")
+        .check(ALL);
+  }
+
+  /** What a run is made of does not know the run; what it puts together does. */
+  @Test
+  void noArrowPointsUpToARun() {
+    noClasses()
+        .that()
+        .haveSimpleName("Trainer")
+        .or()
+        .resideInAnyPackage(
+            "dev.javelin.train.checkpoint",
+            "dev.javelin.train.data..",
+            "dev.javelin.train.eval",
+            "dev.javelin.train.inference",
+            "dev.javelin.train.monitor",
+            "dev.javelin.train.optim",
+            "dev.javelin.train.schedule",
+            "dev.javelin.train.tokenizer")
+        .should()
+        .dependOnClassesThat(
+            JavaClass.Predicates.simpleName("Run")
+                .or(JavaClass.Predicates.resideInAPackage("dev.javelin.train.settings")))
+        .check(ALL);
+  }
+
+  /** Operators build on steps, and both on tensors; files know tensors' shapes and types alone. */
+  @Test
+  void roomsOfTensor() {
+    Map<String, List<String>> unseen =
+        Map.of(
+            "", List.of(".step", ".op", ".io"),
+            ".step", List.of(".op", ".io"),
+            ".op", List.of(".io"),
+            ".io", List.of(".step", ".op"));
+    unseen.forEach(
+        (room, others) ->
+            noClasses()
+                .that()
+                .resideInAPackage("dev.javelin.tensor" + room)
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(
+                    others.stream().map(o -> "dev.javelin.tensor" + o).toArray(String[]::new))
+                .check(ALL));
+  }
+
+  /** Where a file grows beyond a screenful of screens, a second idea has moved in. */
+  @Test
+  void noSourceFileIsLongerThan500Lines() throws IOException {
+    List<String> tooLong = new ArrayList<>();
+    Files.walkFileTree(
+        Path.of("..").toRealPath(),
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult preVisitDirectory(Path dir, BasicFileAttributes a) {
+            String name = String.valueOf(dir.getFileName());
+            boolean ours = !name.equals("target") && !(name.startsWith(".") && name.length() > 2);
+            return ours ? FileVisitResult.CONTINUE : FileVisitResult.SKIP_SUBTREE;
+          }
+
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes a) throws IOException {
+            if (SOURCE.matcher(file.toString()).matches()) {
+              int lines = Files.readAllLines(file).size();
+              if (lines > MOST_LINES) {
+                tooLong.add(file + " has " + lines);
+              }
+            }
+            return FileVisitResult.CONTINUE;
+          }
+        });
+    assertThat(tooLong).isEmpty();
   }
 }

@@ -30,7 +30,6 @@ public final class Cuda implements Device {
   private static final boolean DEBUG = Boolean.getBoolean("javelin.debug");
   private static final int OLDEST_CAPABILITY = 80;
   private static final long MIN_BYTES = 16;
-  private static final long MAX_PITCH = Integer.MAX_VALUE; // CU_DEVICE_ATTRIBUTE_MAX_PITCH
   private static final long MIN_SCRATCH_BYTES = 1 << 20;
   private static final ThreadLocal<@Nullable Cuda> CURRENT = new ThreadLocal<>();
 
@@ -292,7 +291,9 @@ public final class Cuda implements Device {
   /** Writes {@code value} to every byte of a range, on the compute stream. */
   public void fill(DeviceMemory memory, long offset, long bytes, int value) {
     Objects.checkFromIndexSize(offset, bytes, memory.byteSize());
-    fillRows(memory.base().plus(offset), 1, bytes, bytes, value);
+    try (Turn _ = turn()) {
+      CudaFill.rows(this, memory.base().plus(offset), 1, bytes, bytes, value);
+    }
   }
 
   /**
@@ -300,29 +301,8 @@ public final class Cuda implements Device {
    * stream.
    */
   public void fillRows(Addressable first, long rows, long bytes, long pitch, int value) {
-    fillRows(new Handles.Address(first.address()), rows, bytes, pitch, value);
-  }
-
-  private void fillRows(Handles.Address first, long rows, long bytes, long pitch, int value) {
     try (Turn _ = turn()) {
-      if (bytes == 0 || rows == 0) {
-        return;
-      }
-      if (rows > 1 && pitch > MAX_PITCH) {
-        for (long row = 0; row < rows; row++) {
-          fillRows(first.plus(row * pitch), 1, bytes, bytes, value);
-        }
-        return;
-      }
-      bind();
-      byte b = (byte) value;
-      int result =
-          rows == 1 || pitch == bytes
-              ? JCudaDriver.cuMemsetD8Async(first, b, rows * bytes, compute.handle())
-              : JCudaDriver.cuMemsetD2D8Async(first, pitch, b, bytes, rows, compute.handle());
-      if (result != 0) {
-        checkAfterwards(result, "filling " + rows + " x " + bytes + " bytes of device memory");
-      }
+      CudaFill.rows(this, new Handles.Address(first.address()), rows, bytes, pitch, value);
     }
   }
 
@@ -331,17 +311,8 @@ public final class Cuda implements Device {
    * stream. The value is part of the command, so a graph repeats it.
    */
   public void fillWords(Addressable memory, long offset, long count, int value) {
-    if (count == 0) {
-      return;
-    }
     try (Turn _ = turn()) {
-      bind();
-      int result =
-          JCudaDriver.cuMemsetD32Async(
-              new Handles.Address(memory.address() + offset), value, count, compute.handle());
-      if (result != 0) {
-        checkAfterwards(result, "filling " + count + " words of device memory");
-      }
+      CudaFill.words(this, new Handles.Address(memory.address() + offset), count, value);
     }
   }
 

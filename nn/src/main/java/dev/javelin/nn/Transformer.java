@@ -1,6 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Recompute;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
@@ -169,8 +170,7 @@ public record Transformer(
               .formatted(config.dropout().attention()));
     }
     Var hidden = hidden(tape, tokens, tape.isRecording() ? Pass.training(state) : Pass.PLAIN);
-    return Functional.linearCrossEntropy(
-        hidden, headWeight(tape), targets, LossOptions.PLAIN, state);
+    return Losses.linearCrossEntropy(hidden, headWeight(tape), targets, LossOptions.PLAIN, state);
   }
 
   /** The weight of the head, [V, C], for losses that never hold all logits. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
@@ -165,9 +166,8 @@ class ComposedModelTest {
           workspace.reset();
           Tape tape = new Tape(workspace);
           Var logits = buffer.model().logits(tape, ids, pass(true));
-          Var losses = Functional.crossEntropy(logits, labels, LossOptions.PLAIN);
-          tape.backward(
-              List.of(Functional.stepLoss(losses, state)), List.of(state.lossScaleTensor()));
+          Var losses = Losses.crossEntropy(logits, labels, LossOptions.PLAIN);
+          tape.backward(List.of(Losses.stepLoss(losses, state)), List.of(state.lossScaleTensor()));
           GlobalNorm.run(state, buffer.gradients(), 1, LossScaling.NONE);
           AdamW.step(
               buffer.weights(),

@@ -3,7 +3,7 @@ package dev.javelin.probe;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
@@ -100,7 +100,7 @@ class FamilyProbeTest {
         Tape tape = new Tape(workspace);
         Transformer model = buffer.model();
         tape.backward(
-            Functional.linearCrossEntropy(
+            Losses.linearCrossEntropy(
                 model.hidden(tape, ids, Pass.training(state)),
                 model.headWeight(tape),
                 next,

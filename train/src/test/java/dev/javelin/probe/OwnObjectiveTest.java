@@ -5,7 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.javelin.autograd.Algebra;
-import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
@@ -96,8 +96,8 @@ class OwnObjectiveTest {
     @Override
     public Var loss(Tape tape, Batch batch, StepState state) {
       Var losses =
-          Functional.crossEntropy(model.forward(tape, batch), batch.get("sum"), LossOptions.PLAIN);
-      return Functional.stepLoss(losses, state);
+          Losses.crossEntropy(model.forward(tape, batch), batch.get("sum"), LossOptions.PLAIN);
+      return Losses.stepLoss(losses, state);
     }
   }
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
@@ -61,7 +62,7 @@ class OwnOptimizerTest {
       Var x = tape.constant(batch.get("x")); // [B, D]
       Var y = tape.constant(batch.get("y")); // [B, 1]
       Var error = Algebra.subtract(Functional.linear(x, tape.param(line.weight), null), y);
-      return Functional.stepLoss(Algebra.multiply(error, error), state);
+      return Losses.stepLoss(Algebra.multiply(error, error), state);
     }
   }
 

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Tensors;
 import dev.javelin.autograd.Var;
@@ -159,9 +160,8 @@ class MlpTrainingTest {
     void step() {
       Tape tape = new Tape(workspace);
       Var losses =
-          Functional.crossEntropy(
-              parameters.model().logits(tape, tokens), targets, LossOptions.PLAIN);
-      Var loss = Functional.stepLoss(losses, state);
+          Losses.crossEntropy(parameters.model().logits(tape, tokens), targets, LossOptions.PLAIN);
+      Var loss = Losses.stepLoss(losses, state);
       tape.backward(List.of(loss), List.of(state.lossScaleTensor()));
       Tensor gradients = parameters.gradients();
       Tensor one = gradients.slice(0, 0, 1).slice(1, 0, 1).reshape(1);

@@ -18,8 +18,8 @@ public interface Objective {
   /**
    * The batch's share of the step's loss, the root of backward: {@code Σ losses / N} over its
    * targets that count, N being those of the whole step ({@link StepState#inverseTargets}). It must
-   * also be added to the state's loss: {@link dev.javelin.autograd.Functional#stepLoss} and {@link
-   * dev.javelin.autograd.Functional#linearCrossEntropy} do both. Rows that do not count (see {@link
+   * also be added to the state's loss: {@link dev.javelin.autograd.Losses#stepLoss} and {@link
+   * dev.javelin.autograd.Losses#linearCrossEntropy} do both. Rows that do not count (see {@link
    * dev.javelin.train.data.BatchLayout.Field#blank}) must add nothing.
    *
    * @param tape one that records is for training; on one that does not, nothing random happens
