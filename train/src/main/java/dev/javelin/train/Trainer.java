@@ -17,7 +17,6 @@ import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.optim.OptimizerFile;
 import dev.javelin.train.run.RunDirectory;
 import java.io.IOException;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -361,34 +360,16 @@ public final class Trainer implements AutoCloseable {
             bestLoss,
             bestStep,
             parts.description);
-    Checkpoint written = null;
-    while (written == null) {
-      interrupted |= Thread.interrupted();
-      try {
-        written =
-            writer.write(
-                now,
-                files -> {
-                  parts.files.write(files);
-                  optimizerFile.save(files);
-                });
-      } catch (SaveException e) {
-        if (!isByInterrupt(e)) {
-          throw e;
-        }
-      }
-    }
+    Checkpoint written =
+        writer.write(
+            now,
+            files -> {
+              parts.files.write(files);
+              optimizerFile.save(files);
+            });
     saved = written;
     all.saved(written);
     all.note("saved " + written.directory());
-  }
-
-  private static boolean isByInterrupt(Throwable e) {
-    Throwable cause = e;
-    while (cause != null && !(cause instanceof ClosedByInterruptException)) {
-      cause = cause.getCause();
-    }
-    return cause != null;
   }
 
   /** Saves what is finite, and says what happened, and the way out if there is one. */

@@ -44,6 +44,7 @@ public final class Checkpoints {
               + "|\\.(last|best)\\.new(\\.partial)?|(\\.branch|config\\.yaml|metrics\\.jsonl)\\.partial");
   private static final Pattern REPLACED =
       Pattern.compile("\\.(checkpoint-(?:0|[1-9]\\d{0,17}))\\.replaced");
+  private static final int LONGEST_POINTER = 64;
   public static final String LAST = "last";
   public static final String BEST = "best";
 
@@ -278,7 +279,9 @@ public final class Checkpoints {
       String name =
           Files.isSymbolicLink(path)
               ? Files.readSymbolicLink(path).toString()
-              : Files.isRegularFile(path) ? Files.readString(path).strip() : "";
+              : Files.isRegularFile(path) && Files.size(path) <= LONGEST_POINTER
+                  ? Files.readString(path).strip()
+                  : "";
       return NAME.matcher(name).matches() ? Optional.of(run.resolve(name)) : Optional.empty();
     } catch (IOException e) {
       return Optional.empty();
