@@ -53,6 +53,11 @@ public record Prepare(long trainTokens, long valTokens) {
         TokenFileWriter val = new TokenFileWriter(held, vocabSize, HERE, separator)) {
       texts.encode(tokenizer, separator, train);
       train.moveTail(TokenSource.splitAt(train.size(), valFraction), val);
+      if (train.size() == 0) {
+        throw new InputException(
+            "%s: --val-fraction %s leaves none of %d tokens to train on: give more text or a smaller part"
+                .formatted(texts.name(), valFraction, val.size()));
+      }
       train.describe();
       save(files, directory);
       if (val.size() > 0) {

@@ -74,6 +74,9 @@ public interface Texts {
   default Tokenizer trainTokenizer(int vocabSize, List<String> specials) {
     try (Stream<TextDocument> documents = documents()) {
       return BpeTrainer.train(documents.map(TextDocument::text), vocabSize, specials);
+    } catch (OutOfMemoryError e) {
+      throw InputException.outOfMemory(
+          name(), "learn the vocabulary from a part of it with javelin tokenizer train", e);
     }
   }
 

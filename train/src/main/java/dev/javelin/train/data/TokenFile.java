@@ -126,7 +126,8 @@ public final class TokenFile implements TokenSource {
   /**
    * {@inheritDoc}
    *
-   * @throws InputException where the search behind has come upon an id outside the vocabulary
+   * @throws InputException where the search behind has come upon an id outside the vocabulary, and
+   *     where the file has become shorter
    */
   @Override
   public void read(long from, int[] into, int count) {
@@ -134,7 +135,16 @@ public final class TokenFile implements TokenSource {
     if (found != null) {
       throw new InputException(String.valueOf(found.getMessage()), found);
     }
-    copy(from, into, count);
+    try {
+      copy(from, into, count);
+    } catch (InternalError e) {
+      throw cut(e);
+    }
+  }
+
+  /** What reading a mapping ends in whose file has become shorter. */
+  private InputException cut(InternalError e) {
+    return new InputException(path + " was cut while it was read: " + REMEDY, e);
   }
 
   private void copy(long from, int[] into, int count) {
@@ -174,8 +184,8 @@ public final class TokenFile implements TokenSource {
       Ids.requireBelow(name(), size(), this::copy, vocabSize, () -> stop);
     } catch (InputException e) {
       wrong = e;
-    } catch (InternalError e) { // the mapping has lost its file
-      wrong = new InputException(path + " was cut while it was read: " + REMEDY, e);
+    } catch (InternalError e) {
+      wrong = cut(e);
     }
   }
 

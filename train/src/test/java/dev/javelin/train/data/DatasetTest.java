@@ -186,6 +186,16 @@ class DatasetTest {
   }
 
   @Test
+  void aPreparationWithNothingToTrainOnIsRefused() throws IOException {
+    TextFiles texts = TextFiles.of(List.of(file("a.txt", "a")), "text");
+    Path out = directory.resolve("out");
+    assertThatThrownBy(() -> Prepare.run(texts, new ByteTokenizer(), 0.1, out))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("--val-fraction 0.1 leaves none of 1 tokens to train on");
+    assertThat(out).isEmptyDirectory();
+  }
+
+  @Test
   void aFailedPreparationLeavesTheEarlierOne() throws IOException {
     TextFiles texts = TextFiles.of(List.of(file("a.txt", "abc")), "text");
     Path out = directory.resolve("out");

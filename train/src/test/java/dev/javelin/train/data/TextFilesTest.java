@@ -51,7 +51,7 @@ class TextFilesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"one\r\ntwo\rthree\n", "", "\n", "a\u2028b\u0085c", "x\u0000y"})
+  @ValueSource(strings = {"one\r\ntwo\rthree\n", "", "\n", "a\u2028b\u0085c", "xy\u0000"})
   void aTextIsTakenAsItIs(String text) throws IOException {
     assertThat(documents(file("a.txt", text))).containsExactly(text);
     assertThat(documents(file("b.TXT", BOM + text))).containsExactly(text);
@@ -156,6 +156,12 @@ class TextFilesTest {
       String encoding = name.substring(0, 6);
       refused(path, "is " + encoding + "; convert it with iconv -f " + encoding + " -t UTF-8");
     }
+    for (String name : List.of("UTF-16LE", "UTF-16BE")) {
+      Files.write(path, content.getBytes(Charset.forName(name)));
+      refused(path, "is UTF-16 without a byte order mark, or no text");
+      assertThatThrownBy(() -> documents(path))
+          .hasMessageEndingWith("iconv -f " + name + " -t UTF-8");
+    }
     Files.write(path, new byte[] {0x1F, (byte) 0x8B, 8, 0, 0, 0, 0, 0});
     refused(path, "is compressed by gzip; unpack it with gunzip");
     Files.write(path, (BOM + content).getBytes(StandardCharsets.UTF_8));
@@ -203,7 +209,7 @@ class TextFilesTest {
   void hiddenFilesAreLeftOutAndCounted() throws IOException {
     file("d/.ipynb_checkpoints/one-checkpoint.txt", "one (old)\n");
     file("d/one.txt", "one\n");
-    file("d/._one.txt", "\u0000\u0005\u0016\u0007");
+    file("d/._one.txt", "hidden");
     file("d/sub/.DS_Store", "x");
     file("d/readme.md", "x");
     file("d/sub/TWO.TXT", "two\n");
@@ -213,7 +219,7 @@ class TextFilesTest {
     assertThat(texts.notes())
         .containsExactly(
             data + ": left out 3 hidden and 1 of other kinds than .txt, .jsonl, .csv, .tsv");
-    assertThat(documents(data.resolve("._one.txt"))).hasSize(1); // named
+    assertThat(documents(data.resolve("._one.txt"))).containsExactly("hidden"); // named
     assertThat(documents(data.resolve(".ipynb_checkpoints"))).containsExactly("one (old)\n");
     Path empty = directory.resolve("e");
     Files.createDirectories(empty.resolve(".git"));

@@ -234,6 +234,18 @@ class TokenFileTest {
   }
 
   @Test
+  void aFileCutShortWhileItIsMappedIsNamed() throws IOException {
+    Path path = write(65536, new int[1_000_000]);
+    try (TokenFile file = TokenFile.open(path)) {
+      Files.write(path, new byte[2]);
+      int[] ids = new int[1000];
+      assertThatThrownBy(() -> file.read(900_000, ids, ids.length))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("train.bin was cut while it was read");
+    }
+  }
+
+  @Test
   void twoWritersOfOneFileExcludeEachOther() throws IOException {
     Path path = directory.resolve("train.bin");
     try (TokenFileWriter writer = new TokenFileWriter(path, 10, null, null)) {
