@@ -1,6 +1,9 @@
 package dev.javelin.device;
 
-/** Something in device memory that a kernel takes as a pointer; see {@link Launch#ptr}. */
+/**
+ * Something in device memory that a kernel takes as a pointer; see {@link Launch#ptr}. Any thread
+ * may ask for the address, which holds until the memory is closed.
+ */
 public interface Addressable {
 
   /**

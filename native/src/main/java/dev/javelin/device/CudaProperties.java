@@ -14,7 +14,7 @@ import jcuda.driver.CUdevice;
 import jcuda.driver.JCudaDriver;
 
 /**
- * What a GPU is.
+ * What a GPU is. Immutable.
  *
  * @param capability compute capability as a number: 90 for 9.0
  * @param sharedMemory bytes of shared memory that one block can have

@@ -17,6 +17,7 @@ public sealed interface Device extends AutoCloseable permits Cpu, Cuda {
   /**
    * Waits until no other thread works on the device, and keeps it for the calling one until the
    * turn is closed. Threads come in the order in which they asked; who has the turn may ask again.
+   * It must not wait for a thread that works on the device: that one waits for the turn.
    *
    * <pre>{@code
    * try (Turn _ = device.turn()) { … }

@@ -13,7 +13,8 @@ import java.lang.invoke.MethodHandle;
 
 /**
  * The switches of the emulated device, and what it counts. Each switch can also be given as an
- * environment variable: {@code JAVELIN_EMULATOR_ORDER=reverse}.
+ * environment variable: {@code JAVELIN_EMULATOR_ORDER=reverse}. They are the process's; any thread
+ * may set them.
  *
  * <table>
  *   <caption>Switches</caption>

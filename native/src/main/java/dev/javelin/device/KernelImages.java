@@ -2,7 +2,10 @@ package dev.javelin.device;
 
 import org.jspecify.annotations.Nullable;
 
-/** Where a {@link Cuda} device finds the code of its kernels. */
+/**
+ * Where a {@link Cuda} device finds the code of its kernels. Asked by any thread, one at a time for
+ * each device.
+ */
 @FunctionalInterface
 public interface KernelImages {
 

@@ -21,6 +21,9 @@ import org.jspecify.annotations.Nullable;
  * device was opened, and one for each other thread: a launch makes no garbage. Number and sizes of
  * the arguments are held against what the driver knows of the kernel.
  *
+ * <p>A launch belongs to the thread that began it. Other threads may close memory that it names:
+ * {@link #run} looks again, in its turn on the device.
+ *
  * <p>It goes through FFM: 0.2 µs of host time where JCuda's call, which wraps every argument in
  * objects and unwraps them in native code, takes 5.6 µs and more ({@code LaunchCost}: recorded into
  * a graph on the emulated device, so the driver's own part is left out; medians, two busy vCPUs of

@@ -9,7 +9,7 @@ import java.util.Arrays;
 /**
  * How the tensor memory accelerator of compute capability 9.0 sees an array: sizes, strides, and
  * the box that one instruction moves into shared memory. A description only; {@link Launch#map}
- * encodes it where the launch's arguments lie, so it needs no closing.
+ * encodes it where the launch's arguments lie, so it needs no closing. Immutable.
  *
  * <p>Dimensions stand innermost first, as the hardware has them. The base must be 16-byte aligned,
  * strides multiples of 16 bytes, the innermost stride is that of dense elements; parts of a box

@@ -169,8 +169,10 @@ public record Transformer(
           "dropout of attention weights (%s) is not supported in training: use TransformerConfig.withDropout"
               .formatted(config.dropout().attention()));
     }
-    Var hidden = hidden(tape, tokens, tape.isRecording() ? Pass.training(state) : Pass.PLAIN);
-    return Losses.linearCrossEntropy(hidden, headWeight(tape), targets, LossOptions.PLAIN, state);
+    try (Turn _ = tokens.device().turn()) {
+      Var hidden = hidden(tape, tokens, tape.isRecording() ? Pass.training(state) : Pass.PLAIN);
+      return Losses.linearCrossEntropy(hidden, headWeight(tape), targets, LossOptions.PLAIN, state);
+    }
   }
 
   /** The weight of the head, [V, C], for losses that never hold all logits. */
@@ -185,7 +187,9 @@ public record Transformer(
    * @return [.., V], of the weights' element type
    */
   public Var logits(Var hidden) {
-    return Functional.linear(hidden, headWeight(hidden.tape()), null);
+    try (Turn _ = hidden.value().device().turn()) {
+      return Functional.linear(hidden, headWeight(hidden.tape()), null);
+    }
   }
 
   /**
