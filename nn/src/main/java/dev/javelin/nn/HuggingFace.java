@@ -1,20 +1,18 @@
 package dev.javelin.nn;
 
+import dev.javelin.device.Device;
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
-import dev.javelin.tensor.io.JsonObject;
-import dev.javelin.tensor.io.JsonRules;
 import dev.javelin.tensor.io.Safetensors;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SequencedMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -24,15 +22,29 @@ import org.jspecify.annotations.Nullable;
  * precision they are loaded into.
  */
 public final class HuggingFace {
-  private static final String SINGLE = "model.safetensors";
-  private static final String INDEX = "model.safetensors.index.json";
+  private static final String SINGLE = WeightFiles.SINGLE;
+  private static final String INDEX = WeightFiles.INDEX;
 
   private HuggingFace() {}
 
-  /** Whether the directory holds weights, not only a configuration. */
+  /**
+   * Whether the directory holds weights, not only a configuration.
+   *
+   * @throws FileFormatException where it holds them in a form that is not read: a PEFT adapter,
+   *     {@code pytorch_model.bin} and its like, shards without their index, a link that leads
+   *     nowhere
+   */
   public static boolean hasWeights(Path directory) {
-    return Files.isRegularFile(directory.resolve(SINGLE))
-        || Files.isRegularFile(directory.resolve(INDEX));
+    return WeightFiles.in(directory);
+  }
+
+  /**
+   * Requires that the directory is not that of an adapter, which goes with another model.
+   *
+   * @throws FileFormatException that says so
+   */
+  public static void requireModel(Path directory) {
+    WeightFiles.requireNoAdapter(directory);
   }
 
   /**
@@ -43,7 +55,7 @@ public final class HuggingFace {
    *     buffer's content is then undefined.
    */
   public static void load(ParameterBuffer<Transformer> buffer, Path directory) {
-    List<Safetensors> files = open(directory);
+    List<Safetensors> files = WeightFiles.open(directory);
     try {
       Weights.load(buffer, files, files.getFirst().file());
     } finally {
@@ -51,30 +63,34 @@ public final class HuggingFace {
     }
   }
 
-  private static List<Safetensors> open(Path directory) {
-    List<Safetensors> files = new ArrayList<>();
-    Path index = directory.resolve(INDEX);
-    if (Files.isRegularFile(directory.resolve(SINGLE)) || !Files.isRegularFile(index)) {
-      files.add(Safetensors.open(directory.resolve(SINGLE)));
-      return files;
-    }
-    JsonObject map = Json.read(index, JsonRules.INDEX).object("weight_map");
+  /**
+   * The model of a directory. Names, shapes and types of all tensors are compared with the
+   * configuration before anything of its size is allocated.
+   *
+   * @throws FileFormatException as {@link #load(ParameterBuffer, Path)} does
+   */
+  public static ParameterBuffer<Transformer> load(
+      Device device,
+      TransformerConfig config,
+      Precision precision,
+      Grouping grouping,
+      Path directory) {
+    List<Safetensors> files = WeightFiles.open(directory);
     try {
-      SequencedMap<Path, Safetensors> shards = new LinkedHashMap<>();
-      for (String tensor : map.members().keySet()) {
-        Path file = map.sibling(tensor);
-        Safetensors shard = shards.get(file);
-        if (shard == null) {
-          shard = Safetensors.open(file);
-          shards.put(file, shard);
-          files.add(shard);
-        }
-        shard.get(tensor);
+      Map<String, Shape> shapes =
+          ParameterBuffer.shapes(device, d -> Transformer.declare(config, d));
+      Weights.check(config.family().names(config), shapes, files, files.getFirst().file());
+      ParameterBuffer<Transformer> buffer =
+          Transformer.allocate(device, config, precision, grouping);
+      try {
+        Weights.load(buffer, files, files.getFirst().file());
+        return buffer;
+      } catch (RuntimeException | OutOfMemoryError e) {
+        buffer.close();
+        throw e;
       }
-      return files;
-    } catch (RuntimeException e) {
+    } finally {
       files.forEach(Safetensors::close);
-      throw e;
     }
   }
 

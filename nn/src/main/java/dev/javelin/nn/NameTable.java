@@ -1,6 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -108,13 +109,14 @@ public final class NameTable {
     }
     Builder own = builder("");
     for (Parameter p : buffer.named().values()) {
-      own.whole(p.name(), p.name(), rows(p));
+      own.whole(p.name(), p.name(), rows(p.value().shape()));
     }
     return own.build();
   }
 
-  static int rows(Parameter p) {
-    return p.value().rank() < 2 ? (int) p.value().elements() : p.value().rows();
+  /** Rows of a parameter; an element of a vector is one. */
+  static int rows(Shape shape) {
+    return shape.rank() < 2 ? (int) shape.elements() : shape.rows();
   }
 
   /** The same places under other names, such as those of a family that renames another's. */

@@ -112,6 +112,18 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     }
   }
 
+  /** The shapes of a model's parameters by name, without memory for them. */
+  static <M extends Record> SequencedMap<String, Shape> shapes(
+      Device device, Function<Declare, M> model) {
+    try (Memory none = device.allocate(0)) {
+      SequencedMap<String, Shape> shapes = new LinkedHashMap<>();
+      Components.walk(
+          model.apply(new Shapes(none, DType.F32)),
+          (name, p) -> shapes.putIfAbsent(name, p.value().shape()));
+      return shapes;
+    }
+  }
+
   /** The first pass: tensors of the right shapes without memory; reading them fails. */
   private static final class Shapes implements Declare {
     private final Memory none;

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -56,39 +57,100 @@ public final class Weights {
   /** Reads all parameters from some files together; {@code whole} names them in errors. */
   static void load(ParameterBuffer<?> buffer, List<Safetensors> files, Path whole) {
     NameTable table = NameTable.of(buffer);
-    Map<String, Home> homes = homes(table, files);
+    Map<String, Shape> shapes = new LinkedHashMap<>();
+    buffer.named().forEach((name, p) -> shapes.put(name, p.value().shape()));
+    Map<String, Home> homes = check(table, shapes, files, whole);
     table
         .places()
         .forEach(
             (name, place) -> {
-              Home home = homes.remove(name);
-              if (home == null) {
-                throw new FileFormatException(
-                    whole, "tensor " + name + " is missing", table.remedy(name));
-              }
               Parameter p = buffer.get(place.parameter());
-              read(home, p, place, (first, row) -> buffer.put(p, first, row, row.length));
+              read(
+                  get(homes, name),
+                  p,
+                  place,
+                  (first, row) -> buffer.put(p, first, row, row.length));
             });
     table
         .copies()
         .forEach(
             (name, place) -> {
-              Home home = homes.remove(name);
-              if (home != null) {
-                requireEqual(buffer, home, place);
+              if (homes.containsKey(name)) {
+                requireEqual(buffer, get(homes, name), place);
               }
             });
-    if (!homes.isEmpty()) {
-      Map.Entry<String, Home> first = new TreeMap<>(homes).firstEntry();
+  }
+
+  /**
+   * Compares the tensors of some files with what a model has, before anything is allocated or read.
+   *
+   * @param shapes of the model's parameters, by name
+   * @return where each tensor stands
+   * @throws FileFormatException if one is missing, unexpected, of another shape or of no float type
+   */
+  static Map<String, Home> check(
+      NameTable table, Map<String, Shape> shapes, List<Safetensors> files, Path whole) {
+    Map<String, Home> homes = homes(table, files);
+    Map<String, Home> rest = new TreeMap<>(homes);
+    table
+        .places()
+        .forEach(
+            (name, place) -> {
+              Home home = rest.remove(name);
+              if (home == null) {
+                throw new FileFormatException(
+                    whole, "tensor " + name + " is missing", table.remedy(name));
+              }
+              check(home, shapes, place);
+            });
+    table
+        .copies()
+        .forEach(
+            (name, place) -> {
+              Home home = rest.remove(name);
+              if (home != null) {
+                check(home, shapes, place);
+              }
+            });
+    for (Map.Entry<String, Home> first : rest.entrySet()) {
       throw new FileFormatException(
           first.getValue().file(),
-          "tensor %s is unexpected (%d such in all)".formatted(first.getKey(), homes.size()),
+          "tensor %s is unexpected (%d such in all)".formatted(first.getKey(), rest.size()),
           NameTable.OTHER_MODEL);
+    }
+    return homes;
+  }
+
+  private static Home get(Map<String, Home> homes, String name) {
+    return Objects.requireNonNull(homes.get(name), name);
+  }
+
+  private static void check(Home home, Map<String, Shape> shapes, NameTable.Place place) {
+    Shape shape = shapes.get(place.parameter());
+    if (shape == null) {
+      throw new IllegalStateException("the model has no parameter " + place.parameter());
+    }
+    check(home, storedShape(shape, place));
+  }
+
+  private static void check(Home home, Shape expected) {
+    Safetensors.Entry entry = home.entry();
+    if (!entry.shape().equals(expected)) {
+      throw new FileFormatException(
+          home.file(),
+          "tensor " + entry.name() + " must be " + expected + ", got " + entry.shape(),
+          NameTable.OTHER_MODEL);
+    }
+    if (!entry.dtype().isFloat()) {
+      throw new FileFormatException(
+          home.file(),
+          "tensor " + entry.name() + " is " + entry.dtype(),
+          "weights must be F32, BF16 or F16");
     }
   }
 
   /** A tensor and the file it stands in. */
-  private record Home(Path file, Safetensors.Entry entry) {}
+  record Home(Path file, Safetensors.Entry entry) {}
 
   /** All tensors of all files under their full names, without buffers. */
   private static Map<String, Home> homes(NameTable table, List<Safetensors> files) {
@@ -116,18 +178,8 @@ public final class Weights {
     Path file = home.file();
     Safetensors.Entry entry = home.entry();
     int columns = columns(p);
-    Shape expected = storedShape(p, place);
-    if (!entry.shape().equals(expected)) {
-      throw new FileFormatException(
-          file,
-          "tensor " + entry.name() + " must be " + expected + ", got " + entry.shape(),
-          NameTable.OTHER_MODEL);
-    }
+    check(home, storedShape(p.value().shape(), place));
     DType type = entry.dtype();
-    if (!type.isFloat()) {
-      throw new FileFormatException(
-          file, "tensor " + entry.name() + " is " + type, "weights must be F32, BF16 or F16");
-    }
     MemorySegment data = entry.data();
     float[] row = new float[columns];
     for (int r = 0; r < place.rows(); r++) {
@@ -174,14 +226,14 @@ public final class Weights {
     return p.value().rank() < 2 ? 1 : p.value().last();
   }
 
-  private static Shape storedShape(Parameter p, NameTable.Place place) {
-    if (!place.transposed() && place.rows() == NameTable.rows(p)) {
-      return p.value().shape();
+  private static Shape storedShape(Shape shape, NameTable.Place place) {
+    if (!place.transposed() && place.rows() == NameTable.rows(shape)) {
+      return shape;
     }
-    if (p.value().rank() == 1) {
+    if (shape.rank() == 1) {
       return Shape.of(place.rows());
     }
-    int columns = p.value().last();
+    int columns = shape.last();
     return place.transposed() ? Shape.of(columns, place.rows()) : Shape.of(place.rows(), columns);
   }
 
@@ -204,7 +256,10 @@ public final class Weights {
               if (t != null) {
                 items.add(
                     new Safetensors.Item(
-                        prefix + name, t.dtype(), storedShape(p, place), () -> bytes(t, place)));
+                        prefix + name,
+                        t.dtype(),
+                        storedShape(p.value().shape(), place),
+                        () -> bytes(t, place)));
               }
             });
     return items;

@@ -19,11 +19,17 @@ import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
-import java.util.Set;
+import java.util.SequencedMap;
+import java.util.SequencedSet;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,13 +37,24 @@ import org.jspecify.annotations.Nullable;
  * share one; closing it waits for the token or step in progress.
  *
  * @param tokenizer {@code null} where tokens are used without text
+ * @param companions further files of the directory it came from, which travel with it
  */
 public record LanguageModel(
     Device device,
     ParameterBuffer<Transformer> parameters,
     Precision precision,
-    @Nullable Tokenizer tokenizer)
+    @Nullable Tokenizer tokenizer,
+    Companions companions)
     implements AutoCloseable {
+
+  /** A model that came from no directory. */
+  public LanguageModel(
+      Device device,
+      ParameterBuffer<Transformer> parameters,
+      Precision precision,
+      @Nullable Tokenizer tokenizer) {
+    this(device, parameters, precision, tokenizer, Companions.NONE);
+  }
 
   /** A model to be trained, its weights drawn from {@code seed}. */
   public static LanguageModel create(
@@ -53,6 +70,12 @@ public record LanguageModel(
     return new LanguageModel(device, parameters, precision, tokenizer);
   }
 
+  /** This model with what {@code directory}, where its configuration stands, says beside it. */
+  LanguageModel withCompanions(Path directory) {
+    Companions found = Companions.read(directory, tokenizer);
+    return new LanguageModel(device, parameters, precision, tokenizer, found);
+  }
+
   /**
    * The model of a Hugging Face directory.
    *
@@ -65,15 +88,11 @@ public record LanguageModel(
       Precision precision,
       Grouping grouping,
       @Nullable Tokenizer tokenizer) {
+    HuggingFace.requireModel(directory);
+    Companions companions = Companions.read(directory, tokenizer);
     ParameterBuffer<Transformer> parameters =
-        Transformer.allocate(device, config, precision, grouping);
-    try {
-      HuggingFace.load(parameters, directory);
-    } catch (RuntimeException e) {
-      parameters.close();
-      throw e;
-    }
-    return new LanguageModel(device, parameters, precision, tokenizer);
+        HuggingFace.load(device, config, precision, grouping, directory);
+    return new LanguageModel(device, parameters, precision, tokenizer, companions);
   }
 
   /**
@@ -92,9 +111,19 @@ public record LanguageModel(
   /**
    * {@code config.json} of a directory.
    *
-   * @throws FileFormatException where there is no such directory or file
+   * @throws FileFormatException where there is no such directory or file, or it is that of a run or
+   *     an adapter
    */
   public static TransformerConfig readConfig(Path directory) {
+    return readConfig(directory, note -> {});
+  }
+
+  /**
+   * The same.
+   *
+   * @param notes takes a line for each key that was passed over
+   */
+  public static TransformerConfig readConfig(Path directory, Consumer<String> notes) {
     if (!Files.isDirectory(directory)) {
       throw new FileFormatException(
           directory, "there is no such directory", "name a Hugging Face directory");
@@ -104,7 +133,8 @@ public record LanguageModel(
       throw new FileFormatException(
           directory, "is the directory of a run, not of a model", "name " + last);
     }
-    return TransformerConfig.read(directory);
+    HuggingFace.requireModel(directory);
+    return TransformerConfig.read(directory, notes);
   }
 
   /** Whether a directory has files that {@link Tokenizer#load} reads. */
@@ -154,9 +184,24 @@ public record LanguageModel(
     }
   }
 
-  /** The tokens that end a text. */
-  public Set<Integer> endTokens() {
-    return tokenizer == null ? Set.of() : tokenizer.ends();
+  /**
+   * The tokens that end a text: those of {@code generation_config.json}, of {@code config.json} and
+   * of the tokenizer, in this order.
+   */
+  public SequencedSet<Integer> endTokens() {
+    SequencedSet<Integer> ids = new LinkedHashSet<>(companions.endTokens());
+    Object written = config().extras().get("eos_token_id");
+    for (Object id : written instanceof List<?> list ? list : Arrays.asList(written)) {
+      if (id instanceof Number n) {
+        ids.add(n.intValue());
+      }
+    }
+    if (tokenizer != null) {
+      tokenizer.eos().ifPresent(ids::add);
+      ids.addAll(tokenizer.ends());
+    }
+    ids.removeIf(id -> id < 0 || id >= config().vocab());
+    return ids;
   }
 
   /** Serves requests of any number of threads with this model, which stays open. */
@@ -174,14 +219,26 @@ public record LanguageModel(
       parameters.requireOpen();
       HuggingFace.save(parameters, directory);
     }
+    SequencedMap<String, byte[]> files = new LinkedHashMap<>(companions.files());
+    if (tokenizer != null) {
+      files.putAll(tokenizer.files());
+    }
+    files.putIfAbsent(Companions.GENERATION, generation().getBytes(StandardCharsets.UTF_8));
+    files.forEach((name, bytes) -> write(directory.resolve(name), bytes));
+  }
+
+  /** For a model that brought no {@code generation_config.json}. */
+  private String generation() {
     Map<String, Object> generation = new LinkedHashMap<>();
     generation.put("_from_model_config", true);
     if (tokenizer != null) {
-      tokenizer.files().forEach((name, bytes) -> write(directory.resolve(name), bytes));
       tokenizer.bos().ifPresent(id -> generation.put("bos_token_id", (long) id));
-      tokenizer.eos().ifPresent(id -> generation.put("eos_token_id", (long) id));
     }
-    AtomicFile.write(directory.resolve("generation_config.json"), Json.write(generation) + "\n");
+    List<Long> ends = endTokens().stream().map(Integer::longValue).toList();
+    if (!ends.isEmpty()) {
+      generation.put("eos_token_id", ends.size() == 1 ? ends.getFirst() : ends);
+    }
+    return Json.write(generation) + "\n";
   }
 
   private static void write(Path file, byte[] bytes) {

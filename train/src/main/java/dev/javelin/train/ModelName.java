@@ -1,5 +1,6 @@
 package dev.javelin.train;
 
+import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.nn.family.Presets;
 import dev.javelin.train.data.InputException;
@@ -9,6 +10,7 @@ import dev.javelin.train.settings.Names;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -80,6 +82,15 @@ record ModelName(String text, @Nullable String preset) {
 
   /** The architecture. */
   TransformerConfig config() {
+    return config(note -> {});
+  }
+
+  /**
+   * The same.
+   *
+   * @param notes takes a line for each key of a configuration that was passed over
+   */
+  TransformerConfig config(Consumer<String> notes) {
     if (preset != null) {
       return Presets.named(preset);
     }
@@ -92,7 +103,8 @@ record ModelName(String text, @Nullable String preset) {
                   .map(n -> ": did you mean " + n + "?")
                   .orElse(": --list-models lists the presets"));
     }
-    return LanguageModel.readConfig(path());
+    HuggingFace.hasWeights(path()); // refuses those in a form that is not read
+    return LanguageModel.readConfig(path(), notes);
   }
 
   /** The tokenizer that goes with a preset, {@code null} where there is none. */

@@ -77,7 +77,7 @@ public record Run(
     Precision precision = config.device().precision();
     ModelName name = ModelName.of(config.model().model());
     TransformerConfig shape =
-        checkpoint == null ? name.config() : resumed(checkpoint, name, precision);
+        checkpoint == null ? name.config(notes::add) : resumed(checkpoint, name, precision);
     String tokenizer = tokenizer(config, name, another ? null : checkpoint);
     Dataset data = data(config, tokenizer, checkpoint, notes::add);
     notes.addAll(data.notes());
@@ -98,7 +98,7 @@ public record Run(
       if (chosen.note() != null) {
         notes.add(chosen.note());
       }
-      model = model(config, device, name, fitted, checkpoint, data.tokenizer());
+      model = model(config, device, name, fitted, checkpoint, data.tokenizer(), notes::add);
       RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(kept.toYaml(), config.run().keep(), identity);
       Trainer trainer = TextTraining.of(model, data, config).trainer().into(directory);
@@ -253,13 +253,32 @@ public record Run(
       ModelName name,
       TransformerConfig shape,
       @Nullable Checkpoint checkpoint,
-      @Nullable Tokenizer tokenizer) {
+      @Nullable Tokenizer tokenizer,
+      Consumer<String> notes) {
     Grouping grouping = config.optimizer().grouping();
     Precision precision = config.device().precision();
     Path weights = checkpoint != null ? checkpoint.directory() : name.directory();
-    return weights != null && HuggingFace.hasWeights(weights)
-        ? LanguageModel.load(device, weights, shape, precision, grouping, tokenizer)
-        : LanguageModel.create(device, shape, precision, grouping, config.run().seed(), tokenizer);
+    if (weights == null) {
+      return create(config, device, shape, tokenizer);
+    }
+    if (checkpoint != null || HuggingFace.hasWeights(weights)) {
+      return LanguageModel.load(device, weights, shape, precision, grouping, tokenizer);
+    }
+    notes.accept(
+        "%s holds no weights: they are drawn from --seed %d"
+            .formatted(weights, config.run().seed()));
+    return create(config, device, shape, tokenizer).withCompanions(weights);
+  }
+
+  private static LanguageModel create(
+      RunSettings config, Device device, TransformerConfig shape, @Nullable Tokenizer tokenizer) {
+    return LanguageModel.create(
+        device,
+        shape,
+        config.device().precision(),
+        config.optimizer().grouping(),
+        config.run().seed(),
+        tokenizer);
   }
 
   @Override

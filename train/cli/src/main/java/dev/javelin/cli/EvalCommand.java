@@ -1,8 +1,7 @@
 package dev.javelin.cli;
 
 import dev.javelin.device.Device;
-import dev.javelin.nn.HuggingFace;
-import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
@@ -120,7 +119,10 @@ final class EvalCommand implements Callable<Integer> {
     if (!(valFraction >= 0 && valFraction < 1)) {
       throw new InputException("--val-fraction must lie in [0, 1), got " + valFraction);
     }
-    try (Device on = Main.device(device, threads, LanguageModel.readConfig(model));
+    List<String> notes = new ArrayList<>();
+    TransformerConfig config = LanguageModel.readConfig(model, notes::add);
+    Main.notes(spec, notes);
+    try (Device on = Main.device(device, threads, config);
         LanguageModel loaded = load(on);
         TokenSource source = source(loaded.tokenizer());
         Workspace workspace = Workspace.on(on);
@@ -146,10 +148,6 @@ final class EvalCommand implements Callable<Integer> {
   }
 
   private LanguageModel load(Device on) {
-    if (!HuggingFace.hasWeights(model)) {
-      throw new FileFormatException(
-          model, "has no model.safetensors", "name a directory with weights, such as out/last");
-    }
     LanguageModel loaded = LanguageModel.load(on, model);
     if (tokenizer == null) {
       return loaded;

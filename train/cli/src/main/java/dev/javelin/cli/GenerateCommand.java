@@ -19,6 +19,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -127,7 +128,9 @@ final class GenerateCommand implements Callable<Integer> {
             repetitionPenalty,
             stop);
     Precision precision = precision();
-    TransformerConfig config = LanguageModel.readConfig(model);
+    List<String> notes = new ArrayList<>();
+    TransformerConfig config = LanguageModel.readConfig(model, notes::add);
+    Main.notes(spec, notes);
     if (!LanguageModel.hasTokenizer(model)) {
       throw new InputException(
           model + " has no tokenizer.json: copy the model's tokenizer there to use text");
