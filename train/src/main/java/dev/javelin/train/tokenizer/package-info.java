@@ -1,7 +1,7 @@
 /**
  * Text to token ids and back: bytes, characters, and byte-pair encoding as Hugging Face's {@code
- * tokenizer.json}, GPT-2's {@code vocab.json} with {@code merges.txt} and tiktoken's rank files
- * describe it; and the training of a byte-level vocabulary.
+ * tokenizer.json}, {@code vocab.json} with {@code merges.txt} and tiktoken's rank files describe
+ * it; and the training of a byte-level vocabulary.
  */
 @NullMarked
 package dev.javelin.train.tokenizer;

@@ -157,21 +157,22 @@ class AddedTokensTest {
   @Test
   void idsThatClashAreRefused() {
     assertRefused(
-        "added_tokens gives \"<a>\" the id 255 of \"ÿ\"", TestTokenizers.added(255, "<a>"));
+        "added_tokens gives \"<a>\" the id 255 of \"ÿ\"",
+        List.of(TestTokenizers.added(255, "<a>")));
     assertRefused(
-        "added_tokens gives \"A\" the id 256, but it has 65", TestTokenizers.added(256, "A"));
+        "added_tokens gives \"A\" the id 256, but it has 65",
+        List.of(TestTokenizers.added(256, "A")));
     assertRefused(
         "added_tokens[1].content \"<a>\" stands twice",
-        TestTokenizers.added(256, "<a>"),
-        TestTokenizers.added(257, "<a>"));
-    assertRefused("added_tokens[0].content is empty", TestTokenizers.added(256, ""));
+        List.of(TestTokenizers.added(256, "<a>"), TestTokenizers.added(257, "<a>")));
+    assertRefused("added_tokens[0].content is empty", List.of(TestTokenizers.added(256, "")));
     assertRefused(
-        "have more than 1000000 characters", TestTokenizers.added(256, "a".repeat(1_000_001)));
+        "have more than 1000000 characters",
+        List.of(TestTokenizers.added(256, "a".repeat(1_000_001))));
   }
 
-  @SafeVarargs
-  private static void assertRefused(String message, Map<String, Object>... added) {
-    String json = TestTokenizers.byteLevel(List.of(added));
+  private static void assertRefused(String message, List<Map<String, Object>> added) {
+    String json = TestTokenizers.byteLevel(added);
     assertThatThrownBy(() -> TestTokenizers.parse(json))
         .isInstanceOf(FileFormatException.class)
         .hasMessageContaining(message);
