@@ -9,7 +9,6 @@ import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.data.Windows;
 import dev.javelin.train.eval.TextBytes;
 import dev.javelin.train.objective.NextToken;
-import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.settings.RunSpec;
 
@@ -44,7 +43,7 @@ public final class TextTraining {
     return Training.of(model.parameters(), new NextToken(transformer), source)
         .batch(settings.batch().batchSize())
         .accumulate(settings.batch().gradientAccumulationSteps())
-        .optimizer(p -> new AdamW(p, settings.optimizer().adamW()))
+        .optimizer(settings.optimizer()::create)
         .clip(settings.optimizer().clip(model.precision().lossScaling()))
         .schedule(settings.lrSchedule())
         .steps(run.maxSteps())

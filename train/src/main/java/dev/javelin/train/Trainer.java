@@ -380,7 +380,8 @@ public final class Trainer implements AutoCloseable {
     if (directory != null && notFinite == null && !isSaved()) {
       write(directory::saveBesideAll, all);
     } else if (directory != null && notFinite != null) {
-      lost = "; step " + step + " is not saved";
+      String why = what.startsWith(notFinite) ? "; " : "; " + notFinite + " not finite, ";
+      lost = why + "step " + step + " is not saved";
     }
     // The one just resumed from has led here at once: no use in going on from it again.
     Path earlier = before == null || before.step() + 1 >= step ? null : before.directory();

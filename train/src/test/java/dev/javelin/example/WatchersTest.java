@@ -56,6 +56,6 @@ class WatchersTest {
       run.trainer().run();
     }
     assertThat(texts).hasSize(3).allMatch(t -> t.length() == 20);
-    assertThat(metrics).hasSize(6).allMatch(m -> Double.isFinite(m.get("loss")));
+    assertThat(metrics).hasSize(6).allMatch(m -> m.getOrDefault("loss", Double.NaN) < 10);
   }
 }

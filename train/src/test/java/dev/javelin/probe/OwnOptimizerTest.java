@@ -39,6 +39,7 @@ import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.schedule.Schedule;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -139,7 +140,7 @@ class OwnOptimizerTest {
     for (int step = 0; step < steps; step++) {
       double[] g = new double[INPUTS];
       for (int b = 0; b < BATCH; b++) {
-        long row = (step * BATCH + b) % ROWS;
+        long row = ((long) step * BATCH + b) % ROWS;
         double error = -Points.y(row);
         for (int i = 0; i < INPUTS; i++) {
           error += w[i] * Points.x(row, i);
@@ -193,8 +194,7 @@ class OwnOptimizerTest {
           Trainer trainer = training(line, 9).trainer()) {
         trainer.into(run).run();
       }
-      Checkpoint checkpoint = run.start("auto", damaged -> {});
-      assertThat(checkpoint).isNotNull();
+      Checkpoint checkpoint = Objects.requireNonNull(run.start("auto", damaged -> {}));
       assertThat(checkpoint.state().sequences()).isEqualTo(9 * BATCH);
       try (Safetensors state =
           Safetensors.open(checkpoint.directory().resolve("optimizer.safetensors"))) {

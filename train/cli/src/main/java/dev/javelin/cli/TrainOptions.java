@@ -1,5 +1,6 @@
 package dev.javelin.cli;
 
+import dev.javelin.train.optim.Optimizers;
 import dev.javelin.train.settings.DeviceSpec;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.settings.Setting;
@@ -77,6 +78,7 @@ final class TrainOptions {
         "N",
         "Steps of decay at the end of a wsd schedule. Default: a fifth of the schedule.");
     add("wsd_decay_shape", "NAME", "Shape of the wsd decay: linear, cosine or sqrt.");
+    add("optimizer", String.join("|", Optimizers.names()), "Rule that updates the weights.");
     add("weight_decay", "W", "Decoupled weight decay, for matrices only.");
     add("decay_all", "true|false", "Apply weight decay to norms and biases as well.");
     add("adam_beta1", "B", "AdamW: decay rate of the first moment.");

@@ -1,5 +1,7 @@
 package dev.javelin.train.optim;
 
+import java.util.Map;
+
 /**
  * Constants of AdamW; learning rate and weight decay stand elsewhere, in the step's state and the
  * parameter's group.
@@ -13,6 +15,14 @@ public record AdamWConfig(float beta1, float beta2, float eps) {
     require(beta1 >= 0 && beta1 < 1, "beta1 must lie in [0, 1), got " + beta1);
     require(beta2 >= 0 && beta2 < 1, "beta2 must lie in [0, 1), got " + beta2);
     require(eps > 0, "eps must be more than 0, got " + eps);
+  }
+
+  /** From {@code beta1} (0.9), {@code beta2} (0.95) and {@code eps} (1e-8). */
+  static AdamWConfig of(Map<String, Float> constants) {
+    return new AdamWConfig(
+        constants.getOrDefault("beta1", 0.9f),
+        constants.getOrDefault("beta2", 0.95f),
+        constants.getOrDefault("eps", 1e-8f));
   }
 
   private static void require(boolean holds, String message) {

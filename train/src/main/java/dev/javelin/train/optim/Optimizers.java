@@ -1,25 +1,22 @@
 package dev.javelin.train.optim;
 
 import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.train.data.InputException;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.function.BiFunction;
 
 /** The rules by their names. */
 public final class Optimizers {
-  private static final Map<String, BiFunction<ParameterBuffer<?>, Constants, Optimizer>> RULES =
-      new TreeMap<>(
-          Map.of(
-              "adamw",
-              (p, c) ->
-                  new AdamW(
-                      p,
-                      new AdamWConfig(
-                          c.get("beta1", 0.9f), c.get("beta2", 0.95f), c.get("eps", 1e-8f)))));
+  private static final Map<String, Rule> RULES =
+      new TreeMap<>(Map.of("adamw", (p, c) -> new AdamW(p, AdamWConfig.of(c))));
 
   private Optimizers() {}
+
+  /** Makes an optimizer of parameters and constants, which it takes by name. */
+  private interface Rule {
+    Optimizer on(ParameterBuffer<?> parameters, Map<String, Float> constants);
+  }
 
   /** All names, sorted. */
   public static Set<String> names() {
@@ -29,48 +26,18 @@ public final class Optimizers {
   /**
    * A new optimizer, to be closed by the caller.
    *
-   * @param constants of the rule, by name; those left out have its defaults
-   * @throws IllegalArgumentException where there is no such rule, or it has no such constant
+   * @param constants by name; a rule has defaults for those that are missing, and leaves those of
+   *     other rules alone
+   * @throws InputException where there is no such rule
+   * @throws IllegalArgumentException where a constant is out of its range
    */
   public static Optimizer create(
       String name, ParameterBuffer<?> parameters, Map<String, Float> constants) {
-    var rule = RULES.get(name);
+    Rule rule = RULES.get(name);
     if (rule == null) {
-      throw new IllegalArgumentException(
-          "optimizer must be one of " + String.join(", ", names()) + ", got " + name);
+      throw new InputException(
+          "--optimizer must be one of " + String.join(", ", names()) + ", got " + name);
     }
-    Constants given = new Constants(constants);
-    Optimizer optimizer = rule.apply(parameters, given);
-    try {
-      given.requireAllRead(name);
-      return optimizer;
-    } catch (RuntimeException e) {
-      optimizer.close();
-      throw e;
-    }
-  }
-
-  /** Constants as given, and which of them a rule has asked for. */
-  private static final class Constants {
-    private final Map<String, Float> given;
-    private final Set<String> known = new TreeSet<>();
-
-    Constants(Map<String, Float> given) {
-      this.given = given;
-    }
-
-    float get(String name, float otherwise) {
-      known.add(name);
-      return given.getOrDefault(name, otherwise);
-    }
-
-    void requireAllRead(String rule) {
-      for (String name : new TreeSet<>(given.keySet())) {
-        if (!known.contains(name)) {
-          throw new IllegalArgumentException(
-              rule + " has no constant " + name + ", it has " + String.join(", ", known));
-        }
-      }
-    }
+    return rule.on(parameters, constants);
   }
 }

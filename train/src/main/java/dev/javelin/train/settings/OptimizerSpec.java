@@ -2,13 +2,17 @@ package dev.javelin.train.settings;
 
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Grouping;
+import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.tensor.step.LossScaling;
-import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.GradientClip;
+import dev.javelin.train.optim.Optimizer;
+import dev.javelin.train.optim.Optimizers;
+import java.util.Map;
 
 /**
- * How a gradient moves the weights: clipping, then AdamW with decoupled weight decay.
+ * How a gradient moves the weights: clipping, then a rule with decoupled weight decay.
  *
+ * @param optimizer the rule: one of {@link Optimizers#names}
  * @param weightDecay part of a weight that is taken off per step, times the learning rate
  * @param decayAll whether vectors (norms, biases) decay too, not only matrices
  * @param adamBeta1 decay of the first moment, per step
@@ -19,6 +23,7 @@ import dev.javelin.train.optim.GradientClip;
  * @param maxGradValue bound on each element of the gradient; 0 for none
  */
 public record OptimizerSpec(
+    @Also({"optim"}) String optimizer,
     float weightDecay,
     boolean decayAll,
     @Also({"beta1"}) float adamBeta1,
@@ -29,7 +34,7 @@ public record OptimizerSpec(
     float maxGradValue) {
   /** What a run has where nothing else is said. */
   public static final OptimizerSpec DEFAULT =
-      new OptimizerSpec(0.1f, false, 0.9f, 0.95f, 1e-8f, 1, VectorNorm.L2, 0);
+      new OptimizerSpec("adamw", 0.1f, false, 0.9f, 0.95f, 1e-8f, 1, VectorNorm.L2, 0);
 
   public OptimizerSpec {
     Checks.require(
@@ -46,6 +51,10 @@ public record OptimizerSpec(
         maxGradNorm >= 0, "--max-grad-norm must be 0 (none) or more, got " + maxGradNorm);
     Checks.require(
         maxGradValue >= 0, "--max-grad-value must be 0 (none) or more, got " + maxGradValue);
+  }
+
+  public OptimizerSpec withOptimizer(String value) {
+    return Components.with(this, "optimizer", value);
   }
 
   public OptimizerSpec withWeightDecay(float value) {
@@ -80,9 +89,14 @@ public record OptimizerSpec(
     return Components.with(this, "maxGradValue", value);
   }
 
-  /** The constants of AdamW. */
-  public AdamWConfig adamW() {
-    return new AdamWConfig(adamBeta1, adamBeta2, adamEpsilon);
+  /**
+   * The rule, with its state.
+   *
+   * @throws dev.javelin.train.data.InputException where there is none of that name
+   */
+  public Optimizer create(ParameterBuffer<?> parameters) {
+    return Optimizers.create(
+        optimizer, parameters, Map.of("beta1", adamBeta1, "beta2", adamBeta2, "eps", adamEpsilon));
   }
 
   /**
