@@ -11,11 +11,11 @@ WIDTHS = [  # tokens, and (out, in) of the linear layers of the models that wide
     (4096, [(1152, 384), (384, 384), (1536, 384), (384, 1536), (2048, 384), (384, 1024), (65, 384)]),
     (2048, [(2304, 768), (768, 768), (3072, 768), (768, 3072)]),
 ]
-GEMM_BAR, GEMM_FLOOR = 0.85, 0.6
+MATMUL_BAR, MATMUL_FLOOR = 0.85, 0.6
 HEAP = ["-XX:+UseSerialGC", "-XX:NewSize=4m", "-XX:MaxNewSize=16m", "-Xms16m"]  # as the launcher has it
 
 
-def gemm_cases():
+def matmul_cases():
     for n in (512, 1024, 2048):
         yield f"{n}x{n}x{n}-nn"
     for tokens, layers in WIDTHS:
@@ -38,7 +38,7 @@ TRAIN = [(name, 1.0) for name in ("shakespeare-cpu", "llama-shakespeare-cpu", "s
 
 
 def cases(only):
-    all_cases = [("op", c, bar) for c, bar in OPS] + [("train", c, bar) for c, bar in TRAIN] + [("gemm", c, GEMM_FLOOR) for c in gemm_cases()]
+    all_cases = [("op", c, bar) for c, bar in OPS] + [("train", c, bar) for c, bar in TRAIN] + [("matmul", c, MATMUL_FLOOR) for c in matmul_cases()]
     return [c for c in all_cases if not only or any(o in f"{c[0]} {c[1]}" for o in only)]
 
 
@@ -81,12 +81,12 @@ def main():
                     t.append(ms)
                 time.sleep(0.01)  # the other side's threads go to rest
         a, b = statistics.median(times[0]), statistics.median(times[1])
-        if bench == "gemm":
+        if bench == "matmul":
             logs.append(math.log(b / a))
         missed = " (missed)" if bar and b / a < bar else ""
         print(f"| {bench} {case} | {a:.3f} | {b:.3f} | {b / a:.2f}{missed} | {bar or ''} | {os.getloadavg()[0]:.1f} |", flush=True)
     if logs:
-        print(f"| **gemm, geometric mean** of {len(logs)} | | | **{math.exp(statistics.mean(logs)):.2f}** | {GEMM_BAR} | {os.getloadavg()[0]:.1f} |")
+        print(f"| **matmul, geometric mean** of {len(logs)} | | | **{math.exp(statistics.mean(logs)):.2f}** | {MATMUL_BAR} | {os.getloadavg()[0]:.1f} |")
 
 
 if __name__ == "__main__":

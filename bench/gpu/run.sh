@@ -1,6 +1,6 @@
 #!/bin/sh
 # Our kernels against cuBLAS and PyTorch: ./run.sh [--device cuda|cuda:N|emulator] [--rounds N] [--millis N] [CASE…]
-# From a packed kit (pack.sh). CASE… picks cases whose names contain one of them, for instance "gemm 4096" or rmsnorm.
+# From a packed kit (pack.sh). CASE… picks cases whose names contain one of them, for instance "matmul 4096" or rmsnorm.
 # PYTHON names an interpreter with torch (python3). Writes one JSON file into $OUT (results/ where OUT is not set) and a table, case by case.
 set -u
 # shellcheck source=common.sh

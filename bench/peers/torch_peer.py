@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch baselines for the same work the engine does, to be run on the same machine in the same run.
 
-    python3 torch_peer.py gemm  --device cuda --dtype bf16            # cuBLAS, square and training shapes
+    python3 torch_peer.py matmul  --device cuda --dtype bf16            # cuBLAS, square and training shapes
     python3 torch_peer.py attn  --device cuda --dtype bf16            # SDPA: flash and cuDNN back ends, forward and forward+backward
     python3 torch_peer.py ops   --device cuda --dtype bf16            # memory-bound kernels, eager and compiled
     python3 torch_peer.py train --device cuda --model gpt2-124m --batch 32 --seq 1024 --compile
@@ -34,7 +34,7 @@ MODELS = {
     "llama-1b": ("llama", 22, 32, 4, 2048, 5632, 32000),
 }
 
-GEMM_SHAPES = [  # M, N, K, and which of A and B are stored transposed (forward NT, dgrad NN, wgrad TN)
+MATMUL_SHAPES = [  # M, N, K, and which of A and B are stored transposed (forward NT, dgrad NN, wgrad TN)
     (1024, 1024, 1024, "nn"), (2048, 2048, 2048, "nn"), (4096, 4096, 4096, "nn"), (8192, 8192, 8192, "nn"),
     (16384, 16384, 16384, "nn"),
     (32768, 2304, 768, "nt"), (32768, 3072, 768, "nt"), (32768, 768, 3072, "nt"), (32768, 50304, 768, "nt"),
@@ -67,14 +67,14 @@ def timed(fn, device, reps=20, warmup=5):
     return statistics.median(times)
 
 
-def gemm(args, dev, dt):
-    shapes = GEMM_SHAPES if dev == "cuda" else [(512, 512, 512, "nn"), (1024, 1024, 1024, "nn"), (2048, 1536, 384, "nt"), (2048, 3072, 768, "nt"), (384, 1536, 2048, "tn")]
+def matmul(args, dev, dt):
+    shapes = MATMUL_SHAPES if dev == "cuda" else [(512, 512, 512, "nn"), (1024, 1024, 1024, "nn"), (2048, 1536, 384, "nt"), (2048, 3072, 768, "nt"), (384, 1536, 2048, "tn")]
     for m, n, k, lay in shapes:
         a = torch.randn((m, k) if lay[0] == "n" else (k, m), device=dev, dtype=dt)
         b = torch.randn((k, n) if lay[1] == "n" else (n, k), device=dev, dtype=dt)
         x, y = (a if lay[0] == "n" else a.t()), (b if lay[1] == "n" else b.t())
         ms = timed(lambda: torch.matmul(x, y), dev)
-        emit(bench="gemm", case=f"{m}x{n}x{k}-{lay}", dtype=args.dtype, ms=ms, tflops=2 * m * n * k / ms / 1e9)
+        emit(bench="matmul", case=f"{m}x{n}x{k}-{lay}", dtype=args.dtype, ms=ms, tflops=2 * m * n * k / ms / 1e9)
 
 
 def attn(args, dev, dt):
@@ -227,7 +227,7 @@ def train(args, dev, dt):
     emit(**row)
 
 
-def served_gemm(case):
+def served_matmul(case):
     """MxNxK-layout: nn is A B, nt is A Bt (forward of a linear layer), tn is C += At B (its weight's gradient)."""
     size, lay = case.split("-")
     m, n, k = map(int, size.split("x"))
@@ -404,7 +404,7 @@ def serve(args, dev, dt):
     """Reads requests "BENCH CASE MILLIS [DTYPE [VARIANT]]" and answers each with the median of as many runs as fit; the first runs of a case are not counted.
 
     The variants of a case are kept until the next case comes."""
-    make = {"gemm": served_gemm, "launch": served_launch, "copy": served_copy}
+    make = {"matmul": served_matmul, "launch": served_launch, "copy": served_copy}
     current, made = None, {}
     torch.set_default_device(dev)
     torch.set_float32_matmul_precision("highest")
@@ -468,7 +468,7 @@ def serve(args, dev, dt):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("bench", choices=["gemm", "attn", "ops", "train", "serve", "memory"])
+    ap.add_argument("bench", choices=["matmul", "attn", "ops", "train", "serve", "memory"])
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     ap.add_argument("--dtype", default="bf16", choices=DTYPES)
     ap.add_argument("--model", default="gpt2-124m", choices=MODELS)
@@ -484,7 +484,7 @@ def main():
     torch.set_float32_matmul_precision("high" if args.device == "cuda" else "highest")
     dev_name = torch.cuda.get_device_name() if args.device == "cuda" else f"cpu x{torch.get_num_threads()}"
     emit(bench="env", torch=torch.__version__, device=dev_name)
-    {"gemm": gemm, "attn": attn, "ops": ops, "train": train, "serve": serve, "memory": memory}[args.bench](args, args.device, DTYPES[args.dtype])
+    {"matmul": matmul, "attn": attn, "ops": ops, "train": train, "serve": serve, "memory": memory}[args.bench](args, args.device, DTYPES[args.dtype])
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ __device__ __forceinline__ void attention_delta(float* stats, Heads<const T> dy,
 // kOfKeys: rows are keys; `first` is dk and `second` dv. Otherwise rows are queries, `first` is dq. Either may be null.
 template <class M, bool kOfKeys, bool kFirst, bool kSecond, class T = typename M::Element>
 __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first, Heads<T> second, int add_second, Heads<const T> dy, Heads<const T> q,
-                                                   Heads<const T> k, Heads<const T> v, const float* stats, int padded, Rule rule) {
+                                                   Heads<const T> k, Heads<const T> v, const float* stats, int padded, Mask mask) {
   using Rows = typename M::RowTile;
   using Cols = typename M::ColTile;
   constexpr int kStage = 2 * Cols::kElements;
@@ -64,44 +64,44 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
   float* exchange = reinterpret_cast<float*>(columns + 2 * kStage);
   float* column_stats = exchange + M::kExchange;  // of queries that are columns, in two stages
 
-  int count = kOfKeys ? rule.keys : rule.queries, row_heads = kOfKeys ? rule.heads / rule.group : rule.heads;
+  int count = kOfKeys ? mask.keys : mask.queries, row_heads = kOfKeys ? mask.heads / mask.group : mask.heads;
   int tiles = (count + M::kRows - 1) / M::kRows, block = static_cast<int>(blockIdx.x), tile = block % tiles;
   int row = (kOfKeys ? tile : tiles - 1 - tile) * M::kRows;  // those that see, or are seen, most come first
   int head = block / tiles % row_heads, batch = block / tiles / row_heads;
-  rule.open(batch);
-  Scoring score(rule);
+  mask.open(batch);
+  Scoring score(mask);
   int my_row = row + warp_index() * M::kWarpRows;
-  int real_rows = (kOfKeys ? rule.length : rule.queries) - row, real_columns = kOfKeys ? rule.queries : rule.length;
+  int real_rows = (kOfKeys ? mask.length : mask.queries) - row, real_columns = kOfKeys ? mask.queries : mask.length;
   const Heads<const T> &a = kOfKeys ? k : q, &b = kOfKeys ? v : dy, &c = kOfKeys ? q : k, &d = kOfKeys ? dy : v;
-  load_tile<Rows>(rows_a, a.of(batch, head) + row * a.time, a.time, real_rows, rule.dim);
-  if (kFirst) load_tile<Rows>(rows_b, b.of(batch, head) + row * b.time, b.time, real_rows, rule.dim);
+  load_tile<Rows>(rows_a, a.of(batch, head) + row * a.time, a.time, real_rows, mask.dim);
+  if (kFirst) load_tile<Rows>(rows_b, b.of(batch, head) + row * b.time, b.time, real_rows, mask.dim);
 
   // Steps: the column tiles in range, for each query head of the group.
   int begin, per_head;
   Reach mine{};
   const Limits* limits = nullptr;
   if (kOfKeys) {
-    Limits range = queries_of(rule, row, min(row + M::kRows, rule.keys));
+    Limits range = queries_of(mask, row, min(row + M::kRows, mask.keys));
     begin = range.first / M::kCols * M::kCols;
     per_head = max(0, range.end - begin + M::kCols - 1) / M::kCols;
   } else {
-    Reach all = rule.reach(row, min(row + M::kRows, rule.queries));
-    mine = rule.reach(my_row, min(my_row + M::kWarpRows, rule.queries));
-    limits = limits_of_rows<M>(rule, row);
+    Reach all = mask.reach(row, min(row + M::kRows, mask.queries));
+    mine = mask.reach(my_row, min(my_row + M::kWarpRows, mask.queries));
+    limits = limits_of_rows<M>(mask, row);
     begin = all.first / M::kCols * M::kCols;
     per_head = max(0, all.end - begin + M::kCols - 1) / M::kCols;
   }
-  int steps = kOfKeys ? per_head * rule.group : per_head;
+  int steps = kOfKeys ? per_head * mask.group : per_head;
   struct Place {
     int head, col;
   };
-  Place next{kOfKeys ? head * rule.group : head / rule.group, begin};  // of the step that is loaded next
+  Place next{kOfKeys ? head * mask.group : head / mask.group, begin};  // of the step that is loaded next
   auto load_step = [&](int stage) {
     T* to = columns + stage * kStage;
-    load_tile<Cols>(to, c.of(batch, next.head) + next.col * c.time, c.time, real_columns - next.col, rule.dim);
-    load_tile<Cols>(to + Cols::kElements, d.of(batch, next.head) + next.col * d.time, d.time, real_columns - next.col, rule.dim);
+    load_tile<Cols>(to, c.of(batch, next.head) + next.col * c.time, c.time, real_columns - next.col, mask.dim);
+    load_tile<Cols>(to + Cols::kElements, d.of(batch, next.head) + next.col * d.time, d.time, real_columns - next.col, mask.dim);
     if (kOfKeys && threadIdx.x < M::kCols) {
-      int64_t from = (int64_t{batch} * rule.heads + next.head) * padded + next.col + threadIdx.x;
+      int64_t from = (int64_t{batch} * mask.heads + next.head) * padded + next.col + threadIdx.x;
       cp_async<8>(column_stats + 2 * (stage * M::kCols + threadIdx.x), stats + 2 * from);
     }
   };
@@ -114,8 +114,8 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
 #pragma unroll
     for (int r = 0; r < M::kMyRows; r++) {
       int query = row + M::row(r);
-      bool there = query < rule.queries;
-      int64_t at = 2 * ((int64_t{batch} * rule.heads + head) * padded + query);
+      bool there = query < mask.queries;
+      int64_t at = 2 * ((int64_t{batch} * mask.heads + head) * padded + query);
       row_lse[r] = there ? stats[at] : INFINITY;
       row_delta[r] = there ? stats[at + 1] : 0.0f;
     }
@@ -131,7 +131,7 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
     if (kOfKeys && next.col >= begin + per_head * M::kCols) next = {of_head + 1, begin};
     if (step + 1 < steps) load_step((step + 1) % 2);
     cp_async_commit();
-    if (kOfKeys) mine = rule.reach(col, min(col + M::kCols, rule.queries));
+    if (kOfKeys) mine = mask.reach(col, min(col + M::kCols, mask.queries));
     int key = kOfKeys ? my_row : col, keys = kOfKeys ? M::kWarpRows : M::kCols;
     if (mine.misses(key, key + keys)) continue;
 
@@ -144,14 +144,14 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
     M::product(s, rows_a, columns_c);
     if constexpr (kFirst) M::product(dp, rows_b, columns_d);
     if (score.transforms) {
-      transform<M, kOfKeys>(s, rule, of_head, row, col, [&](int r, int c, float t) {
+      transform<M, kOfKeys>(s, mask, of_head, row, col, [&](int r, int c, float t) {
         if constexpr (kFirst) {
           float delta = delta_of(r, c);
           dp[r][c] = fmaf(dp[r][c] - delta, 1.0f - t * t, delta);
         }
       });
     }
-    if (!mine.covers(key, key + keys)) hide<M, kOfKeys>(s, rule, limits, row, col);
+    if (!mine.covers(key, key + keys)) hide<M, kOfKeys>(s, mask, limits, row, col);
 #pragma unroll
     for (int c = 0; c < M::kMyCols; c++) {
 #pragma unroll
@@ -175,14 +175,14 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
 #pragma unroll
       for (int r = 0; r < M::kMyRows; r++) {
 #pragma unroll
-        for (int e = 0; e < M::kMyDims; e++) sums_a[r][e] *= rule.scale;
+        for (int e = 0; e < M::kMyDims; e++) sums_a[r][e] *= mask.scale;
       }
-      store_rows<M>(rows_a, sums_a, first.of(batch, head) + row * first.time, first.time, count - row, rule.dim, add_first != 0);
+      store_rows<M>(rows_a, sums_a, first.of(batch, head) + row * first.time, first.time, count - row, mask.dim, add_first != 0);
     }
   }
   if constexpr (kSecond) {
     if (second.data != nullptr) {
-      store_rows<M>(rows_a, sums_b, second.of(batch, head) + row * second.time, second.time, count - row, rule.dim, add_second != 0);
+      store_rows<M>(rows_a, sums_b, second.of(batch, head) + row * second.time, second.time, count - row, mask.dim, add_second != 0);
     }
   }
 }
@@ -197,8 +197,8 @@ DELTA(f16, f16)
 
 // For heads of up to d elements; tiles of rows and columns are part of the name by which AttentionCuda asks for a kernel.
 #define BACKWARD(name, d, rows, cols, T, suffix, kOfKeys, kFirst, kSecond)                                                            \
-  KERNEL(attention_backward_##name##_d##d##_##rows##x##cols##_##suffix, (HEADS(T, first), int add_first, HEADS(T, second), int add_second, HEADS(const T, dy), HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), const float* stats, int padded, RULE_PARAMETERS), kThreads, kBlocks) { \
-    attention_backward<Products<T, d, rows, cols>, kOfKeys, kFirst, kSecond>(AS_HEADS(T, first), add_first, AS_HEADS(T, second), add_second, AS_HEADS(const T, dy), AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), stats, padded, AS_RULE); \
+  KERNEL(attention_backward_##name##_d##d##_##rows##x##cols##_##suffix, (HEADS(T, first), int add_first, HEADS(T, second), int add_second, HEADS(const T, dy), HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), const float* stats, int padded, MASK_PARAMETERS), kThreads, kBlocks) { \
+    attention_backward<Products<T, d, rows, cols>, kOfKeys, kFirst, kSecond>(AS_HEADS(T, first), add_first, AS_HEADS(T, second), add_second, AS_HEADS(const T, dy), AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), stats, padded, AS_MASK); \
   }
 #define OF_QUERIES(d, rows, cols, T, suffix) BACKWARD(queries, d, rows, cols, T, suffix, false, true, false)
 #define OF_KEYS(d, rows, cols, T, suffix) BACKWARD(keys, d, rows, cols, T, suffix, true, true, true)

@@ -23,7 +23,7 @@ __device__ __forceinline__ float power(float s, float base, float factor) {
 
 // `partial`: null, or where the results of each part of the keys go, [part, B, H, Tq, D], and then their lse.
 template <class M, class T = typename M::Element>
-__device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float* partial, Heads<const T> q, Heads<const T> k, Heads<const T> v, Rule rule) {
+__device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float* partial, Heads<const T> q, Heads<const T> k, Heads<const T> v, Mask mask) {
   using Rows = typename M::RowTile;
   using Cols = typename M::ColTile;
   static_assert((Rows::kElements + 2 * Cols::kElements) * sizeof(T) + M::kExchange * 4 <= kMostShared);
@@ -33,14 +33,14 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
   float* exchange = reinterpret_cast<float*>(values + Cols::kElements);
 
   // The longest rows of a causal mask first: short ones fill the gaps at the end.
-  int tiles = (rule.queries + M::kRows - 1) / M::kRows, block = static_cast<int>(blockIdx.x);
-  int row = (tiles - 1 - block % tiles) * M::kRows, head = block / tiles % rule.heads, batch = block / tiles / rule.heads;
-  rule.open(batch);
-  Scoring score(rule);
+  int tiles = (mask.queries + M::kRows - 1) / M::kRows, block = static_cast<int>(blockIdx.x);
+  int row = (tiles - 1 - block % tiles) * M::kRows, head = block / tiles % mask.heads, batch = block / tiles / mask.heads;
+  mask.open(batch);
+  Scoring score(mask);
   int my_row = row + warp_index() * M::kWarpRows;
-  Reach all = rule.reach(row, min(row + M::kRows, rule.queries));
-  Reach mine = rule.reach(my_row, min(my_row + M::kWarpRows, rule.queries));
-  const Limits* limits = limits_of_rows<M>(rule, row);
+  Reach all = mask.reach(row, min(row + M::kRows, mask.queries));
+  Reach mine = mask.reach(my_row, min(my_row + M::kWarpRows, mask.queries));
+  const Limits* limits = limits_of_rows<M>(mask, row);
 
   int begin = all.first / M::kCols * M::kCols, end = all.end;
   if (partial != nullptr) {
@@ -48,10 +48,10 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
     begin += static_cast<int>(blockIdx.y) * tiles_of_part * M::kCols;
     end = min(end, begin + tiles_of_part * M::kCols);
   }
-  load_tile<Rows>(queries, q.of(batch, head) + row * q.time, q.time, rule.queries - row, rule.dim);
-  const T* key_share = Share<Cols>::of(k.of(batch, head / rule.group) + begin * k.time, k.time);
-  const T* value_share = Share<Cols>::of(v.of(batch, head / rule.group) + begin * v.time, v.time);
-  if (begin < end) load_share<Cols>(keys, key_share, k.time, end - begin, rule.dim);
+  load_tile<Rows>(queries, q.of(batch, head) + row * q.time, q.time, mask.queries - row, mask.dim);
+  const T* key_share = Share<Cols>::of(k.of(batch, head / mask.group) + begin * k.time, k.time);
+  const T* value_share = Share<Cols>::of(v.of(batch, head / mask.group) + begin * v.time, v.time);
+  if (begin < end) load_share<Cols>(keys, key_share, k.time, end - begin, mask.dim);
   cp_async_commit();
 
   float sums[M::kMyRows][M::kMyDims] = {}, top[M::kMyRows], total[M::kMyRows];
@@ -63,19 +63,19 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
     bool seen = !mine.misses(col, col + M::kCols);
     cp_async_wait<0>();
     __syncthreads();  // the keys are there for all; the values before have been read by all
-    load_share<Cols>(values, value_share, v.time, end - col, rule.dim);
+    load_share<Cols>(values, value_share, v.time, end - col, mask.dim);
     value_share += M::kCols * v.time;
     cp_async_commit();
     if (seen) M::product(s, queries, keys);
     cp_async_wait<0>();
     __syncthreads();  // the values are there; the keys have been read
     key_share += M::kCols * k.time;
-    if (int next = col + M::kCols; next < end) load_share<Cols>(keys, key_share, k.time, end - next, rule.dim);
+    if (int next = col + M::kCols; next < end) load_share<Cols>(keys, key_share, k.time, end - next, mask.dim);
     cp_async_commit();
     if (!seen) continue;
 
-    if (score.transforms) transform<M, false>(s, rule, head, row, col, [](int, int, float) {});
-    if (!mine.covers(col, col + M::kCols)) hide<M, false>(s, rule, limits, row, col);
+    if (score.transforms) transform<M, false>(s, mask, head, row, col, [](int, int, float) {});
+    if (!mine.covers(col, col + M::kCols)) hide<M, false>(s, mask, limits, row, col);
 #pragma unroll
     for (int r = 0; r < M::kMyRows; r++) {
       float most = top[r];
@@ -97,26 +97,26 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
     M::accumulate(sums, s, values, exchange);
   }
 
-  int64_t first = (int64_t{batch} * rule.heads + head) * rule.queries;
+  int64_t first = (int64_t{batch} * mask.heads + head) * mask.queries;
   if (partial != nullptr) {
-    int64_t results = int64_t{gridDim.x} / tiles * rule.queries;  // of a part
+    int64_t results = int64_t{gridDim.x} / tiles * mask.queries;  // of a part
     first += blockIdx.y * results;
-    lse = partial + gridDim.y * results * rule.dim;
+    lse = partial + gridDim.y * results * mask.dim;
   }
 #pragma unroll
   for (int r = 0; r < M::kMyRows; r++) {
     float sum = M::row_sum(total[r]), inverse = sum > 0.0f ? 1.0f / sum : 0.0f;
     int query = row + M::row(r);
-    if (M::leads_row() && query < rule.queries) lse[first + query] = sum > 0.0f ? kLn2 * fmaf(top[r], score.factor, log2f(sum)) : -INFINITY;
+    if (M::leads_row() && query < mask.queries) lse[first + query] = sum > 0.0f ? kLn2 * fmaf(top[r], score.factor, log2f(sum)) : -INFINITY;
 #pragma unroll
     for (int d = 0; d < M::kMyDims; d++) sums[r][d] *= inverse;
   }
   cp_async_wait<0>();
   __syncthreads();  // where no tile was seen, queries may still be on their way
   if (partial != nullptr) {
-    store_rows<M>(queries, sums, partial + (first + row) * rule.dim, rule.dim, rule.queries - row, rule.dim, false);
+    store_rows<M>(queries, sums, partial + (first + row) * mask.dim, mask.dim, mask.queries - row, mask.dim, false);
   } else {
-    store_rows<M>(queries, sums, o.of(batch, head) + row * o.time, o.time, rule.queries - row, rule.dim, false);
+    store_rows<M>(queries, sums, o.of(batch, head) + row * o.time, o.time, mask.queries - row, mask.dim, false);
   }
 }
 
@@ -152,8 +152,8 @@ COMBINE(f16, f16)
 
 // For heads of up to d elements; tiles of rows and columns are part of the name by which AttentionCuda asks for a kernel.
 #define FORWARD(d, rows, cols, T, suffix)                                                                                     \
-  KERNEL(attention_forward_d##d##_##rows##x##cols##_##suffix, (HEADS(T, o), float* lse, float* partial, HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), RULE_PARAMETERS), kThreads, kBlocks) { \
-    attention_forward<Products<T, d, rows, cols>>(AS_HEADS(T, o), lse, partial, AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), AS_RULE); \
+  KERNEL(attention_forward_d##d##_##rows##x##cols##_##suffix, (HEADS(T, o), float* lse, float* partial, HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), MASK_PARAMETERS), kThreads, kBlocks) { \
+    attention_forward<Products<T, d, rows, cols>>(AS_HEADS(T, o), lse, partial, AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), AS_MASK); \
   }
 #define FORWARD_HALVES(d, rows, cols)  \
   FORWARD(d, rows, cols, bf16, bf16)   \

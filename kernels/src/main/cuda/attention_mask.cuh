@@ -17,7 +17,7 @@ struct Reach {
 };
 
 // Sizes and mask as the Java side has them; null: no such mask, soft_cap 0, window 0: none.
-struct Rule {
+struct Mask {
   int queries, keys, heads, group, dim;
   float scale, soft_cap;
   int causal, window;
@@ -62,11 +62,11 @@ struct Rule {
     return r;
   }
 };
-#define RULE_PARAMETERS                                                                                              \
+#define MASK_PARAMETERS                                                                                              \
   int queries, int keys, int heads, int group, int dim, float scale, float soft_cap, int causal, int window,         \
       const int *lengths, const int *shown, const int *starts, const float *slopes
-#define AS_RULE                                                                                                   \
-  Rule {                                                                                                          \
+#define AS_MASK                                                                                                   \
+  Mask {                                                                                                          \
     queries, keys, heads, group, dim, scale, soft_cap, causal, window, lengths, shown, starts, slopes, 0, keys     \
   }
 
@@ -83,14 +83,14 @@ __device__ __forceinline__ int block_max(int v) {
 }
 
 // Outside of [first, end) no query sees any of the keys [from, to); for a whole block.
-__device__ __forceinline__ Limits queries_of(const Rule& rule, int from, int to) {
-  int ahead = rule.position(0);
-  Limits r{rule.causal ? max(0, from - ahead) : 0, from < rule.length ? rule.queries : 0};
-  if (rule.window > 0 && rule.window < rule.keys) r.end = min(r.end, to - 1 + rule.window - ahead);
-  if (rule.starts != nullptr) {
+__device__ __forceinline__ Limits queries_of(const Mask& mask, int from, int to) {
+  int ahead = mask.position(0);
+  Limits r{mask.causal ? max(0, from - ahead) : 0, from < mask.length ? mask.queries : 0};
+  if (mask.window > 0 && mask.window < mask.keys) r.end = min(r.end, to - 1 + mask.window - ahead);
+  if (mask.starts != nullptr) {
     int last = -1;
     for (int i = r.first + static_cast<int>(threadIdx.x); i < r.end; i += kThreads) {
-      if (rule.start(i) < to) last = i;
+      if (mask.start(i) < to) last = i;
     }
     r.end = min(r.end, block_max(last) + 1);
   }
@@ -100,21 +100,21 @@ __device__ __forceinline__ Limits queries_of(const Rule& rule, int from, int to)
 // Limits of the queries that are a block's rows, once for all tiles, in shared memory: computed in the loop, the compiler
 // would keep eight registers of addresses for it. For a whole warp, which alone will read them.
 template <class M>
-__device__ __forceinline__ const Limits* limits_of_rows(const Rule& rule, int row) {
+__device__ __forceinline__ const Limits* limits_of_rows(const Mask& mask, int row) {
   __shared__ Limits limits[M::kRows];
   int first = warp_index() * M::kWarpRows;
-  if (lane_index() < M::kWarpRows) limits[first + lane_index()] = rule.limits(row + first + lane_index());
+  if (lane_index() < M::kWarpRows) limits[first + lane_index()] = mask.limits(row + first + lane_index());
   __syncwarp();
   return limits;
 }
 
 // Scores of keys that a query does not see become −∞. `of_rows`: limits of queries that are rows.
 template <class M, bool kOfKeys>
-__device__ __forceinline__ void hide(float (&s)[M::kMyRows][M::kMyCols], const Rule& rule, const Limits* of_rows, int row, int col) {
+__device__ __forceinline__ void hide(float (&s)[M::kMyRows][M::kMyCols], const Mask& mask, const Limits* of_rows, int row, int col) {
   constexpr int kQueries = kOfKeys ? M::kMyCols : M::kMyRows, kKeys = kOfKeys ? M::kMyRows : M::kMyCols;
 #pragma unroll
   for (int i = 0; i < kQueries; i++) {
-    Limits l = kOfKeys ? rule.limits(col + M::col(i)) : of_rows[M::row(i)];
+    Limits l = kOfKeys ? mask.limits(col + M::col(i)) : of_rows[M::row(i)];
 #pragma unroll
     for (int j = 0; j < kKeys; j++) {
       int key = kOfKeys ? row + M::row(j) : col + M::col(j);
@@ -122,11 +122,11 @@ __device__ __forceinline__ void hide(float (&s)[M::kMyRows][M::kMyCols], const R
       if (key < l.first || key >= l.end) x = -INFINITY;
     }
   }
-  if (rule.shown != nullptr) {
+  if (mask.shown != nullptr) {
 #pragma unroll
     for (int j = 0; j < kKeys; j++) {
       int key = kOfKeys ? row + M::row(j) : col + M::col(j);
-      if (key < rule.keys && !rule.shows(key)) {
+      if (key < mask.keys && !mask.shows(key)) {
 #pragma unroll
         for (int i = 0; i < kQueries; i++) (kOfKeys ? s[j][i] : s[i][j]) = -INFINITY;
       }
@@ -140,9 +140,9 @@ __device__ __forceinline__ void hide(float (&s)[M::kMyRows][M::kMyCols], const R
 struct Scoring {
   bool transforms;
   float factor;
-  __device__ __forceinline__ explicit Scoring(const Rule& rule)
+  __device__ __forceinline__ explicit Scoring(const Mask& mask)
       // A scale that is not positive: the largest product would not be the largest score.
-      : transforms(rule.soft_cap != 0.0f || rule.slopes != nullptr || !(rule.scale > 0.0f)), factor(transforms ? 1.0f : rule.scale * kLog2E) {}
+      : transforms(mask.soft_cap != 0.0f || mask.slopes != nullptr || !(mask.scale > 0.0f)), factor(transforms ? 1.0f : mask.scale * kLog2E) {}
 };
 
 // To the accuracy of fp32, or of what a half type holds: absolute error 2e-7.
@@ -159,8 +159,8 @@ __device__ __forceinline__ float cap_tanh(float x) {
 // rows are keys and columns queries, otherwise the other way round. It reads its numbers anew for each tile rather than
 // keep them in registers.
 template <class M, bool kOfKeys, class Learn>
-__device__ __forceinline__ void transform(float (&s)[M::kMyRows][M::kMyCols], const Rule& rule, int head, int row, int col, Learn learn) {
-  float cap = rule.soft_cap, inside = cap == 0.0f ? rule.scale : rule.scale / cap;
+__device__ __forceinline__ void transform(float (&s)[M::kMyRows][M::kMyCols], const Mask& mask, int head, int row, int col, Learn learn) {
+  float cap = mask.soft_cap, inside = cap == 0.0f ? mask.scale : mask.scale / cap;
 #pragma unroll
   for (int r = 0; r < M::kMyRows; r++) {
 #pragma unroll
@@ -177,13 +177,13 @@ __device__ __forceinline__ void transform(float (&s)[M::kMyRows][M::kMyCols], co
       }
     }
   }
-  float slope = rule.slopes == nullptr ? 0.0f : rule.slopes[head];
+  float slope = mask.slopes == nullptr ? 0.0f : mask.slopes[head];
 #pragma unroll
   for (int r = 0; r < M::kMyRows; r++) {
 #pragma unroll
     for (int c = 0; c < M::kMyCols; c++) {
       int i = row + M::row(r), j = col + M::col(c);
-      int distance = kOfKeys ? i - rule.position(j) : j - rule.position(i);
+      int distance = kOfKeys ? i - mask.position(j) : j - mask.position(i);
       s[r][c] = kLog2E * fmaf(slope, static_cast<float>(distance), s[r][c]);
     }
   }

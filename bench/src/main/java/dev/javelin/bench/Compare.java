@@ -19,7 +19,7 @@ import java.util.stream.Stream;
  * both sides in turn, so that both see the same machine.
  *
  * <pre>{@code
- * gemm 768x384x128-nt 100      ->  {"bench":"gemm","case":"768x384x128-nt","ms":0.21,"runs":433}
+ * matmul 768x384x128-nt 100      ->  {"bench":"matmul","case":"768x384x128-nt","ms":0.21,"runs":433}
  * }</pre>
  *
  * <p>With a model's name as second argument it measures that model's memory instead.
@@ -63,8 +63,8 @@ public final class Compare {
               };
         } else {
           work =
-              words[0].equals("gemm")
-                  ? GemmShape.parse(words[1]).on(operands)
+              words[0].equals("matmul")
+                  ? MatmulShape.parse(words[1]).on(operands)
                   : OpCase.on(operands, words[1]);
           close = operands::close;
         }

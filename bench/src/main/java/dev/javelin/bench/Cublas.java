@@ -33,10 +33,10 @@ final class Cublas implements MatmulBaseline {
   private static final int CUDA_R_16F = 2;
   private static final int CUDA_R_16BF = 14;
   private static final int COMPUTE_32F = 68;
-  private static final int GEMM_DEFAULT = -1;
+  private static final int MATMUL_DEFAULT = -1;
 
   private final Arena arena = Arena.ofConfined();
-  private final MethodHandle gemm;
+  private final MethodHandle matmul;
   private final MethodHandle destroy;
   private final long handle;
   private final int version;
@@ -44,7 +44,7 @@ final class Cublas implements MatmulBaseline {
   private final long beta; // the address of 0
 
   private Cublas(SymbolLookup library, Cuda cuda) throws Throwable {
-    this.gemm =
+    this.matmul =
         function(
             library,
             "cublasGemmEx",
@@ -126,7 +126,7 @@ final class Cublas implements MatmulBaseline {
     try {
       status =
           (int)
-              gemm.invokeExact(
+              matmul.invokeExact(
                   handle,
                   OP_T,
                   OP_N,
@@ -145,7 +145,7 @@ final class Cublas implements MatmulBaseline {
                   t,
                   n,
                   COMPUTE_32F,
-                  GEMM_DEFAULT);
+                  MATMUL_DEFAULT);
     } catch (Throwable e) {
       throw new IllegalStateException("cublasGemmEx", e);
     }

@@ -15,10 +15,10 @@ import java.util.Optional;
 /**
  * One piece of work that we and PyTorch are timed with, and that {@link Predict} has a time for.
  *
- * @param bench {@code gemm} ({@link GemmShape}), {@code attn} ({@link AttentionShape}), {@code op}
- *     ({@link OpCase}), {@code train} ({@link ModelCase}), {@code launch} (so many small kernels,
- *     {@code eager-500} or {@code graph-500}), or {@code copy} ({@code h2d-BYTES}, h for pinned
- *     host memory and d for the GPU's)
+ * @param bench {@code matmul} ({@link MatmulShape}), {@code attn} ({@link AttentionShape}), {@code
+ *     op} ({@link OpCase}), {@code train} ({@link ModelCase}), {@code launch} (so many small
+ *     kernels, {@code eager-500} or {@code graph-500}), or {@code copy} ({@code h2d-BYTES}, h for
+ *     pinned host memory and d for the GPU's)
  */
 record GpuCase(String bench, String name, DType type) {
 
@@ -73,7 +73,7 @@ record GpuCase(String bench, String name, DType type) {
   private Runnable prepare(Operands operands, Deque<AutoCloseable> owned) {
     owned.push(operands);
     return switch (bench) {
-      case "gemm" -> GemmShape.parse(name).on(operands);
+      case "matmul" -> MatmulShape.parse(name).on(operands);
       case "attn" -> AttentionShape.parse(name).on(operands);
       case "op" -> OpCase.on(operands, name);
       case "train" -> {
@@ -142,7 +142,7 @@ record GpuCase(String bench, String name, DType type) {
   /** Its kernels, one after the other, where they are bound by different things. */
   List<StepCost.Part> parts() {
     return switch (bench) {
-      case "gemm" -> whole(GemmShape.parse(name).cost(type));
+      case "matmul" -> whole(MatmulShape.parse(name).cost(type));
       case "attn" -> whole(AttentionShape.parse(name).cost(type));
       case "op" -> OpCase.parts(name, type);
       case "train" -> StepCost.of(ModelCase.parse(name), type);
@@ -162,7 +162,7 @@ record GpuCase(String bench, String name, DType type) {
   /** Empty for launches. FLOPs are those that the mathematics asks for. */
   Optional<Rate> rate() {
     return switch (bench) {
-      case "gemm" -> Optional.of(new Rate(GemmShape.parse(name).flops() / 1e12, "TFLOP/s"));
+      case "matmul" -> Optional.of(new Rate(MatmulShape.parse(name).flops() / 1e12, "TFLOP/s"));
       case "attn" -> Optional.of(new Rate(AttentionShape.parse(name).flops() / 1e12, "TFLOP/s"));
       case "op" -> {
         Cost cost = cost();
@@ -191,7 +191,7 @@ record GpuCase(String bench, String name, DType type) {
     List<GpuCase> cases = new ArrayList<>();
     add(cases, "launch", DType.F32, "eager-500", "graph-500");
     add(cases, "copy", DType.U8, "d2d-1073741824", "h2d-268435456", "d2h-268435456");
-    gemm(cases);
+    matmul(cases);
     attention(cases);
     for (DType t : List.of(DType.BF16, DType.F32)) {
       operators(cases, t, 32768, 2048, 5632, 32000, "32x1024x32x64");
@@ -211,10 +211,10 @@ record GpuCase(String bench, String name, DType type) {
     return cases;
   }
 
-  private static void gemm(List<GpuCase> cases) {
+  private static void matmul(List<GpuCase> cases) {
     add(
         cases,
-        "gemm",
+        "matmul",
         DType.BF16,
         "1024x1024x1024-nn",
         "2048x2048x2048-nn",
@@ -233,8 +233,8 @@ record GpuCase(String bench, String name, DType type) {
         "16384x11264x2048-nt",
         "16384x2048x5632-nt",
         "2048x11264x16384-tn");
-    add(cases, "gemm", DType.F16, "4096x4096x4096-nt");
-    add(cases, "gemm", DType.F32, "1024x1024x1024-nt", "4096x4096x4096-nt");
+    add(cases, "matmul", DType.F16, "4096x4096x4096-nt");
+    add(cases, "matmul", DType.F32, "1024x1024x1024-nt", "4096x4096x4096-nt");
   }
 
   private static void attention(List<GpuCase> cases) {
@@ -296,9 +296,9 @@ record GpuCase(String bench, String name, DType type) {
     List<GpuCase> cases = new ArrayList<>();
     add(cases, "launch", DType.F32, "eager-20", "graph-20");
     add(cases, "copy", DType.U8, "d2d-65536", "h2d-65536", "d2h-65536");
-    add(cases, "gemm", DType.BF16, "32x64x48-nt", "32x64x48-nn", "32x64x48-tn");
-    add(cases, "gemm", DType.F16, "32x64x48-nt");
-    add(cases, "gemm", DType.F32, "32x64x48-nt");
+    add(cases, "matmul", DType.BF16, "32x64x48-nt", "32x64x48-nn", "32x64x48-tn");
+    add(cases, "matmul", DType.F16, "32x64x48-nt");
+    add(cases, "matmul", DType.F32, "32x64x48-nt");
     add(cases, "attn", DType.BF16, "b1h2k1t33d64", "b1h2k1t33d64-backward");
     add(cases, "attn", DType.F32, "b1h2k1t33d64", "b1h2k1t33d64-backward");
     for (DType t : List.of(DType.BF16, DType.F32)) {

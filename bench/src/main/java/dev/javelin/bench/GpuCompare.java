@@ -211,7 +211,7 @@ public final class GpuCompare {
     try (Operands theirs = Operands.on(cuda, c.type())) {
       Map<String, Side> sides = new LinkedHashMap<>();
       sides.put(US, () -> OptionalDouble.of(timer.median(work.run(), millis)));
-      if (c.bench().equals("gemm") && c.name().endsWith("nt")) {
+      if (c.bench().equals("matmul") && c.name().endsWith("nt")) {
         cublas.ifPresentOrElse(
             library -> cublas(sides, c, theirs, library), () -> absent(CUBLAS, noCublas, c));
       }
@@ -231,7 +231,7 @@ public final class GpuCompare {
   private void cublas(
       Map<String, Side> sides, GpuCase c, Operands operands, MatmulBaseline library) {
     try {
-      Runnable product = GemmShape.parse(c.name()).on(operands, library);
+      Runnable product = MatmulShape.parse(c.name()).on(operands, library);
       sides.put(CUBLAS, () -> OptionalDouble.of(timer.median(product, millis)));
     } catch (RuntimeException e) {
       failed(CUBLAS, e, c);

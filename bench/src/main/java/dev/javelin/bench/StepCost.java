@@ -119,9 +119,9 @@ final class StepCost {
 
   /** y = x·wᵀ + b, dx = dy·w, dw += dyᵀ·x, db += Σ dy; of a GPT-2 with bias. */
   private void linear(String what, int out, int in) {
-    add(what, m.layers(), new GemmShape(rows, out, in, false, true).cost(type));
-    add(what + ", dx", m.layers(), new GemmShape(rows, in, out, false, false).cost(type));
-    add(what + ", dw", m.layers(), new GemmShape(out, in, rows, true, false).cost(type));
+    add(what, m.layers(), new MatmulShape(rows, out, in, false, true).cost(type));
+    add(what + ", dx", m.layers(), new MatmulShape(rows, in, out, false, false).cost(type));
+    add(what + ", dw", m.layers(), new MatmulShape(out, in, rows, true, false).cost(type));
     if (m.isGpt2()) {
       add(what + ", db", m.layers(), OpCase.BIAS_GRADIENT.cost(type, rows, out));
     }

@@ -16,12 +16,12 @@ import org.junit.jupiter.api.io.TempDir;
 /** A shell in the place of Python, which answers as the peer does, and stops as it may. */
 @EnabledOnOs({OS.LINUX, OS.MAC})
 class TorchPeerTest {
-  private static final GpuCase CASE = new GpuCase("gemm", "32x64x48-nt", DType.BF16);
+  private static final GpuCase CASE = new GpuCase("matmul", "32x64x48-nt", DType.BF16);
   private static final String ENV = "echo '{\"bench\": \"env\", \"torch\": \"2\"}'\n";
   private static final String ANSWER =
-      "read line; echo a warning; echo '{\"bench\": \"gemm\", \"ms\": 0.5}'\n";
+      "read line; echo a warning; echo '{\"bench\": \"matmul\", \"ms\": 0.5}'\n";
   private static final String REFUSAL =
-      "read line; echo '{\"bench\": \"gemm\", \"error\": \"no such\"}'\n";
+      "read line; echo '{\"bench\": \"matmul\", \"error\": \"no such\"}'\n";
 
   @TempDir Path folder;
 
@@ -50,7 +50,7 @@ class TorchPeerTest {
       assertThat(peer.millis(CASE, "eager", 1).millis()).hasValue(0.5);
       for (int i = 0; i < 2; i++) {
         assertThat(peer.millis(CASE, "eager", 1).error())
-            .hasValueSatisfying(why -> assertThat(why).startsWith("PyTorch stopped at gemm"));
+            .hasValueSatisfying(why -> assertThat(why).startsWith("PyTorch stopped at matmul"));
       }
     }
   }
@@ -59,7 +59,7 @@ class TorchPeerTest {
   void whoAnswersTooLateIsEnded() {
     try (TorchPeer peer = peer(ENV + "read line; exec sleep 600\n", 1)) {
       assertThat(peer.millis(CASE, "compile", 1).error())
-          .hasValueSatisfying(why -> assertThat(why).contains("no answer to gemm"));
+          .hasValueSatisfying(why -> assertThat(why).contains("no answer to matmul"));
     }
   }
 

@@ -34,7 +34,7 @@ final class AttentionBackward {
   private final HeadMatrix k;
   private final HeadMatrix v;
   private final AttentionShape shape;
-  private final AttentionRule rule;
+  private final MaskView mask;
   private final int dim;
   private final long rowBytes;
   private final long limitsAt;
@@ -63,13 +63,13 @@ final class AttentionBackward {
       HeadView k,
       HeadView v,
       AttentionShape shape,
-      AttentionRule rule) {
+      MaskView mask) {
     this.dq = dq;
     this.dk = dk;
     this.dv = dv;
     this.lse = lse;
     this.shape = shape;
-    this.rule = rule;
+    this.mask = mask;
     this.dim = Lanes.pad(shape.dim());
     this.rowBytes = 4L * dim;
     ScratchLayout layout = new ScratchLayout();
@@ -96,7 +96,7 @@ final class AttentionBackward {
 
   /** A panel for one piece of work, with the scratch memory of the calling thread. */
   AttentionPanel panel(Cpu cpu) {
-    return new AttentionPanel(shape, rule, cpu.scratch(scratchBytes), limitsAt);
+    return new AttentionPanel(shape, mask, cpu.scratch(scratchBytes), limitsAt);
   }
 
   void run(AttentionPanel panel, int batch, int kvHead) {
@@ -145,7 +145,7 @@ final class AttentionBackward {
     panel.queriesAt = q.open(scratch, batch, start, head, count);
     panel.gradOutAt = gradOut.open(scratch, batch, start, head, count);
     long o = out.open(scratch, batch, start, head, count);
-    transpose(scratch, queryAt, q, panel.queriesAt, count, width, rule.scale());
+    transpose(scratch, queryAt, q, panel.queriesAt, count, width, mask.scale());
     transpose(scratch, gradOutAt, gradOut, panel.gradOutAt, count, width, 1f);
     transpose(scratch, outAt, out, o, count, width, 1f);
     HeadRows.clear(scratch, dqAt, count * rowBytes);
@@ -204,12 +204,12 @@ final class AttentionBackward {
     long at = scoresAt + (low - from) * ROW + lane;
     long gradAt = gradScoresAt + (low - from) * ROW + lane;
     long delta = deltaAt + lane;
-    if (rule.softCap() != 0) {
-      AttentionScores.capWithGradient(scratch, at, gradAt, high - low, rule.softCap(), delta);
+    if (mask.softCap() != 0) {
+      AttentionScores.capWithGradient(scratch, at, gradAt, high - low, mask.softCap(), delta);
       delta = zeroAt;
     }
     AttentionScores.restrict(panel, at, i, low, high, head);
-    AttentionScores.gradient(scratch, at, gradAt, high - low, lseAt + lane, delta, rule.scale());
+    AttentionScores.gradient(scratch, at, gradAt, high - low, lseAt + lane, delta, mask.scale());
     if (dq != null) {
       TileProduct.multiply(
           scratch,

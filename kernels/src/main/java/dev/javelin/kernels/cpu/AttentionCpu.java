@@ -20,7 +20,7 @@ public final class AttentionCpu {
 
   /**
    * {@code o[b,i,h] = Σ_j p_j · v[b,j,h']} with {@code p = softmax_j(s_j)} over the keys that the
-   * rule shows to query i and {@code lse[b,h,i] = ln Σ_j exp(s_j)}; a query that sees nothing gets
+   * mask shows to query i and {@code lse[b,h,i] = ln Σ_j exp(s_j)}; a query that sees nothing gets
    * 0 and −∞.
    *
    * @param lse F32 [batch, queryHeads, queries]
@@ -33,9 +33,9 @@ public final class AttentionCpu {
       HeadView k,
       HeadView v,
       AttentionShape s,
-      AttentionRule rule) {
+      MaskView mask) {
     if (s.queries() == 1) {
-      decode(cpu, new AttentionDecode(o, lse, q, k, v, s, rule), s);
+      decode(cpu, new AttentionDecode(o, lse, q, k, v, s, mask), s);
       return;
     }
     int panels = (s.queries() + AttentionPanel.WIDTH - 1) / AttentionPanel.WIDTH;
@@ -44,7 +44,7 @@ public final class AttentionCpu {
     int chunks = (panels + chunk - 1) / chunk;
     int items = s.batch() * s.kvHeads() * chunks;
     long queries = Math.min(s.queries(), (long) chunk * AttentionPanel.WIDTH);
-    AttentionForward pass = new AttentionForward(o, lse, q, k, v, s, rule);
+    AttentionForward pass = new AttentionForward(o, lse, q, k, v, s, mask);
     cpu.parallel(
         items,
         grain(items, 2 * s.group() * queries * s.keys() * s.dim()),
@@ -94,9 +94,9 @@ public final class AttentionCpu {
       HeadView k,
       HeadView v,
       AttentionShape s,
-      AttentionRule rule) {
+      MaskView mask) {
     int items = s.batch() * s.kvHeads();
-    AttentionBackward pass = new AttentionBackward(dq, dk, dv, gradOut, o, lse, q, k, v, s, rule);
+    AttentionBackward pass = new AttentionBackward(dq, dk, dv, gradOut, o, lse, q, k, v, s, mask);
     cpu.parallel(
         items,
         grain(items, 5L * s.group() * s.queries() * s.keys() * s.dim()),

@@ -15,7 +15,7 @@ final class AttentionDecode {
   private static final int BLOCK = 64;
 
   private final AttentionShape shape;
-  private final AttentionRule rule;
+  private final MaskView mask;
   private final HeadView o;
   private final MemorySegment lse;
   private final HeadMatrix q;
@@ -36,9 +36,9 @@ final class AttentionDecode {
       HeadView k,
       HeadView v,
       AttentionShape shape,
-      AttentionRule rule) {
+      MaskView mask) {
     this.shape = shape;
-    this.rule = rule;
+    this.mask = mask;
     this.o = o;
     this.lse = lse;
     this.dim = Lanes.pad(shape.dim());
@@ -60,8 +60,8 @@ final class AttentionDecode {
 
   /** All query heads of a key head. */
   void run(MemorySegment scratch, int batch, int kvHead) {
-    int low = Math.max(0, rule.firstKey(shape, batch, 0));
-    int high = Math.max(low, Math.min(shape.keys(), rule.endKey(shape, batch, 0)));
+    int low = Math.max(0, mask.firstKey(shape, batch, 0));
+    int high = Math.max(low, Math.min(shape.keys(), mask.endKey(shape, batch, 0)));
     int head = kvHead * shape.group();
     for (int g = 0; g < shape.group(); g++) {
       long at = q.open(scratch, batch, 0, head + g, 1);
@@ -120,7 +120,7 @@ final class AttentionDecode {
       for (long d = 0; d < rowBytes; d += Lanes.BYTES) {
         sum = Lanes.load(scratch, query + d).fma(Lanes.load(keys, at + d), sum);
       }
-      scratch.set(FLOAT, to + 4L * j, rule.scale() * Lanes.sum(sum));
+      scratch.set(FLOAT, to + 4L * j, mask.scale() * Lanes.sum(sum));
     }
   }
 
@@ -145,12 +145,12 @@ final class AttentionDecode {
   }
 
   private float restricted(float score, int batch, int head, int key) {
-    if (rule.hides(shape, batch, key)) {
+    if (mask.hides(shape, batch, key)) {
       return Float.NEGATIVE_INFINITY;
     }
-    float c = rule.softCap();
+    float c = mask.softCap();
     float s = c == 0 ? score : c * VectorMath.tanh(score / c);
-    return Math.fma(rule.slope(head), key - shape.firstPosition(), s);
+    return Math.fma(mask.slope(head), key - shape.firstPosition(), s);
   }
 
   private static float max(MemorySegment m, long at, int padded) {

@@ -19,7 +19,7 @@ import jdk.incubator.vector.FloatVector;
  */
 final class AttentionForward {
   private final AttentionShape shape;
-  private final AttentionRule rule;
+  private final MaskView mask;
   private final HeadView o;
   private final MemorySegment lse;
   private final HeadMatrix q;
@@ -41,9 +41,9 @@ final class AttentionForward {
       HeadView k,
       HeadView v,
       AttentionShape shape,
-      AttentionRule rule) {
+      MaskView mask) {
     this.shape = shape;
-    this.rule = rule;
+    this.mask = mask;
     this.o = o;
     this.lse = lse;
     this.dim = Lanes.pad(shape.dim());
@@ -62,7 +62,7 @@ final class AttentionForward {
 
   /** A panel for one piece of work, with the scratch memory of the calling thread. */
   AttentionPanel panel(Cpu cpu) {
-    return new AttentionPanel(shape, rule, cpu.scratch(scratchBytes), limitsAt);
+    return new AttentionPanel(shape, mask, cpu.scratch(scratchBytes), limitsAt);
   }
 
   /** The panels {@code [from, to)} of all query heads of a key head. */
@@ -92,7 +92,7 @@ final class AttentionForward {
         count,
         dim,
         panel.width(),
-        rule.scale());
+        mask.scale());
     for (long i = stateAt; i < stateAt + ROW; i += Lanes.BYTES) {
       Lanes.store(Lanes.broadcast(Float.NEGATIVE_INFINITY), scratch, i + MAX);
       Lanes.store(Lanes.zero(), scratch, i + SUM);
@@ -120,8 +120,8 @@ final class AttentionForward {
     long lane = (long) i * Lanes.BYTES;
     long at = blockAt + (low - from) * ROW + lane;
     if (low < high) {
-      if (rule.softCap() != 0) {
-        AttentionScores.cap(scratch, at, high - low, rule.softCap());
+      if (mask.softCap() != 0) {
+        AttentionScores.cap(scratch, at, high - low, mask.softCap());
       }
       AttentionScores.restrict(panel, at, i, low, high, head);
       panel.softmax().step(stateAt + lane, at, high - low);

@@ -43,7 +43,7 @@ final class AttentionPanel {
   private static final int FULL_HIGH = 3 * VECTORS;
 
   private final AttentionShape shape;
-  private final AttentionRule rule;
+  private final MaskView mask;
   private final MemorySegment scratch;
   private final AttentionSoftmax softmax;
   private final long limitsAt;
@@ -62,9 +62,9 @@ final class AttentionPanel {
   /**
    * @param limitsAt {@link #LIMITS} bytes of scratch memory
    */
-  AttentionPanel(AttentionShape shape, AttentionRule rule, MemorySegment scratch, long limitsAt) {
+  AttentionPanel(AttentionShape shape, MaskView mask, MemorySegment scratch, long limitsAt) {
     this.shape = shape;
-    this.rule = rule;
+    this.mask = mask;
     this.scratch = scratch;
     this.softmax = new AttentionSoftmax(scratch);
     this.limitsAt = limitsAt;
@@ -83,8 +83,8 @@ final class AttentionPanel {
       int fullHigh = shape.keys();
       for (int i = v * Lanes.COUNT; i < (v + 1) * Lanes.COUNT; i++) {
         int query = start + Math.min(i, count - 1); // spare lanes go with the last query
-        int first = Math.max(0, rule.firstKey(shape, batch, query));
-        int end = Math.min(shape.keys(), rule.endKey(shape, batch, query));
+        int first = Math.max(0, mask.firstKey(shape, batch, query));
+        int end = Math.min(shape.keys(), mask.endKey(shape, batch, query));
         scratch.set(HeadRows.FLOAT, limitsAt + 4L * i, first);
         scratch.set(HeadRows.FLOAT, limitsAt + ROW + 4L * i, end);
         from = Math.min(from, first);
@@ -128,8 +128,8 @@ final class AttentionPanel {
     return shape;
   }
 
-  AttentionRule rule() {
-    return rule;
+  MaskView mask() {
+    return mask;
   }
 
   int batch() {

@@ -111,13 +111,13 @@ final class AttentionScores {
    */
   static void restrict(AttentionPanel panel, long at, int v, int from, int to, int head) {
     MemorySegment m = panel.scratch();
-    AttentionRule rule = panel.rule();
-    if (rule.slopes() != null) {
-      slope(m, at, to - from, rule.slope(head), from, panel.position() + v * Lanes.COUNT);
+    MaskView mask = panel.mask();
+    if (mask.slopes() != null) {
+      slope(m, at, to - from, mask.slope(head), from, panel.position() + v * Lanes.COUNT);
     }
-    if (rule.keyMask() != null) {
+    if (mask.keyMask() != null) {
       for (int j = from; j < to; j++) {
-        if (rule.hides(panel.shape(), panel.batch(), j)) {
+        if (mask.hides(panel.shape(), panel.batch(), j)) {
           Lanes.store(Lanes.broadcast(HIDDEN), m, at + (j - from) * ROW);
         }
       }

@@ -39,11 +39,11 @@ public final class LinearCpu {
     // softplus, which reads its argument again after its first pass.
     boolean fused = f != null && f != Activation.SOFTPLUS && w.count() % Lanes.COUNT == 0;
     Rows sums = f == null || fused || z == null ? y : z;
-    GemmEpilogue epilogue =
+    MatmulEpilogue epilogue =
         bias == null && !fused
-            ? GemmEpilogue.NONE
+            ? MatmulEpilogue.NONE
             : new Epilogue(bias, fused ? z : null, fused ? f : null);
-    GemmCpu.gemm(
+    MatmulCpu.run(
         cpu,
         sums.data(),
         sums.type(),
@@ -67,7 +67,7 @@ public final class LinearCpu {
   }
 
   private record Epilogue(@Nullable Rows bias, @Nullable Rows z, @Nullable Activation f)
-      implements GemmEpilogue {
+      implements MatmulEpilogue {
     @Override
     public void apply(
         MemorySegment sums, long at, long stride, int row, int rows, int col, int count) {

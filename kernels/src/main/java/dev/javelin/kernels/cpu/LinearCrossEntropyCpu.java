@@ -73,7 +73,7 @@ public final class LinearCrossEntropyCpu {
       MemorySegment xs = x.from(from);
       MemorySegment t = targets.asSlice(4L * from);
       MemorySegment s = stats.asSlice(8L * from);
-      gemm(cpu, l, logits, x, xs, false, w, w.data, true, n, vocabulary, cols, false);
+      matmul(cpu, l, logits, x, xs, false, w, w.data, true, n, vocabulary, cols, false);
       if (losses != null) {
         MemorySegment y = losses.asSlice(4L * from);
         CrossEntropyCpu.forward(cpu, y, s, logits, l.stride, l.type, t, n, vocabulary, form);
@@ -84,17 +84,17 @@ public final class LinearCrossEntropyCpu {
             cpu, logits, l.stride, false, g, logits, l.stride, l.type, t, s, n, vocabulary, form);
         if (dx != null) {
           MemorySegment d = dx.from(from);
-          gemm(cpu, dx, d, l, logits, false, w, w.data, false, n, cols, vocabulary, accumulateX);
+          matmul(cpu, dx, d, l, logits, false, w, w.data, false, n, cols, vocabulary, accumulateX);
         }
         if (dw != null) {
           boolean add = accumulateW || from > 0;
-          gemm(cpu, dw, dw.data, l, logits, true, x, xs, false, vocabulary, cols, n, add);
+          matmul(cpu, dw, dw.data, l, logits, true, x, xs, false, vocabulary, cols, n, add);
         }
       }
     }
   }
 
-  private static void gemm(
+  private static void matmul(
       Cpu cpu,
       Matrix c,
       MemorySegment cs,
@@ -108,7 +108,7 @@ public final class LinearCrossEntropyCpu {
       int n,
       int k,
       boolean accumulate) {
-    GemmCpu.gemm(
+    MatmulCpu.run(
         cpu,
         cs,
         c.type,

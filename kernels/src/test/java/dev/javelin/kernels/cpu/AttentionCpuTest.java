@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class AttentionCpuTest {
   private static final int GAP = 3; // unused elements between the heads of a position
 
-  private record Case(String name, AttentionShape shape, AttentionRule rule) {
+  private record Case(String name, AttentionShape shape, MaskView mask) {
     @Override
     public String toString() {
       return name + " " + shape;
@@ -47,8 +47,8 @@ class AttentionCpuTest {
   })
   void followsItsDefinitionAtAnySize(int b, int tq, int tk, int h, int kv, int d) {
     AttentionShape s = new AttentionShape(b, tq, tk, h, kv, d);
-    check(new Case("causal", s, rule(s, true, 0, 0)), 2);
-    check(new Case("full", s, rule(s, false, 0, 0)), 1);
+    check(new Case("causal", s, mask(s, true, 0, 0)), 2);
+    check(new Case("full", s, mask(s, false, 0, 0)), 1);
   }
 
   static Stream<Arguments> rules() {
@@ -64,24 +64,19 @@ class AttentionCpuTest {
               MemorySegment mask = keyMask(t, random);
               MemorySegment slopes = floats(0.5f, 0.25f, 0.125f, 0.0625f);
               return Stream.of(
-                  new Case("window", t, rule(t, true, 10, 0)),
-                  new Case("wide window", t, rule(t, true, 100, 0)),
-                  new Case("cap", t, rule(t, true, 0, 2)),
+                  new Case("window", t, mask(t, true, 10, 0)),
+                  new Case("wide window", t, mask(t, true, 100, 0)),
+                  new Case("cap", t, mask(t, true, 0, 2)),
                   new Case(
-                      "lengths",
-                      t,
-                      new AttentionRule(scale, true, 0, 0, lengths, null, null, null)),
+                      "lengths", t, new MaskView(scale, true, 0, 0, lengths, null, null, null)),
                   new Case(
-                      "documents",
-                      t,
-                      new AttentionRule(scale, true, 0, 0, null, null, starts, null)),
-                  new Case("mask", t, new AttentionRule(scale, true, 0, 0, null, mask, null, null)),
-                  new Case(
-                      "slopes", t, new AttentionRule(scale, true, 0, 0, null, null, null, slopes)),
+                      "documents", t, new MaskView(scale, true, 0, 0, null, null, starts, null)),
+                  new Case("mask", t, new MaskView(scale, true, 0, 0, null, mask, null, null)),
+                  new Case("slopes", t, new MaskView(scale, true, 0, 0, null, null, null, slopes)),
                   new Case(
                       "everything",
                       t,
-                      new AttentionRule(scale, true, 60, 3, lengths, mask, starts, slopes)));
+                      new MaskView(scale, true, 60, 3, lengths, mask, starts, slopes)));
             })
         .map(Arguments::of);
   }
@@ -95,9 +90,8 @@ class AttentionCpuTest {
   @Test
   void isZeroWithoutAGradientWhereNothingIsVisible() {
     AttentionShape s = new AttentionShape(2, 40, 40, 2, 1, 32);
-    AttentionRule rule =
-        new AttentionRule(0.3f, true, 0, 0, ints(0, 40), keyMaskFrom(s, 5), null, null);
-    Result r = run(new Case("nothing", s, rule), DType.F32, 1, false);
+    MaskView mask = new MaskView(0.3f, true, 0, 0, ints(0, 40), keyMaskFrom(s, 5), null, null);
+    Result r = run(new Case("nothing", s, mask), DType.F32, 1, false);
     int row = s.queryHeads() * s.dim();
     for (int i = 0; i < 40 * row; i++) {
       assertThat(r.o[i]).isZero();
@@ -117,7 +111,7 @@ class AttentionCpuTest {
   @Test
   void addsToGradientsWhereAsked() {
     AttentionShape s = new AttentionShape(1, 33, 33, 4, 2, 20);
-    Case c = new Case("accumulate", s, rule(s, true, 0, 0));
+    Case c = new Case("accumulate", s, mask(s, true, 0, 0));
     Result once = run(c, DType.F32, 1, false);
     Result added = run(c, DType.F32, 1, true);
     for (int i = 0; i < once.dq.length; i++) {
@@ -132,7 +126,7 @@ class AttentionCpuTest {
   private static void check(Case c, double roundings) {
     AttentionShape s = c.shape;
     Operands x = new Operands(c);
-    AttentionOracle want = new AttentionOracle(x.q, x.k, x.v, x.gradOut, s, c.rule);
+    AttentionOracle want = new AttentionOracle(x.q, x.k, x.v, x.gradOut, s, c.mask);
     Result got = run(c, DType.F32, 1, false);
     // scores of magnitude ~3 carry dim roundings, a row sums up to keys of them
     double tolerance = roundings * 1e-6 * (3 + Math.sqrt(s.dim()) + Math.sqrt(s.keys()) / 4);
@@ -206,7 +200,7 @@ class AttentionCpuTest {
       HeadView g = view(arena, type, s.batch(), s.queries(), s.queryHeads(), s.dim(), x.gradOut);
       HeadView o = view(arena, type, s.batch(), s.queries(), s.queryHeads(), s.dim(), null);
       MemorySegment lse = arena.allocate(4L * s.batch() * s.queryHeads() * s.queries(), 64);
-      AttentionCpu.forward(cpu, o, lse, q, k, v, s, c.rule);
+      AttentionCpu.forward(cpu, o, lse, q, k, v, s, c.mask);
       HeadView dq = view(arena, type, s.batch(), s.queries(), s.queryHeads(), s.dim(), null);
       HeadView dk = view(arena, type, s.batch(), s.keys(), s.kvHeads(), s.dim(), null);
       HeadView dv = view(arena, type, s.batch(), s.keys(), s.kvHeads(), s.dim(), null);
@@ -222,7 +216,7 @@ class AttentionCpuTest {
           k,
           v,
           s,
-          c.rule);
+          c.mask);
       float[] sums = new float[s.batch() * s.queryHeads() * s.queries()];
       MemorySegment.copy(lse, HeadRows.FLOAT, 0, sums, 0, sums.length);
       return new Result(
@@ -268,8 +262,8 @@ class AttentionCpuTest {
     return x;
   }
 
-  private static AttentionRule rule(AttentionShape s, boolean causal, int window, float cap) {
-    return new AttentionRule(
+  private static MaskView mask(AttentionShape s, boolean causal, int window, float cap) {
+    return new MaskView(
         1 / (float) Math.sqrt(s.dim()), causal, window, cap, null, null, null, null);
   }
 

@@ -16,7 +16,7 @@ final class AttentionOracle {
   private final AttentionShape s;
 
   AttentionOracle(
-      float[] q, float[] k, float[] v, float[] gradOut, AttentionShape s, AttentionRule rule) {
+      float[] q, float[] k, float[] v, float[] gradOut, AttentionShape s, MaskView mask) {
     this.s = s;
     o = new double[q.length];
     lse = new double[s.batch() * s.queryHeads() * s.queries()];
@@ -26,34 +26,34 @@ final class AttentionOracle {
     for (int b = 0; b < s.batch(); b++) {
       for (int h = 0; h < s.queryHeads(); h++) {
         for (int i = 0; i < s.queries(); i++) {
-          row(q, k, v, gradOut, rule, b, h, i);
+          row(q, k, v, gradOut, mask, b, h, i);
         }
       }
     }
   }
 
   private void row(
-      float[] q, float[] k, float[] v, float[] gradOut, AttentionRule rule, int b, int h, int i) {
+      float[] q, float[] k, float[] v, float[] gradOut, MaskView mask, int b, int h, int i) {
     int position = s.keys() - s.queries() + i;
     double[] p = new double[s.keys()];
     double[] slope = new double[s.keys()];
     double sum = 0;
     for (int j = 0; j < s.keys(); j++) {
-      if (!sees(rule, b, i, position, j)) {
+      if (!sees(mask, b, i, position, j)) {
         continue;
       }
       double x = 0;
       for (int d = 0; d < s.dim(); d++) {
         x += (double) q[query(b, i, h) + d] * k[key(b, j, h) + d];
       }
-      x *= rule.scale();
+      x *= mask.scale();
       slope[j] = 1;
-      if (rule.softCap() != 0) {
-        double t = Math.tanh(x / rule.softCap());
-        x = rule.softCap() * t;
+      if (mask.softCap() != 0) {
+        double t = Math.tanh(x / mask.softCap());
+        x = mask.softCap() * t;
         slope[j] = 1 - t * t;
       }
-      p[j] = Math.exp(x - rule.slope(h) * (position - j));
+      p[j] = Math.exp(x - mask.slope(h) * (position - j));
       sum += p[j];
     }
     lse[(b * s.queryHeads() + h) * s.queries() + i] = Math.log(sum);
@@ -73,7 +73,7 @@ final class AttentionOracle {
       delta += p[j] * dp[j];
     }
     for (int j = 0; j < s.keys(); j++) {
-      double ds = p[j] * (dp[j] - delta) * slope[j] * rule.scale();
+      double ds = p[j] * (dp[j] - delta) * slope[j] * mask.scale();
       for (int d = 0; d < s.dim(); d++) {
         dq[query(b, i, h) + d] += ds * k[key(b, j, h) + d];
         dk[key(b, j, h) + d] += ds * q[query(b, i, h) + d];
@@ -81,14 +81,14 @@ final class AttentionOracle {
     }
   }
 
-  private boolean sees(AttentionRule rule, int b, int i, int position, int j) {
-    return (!rule.causal() || j <= position)
-        && (rule.window() == 0 || position - j < rule.window())
-        && (rule.lengths() == null || j < rule.lengths().getAtIndex(JAVA_INT_UNALIGNED, b))
-        && (rule.documentStarts() == null
-            || j >= rule.documentStarts().getAtIndex(JAVA_INT_UNALIGNED, b * s.queries() + i))
-        && (rule.keyMask() == null
-            || rule.keyMask().getAtIndex(JAVA_INT_UNALIGNED, b * s.keys() + j) != 0);
+  private boolean sees(MaskView mask, int b, int i, int position, int j) {
+    return (!mask.causal() || j <= position)
+        && (mask.window() == 0 || position - j < mask.window())
+        && (mask.lengths() == null || j < mask.lengths().getAtIndex(JAVA_INT_UNALIGNED, b))
+        && (mask.documentStarts() == null
+            || j >= mask.documentStarts().getAtIndex(JAVA_INT_UNALIGNED, b * s.queries() + i))
+        && (mask.keyMask() == null
+            || mask.keyMask().getAtIndex(JAVA_INT_UNALIGNED, b * s.keys() + j) != 0);
   }
 
   private int query(int b, int i, int h) {

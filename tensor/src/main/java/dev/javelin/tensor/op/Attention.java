@@ -10,8 +10,8 @@ import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.kernels.cpu.AttentionCpu;
-import dev.javelin.kernels.cpu.AttentionRule;
 import dev.javelin.kernels.cpu.AttentionShape;
+import dev.javelin.kernels.cpu.MaskView;
 import dev.javelin.kernels.cuda.AttentionCuda;
 import dev.javelin.kernels.cuda.CudaMask;
 import dev.javelin.tensor.Check;
@@ -80,7 +80,7 @@ public final class Attention {
               heads(k),
               heads(v),
               shape(q, k),
-              rule(mask, scale));
+              cpu(mask, scale));
       case Cuda cuda -> {
         checkKernels(check, q);
         AttentionCuda.forward(
@@ -128,7 +128,7 @@ public final class Attention {
               heads(k),
               heads(v),
               shape(q, k),
-              rule(mask, scale));
+              cpu(mask, scale));
       case Cuda cuda -> {
         checkKernels(check, q);
         AttentionCuda.backward(
@@ -200,8 +200,8 @@ public final class Attention {
     return new AttentionShape(q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3));
   }
 
-  private static AttentionRule rule(AttentionMask m, float scale) {
-    return new AttentionRule(
+  private static MaskView cpu(AttentionMask m, float scale) {
+    return new MaskView(
         scale,
         m.causal(),
         m.window(),

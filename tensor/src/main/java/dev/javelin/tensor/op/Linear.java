@@ -7,8 +7,8 @@ import static dev.javelin.tensor.op.Operands.rowsOrNull;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.kernels.Activation;
-import dev.javelin.kernels.cpu.GemmCpu;
 import dev.javelin.kernels.cpu.LinearCpu;
+import dev.javelin.kernels.cpu.MatmulCpu;
 import dev.javelin.kernels.cuda.MatmulCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
@@ -128,7 +128,7 @@ public final class Linear {
   private static void product(
       Cpu cpu, Grad c, Tensor a, boolean transA, Tensor b, int m, int n, int k) {
     Tensor t = c.tensor();
-    GemmCpu.gemm(
+    MatmulCpu.run(
         cpu,
         t.segment(),
         t.dtype(),

@@ -3,7 +3,7 @@ package dev.javelin.tensor.op;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
-import dev.javelin.kernels.cpu.GemmCpu;
+import dev.javelin.kernels.cpu.MatmulCpu;
 import dev.javelin.kernels.cuda.CudaMatrix;
 import dev.javelin.kernels.cuda.MatmulCuda;
 import dev.javelin.tensor.Check;
@@ -133,7 +133,7 @@ public final class Matmul {
       Matrices c, Matrices a, Matrices b, int rank, int[] index, Batch batch, boolean accumulate) {
     switch (c.tensor().device()) {
       case Cpu cpu ->
-          GemmCpu.gemm(
+          MatmulCpu.run(
               cpu,
               c.at(rank, index).segment(),
               c.tensor().dtype(),

@@ -5,9 +5,9 @@ import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which keys a query sees and what becomes of their scores: {@code s = cap(scale · q·k) + slope_h ·
- * (j − i)} for the key at position j and the query at position i, with {@code cap(x) = softCap ·
- * tanh(x / softCap)}.
+ * Which keys a query sees and what becomes of their scores, as the kernels want it: {@code s =
+ * cap(scale · q·k) + slope_h · (j − i)} for the key at position j and the query at position i, with
+ * {@code cap(x) = softCap · tanh(x / softCap)}.
  *
  * @param causal whether a query sees no key behind its own position
  * @param window a query sees itself and the {@code window − 1} keys before it; 0: all before it
@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param documentStarts I32 [batch, queries]: keys before it are invisible to that query
  * @param slopes F32 [queryHeads]
  */
-public record AttentionRule(
+public record MaskView(
     float scale,
     boolean causal,
     int window,

@@ -12,7 +12,7 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Brings lines of an operand into fp32 panels {@code [kc, width]}, the order in which a {@link
- * GemmTile} reads them. Lines that are missing at the edge of the matrix become zeros.
+ * MatmulTile} reads them. Lines that are missing at the edge of the matrix become zeros.
  *
  * <pre>
  * stored along k           panel, width 4
@@ -22,7 +22,7 @@ import jdk.incubator.vector.VectorSpecies;
  * d0 d1 d2 d3 …            …
  * </pre>
  */
-final class GemmPack {
+final class MatmulPack {
   private static final MemorySegment RAM = Ram.ALL;
   private static final ValueLayout.OfFloat FLOAT = Ram.FLOAT;
 
@@ -37,10 +37,10 @@ final class GemmPack {
   private static final VectorMask<Float> UPPER =
       VectorMask.fromValues(QUAD, false, false, true, true);
 
-  private GemmPack() {}
+  private MatmulPack() {}
 
   /** Bytes of memory that {@link #panel} wants at {@code spare}. */
-  static long spareBytes(GemmOperand x, int width, int kc) {
+  static long spareBytes(MatmulOperand x, int width, int kc) {
     return x.type() != DType.F32 && x.alongK() ? 4L * width * kc : 0;
   }
 
@@ -51,7 +51,7 @@ final class GemmPack {
    * @param count lines that exist, at most {@code width}
    */
   static void panel(
-      long panel, int width, GemmOperand x, int line, int count, int k, int kc, long spare) {
+      long panel, int width, MatmulOperand x, int line, int count, int k, int kc, long spare) {
     long from = x.at(line, k);
     if (x.alongK()) {
       long rowBytes = x.strideBytes();

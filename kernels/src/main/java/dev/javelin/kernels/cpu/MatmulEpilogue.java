@@ -4,9 +4,9 @@ import java.lang.foreign.MemorySegment;
 
 /** What happens to finished sums while they are in the cache, before they become C. */
 @FunctionalInterface
-interface GemmEpilogue {
+interface MatmulEpilogue {
   /** Leaves the sums as they are. */
-  GemmEpilogue NONE = (sums, at, stride, row, rows, col, count) -> {};
+  MatmulEpilogue NONE = (sums, at, stride, row, rows, col, count) -> {};
 
   /**
    * Changes, in place, the fp32 sums of the elements {@code [col, col + count)} of the rows {@code

@@ -9,18 +9,18 @@ import java.lang.foreign.MemorySegment;
  * op is the matrix or its transpose.
  *
  * <p>C, A and B are F32, BF16 or F16 independently; sums are fp32 chains of fused multiply-adds
- * over at most 1024 successive k, the chains added in order (or those of {@link GemmFewRows}), and
- * a half C is rounded once at the end. The bits depend on the sizes only, not on the number of
+ * over at most 1024 successive k, the chains added in order (or those of {@link MatmulFewRows}),
+ * and a half C is rounded once at the end. The bits depend on the sizes only, not on the number of
  * threads, the width of the machine's vectors or the compiler. Memory of C is disjoint from A and
  * B. 2·m·n·k FLOPs.
  *
  * @see <a href="https://doi.org/10.1145/1356052.1356053">Goto and van de Geijn 2008, Anatomy of
  *     high-performance matrix multiplication</a>
  */
-public final class GemmCpu {
-  private static final GemmTile TILE = GemmTile.of(Lanes.SPECIES.vectorBitSize());
+public final class MatmulCpu {
+  private static final MatmulTile TILE = MatmulTile.of(Lanes.SPECIES.vectorBitSize());
 
-  private GemmCpu() {}
+  private MatmulCpu() {}
 
   /**
    * {@code C (+)= op(A) · op(B)}.
@@ -30,7 +30,7 @@ public final class GemmCpu {
    * @param transB whether B is stored as {@code [n, k]}
    * @param accumulate whether to add to C; otherwise what stands there is not read
    */
-  public static void gemm(
+  public static void run(
       Cpu cpu,
       MemorySegment c,
       DType cType,
@@ -47,7 +47,7 @@ public final class GemmCpu {
       int n,
       int k,
       boolean accumulate) {
-    gemm(
+    run(
         cpu,
         c,
         cType,
@@ -64,11 +64,11 @@ public final class GemmCpu {
         n,
         k,
         accumulate,
-        GemmEpilogue.NONE);
+        MatmulEpilogue.NONE);
   }
 
   /** The same, with something done to the sums before they become C. */
-  static void gemm(
+  static void run(
       Cpu cpu,
       MemorySegment c,
       DType cType,
@@ -85,8 +85,8 @@ public final class GemmCpu {
       int n,
       int k,
       boolean accumulate,
-      GemmEpilogue epilogue) {
-    gemm(
+      MatmulEpilogue epilogue) {
+    run(
         cpu,
         TILE,
         c,
@@ -107,9 +107,9 @@ public final class GemmCpu {
         epilogue);
   }
 
-  static void gemm(
+  static void run(
       Cpu cpu,
-      GemmTile tile,
+      MatmulTile tile,
       MemorySegment c,
       DType cType,
       long ldc,
@@ -125,21 +125,22 @@ public final class GemmCpu {
       int n,
       int k,
       boolean accumulate,
-      GemmEpilogue epilogue) {
+      MatmulEpilogue epilogue) {
     if (m < 0 || n < 0 || k < 1) {
       throw new IllegalArgumentException(
-          "gemm: needs m, n >= 0 and k >= 1, got m=" + m + ", n=" + n + ", k=" + k);
+          "matmul: needs m, n >= 0 and k >= 1, got m=" + m + ", n=" + n + ", k=" + k);
     }
     if (m == 0 || n == 0) {
       return;
     }
-    GemmOperand.check("C", c, cType, ldc, m, n);
-    GemmOperand opA = GemmOperand.of("A", a, aType, lda, !transA, m, k);
-    GemmOperand opB = GemmOperand.of("B", b, bType, ldb, transB, n, k);
-    if (GemmFewRows.fits(opA, opB, m)) {
-      new GemmFewRows(cpu, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue).run();
+    MatmulOperand.check("C", c, cType, ldc, m, n);
+    MatmulOperand opA = MatmulOperand.of("A", a, aType, lda, !transA, m, k);
+    MatmulOperand opB = MatmulOperand.of("B", b, bType, ldb, transB, n, k);
+    if (MatmulFewRows.fits(opA, opB, m)) {
+      new MatmulFewRows(cpu, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue).run();
     } else {
-      new Gemm(cpu, tile, true, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue).run();
+      new MatmulBlocking(cpu, tile, true, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue)
+          .run();
     }
   }
 }

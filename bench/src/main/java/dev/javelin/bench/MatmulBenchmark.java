@@ -25,7 +25,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(
     value = 2,
     jvmArgsAppend = {"--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"})
-public class GemmBenchmark {
+public class MatmulBenchmark {
   @Param({
     "512x512x512-nn",
     "1024x1024x1024-nn",
@@ -47,7 +47,7 @@ public class GemmBenchmark {
 
   @Setup
   public void allocate(Operands operands) {
-    product = GemmShape.parse(shape).on(operands);
+    product = MatmulShape.parse(shape).on(operands);
   }
 
   @Benchmark

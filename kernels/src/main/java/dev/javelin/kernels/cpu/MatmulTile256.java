@@ -6,22 +6,22 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
-/** 6 x 32 tile of 512-bit vectors. Written by GemmTileSource. */
-final class GemmTile512 extends GemmTile {
-  private static final VectorSpecies<Float> S = FloatVector.SPECIES_512;
+/** 6 x 16 tile of 256-bit vectors. Written by MatmulTileSource. */
+final class MatmulTile256 extends MatmulTile {
+  private static final VectorSpecies<Float> S = FloatVector.SPECIES_256;
   private static final Class<? extends FloatVector> V = Lanes.type(S);
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
   private static final ValueLayout.OfFloat F = Ram.FLOAT;
   private static final MemorySegment RAM = Ram.ALL;
 
-  GemmTile512() {
-    super(6, 32);
+  MatmulTile256() {
+    super(6, 16);
   }
 
   @Override
   void multiply(long c, long rowBytes, long aPanel, long bPanel, int kc) {
     MemorySegment a = RAM.asSlice(aPanel, 24L * kc);
-    MemorySegment b = RAM.asSlice(bPanel, 128L * kc);
+    MemorySegment b = RAM.asSlice(bPanel, 64L * kc);
     FloatVector c0x0 = FloatVector.zero(S);
     FloatVector c0x1 = FloatVector.zero(S);
     FloatVector c1x0 = FloatVector.zero(S);
@@ -36,9 +36,9 @@ final class GemmTile512 extends GemmTile {
     FloatVector c5x1 = FloatVector.zero(S);
     for (int k = 0; k < kc; k++) {
       int ak = k * 24;
-      int bk = k * 128;
+      int bk = k * 64;
       FloatVector b0 = FloatVector.fromMemorySegment(S, b, bk, LE);
-      FloatVector b1 = FloatVector.fromMemorySegment(S, b, bk + 64, LE);
+      FloatVector b1 = FloatVector.fromMemorySegment(S, b, bk + 32, LE);
       FloatVector a0 = FloatVector.broadcast(S, a.get(F, ak));
       c0x0 = a0.fma(b0, c0x0);
       c0x1 = a0.fma(b1, c0x1);
@@ -65,16 +65,16 @@ final class GemmTile512 extends GemmTile {
     long r4 = r3 + rowBytes;
     long r5 = r4 + rowBytes;
     V.cast(c0x0).intoMemorySegment(RAM, r0, LE);
-    V.cast(c0x1).intoMemorySegment(RAM, r0 + 64, LE);
+    V.cast(c0x1).intoMemorySegment(RAM, r0 + 32, LE);
     V.cast(c1x0).intoMemorySegment(RAM, r1, LE);
-    V.cast(c1x1).intoMemorySegment(RAM, r1 + 64, LE);
+    V.cast(c1x1).intoMemorySegment(RAM, r1 + 32, LE);
     V.cast(c2x0).intoMemorySegment(RAM, r2, LE);
-    V.cast(c2x1).intoMemorySegment(RAM, r2 + 64, LE);
+    V.cast(c2x1).intoMemorySegment(RAM, r2 + 32, LE);
     V.cast(c3x0).intoMemorySegment(RAM, r3, LE);
-    V.cast(c3x1).intoMemorySegment(RAM, r3 + 64, LE);
+    V.cast(c3x1).intoMemorySegment(RAM, r3 + 32, LE);
     V.cast(c4x0).intoMemorySegment(RAM, r4, LE);
-    V.cast(c4x1).intoMemorySegment(RAM, r4 + 64, LE);
+    V.cast(c4x1).intoMemorySegment(RAM, r4 + 32, LE);
     V.cast(c5x0).intoMemorySegment(RAM, r5, LE);
-    V.cast(c5x1).intoMemorySegment(RAM, r5 + 64, LE);
+    V.cast(c5x1).intoMemorySegment(RAM, r5 + 32, LE);
   }
 }

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Against the chains that the class documents, one float after the other: the same bits. */
-class GemmFewRowsTest {
+class MatmulFewRowsTest {
 
   @ParameterizedTest
   @CsvSource({
@@ -39,7 +39,7 @@ class GemmFewRowsTest {
       for (int threads : new int[] {1, 2, 3}) {
         MemorySegment c = arena.allocate(4L * m * ldc, 64).copyFrom(before);
         try (Cpu cpu = Cpu.open(threads)) {
-          GemmEpilogue twice =
+          MatmulEpilogue twice =
               (sums, at, stride, row, rows, col, count) -> {
                 for (int i = 0; i < rows; i++) {
                   for (int j = 0; j < count; j++) {
@@ -48,7 +48,7 @@ class GemmFewRowsTest {
                   }
                 }
               };
-          GemmCpu.gemm(
+          MatmulCpu.run(
               cpu, c, DType.F32, ldc, a, aType, lda, false, b, bType, ldb, true, m, n, k, true,
               twice);
         }
@@ -75,7 +75,7 @@ class GemmFewRowsTest {
       MemorySegment a = gaussian(arena, new Random(1), type, k);
       MemorySegment b = gaussian(arena, new Random(2), type, n * k);
       MemorySegment c = arena.allocate(type.bytes(n), 64).fill((byte) 0xff); // NaN
-      GemmCpu.gemm(cpu, c, type, n, a, type, k, false, b, type, k, true, 1, n, k, false);
+      MatmulCpu.run(cpu, c, type, n, a, type, k, false, b, type, k, true, 1, n, k, false);
       MemorySegment want = arena.allocate(type.bytes(n), 64);
       MemorySegment sums = arena.allocate(4L * n, 64);
       for (int j = 0; j < n; j++) {

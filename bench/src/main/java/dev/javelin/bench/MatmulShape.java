@@ -3,7 +3,7 @@ package dev.javelin.bench;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
-import dev.javelin.kernels.cpu.GemmCpu;
+import dev.javelin.kernels.cpu.MatmulCpu;
 import dev.javelin.kernels.cuda.CudaMatrix;
 import dev.javelin.kernels.cuda.MatmulCuda;
 import dev.javelin.tensor.Tensor;
@@ -12,11 +12,11 @@ import dev.javelin.tensor.Tensor;
  * One matrix product, written {@code MxNxK-layout}: {@code nn} is A · B, {@code nt} is A · Bᵀ
  * (forward of a linear layer), {@code tn} is C += Aᵀ · B (its weight's gradient, F32).
  */
-record GemmShape(int m, int n, int k, boolean transA, boolean transB) {
+record MatmulShape(int m, int n, int k, boolean transA, boolean transB) {
 
-  static GemmShape parse(String name) {
+  static MatmulShape parse(String name) {
     String[] part = name.split("[x-]");
-    return new GemmShape(
+    return new MatmulShape(
         Integer.parseInt(part[0]),
         Integer.parseInt(part[1]),
         Integer.parseInt(part[2]),
@@ -44,7 +44,7 @@ record GemmShape(int m, int n, int k, boolean transA, boolean transB) {
     return switch (operands.device()) {
       case Cpu cpu ->
           () ->
-              GemmCpu.gemm(
+              MatmulCpu.run(
                   cpu,
                   c.segment(),
                   DType.F32,

@@ -10,24 +10,24 @@ package dev.javelin.kernels.cpu;
  * <p>A tile only ever replaces C: a second half of the method that adds would be too much for the
  * first compiler, which then gives up on the method and keeps it from the second.
  */
-abstract sealed class GemmTile permits GemmTile512, GemmTile256, GemmTile128 {
+abstract sealed class MatmulTile permits MatmulTile512, MatmulTile256, MatmulTile128 {
   final int rows;
   final int cols;
 
-  GemmTile(int rows, int cols) {
+  MatmulTile(int rows, int cols) {
     this.rows = rows;
     this.cols = cols;
   }
 
   /** The tile for registers of {@code bits} bits. */
-  static GemmTile of(int bits) {
+  static MatmulTile of(int bits) {
     return switch (bits) {
-      case 512 -> new GemmTile512();
-      case 256 -> new GemmTile256();
-      case 128 -> new GemmTile128();
+      case 512 -> new MatmulTile512();
+      case 256 -> new MatmulTile256();
+      case 128 -> new MatmulTile128();
       default ->
           throw new IllegalStateException(
-              "gemm: needs vectors of 128, 256 or 512 bits, this machine has " + bits);
+              "matmul: needs vectors of 128, 256 or 512 bits, this machine has " + bits);
     };
   }
 

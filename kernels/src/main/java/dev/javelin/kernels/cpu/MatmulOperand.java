@@ -12,14 +12,14 @@ import java.lang.foreign.MemorySegment;
  * @param alongK whether stored rows run along k: element (i, k) at {@code i·stride + k}, otherwise
  *     at {@code k·stride + i}
  */
-record GemmOperand(long address, DType type, long stride, boolean alongK) {
+record MatmulOperand(long address, DType type, long stride, boolean alongK) {
 
   /**
    * The operand in {@code memory}.
    *
    * @throws IllegalArgumentException if its elements do not all lie in {@code memory}
    */
-  static GemmOperand of(
+  static MatmulOperand of(
       String name,
       MemorySegment memory,
       DType type,
@@ -28,7 +28,7 @@ record GemmOperand(long address, DType type, long stride, boolean alongK) {
       int lines,
       int k) {
     check(name, memory, type, stride, alongK ? lines : k, alongK ? k : lines);
-    return new GemmOperand(memory.address(), type, stride, alongK);
+    return new MatmulOperand(memory.address(), type, stride, alongK);
   }
 
   /** Checks that a stored matrix {@code [rows, cols]} lies within off-heap {@code memory}. */
@@ -36,12 +36,12 @@ record GemmOperand(long address, DType type, long stride, boolean alongK) {
       String name, MemorySegment memory, DType type, long stride, int rows, int cols) {
     if (!type.isFloat()) {
       throw new IllegalArgumentException(
-          "gemm: " + name + " must be f32, bf16 or f16, got " + type.suffix());
+          "matmul: " + name + " must be f32, bf16 or f16, got " + type.suffix());
     }
     long needed = type.bytes((rows - 1) * stride + cols);
     if (stride < cols || !memory.isNative() || memory.byteSize() < needed) {
       throw new IllegalArgumentException(
-          "gemm: %s is stored as [%d, %d] %s with row stride %d, which needs %d bytes off the heap, got %s"
+          "matmul: %s is stored as [%d, %d] %s with row stride %d, which needs %d bytes off the heap, got %s"
               .formatted(name, rows, cols, type.suffix(), stride, needed, memory));
     }
   }

@@ -24,7 +24,7 @@ import jdk.incubator.vector.FloatVector;
  * groups and strips only decide who computes it when. A small C with a long k has too few tiles for
  * a team: there the passes run in parallel too, into partial matrices that are added in order.
  */
-final class Gemm {
+final class MatmulBlocking {
   /** Longest pass over k: long, since each pass reads and writes C again. */
   private static final int MAX_PASS = 1024;
 
@@ -43,18 +43,18 @@ final class Gemm {
   private static final long MAX_PREPACKED_ELEMENTS = 8L << 20;
 
   private final Cpu cpu;
-  private final GemmTile tile;
+  private final MatmulTile tile;
   private final boolean team;
   private final MemorySegment c;
   private final DType cType;
   private final long ldc;
-  private final GemmOperand a;
-  private final GemmOperand b;
+  private final MatmulOperand a;
+  private final MatmulOperand b;
   private final int m;
   private final int n;
   private final int k;
   private final boolean accumulate;
-  private final GemmEpilogue epilogue;
+  private final MatmulEpilogue epilogue;
 
   private final int kc;
   private final int passes;
@@ -79,20 +79,20 @@ final class Gemm {
   /**
    * @param team whether the loops may use the team of {@code cpu}; false inside a parallel loop
    */
-  Gemm(
+  MatmulBlocking(
       Cpu cpu,
-      GemmTile tile,
+      MatmulTile tile,
       boolean team,
       MemorySegment c,
       DType cType,
       long ldc,
-      GemmOperand a,
-      GemmOperand b,
+      MatmulOperand a,
+      MatmulOperand b,
       int m,
       int n,
       int k,
       boolean accumulate,
-      GemmEpilogue epilogue) {
+      MatmulEpilogue epilogue) {
     this.cpu = cpu;
     this.tile = tile;
     this.team = team;
@@ -166,7 +166,8 @@ final class Gemm {
 
   private long ownBytes() {
     return spareOffset()
-        + Math.max(GemmPack.spareBytes(a, tile.rows, kc), GemmPack.spareBytes(b, tile.cols, kc));
+        + Math.max(
+            MatmulPack.spareBytes(a, tile.rows, kc), MatmulPack.spareBytes(b, tile.cols, kc));
   }
 
   private long tileOffset() {
@@ -197,7 +198,7 @@ final class Gemm {
   /** Packs panel {@code unit % panels} of pass {@code unit / panels}. */
   private void packPanel(
       long packed,
-      GemmOperand x,
+      MatmulOperand x,
       int width,
       int lines,
       int firstPanel,
@@ -207,7 +208,7 @@ final class Gemm {
     int pass = unit / panels;
     int panel = unit % panels;
     int line = (firstPanel + panel) * width;
-    GemmPack.panel(
+    MatmulPack.panel(
         panelAddress(packed, width, panels, pass, panel),
         width,
         x,

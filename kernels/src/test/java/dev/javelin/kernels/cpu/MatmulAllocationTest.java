@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
  * In a virtual machine of its own, as every class here: one that has seen vectors of several widths
  * keeps more of them on the heap.
  */
-class GemmAllocationTest {
+class MatmulAllocationTest {
   private static final int M = 300;
   private static final int N = 100;
   private static final int K = 200;
@@ -27,7 +27,7 @@ class GemmAllocationTest {
 
   @Test
   void allocatesOffTheHeapOnlyTheFirstTimeAndLittleOnIt() {
-    GemmTile tile = GemmTile.of(Lanes.SPECIES.vectorBitSize());
+    MatmulTile tile = MatmulTile.of(Lanes.SPECIES.vectorBitSize());
     long little = 1000 + TILE_BYTES * Math.ceilDiv(M, tile.rows) * Math.ceilDiv(N, tile.cols);
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     try (Cpu cpu = Cpu.open(2);
@@ -43,7 +43,7 @@ class GemmAllocationTest {
         offHeap = cpu.allocations();
         long before = threads.getCurrentThreadAllocatedBytes();
         for (int i = 0; i < 100; i++) {
-          GemmCpu.gemm(
+          MatmulCpu.run(
               cpu,
               c.segment(),
               DType.F32,

@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class GemmCpuTest {
+class MatmulCpuTest {
   private static final int[] AWKWARD = {1, 2, 7, 31, 33, 127, 1000};
   private static final long MAX_ORACLE_SIZE = 1_200_000;
 
@@ -124,7 +124,7 @@ class GemmCpuTest {
 
   private static void run(
       Cpu cpu,
-      GemmTile tile,
+      MatmulTile tile,
       Matrix c,
       Matrix a,
       boolean transA,
@@ -132,8 +132,8 @@ class GemmCpuTest {
       boolean transB,
       int k,
       boolean accumulate,
-      GemmEpilogue epilogue) {
-    GemmCpu.gemm(
+      MatmulEpilogue epilogue) {
+    MatmulCpu.run(
         cpu,
         tile,
         c.data,
@@ -187,7 +187,7 @@ class GemmCpuTest {
   }
 
   private void checkWholeNumbers(
-      GemmTile tile,
+      MatmulTile tile,
       int m,
       int n,
       int k,
@@ -209,7 +209,7 @@ class GemmCpuTest {
     for (int i = 0; accumulate && i < m * n; i++) {
       expected[i] += c.at(i / n, i % n);
     }
-    run(cpu, tile, c, a, transA, b, transB, k, accumulate, GemmEpilogue.NONE);
+    run(cpu, tile, c, a, transA, b, transB, k, accumulate, MatmulEpilogue.NONE);
     for (int i = 0; i < m; i++) {
       for (int j = 0; j < c.stride; j++) {
         float got = c.get(i * c.stride + j);
@@ -239,20 +239,20 @@ class GemmCpuTest {
   }
 
   /** Those whose vectors this machine has; narrower machines run these tests with theirs. */
-  static List<GemmTile> tiles() {
+  static List<MatmulTile> tiles() {
     return IntStream.of(512, 256, 128)
         .filter(bits -> bits <= Lanes.SPECIES.vectorBitSize())
-        .mapToObj(GemmTile::of)
+        .mapToObj(MatmulTile::of)
         .toList();
   }
 
-  private static GemmTile widestTile() {
+  private static MatmulTile widestTile() {
     return tiles().getFirst();
   }
 
   @ParameterizedTest
   @MethodSource("tiles")
-  void equalsTheDoubleLoopForAwkwardSizesAndAllTransposes(GemmTile tile) {
+  void equalsTheDoubleLoopForAwkwardSizesAndAllTransposes(MatmulTile tile) {
     int cases = 0;
     for (int m : AWKWARD) {
       for (int n : AWKWARD) {
@@ -274,7 +274,7 @@ class GemmCpuTest {
 
   @ParameterizedTest
   @MethodSource("tiles")
-  void everyCombinationOfFloatTypesIsRoundedOnce(GemmTile tile) {
+  void everyCombinationOfFloatTypesIsRoundedOnce(MatmulTile tile) {
     DType[] floats = {F32, BF16, F16};
     int kind = 0;
     for (DType cType : floats) {
@@ -309,7 +309,7 @@ class GemmCpuTest {
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void equalsTheDoubleLoopWhereEveryLoopRunsMoreThanOnce(boolean accumulate) {
-    GemmTile tile = tiles().getLast();
+    MatmulTile tile = tiles().getLast();
     checkWholeNumbers(tile, 33, 300, 2500, false, true, accumulate, 3, F32, F32, F32);
     checkWholeNumbers(tile, 150, 130, 2050, true, false, accumulate, 0, BF16, BF16, F32);
     checkWholeNumbers(tile, 5, 530, 8200, false, false, accumulate, 1, F32, F32, F16);
@@ -319,7 +319,7 @@ class GemmCpuTest {
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16", "F16"})
   void aLongSumWithASmallResultIsSplitAndExact(DType type) {
-    GemmTile tile = widestTile();
+    MatmulTile tile = widestTile();
     for (int k : new int[] {1024, 1025, 3000, 5000}) {
       checkWholeNumbers(tile, 31, 33, k, true, false, true, 0, type, F32, F32);
       checkWholeNumbers(tile, 7, 127, k, true, false, false, 2, type, type, type);
@@ -333,7 +333,7 @@ class GemmCpuTest {
       Matrix a = new Matrix(F32, 33, k, k).gaussian(random);
       Matrix b = new Matrix(F32, 65, k, k).gaussian(random);
       Matrix c = new Matrix(F32, 33, 65, 65);
-      run(cpu, widestTile(), c, a, false, b, true, k, false, GemmEpilogue.NONE);
+      run(cpu, widestTile(), c, a, false, b, true, k, false, MatmulEpilogue.NONE);
       double[] expected = oracle(c, a, false, b, true, k);
       double worst = 0;
       for (int i = 0; i < 33 * 65; i++) {
@@ -355,9 +355,9 @@ class GemmCpuTest {
       List<byte[]> results = new ArrayList<>();
       for (int threads : new int[] {1, 2, 4}) {
         try (Cpu other = Cpu.open(threads)) {
-          for (GemmTile tile : tiles()) {
+          for (MatmulTile tile : tiles()) {
             Matrix c = new Matrix(F32, m, n, n).gaussian(new Random(3));
-            run(other, tile, c, a, false, b, false, k, true, GemmEpilogue.NONE);
+            run(other, tile, c, a, false, b, false, k, true, MatmulEpilogue.NONE);
             results.add(c.data.toArray(ValueLayout.JAVA_BYTE));
           }
         }
@@ -408,20 +408,20 @@ class GemmCpuTest {
     Matrix c = new Matrix(F32, 4, 4, 4);
     assertThatThrownBy(
             () ->
-                GemmCpu.gemm(
+                MatmulCpu.run(
                     cpu, c.data, F32, 4, a.data, F32, 9, false, b.data, F32, 4, false, 4, 4, 8,
                     false))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("gemm: A is stored as [4, 8] f32 with row stride 9");
+        .hasMessageContaining("matmul: A is stored as [4, 8] f32 with row stride 9");
     assertThatThrownBy(
             () ->
-                GemmCpu.gemm(
+                MatmulCpu.run(
                     cpu, c.data, F32, 4, a.data, F32, 8, false, b.data, DType.I32, 4, false, 4, 4,
                     8, false))
         .hasMessageContaining("B must be f32, bf16 or f16, got i32");
     assertThatThrownBy(
             () ->
-                GemmCpu.gemm(
+                MatmulCpu.run(
                     cpu, c.data, F32, 4, a.data, F32, 8, false, b.data, F32, 4, false, 4, 4, 0,
                     false))
         .hasMessageContaining("k >= 1");
@@ -429,9 +429,9 @@ class GemmCpuTest {
 
   @Test
   void tilesAreWhatTheGeneratorWrites() throws IOException {
-    for (int[] tile : GemmTileSource.TILES) {
-      assertThat(Files.readString(GemmTileSource.file(Path.of(""), tile[0])))
-          .isEqualTo(GemmTileSource.source(tile[0], tile[1]));
+    for (int[] tile : MatmulTileSource.TILES) {
+      assertThat(Files.readString(MatmulTileSource.file(Path.of(""), tile[0])))
+          .isEqualTo(MatmulTileSource.source(tile[0], tile[1]));
     }
   }
 }

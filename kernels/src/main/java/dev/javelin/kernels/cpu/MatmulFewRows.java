@@ -14,7 +14,7 @@ import jdk.incubator.vector.FloatVector;
  * b[16i + l]}, added in the order {@code s[l] + s[l+8]}, {@code + s[l+4]}, {@code + s[l+2]}, {@code
  * + s[l+1]}, and then a chain over the rest of k: the same bits for vectors of any width.
  */
-final class GemmFewRows {
+final class MatmulFewRows {
   /** The most rows of A that are served so. */
   static final int MAX_ROWS = 4;
 
@@ -29,27 +29,27 @@ final class GemmFewRows {
   private final MemorySegment c;
   private final DType cType;
   private final long ldc;
-  private final GemmOperand a;
-  private final GemmOperand b;
+  private final MatmulOperand a;
+  private final MatmulOperand b;
   private final int m;
   private final int n;
   private final int k;
   private final boolean accumulate;
-  private final GemmEpilogue epilogue;
+  private final MatmulEpilogue epilogue;
   private final int pieceCols;
 
-  GemmFewRows(
+  MatmulFewRows(
       Cpu cpu,
       MemorySegment c,
       DType cType,
       long ldc,
-      GemmOperand a,
-      GemmOperand b,
+      MatmulOperand a,
+      MatmulOperand b,
       int m,
       int n,
       int k,
       boolean accumulate,
-      GemmEpilogue epilogue) {
+      MatmulEpilogue epilogue) {
     this.cpu = cpu;
     this.c = c;
     this.cType = cType;
@@ -65,7 +65,7 @@ final class GemmFewRows {
   }
 
   /** Whether a product is one of these. */
-  static boolean fits(GemmOperand a, GemmOperand b, int m) {
+  static boolean fits(MatmulOperand a, MatmulOperand b, int m) {
     return m <= MAX_ROWS && a.alongK() && b.alongK();
   }
 

@@ -11,7 +11,7 @@ import java.nio.file.Path;
  * <p>To write them anew: run {@link #main} in the folder of this module. A test compares the files
  * with this generator.
  */
-final class GemmTileSource {
+final class MatmulTileSource {
   /** The tiles: vector bits, rows. All are two vectors wide. */
   static final int[][] TILES = {{512, 6}, {256, 6}, {128, 8}};
 
@@ -22,7 +22,7 @@ final class GemmTileSource {
   private final int rows;
   private final int lanes;
 
-  private GemmTileSource(int bits, int rows) {
+  private MatmulTileSource(int bits, int rows) {
     this.bits = bits;
     this.rows = rows;
     this.lanes = bits / Float.SIZE;
@@ -36,11 +36,11 @@ final class GemmTileSource {
 
   /** Where the source of the tile of {@code bits} lies below the folder of the module. */
   static Path file(Path module, int bits) {
-    return module.resolve("src/main/java/dev/javelin/kernels/cpu/GemmTile" + bits + ".java");
+    return module.resolve("src/main/java/dev/javelin/kernels/cpu/MatmulTile" + bits + ".java");
   }
 
   static String source(int bits, int rows) {
-    GemmTileSource s = new GemmTileSource(bits, rows);
+    MatmulTileSource s = new MatmulTileSource(bits, rows);
     s.writeClass();
     return s.out.toString();
   }
@@ -59,16 +59,16 @@ final class GemmTileSource {
     line("import jdk.incubator.vector.VectorSpecies;");
     line("");
     line(
-        "/** %d x %d tile of %d-bit vectors. Written by GemmTileSource. */",
+        "/** %d x %d tile of %d-bit vectors. Written by MatmulTileSource. */",
         rows, VECTORS * lanes, bits);
-    line("final class GemmTile%d extends GemmTile {", bits);
+    line("final class MatmulTile%d extends MatmulTile {", bits);
     line("  private static final VectorSpecies<Float> S = FloatVector.SPECIES_%d;", bits);
     line("  private static final Class<? extends FloatVector> V = Lanes.type(S);");
     line("  private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;");
     line("  private static final ValueLayout.OfFloat F = Ram.FLOAT;");
     line("  private static final MemorySegment RAM = Ram.ALL;");
     line("");
-    line("  GemmTile%d() {", bits);
+    line("  MatmulTile%d() {", bits);
     line("    super(%d, %d);", rows, VECTORS * lanes);
     line("  }");
     line("");
