@@ -146,7 +146,7 @@ final class GenerateCommand implements Callable<Integer> {
       inference.generate(
           request,
           piece -> {
-            out.print(piece);
+            out.print(Terminal.text(piece));
             out.flush();
           });
       out.println();

@@ -93,7 +93,7 @@ final class Report {
   /** {@code unknown flag --lerning-rate: did you mean --learning-rate?} */
   static String unknownFlag(CommandLine command, String argument) {
     CommandSpec spec = command.getCommandSpec();
-    String name = argument.replaceFirst("(?s)=.*", "");
+    String name = argument.replaceFirst("(?s)=.*", "").replace('_', '-');
     return "unknown flag "
         + name
         + Names.nearest(Names.kebab(name), HelpGroups.byName(spec).keySet())

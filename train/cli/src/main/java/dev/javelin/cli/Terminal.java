@@ -1,5 +1,6 @@
 package dev.javelin.cli;
 
+import dev.javelin.tensor.io.Printable;
 import dev.javelin.train.monitor.Lines;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
@@ -47,6 +48,27 @@ final class Terminal implements Watcher {
     try (ProgressBar bar = bar(name, System.err, 0, parts)) {
       return task.apply(bar::stepTo);
     }
+  }
+
+  /**
+   * Text that a model wrote, as a terminal may have it: lines and tabs as they are, other control
+   * characters shown. Where nobody watches it is left as it is.
+   */
+  static String text(String written) {
+    return isInteractive() ? harmless(written) : written;
+  }
+
+  static String harmless(String written) {
+    StringBuilder text = new StringBuilder(written.length());
+    int from = 0;
+    for (int i = 0; i <= written.length(); i++) {
+      if (i == written.length() || written.charAt(i) == '\n' || written.charAt(i) == '\t') {
+        text.append(Printable.line(written.substring(from, i)));
+        text.append(i == written.length() ? "" : written.charAt(i));
+        from = i + 1;
+      }
+    }
+    return text.toString();
   }
 
   private static boolean isInteractive() {

@@ -184,7 +184,7 @@ final class TrainCommand implements Callable<Integer> {
       Sampler sampler = new Sampler(0.8, 0, 0.95, settings.run().seed());
       out.println("a sample (temperature 0.8):");
       out.println();
-      out.println(run.model().generate("", SAMPLE_TOKENS, sampler).strip());
+      out.println(Terminal.text(run.model().generate("", SAMPLE_TOKENS, sampler).strip()));
       out.println();
     }
     out.println("model: " + run.directory().path().resolve("last"));

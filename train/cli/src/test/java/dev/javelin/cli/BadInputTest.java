@@ -152,6 +152,23 @@ class BadInputTest {
     ResumeTest.assertSuccess(Tiny.train(dir, run, "--max-steps=4", "--resume"));
   }
 
+  /** The launcher sets the locale; who starts the jar alone is told to, before text is mangled. */
+  @Test
+  @DisabledOnOs({OS.WINDOWS, OS.MAC})
+  void argumentsThatTheLocaleCannotCarryAreRefused() throws Exception {
+    String accented = "; set -- \"$@\" \"$(printf '\\303\\251')\"";
+    List<String> encode = List.of("tokenizer", "encode", "--tokenizer", "byte");
+    ChildJvm plain = ChildJvm.startUnder("export LC_ALL=C" + accented, dir, encode);
+    assertThat(plain.join()).as(plain.text()).isEqualTo(2);
+    assertThat(plain.text().lines().filter(l -> !l.startsWith("WARNING")))
+        .singleElement()
+        .asString()
+        .contains("set LC_ALL=C.UTF-8");
+    ChildJvm utf8 = ChildJvm.startUnder("export LC_ALL=C.UTF-8" + accented, dir, encode);
+    assertThat(utf8.join()).as(utf8.text()).isEqualTo(0);
+    assertThat(utf8.text()).contains("195 169");
+  }
+
   private Path trained() {
     Path run = dir.resolve("trained");
     ResumeTest.assertSuccess(Tiny.train(dir, run, "--max-steps=2"));

@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 class InterruptTest {
@@ -46,6 +48,26 @@ class InterruptTest {
     assertThat(child.text())
         .contains("stopped after step " + saved.step())
         .contains("checkpoint saved; go on with --resume");
+  }
+
+  /** Neither saved nor silent: the exit code is that of the failure, not of the signal. */
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void aRequestToEndThatCannotSaveSaysSoAndExitsWith1() throws Exception {
+    Path run = dir.resolve("run");
+    List<String> flags = Tiny.flags(dir, run, "--max-steps=1000000", "--logging-steps=20");
+    ChildJvm child = ChildJvm.startUnder("ulimit -f 16", dir, flags);
+    Path metrics = run.resolve("metrics.jsonl");
+    while (child.process().isAlive() && !(Files.exists(metrics) && Files.size(metrics) > 0)) {
+      Thread.sleep(10);
+    }
+    child.signal("TERM");
+    assertThat(child.join()).as(child.text()).isEqualTo(1);
+    assertThat(child.text().lines().filter(l -> !l.startsWith("WARNING")))
+        .singleElement()
+        .asString()
+        .startsWith("javelin: ")
+        .contains("could not be saved");
   }
 
   /** What a shell sets for its background jobs, and children inherit. */
