@@ -7,9 +7,11 @@ import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.RunIdentity;
+import dev.javelin.train.data.DataIdentity;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.Separator;
+import dev.javelin.train.data.Texts;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.DataSpec;
 import dev.javelin.train.settings.RunSettings;
@@ -84,7 +86,7 @@ public record Run(
     Device device = null;
     LanguageModel model = null;
     try {
-      RunIdentity identity = identity(config, data);
+      RunIdentity identity = identity(config, checkpoint, data);
       if (checkpoint != null) {
         notes.addAll(
             checkpoint
@@ -185,21 +187,30 @@ public record Run(
     return saved == null ? null : saved.data().separator();
   }
 
-  private static RunIdentity identity(RunSettings config, Dataset data) {
-    long seed = config.run().seed();
+  private static RunIdentity identity(
+      RunSettings config, @Nullable Checkpoint checkpoint, Dataset data) {
     DataSpec spec = config.data();
     String order = spec.order().name().toLowerCase(Locale.ROOT);
-    boolean own = spec.order() == DataSpec.Order.SHUFFLED && spec.seed(seed) != seed;
+    DataIdentity read = data.identity();
     return new RunIdentity(
-        data.identity(),
-        own ? order + " by --data-seed " + spec.dataSeed() : order,
-        seed,
+        checkpoint == null ? read : read.withTokenizer(asked(config, read.tokenizer())),
+        spec.dataSeed() == null ? order : order + " by " + spec.dataSeed(),
+        config.run().seed(),
         config.batch().seqLen());
+  }
+
+  /** The vocabulary that is asked for by name, where that can be told without the text. */
+  private static String asked(RunSettings config, String otherwise) {
+    String name = config.model().tokenizer();
+    return name == null || name.equals("char") || name.equals("bpe")
+        ? otherwise
+        : DataIdentity.vocabulary(Texts.of("", "").tokenizer(name));
   }
 
   private static @Nullable String tokenizer(
       RunSettings config, ModelName name, @Nullable Checkpoint checkpoint) {
-    if (checkpoint != null && LanguageModel.hasTokenizer(checkpoint.directory())) {
+    boolean another = config.run().override() && config.model().tokenizer() != null;
+    if (checkpoint != null && !another && LanguageModel.hasTokenizer(checkpoint.directory())) {
       return checkpoint.directory().toString();
     }
     if (config.model().tokenizer() != null) {

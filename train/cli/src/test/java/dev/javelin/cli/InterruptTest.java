@@ -32,6 +32,26 @@ class InterruptTest {
     savesAndSaysSoAfter("TERM", 143);
   }
 
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void aRequestToEndOnAFullDiskSaysThatNothingIsSaved() throws Exception {
+    Path run = dir.resolve("run");
+    // Metrics fit into so little, weights do not.
+    ChildJvm child =
+        ChildJvm.startUnder(
+            "ulimit -f 32",
+            dir,
+            Tiny.flags(dir, run, "--max-steps=1000000", "--logging-steps=500", "--save-every=0"));
+    Path metrics = run.resolve("metrics.jsonl");
+    while (child.process().isAlive() && !(Files.exists(metrics) && Files.size(metrics) > 0)) {
+      Thread.sleep(10);
+    }
+    child.signal("TERM");
+    assertThat(child.join()).as(child.text()).isEqualTo(1);
+    assertThat(child.text()).contains("could not be saved", "free some space");
+    assertThat(new Checkpoints(run, 0).newest()).isEmpty();
+  }
+
   private void savesAndSaysSoAfter(String signal, int exitCode) throws Exception {
     Path run = dir.resolve("run");
     ChildJvm child =

@@ -267,6 +267,25 @@ class ResumeTest {
     return MetricsFile.read(run.resolve("metrics.jsonl")).stream().map(StepMetrics::lr).toList();
   }
 
+  @Test
+  void anotherTokenizerIsRefusedByName() throws IOException {
+    Path run = dir.resolve("run");
+    Path other = dir.resolve("other");
+    assertSuccess(Tiny.train(dir, run, "--max-steps=2"));
+    assertSuccess(Tiny.train(dir, other, "--max-steps=2", "--tokenizer=char"));
+    String another = "--tokenizer=" + other.resolve("last");
+    CommandLineTest.Result r = Tiny.train(dir, run, "--resume", "--max-steps=3", another);
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err().lines())
+        .singleElement()
+        .asString()
+        .contains("checkpoint-2", "the tokenizer is another", "--override");
+    assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=3"));
+    assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=4", another, "--override"));
+    assertThat(run.resolve("last/tokenizer.json"))
+        .hasSameBinaryContentAs(other.resolve("last/tokenizer.json"));
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"text", "jsonl", "csv", "prepared", "tokens"})
   void everyKindOfDataIsResumedToTheBit(String kind) throws IOException {

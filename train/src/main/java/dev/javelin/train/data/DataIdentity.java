@@ -53,8 +53,12 @@ public record DataIdentity(
     return hex(sum);
   }
 
-  /** By what the ids stand for, so that it survives a way through files. */
-  private static String vocabulary(Tokenizer tokenizer) {
+  public DataIdentity withTokenizer(String vocabulary) {
+    return new DataIdentity(name, tokens, fingerprint, separator, vocabulary);
+  }
+
+  /** A tokenizer by what its ids stand for, so that it survives a way through files. */
+  public static String vocabulary(Tokenizer tokenizer) {
     CRC32C sum = new CRC32C();
     int size = tokenizer.vocabSize();
     for (int id = 0; id < size; id++) {
