@@ -45,9 +45,12 @@ final class DirectoryLock implements AutoCloseable {
   private final Object key;
   private final FileChannel channel;
   private final boolean locked;
+  private final @Nullable Object fileKey;
 
-  private DirectoryLock(Path file, Object key, FileChannel channel, boolean locked) {
+  private DirectoryLock(
+      Path file, Object key, FileChannel channel, boolean locked, @Nullable Object fileKey) {
     this.file = file;
+    this.fileKey = fileKey;
     this.key = key;
     this.channel = channel;
     this.locked = locked;
@@ -83,7 +86,7 @@ final class DirectoryLock implements AutoCloseable {
           if (!Objects.equals(fileKey(file), before)) {
             continue;
           }
-          taken = new DirectoryLock(file, key, channel, locked);
+          taken = new DirectoryLock(file, key, channel, locked, before);
           taken.sign();
           HELD.add(key);
           return new Attempt(taken, "");
@@ -180,6 +183,15 @@ final class DirectoryLock implements AutoCloseable {
           .fileKey();
     } catch (NoSuchFileException e) {
       return null;
+    }
+  }
+
+  /** Whether the lock file is still the one that was locked, where the system can tell. */
+  boolean isInPlace() {
+    try {
+      return Objects.equals(fileKey(file), fileKey);
+    } catch (IOException gone) {
+      return false;
     }
   }
 

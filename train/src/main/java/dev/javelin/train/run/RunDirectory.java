@@ -43,13 +43,13 @@ public final class RunDirectory implements AutoCloseable {
   private static final int CLAIM_TRIES = 20;
 
   private final Path path;
-  private final DirectoryLock lock;
+  private DirectoryLock lock;
   private final @Nullable Path created; // the topmost folder that was made for this run
   private @Nullable String settings;
   private int keep;
   private @Nullable RunIdentity identity;
   private @Nullable Checkpoint branch; // the one that was named to go on from
-  private boolean closed;
+  private boolean closed; // guarded by this
 
   private RunDirectory(Path path, DirectoryLock lock, @Nullable Path created) {
     this.path = path;
@@ -318,12 +318,34 @@ public final class RunDirectory implements AutoCloseable {
    *     what was there is untouched
    */
   public Checkpoint save(TrainingState state, Checkpoints.Content content) {
-    return checkpoints().save(state.withIdentity(identity), content);
+    return save(checkpoints(), state, content);
   }
 
   /** The same for a run that went wrong: no older one is deleted, since they may be better. */
   public Checkpoint saveBesideAll(TrainingState state, Checkpoints.Content content) {
-    return new Checkpoints(path, 0).save(state.withIdentity(identity), content);
+    return save(new Checkpoints(path, 0), state, content);
+  }
+
+  private Checkpoint save(Checkpoints into, TrainingState state, Checkpoints.Content content) {
+    if (!lock.isInPlace()) {
+      claimAgain();
+    }
+    return into.save(state.withIdentity(identity), content);
+  }
+
+  /** The directory was taken away while the run went on: what the run has learned is kept. */
+  private void claimAgain() {
+    Claim claim = attempt(path);
+    if (claim.directory == null) {
+      throw new InputException(
+          "%s was taken away, and another of that name is in use by %s: the run cannot be saved"
+              .formatted(path, claim.owner));
+    }
+    lock.close();
+    lock = claim.directory.lock;
+    if (settings != null) {
+      AtomicFile.write(path.resolve(CONFIG_FILE), settings);
+    }
   }
 
   private Checkpoints checkpoints() {
@@ -338,7 +360,7 @@ public final class RunDirectory implements AutoCloseable {
   /** Gives the directory free. One that was made for this run and is empty goes away. */
   @Override
   public void close() {
-    synchronized (lock) {
+    synchronized (this) {
       if (closed) {
         return;
       }

@@ -3,7 +3,10 @@ package dev.javelin.train.run;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.javelin.tensor.step.StepState;
+import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.monitor.Watcher;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -167,5 +170,23 @@ class RunDirectoryTest {
         .isInstanceOf(InputException.class)
         .hasMessageContaining(run.toString());
     assertThat(victim).hasContent("text");
+  }
+
+  @Test
+  void aDirectoryThatIsTakenAwayComesBackWithTheNextCheckpoint() throws IOException {
+    Path run = dir.resolve("run");
+    try (RunDirectory directory = RunDirectory.claim(run)) {
+      directory.describe("settings\n", 0, null);
+      directory.begin(0, 5).forEach(Watcher::close);
+      Files.move(run, dir.resolve("elsewhere"));
+      directory.save(
+          new TrainingState(5, 5, 5, 1, new StepState.Carried(1, 0, 5, 0), null, 0, "m"),
+          into -> Files.writeString(into.resolve("model"), "weights"));
+      assertThat(run.resolve("config.yaml")).hasContent("settings");
+      assertThat(run.resolve("last/model")).hasContent("weights");
+      assertThatThrownBy(() -> RunDirectory.claim(run)).hasMessageContaining("in use");
+      RunDirectory.claim(dir.resolve("elsewhere")).close();
+    }
+    RunDirectory.claim(run).close();
   }
 }
