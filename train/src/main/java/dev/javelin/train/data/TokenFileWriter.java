@@ -7,10 +7,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Objects;
 import java.util.function.IntConsumer;
@@ -120,7 +118,7 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
     try {
       buffer.flip();
       while (buffer.hasRemaining()) {
-        channel.write(buffer);
+        FileCalls.current().write(channel, buffer);
       }
       buffer.clear();
     } catch (IOException e) {
@@ -154,8 +152,7 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
   public void finish() {
     describe();
     try {
-      Files.move(
-          temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      FileCalls.current().rename(temporary, path);
       channel.close(); // which ends the lock
       FileCalls.current().syncDirectory(Objects.requireNonNull(path.toAbsolutePath().getParent()));
     } catch (IOException e) {
@@ -173,8 +170,8 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
     }
     flush();
     try {
-      channel.force(true);
-      Files.deleteIfExists(path);
+      FileCalls.current().sync(channel);
+      FileCalls.current().delete(path);
     } catch (IOException e) {
       throw failed(e);
     }
@@ -185,8 +182,8 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
   /** Removes a token file and what stands beside it. */
   static void delete(Path path) {
     try {
-      Files.deleteIfExists(path);
-      Files.deleteIfExists(TokenFileDescription.path(path));
+      FileCalls.current().delete(path);
+      FileCalls.current().delete(TokenFileDescription.path(path));
     } catch (IOException e) {
       throw new UncheckedIOException(path + ": cannot be deleted: " + e.getMessage(), e);
     }
@@ -201,9 +198,8 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
     if (!channel.isOpen()) {
       return; // finished
     }
-    try {
-      Files.deleteIfExists(temporary); // while it is locked: it is ours
-      channel.close();
+    try (channel) {
+      FileCalls.current().delete(temporary); // while it is locked: it is ours
     } catch (IOException e) {
       throw failed(e);
     }

@@ -14,9 +14,9 @@ import java.util.List;
  * The system's calls until the one with a certain number, where the process dies or the disk is
  * full from then on. Of bytes to be written at that moment, half reach the file.
  */
-final class FaultyCalls implements FileCalls {
+public final class FaultyCalls implements FileCalls {
   /** What happens at that call. */
-  enum Fault {
+  public enum Fault {
     /** The process dies: no later call does anything either. */
     KILL,
     /** Whatever needs space fails, from now on; deleting and renaming work. */
@@ -26,7 +26,7 @@ final class FaultyCalls implements FileCalls {
   }
 
   /** The end of the process. Nothing catches it. */
-  static final class Killed extends Error {
+  public static final class Killed extends Error {
     private static final long serialVersionUID = 1;
   }
 
@@ -37,13 +37,13 @@ final class FaultyCalls implements FileCalls {
   /**
    * @param at from 0 on; a number that is not reached changes nothing
    */
-  FaultyCalls(Fault fault, int at) {
+  public FaultyCalls(Fault fault, int at) {
     this.fault = fault;
     this.at = at;
   }
 
   /** The calls that were made, with what they were made on. */
-  List<String> calls() {
+  public List<String> calls() {
     return calls;
   }
 
