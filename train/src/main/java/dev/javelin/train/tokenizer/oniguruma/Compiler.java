@@ -126,12 +126,13 @@ final class Compiler {
       emit(new Atomic(new Repeat(repeat.body(), repeat.min(), repeat.max(), Mode.GREEDY)));
       return;
     }
-    for (int i = 0, before = -1; i < repeat.min() && size > before; i++) {
-      before = size; // an empty body once is enough
-      emit(repeat.body());
+    List<Integer> exits = new ArrayList<>(); // operands that say where the loop ends
+    // A round that takes nothing ends the loop, whether or not its count is reached.
+    int min = length(repeat.body(), false) == 0 ? Math.min(1, repeat.min()) : repeat.min();
+    for (int i = 0; i < min; i++) {
+      round(repeat.body(), exits);
     }
     boolean unbounded = repeat.max() == Repeat.UNBOUNDED;
-    List<Integer> exits = new ArrayList<>(); // operands that say where the loop ends
     for (int i = repeat.min(); i < repeat.max(); i++) {
       int split = size;
       boolean lazy = repeat.mode() == Mode.LAZY;

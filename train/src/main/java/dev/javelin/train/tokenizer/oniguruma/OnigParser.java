@@ -25,6 +25,7 @@ final class OnigParser extends ClassParser {
 
   private Options options = new Options(false, false, false);
   private int depth;
+  private int lookbehinds;
 
   private OnigParser(String text, OnigPattern.Syntax syntax) {
     super(text, syntax);
@@ -137,6 +138,9 @@ final class OnigParser extends ClassParser {
       case 'B':
         return Anchor.NO_WORD_BOUNDARY;
       case 'Z', 'G', 'R', 'N', 'O':
+        if (c == 'R' && lookbehinds > 0) {
+          throw new OnigSyntaxException("\\R in a lookbehind is not supported");
+        }
         if (!rust()) {
           return oniguruma(c);
         }
@@ -204,7 +208,10 @@ final class OnigParser extends ClassParser {
     }
     if (next("<=") || next("<!")) {
       boolean negative = text.charAt(at - 1) == '!';
-      return new Look(body(), true, negative);
+      lookbehinds++;
+      Node body = body();
+      lookbehinds--;
+      return new Look(body, true, negative);
     }
     if (next(rust() ? "P<" : "<") || !rust() && next("'")) {
       name(text.charAt(at - 1) == '<' ? '>' : '\'');
