@@ -237,6 +237,9 @@ public final class OpCheck {
     for (int o = 0; o < expected.length; o++) {
       assertClose(
           "output " + o + " on " + device, t, once.outputs[o], expected[o], outputTolerance(t));
+      assertThat(Tolerances.rms(once.outputs[o], expected[o]))
+          .as("%s %s: output %d on %s, root of the mean square", name, t, o, device)
+          .isLessThanOrEqualTo(factor * Tolerances.rms(t, longestSum()));
     }
     Result twice = execute(device, t, in, gout, wanted(), 2);
     for (int i = 0; i < in.length; i++) {
@@ -471,6 +474,11 @@ public final class OpCheck {
             "%s %s: %s differs most at %d (got %s, want %s)",
             name, t, what, at, got.length == 0 ? 0 : got[at], got.length == 0 ? 0 : want[at])
         .isLessThanOrEqualTo(tolerance * Math.max(scale, 1e-6));
+  }
+
+  /** No operator adds up more terms for one element than the largest input has. */
+  private long longestSum() {
+    return inputs.stream().mapToLong(i -> i.shape.elements()).max().orElse(1);
   }
 
   private double outputTolerance(DType t) {
