@@ -1,5 +1,6 @@
 package dev.javelin.bench;
 
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
@@ -8,9 +9,11 @@ import dev.javelin.device.Device;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.Init;
 import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.nn.Pass;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
@@ -67,7 +70,14 @@ final class TrainStep implements AutoCloseable {
     step =
         () -> {
           Tape tape = new Tape(workspace);
-          tape.backward(buffer.model().loss(tape, tokens, targets, state));
+          Transformer model = buffer.model();
+          tape.backward(
+              Losses.linearCrossEntropy(
+                  model.hidden(tape, tokens, Pass.training(state)),
+                  model.headWeight(tape),
+                  targets,
+                  LossOptions.PLAIN,
+                  state));
           clip.run(state, buffer.gradients());
           optimizer.step(state);
         };

@@ -1,7 +1,6 @@
 package dev.javelin.nn;
 
 import dev.javelin.autograd.Functional;
-import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Recompute;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
@@ -13,8 +12,6 @@ import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.LossOptions;
-import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -152,29 +149,6 @@ public record Transformer(
     return logits(tape.constant(last.reshape(tokens.dim(0), config.hidden()))).value();
   }
 
-  /**
-   * The micro-batch's share of the step's loss, the root of backward: the sum of the
-   * cross-entropies of its targets times {@link StepState#inverseTargets}. On a recording tape it
-   * is the training loss, with the configuration's dropout; on an inference tape it evaluates,
-   * without. The full logits never exist.
-   *
-   * @param tokens I32 [B, T]
-   * @param targets I32 [B, T], the token after each; {@link LossOptions#IGNORED} where there is
-   *     none
-   * @param state gets the loss added to its sum
-   */
-  public Var loss(Tape tape, Tensor tokens, Tensor targets, StepState state) {
-    if (tape.isRecording() && config.dropout().attention() > 0) {
-      throw new IllegalArgumentException(
-          "dropout of attention weights (%s) is not supported in training: use TransformerConfig.withDropout"
-              .formatted(config.dropout().attention()));
-    }
-    try (Turn _ = tokens.device().turn()) {
-      Var hidden = hidden(tape, tokens, tape.isRecording() ? Pass.training(state) : Pass.PLAIN);
-      return Losses.linearCrossEntropy(hidden, headWeight(tape), targets, LossOptions.PLAIN, state);
-    }
-  }
-
   /** The weight of the head, [V, C], for losses that never hold all logits. */
   public Var headWeight(Tape tape) {
     return tape.param(head == null ? tokens : head);
@@ -200,6 +174,11 @@ public record Transformer(
    * @return [B, T, C], of the weights' element type
    */
   public Var hidden(Tape tape, Tensor ids, Pass pass) {
+    if (pass.training() != null && config.dropout().attention() > 0) {
+      throw new IllegalArgumentException(
+          "dropout of attention weights (%s) is not supported in training: use TransformerConfig.withDropout"
+              .formatted(config.dropout().attention()));
+    }
     try (Turn _ = ids.device().turn()) { // passes of several threads share the rotary angles
       Stream stream = embed(tape, ids, pass);
       for (Block block : blocks) {

@@ -65,9 +65,12 @@ class GoldenModelTest {
       c.beginStep(targets);
       Tape tape = new Tape(c.workspace);
       Var root =
-          c.model()
-              .withRecompute(recompute)
-              .loss(tape, c.ids(ref.get("input_ids")), targets, c.state);
+          NextTokenLoss.of(
+              c.model().withRecompute(recompute),
+              tape,
+              c.ids(ref.get("input_ids")),
+              targets,
+              c.state);
       tape.backward(root);
       double expected = c.json("reference.json").number("loss");
       assertThat(c.state.loss()).isCloseTo(expected, within(loss * expected));
@@ -100,7 +103,7 @@ class GoldenModelTest {
       assertClose("padded logits", logits, expected, LOGITS);
       Tensor targets = c.targets(ref.get("padded.labels"));
       c.beginStep(targets);
-      c.model().loss(Tape.inference(c.workspace), ids, targets, c.state);
+      NextTokenLoss.of(c.model(), Tape.inference(c.workspace), ids, targets, c.state);
       double loss = c.json("reference.json").number("padded_loss");
       assertThat(c.state.loss()).isCloseTo(loss, within(LOSS * loss));
     }

@@ -51,7 +51,7 @@ final class Training {
           Tensor next = c.ids(Arrays.copyOfRange(targets, from, from + micro), batch);
           c.workspace.reset();
           Tape tape = new Tape(c.workspace);
-          tape.backward(c.model().loss(tape, tokens, next, c.state));
+          tape.backward(NextTokenLoss.of(c.model(), tape, tokens, next, c.state));
         }
         GlobalNorm.run(c.state, c.buffer.gradients(), (float) settings.number("clip"), scaling);
         AdamW.step(

@@ -86,7 +86,8 @@ class TransformerTest {
         state.firstSequence(first);
         workspace.reset();
         Tape tape = new Tape(workspace);
-        tape.backward(model.loss(tape, tokens(first, micro), targets(first, micro), state));
+        tape.backward(
+            NextTokenLoss.of(model, tape, tokens(first, micro), targets(first, micro), state));
       }
     }
 
@@ -112,7 +113,8 @@ class TransformerTest {
     double evaluate() {
       state.begin(99, 0, 0, 1f / valid);
       workspace.reset();
-      model.loss(Tape.inference(workspace), tokens(0, SEQUENCES), targets(0, SEQUENCES), state);
+      NextTokenLoss.of(
+          model, Tape.inference(workspace), tokens(0, SEQUENCES), targets(0, SEQUENCES), state);
       return state.loss();
     }
 
@@ -254,7 +256,8 @@ class TransformerTest {
       all.state.begin(99, 0, 0, 1f / all.valid);
       all.workspace.reset();
       Tape tape = new Tape(all.workspace);
-      tape.backward(part.model().loss(tape, all.tokens(0, 8), all.targets(0, 8), all.state));
+      tape.backward(
+          NextTokenLoss.of(part.model(), tape, all.tokens(0, 8), all.targets(0, 8), all.state));
       var wanted = all.buffer.get("blocks.0.norm2.weight");
       var got = part.get("blocks.0.norm2.weight");
       assertThat(part.get("tokens").grad()).isNull();

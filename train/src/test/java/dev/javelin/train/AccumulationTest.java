@@ -2,14 +2,18 @@ package dev.javelin.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.device.HostMemory;
+import dev.javelin.nn.Pass;
 import dev.javelin.nn.Precision;
+import dev.javelin.nn.Transformer;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
@@ -67,7 +71,14 @@ class AccumulationTest {
           fill(tokens, targets, rows, part * batch);
           workspace.reset();
           Tape tape = new Tape(workspace);
-          tape.backward(model.transformer().loss(tape, tokens, targets, state));
+          Transformer transformer = model.transformer();
+          tape.backward(
+              Losses.linearCrossEntropy(
+                  transformer.hidden(tape, tokens, Pass.training(state)),
+                  transformer.headWeight(tape),
+                  targets,
+                  LossOptions.PLAIN,
+                  state));
         }
         GradientClip.byNorm(1, LossScaling.NONE).run(state, model.parameters().gradients());
         optimizer.step(state);

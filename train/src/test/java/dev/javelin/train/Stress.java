@@ -1,19 +1,23 @@
 package dev.javelin.train;
 
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.Memory;
+import dev.javelin.device.Turn;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.nn.Grouping;
+import dev.javelin.nn.Pass;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.nn.family.Gpt2;
 import dev.javelin.nn.family.Llama;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.data.Dataset;
@@ -120,7 +124,15 @@ final class Stress {
       work(
           () -> {
             workspace.reset();
-            model.transformer().loss(Tape.inference(workspace), tokens, tokens, state);
+            Tape tape = Tape.inference(workspace);
+            try (Turn _ = device.turn()) {
+              Losses.linearCrossEntropy(
+                  model.transformer().hidden(tape, tokens, Pass.PLAIN),
+                  model.transformer().headWeight(tape),
+                  tokens,
+                  LossOptions.PLAIN,
+                  state);
+            }
             if (!Double.isFinite(state.loss())) {
               throw new AssertionError("the loss is " + state.loss());
             }
