@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -99,7 +100,7 @@ class HostileFilesTest {
   }
 
   private static boolean isOneLine(FileFormatException e) {
-    assertThat(e.getMessage().chars()).noneMatch(Character::isISOControl);
+    assertThat(Objects.requireNonNull(e.getMessage()).chars()).noneMatch(Character::isISOControl);
     assertThat(e.getMessage()).hasSizeLessThan(700).startsWith(FILE + ": ");
     return true;
   }

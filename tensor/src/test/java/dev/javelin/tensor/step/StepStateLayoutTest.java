@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -28,7 +29,7 @@ class StepStateLayoutTest {
     Map<String, Long> offsets = new LinkedHashMap<>();
     long end = 0;
     while (field.find()) {
-      int bytes = BYTES.get(field.group(1));
+      int bytes = Objects.requireNonNull(BYTES.get(field.group(1)));
       assertThat(end % bytes).as(field.group(2) + " is aligned").isZero();
       offsets.put(field.group(2).toUpperCase(Locale.ROOT), end);
       end += bytes;

@@ -164,7 +164,10 @@ class TokenizerMutationTest {
       try {
         tokenizer = TokenizerFiles.parse(files);
       } catch (FileFormatException e) {
-        assertThat(e.getMessage().chars().noneMatch(Character::isISOControl)).as(where).isTrue();
+        assertThat(
+                Objects.requireNonNull(e.getMessage()).chars().noneMatch(Character::isISOControl))
+            .as(where)
+            .isTrue();
         continue;
       } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {
         throw new AssertionError(where, e);
@@ -191,7 +194,10 @@ class TokenizerMutationTest {
       try {
         use(TiktokenRanks.load(file, "\\w+|\\W", specials), where);
       } catch (FileFormatException e) {
-        assertThat(e.getMessage().chars().noneMatch(Character::isISOControl)).as(where).isTrue();
+        assertThat(
+                Objects.requireNonNull(e.getMessage()).chars().noneMatch(Character::isISOControl))
+            .as(where)
+            .isTrue();
       }
     }
   }
