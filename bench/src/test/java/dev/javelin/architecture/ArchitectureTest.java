@@ -257,8 +257,6 @@ class ArchitectureTest {
     noClasses()
         .that()
         .resideInAPackage(packageOf("train"))
-        .and()
-        .resideOutsideOfPackage("dev.javelin.train.tokenizer") // until its reader is tensor.io's
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(
