@@ -43,13 +43,13 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Direction of the modules, the homes of the Vector API and of JCuda, the banned operations. */
 class ArchitectureTest {
   /** A module sees only what stands before it. */
-  private static final List<String> MODULES =
+  static final List<String> MODULES =
       List.of("device", "kernels", "tensor", "autograd", "nn", "train", "cli", "bench");
 
   /** device … nn: what a user embeds. */
   private static final int ENGINE_MODULES = 5;
 
-  private static final JavaClasses ALL =
+  static final JavaClasses ALL =
       new ClassFileImporter()
           .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
           .withImportOption(location -> !location.contains("-tests.jar")) // of other modules
