@@ -157,7 +157,7 @@ final class ArchitecturePicture {
             BOX_HEIGHT));
     svg.append(text(b.x + 8, b.y + 18, "name", shorter(b.name)));
     double line = b.y + 34;
-    for (String part : wrap(b.text, (int) ((b.width - 16) / 5.7))) {
+    for (String part : wrap(b.text, (int) ((b.width - 16) / 6.2))) {
       svg.append(text(b.x + 8, line, "small", part));
       line += 13;
     }

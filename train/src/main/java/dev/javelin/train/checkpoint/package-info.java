@@ -1,4 +1,4 @@
-/** Checkpoints: what a run needs to go on bit for bit, whole on the disk or not there. */
+/** Checkpoints: what a run needs to resume bit for bit, whole on disk or absent. */
 @NullMarked
 package dev.javelin.train.checkpoint;
 

@@ -1,6 +1,5 @@
 /**
- * From files to the [B, T] ids of a step: texts, token files, the windows of a token sequence, and
- * the order they are read in.
+ * From files to the [B, T] ids of a step: texts, token files, windows over tokens, and their order.
  */
 @NullMarked
 package dev.javelin.train.data;

@@ -1,4 +1,4 @@
-/** What a model is worth: its loss on held-out tokens. */
+/** Evaluation: the loss on held-out tokens. */
 @NullMarked
 package dev.javelin.train.eval;
 

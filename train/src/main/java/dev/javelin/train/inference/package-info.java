@@ -1,4 +1,4 @@
-/** Text from a model: one loaded model serves any number of threads, each request as if alone. */
+/** Text generation: one loaded model serves any number of threads. */
 @NullMarked
 package dev.javelin.train.inference;
 

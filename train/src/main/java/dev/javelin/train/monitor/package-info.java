@@ -1,4 +1,4 @@
-/** Watching a run: the terminal, metrics.jsonl, train.log, TensorBoard, the loss curve. */
+/** Watching a run: metrics.jsonl, train.log and TensorBoard events. */
 @NullMarked
 package dev.javelin.train.monitor;
 

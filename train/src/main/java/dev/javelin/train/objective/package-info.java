@@ -1,4 +1,4 @@
-/** What training makes small: one file per objective. */
+/** What training minimises: one file per objective. */
 @NullMarked
 package dev.javelin.train.objective;
 

@@ -1,4 +1,4 @@
-/** Trainings that share a model among ranks. */
+/** Ranks: processes that train one model together. */
 @NullMarked
 package dev.javelin.train.ranks;
 

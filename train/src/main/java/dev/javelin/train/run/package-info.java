@@ -1,4 +1,4 @@
-/** The directory of a run: who may write into it, and what stands where. */
+/** A run's directory: its lock, its paths, its configuration and its links. */
 @NullMarked
 package dev.javelin.train.run;
 

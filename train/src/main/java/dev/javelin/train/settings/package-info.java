@@ -1,5 +1,5 @@
 /**
- * The settings of a run: immutable records, one for each matter, gathered in {@link
+ * The settings of a run: immutable records, gathered in {@link
  * dev.javelin.train.settings.RunSettings}. A setting is a component of one of them; its key in YAML
  * is the component's name in snake_case, its flag on the command line the same in kebab-case.
  */

@@ -1,5 +1,5 @@
 /**
- * Text to token ids and back: bytes, characters, and byte-pair encoding as Hugging Face's {@code
+ * Text to token ids and back. Bytes, characters, and byte-pair encoding as Hugging Face's {@code
  * tokenizer.json}, {@code vocab.json} with {@code merges.txt} and tiktoken's rank files describe
  * it; and the training of a byte-level vocabulary.
  */

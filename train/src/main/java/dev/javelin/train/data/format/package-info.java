@@ -1,5 +1,5 @@
 /**
- * The kinds of files that documents come from. Each kind is one {@link
+ * The file formats that documents come from. Each format is one {@link
  * dev.javelin.train.data.format.DataFormat}, listed in {@link
  * dev.javelin.train.data.format.DataFormats}; what is done with the documents is not known here.
  */
