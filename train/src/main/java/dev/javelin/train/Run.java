@@ -155,7 +155,20 @@ public record Run(
                   asked,
                   checkpoint.directory()));
     }
+    requireSame(checkpoint, "norm", saved.norm(), wanted.norm());
+    requireSame(checkpoint, "MLP", saved.mlp(), wanted.mlp());
+    requireSame(checkpoint, "biases", saved.biases(), wanted.biases());
+    requireSame(checkpoint, "positions", saved.encoding(), wanted.encoding());
     return saved;
+  }
+
+  /** Sizes are compared in words; this is what the words leave out. */
+  private static void requireSame(Checkpoint checkpoint, String what, Object saved, Object wanted) {
+    if (!saved.equals(wanted)) {
+      throw new InputException(
+          "--resume: %s has the %s %s, --model has %s: give the same --model, or start from its weights with --model %s"
+              .formatted(checkpoint.directory(), what, saved, wanted, checkpoint.directory()));
+    }
   }
 
   private static Dataset data(
@@ -191,10 +204,11 @@ public record Run(
       RunSettings config, @Nullable Checkpoint checkpoint, Dataset data) {
     DataSpec spec = config.data();
     String order = spec.order().name().toLowerCase(Locale.ROOT);
+    long own = spec.seed(config.run().seed());
     DataIdentity read = data.identity();
     return new RunIdentity(
         checkpoint == null ? read : read.withTokenizer(asked(config, read.tokenizer())),
-        spec.dataSeed() == null ? order : order + " by " + spec.dataSeed(),
+        own == config.run().seed() ? order : order + " by --data-seed " + own,
         config.run().seed(),
         config.batch().seqLen());
   }

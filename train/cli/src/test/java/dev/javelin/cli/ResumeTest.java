@@ -86,6 +86,29 @@ class ResumeTest {
   }
 
   @Test
+  void anotherEpsilonOrAnotherRotationIsRefusedByName() throws IOException {
+    Path run = dir.resolve("run");
+    assertSuccess(Tiny.train(dir, run, "--max-steps=1"));
+    Path model = dir.resolve("changed");
+    Files.createDirectories(model);
+    String config = Files.readString(run.resolve("last/config.json"));
+    Files.copy(run.resolve("last/model.safetensors"), model.resolve("model.safetensors"));
+    Files.writeString(model.resolve("config.json"), config);
+    assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=1", "--model=" + model));
+    for (String changed :
+        List.of(
+            config.replaceAll("(\"rms_norm_eps\": )[^,\n]+", "$10.25"),
+            config.replaceAll("(\"rope_theta\": )[^,\n]+", "$1777"))) {
+      assertThat(changed).isNotEqualTo(config);
+      Files.writeString(model.resolve("config.json"), changed);
+      CommandLineTest.Result r =
+          Tiny.train(dir, run, "--resume", "--max-steps=2", "--model=" + model);
+      assertThat(r.exit()).isEqualTo(2);
+      assertThat(r.err()).contains("checkpoint-1 has the", "give the same --model");
+    }
+  }
+
+  @Test
   void aCheckpointCutShortIsPassedOverByAutoAndRefusedByName() throws IOException {
     Path run = dir.resolve("run");
     assertSuccess(Tiny.train(dir, run, "--save-every=5"));
