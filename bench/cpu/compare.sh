@@ -11,10 +11,10 @@ JAVA_HOME=$(./javelin --java-home)
 export JAVA_HOME
 
 classpath=
-for module in native kernels tensor autograd nn train bench; do classpath=$classpath:$root/$module/target/classes; done
+for module in native kernels tensor autograd nn train train/cli bench; do classpath=$classpath:$root/$module/target/classes; done
 compiled=bench/target/classes/dev/javelin/bench/Compare.class
-if [ ! -e "$compiled" ] || [ -n "$(find ./*/src/main -name '*.java' -newer "$compiled" | head -1)" ]; then
-  mvn -q -B -Dspotless.check.skip test-compile >&2
+if [ ! -e "$compiled" ] || [ -n "$(find ./*/src/main ./train/cli/src/main -name '*.java' -newer "$compiled" 2>/dev/null | head -1)" ]; then
+  mvn -q -B -Dspotless.check.skip -Dmaven.test.skip -Djavelin.unchecked -Djavelin.gpu=none -Djavelin.emulator=none compile >&2
   touch "$compiled"
 fi
 exec "$python" bench/cpu/compare.py --java "$JAVA_HOME/bin/java" --classpath "${classpath#:}" "$@"
