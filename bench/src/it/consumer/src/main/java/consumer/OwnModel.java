@@ -4,7 +4,7 @@ import static consumer.Consumer.check;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.javelin.autograd.Algebra;
-import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.device.Cpu;
@@ -74,8 +74,8 @@ final class OwnModel {
     @Override
     public Var loss(Tape tape, Batch batch, StepState state) {
       Var losses =
-          Functional.crossEntropy(model.logits(tape, batch), batch.get("most"), LossOptions.PLAIN);
-      return Functional.stepLoss(losses, state);
+          Losses.crossEntropy(model.logits(tape, batch), batch.get("most"), LossOptions.PLAIN);
+      return Losses.stepLoss(losses, state);
     }
   }
 
