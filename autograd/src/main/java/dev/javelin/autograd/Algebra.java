@@ -168,7 +168,10 @@ public final class Algebra {
     if (order.length != x.shape().rank()
         || !Arrays.equals(Arrays.stream(order).sorted().toArray(), at)) {
       throw new IllegalArgumentException(
-          "permute: " + Arrays.toString(order) + " is no order of the dimensions of " + x.shape());
+          "permute: "
+              + Arrays.toString(order)
+              + " is not a permutation of the dimensions of "
+              + x.shape());
     }
     Var y = x;
     for (int i = 0; i < order.length; i++) {

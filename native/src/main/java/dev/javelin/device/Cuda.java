@@ -351,7 +351,7 @@ public final class Cuda implements Device {
       bind();
       long[] free = new long[1];
       long[] total = new long[1];
-      CudaDriver.check(JCudaDriver.cuMemGetInfo(free, total), "asking for free memory");
+      CudaDriver.check(JCudaDriver.cuMemGetInfo(free, total), "querying free memory");
       return new MemoryInfo(free[0], total[0]);
     }
   }
@@ -442,7 +442,7 @@ public final class Cuda implements Device {
           result,
           last == null || DEBUG
               ? doing
-              : doing + " (last kernel: " + last + "; -Djavelin.debug=true finds the guilty one)");
+              : doing + " (last kernel: " + last + "; -Djavelin.debug=true names the failing one)");
     }
   }
 

@@ -50,7 +50,7 @@ final class CudaDriver {
       throw CudaException.noStart(result, named(result));
     }
     int[] v = new int[1];
-    check(JCudaDriver.cuDriverGetVersion(v), "asking the driver's version");
+    check(JCudaDriver.cuDriverGetVersion(v), "querying the driver's version");
     this.version = v[0];
   }
 

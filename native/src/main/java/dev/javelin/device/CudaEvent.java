@@ -20,13 +20,13 @@ public final class CudaEvent implements AutoCloseable {
   /** Whether all work before the mark is done. */
   public boolean isDone() {
     try (Turn _ = cuda.turn()) {
-      cuda.requireNoCapture("asking an event");
+      cuda.requireNoCapture("querying an event");
       cuda.bind();
       int result = JCudaDriver.cuEventQuery(handle);
       if (result == CUresult.CUDA_ERROR_NOT_READY) {
         return false;
       }
-      cuda.checkAfterwards(result, "asking an event");
+      cuda.checkAfterwards(result, "querying an event");
       return true;
     }
   }

@@ -53,8 +53,8 @@ public final class CudaException extends RuntimeException {
   static CudaException noEmulator() {
     return new CudaException(
         0,
-        "the emulated device is not here: ./javelin --device emulator builds it on Linux where g++ is"
-            + " found, a program of your own adds javelin-emulator; or use --device cpu");
+        "the emulated device is not on the class path: ./javelin --device emulator builds it on Linux if g++"
+            + " is found, your own program adds javelin-emulator; or use --device cpu");
   }
 
   /** The driver does not start; {@code named} is its own word for why. */

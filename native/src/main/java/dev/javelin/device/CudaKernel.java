@@ -125,7 +125,7 @@ public final class CudaKernel {
       CudaDriver.check(
           JCudaDriver.cuOccupancyMaxActiveBlocksPerMultiprocessor(
               blocks, function, blockSize, shared),
-          "asking the occupancy of " + name);
+          "querying the occupancy of " + name);
       return blocks[0];
     }
   }
@@ -182,7 +182,7 @@ public final class CudaKernel {
       cuda.bind();
       int[] value = new int[1];
       CudaDriver.check(
-          JCudaDriver.cuFuncGetAttribute(value, which, function), "asking about kernel " + name);
+          JCudaDriver.cuFuncGetAttribute(value, which, function), "querying kernel " + name);
       return value[0];
     }
   }

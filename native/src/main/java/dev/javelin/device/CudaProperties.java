@@ -41,9 +41,10 @@ public record CudaProperties(
 
   static CudaProperties of(CUdevice device, int ordinal, CudaDriver driver) {
     byte[] name = new byte[NAME_BYTES];
-    CudaDriver.check(JCudaDriver.cuDeviceGetName(name, NAME_BYTES, device), "asking a GPU's name");
+    CudaDriver.check(
+        JCudaDriver.cuDeviceGetName(name, NAME_BYTES, device), "querying a GPU's name");
     long[] total = new long[1];
-    CudaDriver.check(JCudaDriver.cuDeviceTotalMem(total, device), "asking a GPU's memory");
+    CudaDriver.check(JCudaDriver.cuDeviceTotalMem(total, device), "querying a GPU's memory");
     return new CudaProperties(
         ordinal,
         new String(name, StandardCharsets.UTF_8).replaceFirst("\0.*", ""),

@@ -206,7 +206,7 @@ public final class ConfigReader {
                             + " is not supported for "
                             + json.text("model_type", "this model_type"),
                         "remove it if it does not change what the model computes");
-                case NOTED -> notes.accept(json.file() + ": " + key + " is passed over");
+                case NOTED -> notes.accept(json.file() + ": " + key + " is ignored");
                 case INERT -> {}
               }
               if (value != null && !ConfigKeys.isWrittenAnew(key, value)) {

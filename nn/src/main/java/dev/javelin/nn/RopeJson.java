@@ -91,7 +91,7 @@ public final class RopeJson {
     for (String key : json.members().keySet()) {
       if (json.has(key) && !keys.contains(key) && !COMMON.contains(key)) {
         switch (ConfigKeys.judge(key, json.members().get(key))) {
-          case NOTED -> notes.accept(json.file() + ": " + json.prefix() + key + " is passed over");
+          case NOTED -> notes.accept(json.file() + ": " + json.prefix() + key + " is ignored");
           case INERT -> {}
           case MAY_MATTER -> throw json.error(key, "is not supported for this rope_type");
         }

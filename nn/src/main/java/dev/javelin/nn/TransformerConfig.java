@@ -139,7 +139,8 @@ public record TransformerConfig(
             + (double) positions * (encoding instanceof Rotary ? attention.headDim : hidden);
     require(
         elements <= MOST_ELEMENTS,
-        "the sizes amount to %.0f numbers, at most %d go".formatted(elements, MOST_ELEMENTS));
+        "the sizes amount to %.0f numbers, at most %d are possible"
+            .formatted(elements, MOST_ELEMENTS));
     extras = Map.copyOf(extras);
   }
 

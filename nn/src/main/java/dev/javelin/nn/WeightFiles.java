@@ -53,7 +53,7 @@ final class WeightFiles {
         throw new FileFormatException(
             directory,
             Files.isSymbolicLink(file) && !Files.exists(file)
-                ? "holds a link " + name + " that leads nowhere"
+                ? "holds a link " + name + " that points nowhere"
                 : "holds " + name + ", which is no file",
             "download the weights again, or copy them without links");
       }
@@ -70,7 +70,7 @@ final class WeightFiles {
             "add the index of its shards, or name the only file " + SINGLE)
         : new FileFormatException(
             directory,
-            "holds its weights as " + name + ", which is not read",
+            "holds its weights as " + name + ", which Javelin does not read",
             "convert them to " + SINGLE + ", with save_pretrained of transformers for instance");
   }
 

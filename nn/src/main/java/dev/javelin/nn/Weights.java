@@ -161,7 +161,7 @@ public final class Weights {
         if (!table.isBuffer(entry.name())
             && homes.put(name, new Home(file.file(), entry)) != null) {
           throw new FileFormatException(
-              file.file(), "tensor " + name + " is there twice", "remove one of the two");
+              file.file(), "tensor " + name + " occurs twice", "remove one of the two");
         }
       }
     }

@@ -90,7 +90,7 @@ class WeightFilesTest {
     Files.createSymbolicLink(dir.resolve(name), Path.of("../blobs/gone"));
     assertThatThrownBy(() -> HuggingFace.hasWeights(dir))
         .isInstanceOf(FileFormatException.class)
-        .hasMessageContaining("holds a link " + name + " that leads nowhere");
+        .hasMessageContaining("holds a link " + name + " that points nowhere");
     Files.delete(dir.resolve(name));
     Files.createDirectory(dir.resolve(name));
     assertThatThrownBy(() -> HuggingFace.hasWeights(dir))

@@ -71,7 +71,7 @@ record ModelName(String text, @Nullable String preset) {
     try {
       return Path.of(text);
     } catch (InvalidPathException e) {
-      throw new InputException("--model " + text + " is no path: " + e.getReason(), e);
+      throw new InputException("--model " + text + " is not a valid path: " + e.getReason(), e);
     }
   }
 

@@ -305,7 +305,7 @@ public final class Trainer implements AutoCloseable {
               ? "stopped before the first step: there is nothing to save"
               : "stopped after step "
                   + step
-                  + (directory == null ? "" : ": checkpoint saved; go on with --resume"));
+                  + (directory == null ? "" : ": checkpoint saved; continue with --resume"));
     }
     return new Outcome(step, loss(), lastEvaluation, stopped);
   }
@@ -388,7 +388,7 @@ public final class Trainer implements AutoCloseable {
     String goOn =
         earlier == null || !Files.isDirectory(earlier)
             ? ""
-            : ", and go on from %s with --resume %s".formatted(earlier.getFileName(), earlier);
+            : ", and continue from %s with --resume %s".formatted(earlier.getFileName(), earlier);
     return new DivergedException(
         step,
         "step %d: %s%s. Lower --learning-rate or lengthen --warmup-steps%s"

@@ -103,7 +103,7 @@ final class TrainingStep implements AutoCloseable {
   long run(long seed, long step, long place, double learningRate) {
     if (updating) {
       throw new IllegalStateException(
-          "the last update broke off, the weights are not whole: load a checkpoint");
+          "the last update was cut short, so the weights are inconsistent: load a checkpoint");
     }
     if (begun) {
       Fill.zero(gradients); // what a step that broke off has left

@@ -147,8 +147,7 @@ class CompanionsTest {
       save(cpu, Map.of("unsloth_fixed", true));
     }
     LanguageModel.readConfig(dir, notes::add);
-    assertThat(notes)
-        .containsExactly(dir.resolve("config.json") + ": unsloth_fixed is passed over");
+    assertThat(notes).containsExactly(dir.resolve("config.json") + ": unsloth_fixed is ignored");
   }
 
   @Test

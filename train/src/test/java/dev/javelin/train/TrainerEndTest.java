@@ -385,7 +385,7 @@ class TrainerEndTest {
     try (Trainer trainer = noted(training(model, 20, rows(), nanIn(5, model)).saveEvery(3))) {
       assertThatThrownBy(trainer::run)
           .isInstanceOf(DivergedException.class)
-          .hasMessageContaining("go on from checkpoint-3 with --resume");
+          .hasMessageContaining("continue from checkpoint-3 with --resume");
     }
     assertThat(run.path().resolve("checkpoint-3")).isDirectory();
     assertThat(newest().step()).isEqualTo(6);

@@ -53,7 +53,8 @@ final class Rotary {
     json.oneOf("hidden_act", "silu", List.of("silu", "swish"));
     json.onlyOne("partial_rotary_factor");
     if (json.integer("pretraining_tp", 1, 1 << 12, 1) > 1) {
-      json.note("pretraining_tp", "is passed over: it splits a product that is computed whole");
+      json.note(
+          "pretraining_tp", "is ignored: it only splits a product that is computed at once here");
     }
     int layers = json.integer("num_hidden_layers", 1, 1 << 12);
     int hidden = json.size("hidden_size");

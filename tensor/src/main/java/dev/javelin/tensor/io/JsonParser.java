@@ -114,7 +114,7 @@ final class JsonParser {
       int before = members.size();
       members.put(key, value(depth + 1));
       if (members.size() == before && rules.duplicates() == Duplicates.REFUSE) {
-        throw error("the key \"" + Printable.brief(key, 80) + "\" stands twice");
+        throw error("the key \"" + Printable.brief(key, 80) + "\" occurs twice");
       }
       skipSpace();
       if (peek() == '}') {
@@ -153,7 +153,7 @@ final class JsonParser {
     boolean ascii = true;
     while (at < to && text[at] != '"' && text[at] != '\\') {
       if (text[at] >= 0 && text[at] < ' ') {
-        throw error("a control character stands in a string");
+        throw error("a control character in a string is not escaped");
       }
       ascii &= text[at++] >= 0;
     }
@@ -173,7 +173,7 @@ final class JsonParser {
         out.append(c);
         plain = at;
       } else if (b >= 0 && b < ' ') {
-        throw error("a control character stands in a string");
+        throw error("a control character in a string is not escaped");
       } else {
         at++;
       }

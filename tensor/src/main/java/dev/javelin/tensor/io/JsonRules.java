@@ -64,7 +64,7 @@ public record JsonRules(
           Duplicates.REFUSE,
           Surrogates.REFUSE,
           Numbers.BINARY,
-          "the file is damaged or was edited by hand: mend or replace it");
+          "the file is damaged or was edited by hand: repair or replace it");
 
   /** {@code model.safetensors.index.json}, a line for each tensor: 64 MiB. */
   public static final JsonRules INDEX =

@@ -179,7 +179,7 @@ public final class Safetensors implements AutoCloseable {
       long high = Math.multiplyHigh(elements, dim);
       elements *= dim;
       if (high != 0 || elements < 0 || elements > Long.MAX_VALUE / 8) {
-        throw damaged(file, name, "has a shape beyond all bounds " + JsonObject.brief(dims));
+        throw damaged(file, name, "has an impossible shape " + JsonObject.brief(dims));
       }
     }
     List<@Nullable Object> offsets = json.array("data_offsets");

@@ -161,7 +161,7 @@ final class EvalCommand implements Callable<Integer> {
     if (data.isEmpty()) {
       String name = tokenizer == null ? model.toString() : tokenizer;
       Dataset own = Dataset.open(List.of(), List.of(), OWN_FRACTION, name, TextFiles.TEXT);
-      return Objects.requireNonNull(own.validation(), "a tenth of the own text");
+      return Objects.requireNonNull(own.validation(), "the default text keeps a tenth");
     }
     List<String> notes = new ArrayList<>();
     TokenSource all = Dataset.validation(data, tokens, column, separator(), notes::add);

@@ -45,7 +45,7 @@ final class Report {
     return switch (e) {
       case OutOfMemoryError o -> "out of memory: " + o.getMessage() + ": " + needsLess(command, o);
       case InternalError i ->
-          "a file became shorter while it was read: start again once it is whole ("
+          "a file became shorter while it was read: start again once it is complete ("
               + i.getMessage()
               + ")";
       // A misspelt flag is why a required one is missing.
@@ -54,7 +54,7 @@ final class Report {
       case ParameterException p -> withFirstNames(firstLine(p), p.getCommandLine());
       case NoSuchFileException n -> n.getMessage() + ": no such file or directory";
       case InvalidPathException p ->
-          p.getInput() + " is no path: " + p.getReason() + Main.localeRemedy();
+          p.getInput() + " is not a valid path: " + p.getReason() + Main.localeRemedy();
       default ->
           e.getMessage() == null
               ? e.getClass().getSimpleName() + " (run again with --verbose for details)"

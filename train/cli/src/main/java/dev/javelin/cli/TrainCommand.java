@@ -103,7 +103,7 @@ final class TrainCommand implements Callable<Integer> {
   private int train(RunSettings settings, PrintWriter out) throws IOException {
     try (Run run = Run.open(settings)) {
       Main.stopBy(spec, run.trainer()::requestStop);
-      Main.notes(spec, run.passedOver().stream().map(line -> "passed over " + line).toList());
+      Main.notes(spec, run.passedOver().stream().map(line -> "skipped " + line).toList());
       boolean quiet = settings.run().quiet();
       if (!quiet) {
         greet(out, run);
@@ -163,9 +163,9 @@ final class TrainCommand implements Callable<Integer> {
           run.trainer().step() < settings.run().maxSteps()
               ? "going on from " + run.resumedFrom().directory()
               : run.resumedFrom().directory()
-                  + " is where this run ends: a larger --max-steps goes on");
+                  + " is the end of this run: a larger --max-steps continues it");
     } else if (settings.run().resume() != null) {
-      out.println("no whole checkpoint in " + run.directory() + ": starting afresh");
+      out.println("no complete checkpoint in " + run.directory() + ": starting from scratch");
     }
     out.flush();
   }

@@ -67,7 +67,7 @@ class InterruptTest {
     assertThat(saved.step()).isEqualTo(MetricsFile.read(metrics).getLast().step());
     assertThat(child.text())
         .contains("stopped after step " + saved.step())
-        .contains("checkpoint saved; go on with --resume");
+        .contains("checkpoint saved; continue with --resume");
   }
 
   /** Neither saved nor silent: the exit code is that of the failure, not of the signal. */

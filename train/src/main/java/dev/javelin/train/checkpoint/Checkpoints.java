@@ -109,7 +109,7 @@ public final class Checkpoints {
       return Optional.empty();
     }
     throw new InputException(
-        "%s holds no checkpoint that is whole, and nothing is written over what cannot be read: mend one, move them away, or choose another --output-dir (%s)"
+        "%s holds no complete checkpoint, and unreadable ones are never overwritten: repair one, move them away, or choose another --output-dir (%s)"
             .formatted(run, String.join(" | ", damaged)));
   }
 
@@ -212,7 +212,8 @@ public final class Checkpoints {
             + reason(e)
             + "; "
             + intact
-                .map(d -> d.getFileName() + " is intact: free some space and go on with --resume")
+                .map(
+                    d -> d.getFileName() + " is intact: free some space and continue with --resume")
                 .orElse("free some space or choose another --output-dir"),
         e);
   }

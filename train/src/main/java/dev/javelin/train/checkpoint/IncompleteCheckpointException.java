@@ -29,7 +29,7 @@ public final class IncompleteCheckpointException extends RuntimeException {
 
   static IncompleteCheckpointException bytes(Path directory, String file) {
     return new IncompleteCheckpointException(
-        directory, file + " holds other bytes than were written (its checksum is another)");
+        directory, file + " differs from what was written (wrong checksum)");
   }
 
   static IncompleteCheckpointException unreadable(Path directory, String file, IOException e) {

@@ -120,7 +120,7 @@ record Manifest(SortedMap<String, Entry> files) {
     } catch (InvalidPathException e) {
       // no name of a file: refused below
     }
-    throw json.error(name, "is no name of a file in this directory");
+    throw json.error(name, "is not the name of a file in this directory");
   }
 
   /**

@@ -95,7 +95,7 @@ public record TrainingState(
                 : List.of("the seed is %d (was %d)".formatted(now.seed(), seed));
     if (!differences.isEmpty() && !override) {
       throw new InputException(
-          "--resume: %s was reached differently: %s; give what it was trained with, or --override where the change is meant"
+          "--resume: %s was trained differently: %s; use what it was trained with, or --override if the change is intended"
               .formatted(checkpoint, String.join("; ", differences)));
     }
     return differences;

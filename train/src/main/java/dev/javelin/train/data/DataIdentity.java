@@ -79,7 +79,7 @@ public record DataIdentity(
   public List<String> differences(DataIdentity saved) {
     List<String> all = new ArrayList<>();
     if (!tokenizer.equals(saved.tokenizer)) {
-      all.add("the tokenizer is another (%s; was %s)".formatted(tokenizer, saved.tokenizer));
+      all.add("the tokenizer differs (%s; was %s)".formatted(tokenizer, saved.tokenizer));
     }
     if (!separator.equals(saved.separator)) {
       all.add("documents are ended by %s (was %s)".formatted(separator, saved.separator));

@@ -219,7 +219,7 @@ public record Dataset(
       if (file.toString().endsWith(".bin") && (file == path || Files.exists(file))) {
         if (paths.size() > 1) {
           throw new InputException(
-              path + " is a token file and stands alone: name it only, or text files only");
+              path + " is a token file and cannot be combined: name it alone, or text files only");
         }
         return file;
       }

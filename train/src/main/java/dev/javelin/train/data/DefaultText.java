@@ -32,7 +32,7 @@ public final class DefaultText {
       if (in == null) {
         throw new InputException(
             NAME
-                + " is not here: add javelin-default-text to the class path, or name your own data");
+                + " is missing: add javelin-default-text to the class path, or name your own data");
       }
       return Texts.of(NAME, new String(in.readAllBytes(), StandardCharsets.UTF_8));
     } catch (IOException e) {

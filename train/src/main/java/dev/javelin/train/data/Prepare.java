@@ -55,7 +55,7 @@ public record Prepare(long trainTokens, long valTokens) {
       train.moveTail(TokenSource.splitAt(train.size(), valFraction), val);
       if (train.size() == 0) {
         throw new InputException(
-            "%s: --val-fraction %s leaves none of %d tokens to train on: give more text or a smaller part"
+            "%s: --val-fraction %s leaves none of %d tokens to train on: give more text or a smaller fraction"
                 .formatted(texts.name(), valFraction, val.size()));
       }
       train.describe();

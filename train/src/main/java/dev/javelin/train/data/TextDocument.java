@@ -16,7 +16,7 @@ public record TextDocument(String source, String text) {
     int half = unpaired();
     if (half >= 0) {
       throw new InputException(
-          "%s: character %d is half of a surrogate pair: mend or leave out the document"
+          "%s: character %d is half of a surrogate pair: repair or remove the document"
               .formatted(source, half));
     }
     try {

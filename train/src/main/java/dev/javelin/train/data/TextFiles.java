@@ -172,7 +172,7 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
 
   private static DataFormat format(Path file) {
     return DataFormats.of(file)
-        .orElseThrow(() -> new IllegalArgumentException(file + " is of no known kind"));
+        .orElseThrow(() -> new IllegalArgumentException(file + " is of an unknown kind"));
   }
 
   private static UncheckedIOException unreadable(Path file, IOException e) {

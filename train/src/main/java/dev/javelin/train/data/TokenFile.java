@@ -94,7 +94,7 @@ public final class TokenFile implements TokenSource {
     }
     if (bytes % width() != 0) {
       throw new FileFormatException(
-          path, bytes + " bytes are no whole number of " + description.dtype() + " ids", REMEDY);
+          path, bytes + " bytes are not a whole number of " + description.dtype() + " ids", REMEDY);
     }
     if (description.tokens() != 0 && description.tokens() != size()) {
       throw new FileFormatException(

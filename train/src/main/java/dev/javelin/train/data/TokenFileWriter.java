@@ -78,7 +78,8 @@ public final class TokenFileWriter implements IntConsumer, AutoCloseable {
       locked = false; // by another thread
     }
     if (!locked) {
-      throw new InputException(path + " is being written by another: wait for it to end");
+      throw new InputException(
+          path + " is being written by another process: wait for it to finish");
     }
     channel.truncate(0);
   }

@@ -78,7 +78,7 @@ public final class Evaluator implements AutoCloseable {
   public Evaluation run(LongConsumer progress) {
     Evaluation evaluation = run(progress, () -> false);
     if (evaluation == null) {
-      throw new AssertionError("stopped by nobody");
+      throw new AssertionError("nothing stopped the evaluation");
     }
     return evaluation;
   }

@@ -197,7 +197,7 @@ public final class RunDirectory implements AutoCloseable {
       if (Checkpoints.existIn(path)) {
         throw new InputException(
             path
-                + " holds checkpoints: go on from the newest with --resume, or choose another --output-dir");
+                + " holds checkpoints: continue from the newest with --resume, or choose another --output-dir");
       }
       return null;
     }
@@ -246,7 +246,8 @@ public final class RunDirectory implements AutoCloseable {
     try {
       return Path.of(resume);
     } catch (InvalidPathException e) {
-      throw new InputException("--resume " + resume + " is no path: name a checkpoint, or auto", e);
+      throw new InputException(
+          "--resume " + resume + " is not a valid path: name a checkpoint, or auto", e);
     }
   }
 
@@ -290,7 +291,7 @@ public final class RunDirectory implements AutoCloseable {
       watchers.add(log);
       watchers.add(new EventFile(own(EVENTS, replaced), step));
       replaced.forEach(
-          name -> log.note(name + " was a link; the run writes here, what it led to is untouched"));
+          name -> log.note(name + " was a link; the run replaced it, its target is unchanged"));
       return watchers;
     } catch (IOException e) {
       watchers.forEach(Watcher::close);
@@ -338,7 +339,7 @@ public final class RunDirectory implements AutoCloseable {
     Claim claim = attempt(path);
     if (claim.directory == null) {
       throw new InputException(
-          "%s was taken away, and another of that name is in use by %s: the run cannot be saved"
+          "%s was removed, and another directory of that name is in use by %s: the run cannot be saved"
               .formatted(path, claim.owner));
     }
     lock.close();

@@ -36,7 +36,7 @@ public record DataSpec(
         "--val-fraction must lie between 0 and 1 (exclusive), got " + valFraction);
     Checks.require(
         valData.isEmpty() || valFraction == null || valFraction == 0,
-        "--val-data and --val-fraction exclude each other: give one of them");
+        "--val-data and --val-fraction cannot be combined: give one of them");
     Checks.require(!column.isEmpty(), "--column must name a field or column");
   }
 

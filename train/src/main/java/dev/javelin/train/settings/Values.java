@@ -84,7 +84,7 @@ final class Values {
     try {
       return Path.of(text);
     } catch (InvalidPathException e) {
-      throw new InputException("is no path: " + e.getReason() + ": " + text, e);
+      throw new InputException("is not a valid path: " + e.getReason() + ": " + text, e);
     }
   }
 

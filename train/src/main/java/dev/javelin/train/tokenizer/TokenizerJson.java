@@ -116,7 +116,7 @@ final class TokenizerJson {
   private static void known(JsonObject json, Set<String> keys) {
     for (String key : json.members().keySet()) {
       if (!keys.contains(key)) {
-        throw json.error(Printable.brief(key, 40), "is no key of a tokenizer.json");
+        throw json.error(Printable.brief(key, 40), "is not a key of tokenizer.json");
       }
     }
   }
@@ -172,7 +172,7 @@ final class TokenizerJson {
             "the added token "
                 + JsonObject.brief(token.content())
                 + (sought.isEmpty()
-                    ? " is nothing once it is normalized"
+                    ? " is empty after normalization"
                     : " and those before it have more than " + MOST_CHARACTERS + " characters"),
             JsonRules.TOKENIZER.remedy());
       }
@@ -259,7 +259,7 @@ final class TokenizerJson {
       for (JsonObject item : root.objects("added_tokens")) {
         AddedTokens.Token token = added(item, item.integer("id", 0, LARGEST_ID));
         if (added.put(token.content(), token) != null) {
-          throw item.error("content", JsonObject.brief(token.content()) + " stands twice");
+          throw item.error("content", JsonObject.brief(token.content()) + " occurs twice");
         }
       }
     }

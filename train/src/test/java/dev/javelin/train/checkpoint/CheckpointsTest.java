@@ -112,7 +112,7 @@ class CheckpointsTest {
     assertThat(passedOver)
         .singleElement()
         .asString()
-        .contains("checkpoint-20", "model holds other bytes than were written");
+        .contains("checkpoint-20", "model differs from what was written");
   }
 
   @Test
@@ -122,7 +122,7 @@ class CheckpointsTest {
     Files.writeString(state, Files.readString(state).replace("\"tokens\": 10", "\"tokens\": 11"));
     assertThatThrownBy(() -> Checkpoint.open(run.resolve("checkpoint-10")))
         .isInstanceOf(IncompleteCheckpointException.class)
-        .hasMessageContaining("training_state.json holds other bytes");
+        .hasMessageContaining("training_state.json differs from what was written");
   }
 
   @Test

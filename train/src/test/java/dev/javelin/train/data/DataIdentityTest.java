@@ -66,7 +66,7 @@ class DataIdentityTest {
     assertThat(DataIdentity.of(source, Separator.NEWLINE, characters).differences(saved))
         .singleElement()
         .asString()
-        .matches("the tokenizer is another \\(3 tokens, [0-9a-f]{8}; was 256 tokens, \\w{8}\\)");
+        .matches("the tokenizer differs \\(3 tokens, [0-9a-f]{8}; was 256 tokens, \\w{8}\\)");
   }
 
   @Test

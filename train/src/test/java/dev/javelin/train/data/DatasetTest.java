@@ -81,7 +81,7 @@ class DatasetTest {
       assertThat(resumed.identity().differences(fresh.identity()))
           .singleElement()
           .asString()
-          .startsWith("the tokenizer is another (257 tokens");
+          .startsWith("the tokenizer differs (257 tokens");
     }
   }
 
@@ -261,7 +261,7 @@ class DatasetTest {
       assertThat(data.train().size()).isEqualTo(1);
     }
     assertThatThrownBy(() -> open(path, file("a.txt", "a")).close())
-        .hasMessageContaining("is a token file and stands alone");
+        .hasMessageContaining("is a token file and cannot be combined");
     assertThatThrownBy(() -> Dataset.open(List.of(path), List.of(), 0, "char", "text").close())
         .hasMessageContaining("--tokenizer char is made from text");
   }

@@ -79,10 +79,10 @@ class TextFilesTest {
         "{\"text\": 1}|line 1 has no text under \"text\"; it has [text], choose one with --column",
         "{\"body\": \"x\", \"id\": 1}|line 1 has no text under \"text\"; it has [body, id], choose",
         "{\"text\": null}|line 1 has no text under \"text\"",
-        "{\"text\": \"a\", \"text\": \"b\"}|line 1, byte 25: the key \"text\" stands twice",
+        "{\"text\": \"a\", \"text\": \"b\"}|line 1, byte 25: the key \"text\" occurs twice",
         "`{\"text\": \"a\"}\n{\"text\": \"x\\ud83d\"}`|line 2, byte 18: a string holds half a surrogate pair",
         "{\"text\": \"x\\ude00\\ud83d\"}|line 1, byte 24: a string holds half a surrogate pair",
-        "`{\"text\": \"a\tb\"}`|line 1, byte 11: a control character stands in a string",
+        "`{\"text\": \"a\tb\"}`|line 1, byte 11: a control character in a string is not escaped",
         "{\"text\": \"x\", \"score\": NaN}|line 1, byte 23: a value is expected",
       })
   void whatIsNotAnObjectALineIsRefused(String content, String message) throws IOException {
@@ -132,7 +132,7 @@ class TextFilesTest {
         "`text,id\nx,1\n\nx,1,`|row 4 has 3 fields, the first row has 2",
         "`text,id\n\"x\n\ny\",1\nz`|row 3 (line 5) has 1 field, the first row has 2",
         "`text\na\n\"x\ny`|row 3 has a quote that is not closed",
-        "`text\n\"x\" y`|row 2 has text behind a closing quote",
+        "`text\n\"x\" y`|row 2 has text after a closing quote",
         "`text,id,text\na,b,c`|row 1 names the column \"text\" twice",
       })
   void whatIsNotATableIsRefused(String content, String message) throws IOException {
@@ -158,7 +158,7 @@ class TextFilesTest {
     }
     for (String name : List.of("UTF-16LE", "UTF-16BE")) {
       Files.write(path, content.getBytes(Charset.forName(name)));
-      refused(path, "is UTF-16 without a byte order mark, or no text");
+      refused(path, "is UTF-16 without a byte order mark, or not text");
       assertThatThrownBy(() -> documents(path))
           .hasMessageEndingWith("iconv -f " + name + " -t UTF-8");
     }

@@ -140,7 +140,7 @@ class TokenFileTest {
     Files.write(path, new byte[3]);
     assertThatThrownBy(() -> TokenFile.open(path))
         .isInstanceOf(FileFormatException.class)
-        .hasMessageContaining("train.bin: 3 bytes are no whole number of uint16 ids");
+        .hasMessageContaining("train.bin: 3 bytes are not a whole number of uint16 ids");
     write(10, 1, 2, 3);
     Files.write(path, new byte[4]);
     assertThatThrownBy(() -> TokenFile.open(path))

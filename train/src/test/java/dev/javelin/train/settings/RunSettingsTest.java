@@ -144,7 +144,7 @@ class RunSettingsTest {
   @Test
   void validationDataAreEitherNamedOrKept() {
     assertThatThrownBy(() -> DEFAULT.with(Map.of("val_data", "v.txt", "val_fraction", 0.1)))
-        .hasMessageContaining("--val-data and --val-fraction exclude each other");
+        .hasMessageContaining("--val-data and --val-fraction cannot be combined");
     assertThat(DEFAULT.with(Map.of("val_data", "v.txt")).effective().data().valFraction()).isZero();
     assertThat(DEFAULT.with(Map.of("data", "t.txt")).effective().data().valFraction())
         .isEqualTo(0.1);

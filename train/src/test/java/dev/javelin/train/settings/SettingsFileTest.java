@@ -71,7 +71,7 @@ class SettingsFileTest {
         "'- 1' | must hold lines of the form key: value",
         "'just text' | must hold lines of the form key: value",
         "'a: [1, 2' | not valid YAML",
-        "'data: \"a\\0b\"' | --data is no path",
+        "'data: \"a\\0b\"' | --data is not a valid path",
       })
   void whatIsWrongIsNamedByFileAndLine(String yaml, String message) {
     assertThatThrownBy(() -> read(yaml))

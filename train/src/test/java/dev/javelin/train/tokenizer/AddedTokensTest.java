@@ -163,7 +163,7 @@ class AddedTokensTest {
         "added_tokens gives \"A\" the id 256, but it has 65",
         List.of(TestTokenizers.added(256, "A")));
     assertRefused(
-        "added_tokens[1].content \"<a>\" stands twice",
+        "added_tokens[1].content \"<a>\" occurs twice",
         List.of(TestTokenizers.added(256, "<a>"), TestTokenizers.added(257, "<a>")));
     assertRefused("added_tokens[0].content is empty", List.of(TestTokenizers.added(256, "")));
     assertRefused(

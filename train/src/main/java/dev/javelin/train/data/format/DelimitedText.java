@@ -154,7 +154,7 @@ final class DelimitedText implements DataFormat {
       }
       int next = in.peek();
       if (next >= 0 && next != delimiter && next != '\n' && next != '\r') {
-        throw error("has text behind a closing quote", QUOTING);
+        throw error("has text after a closing quote", QUOTING);
       }
       return text.toString();
     }

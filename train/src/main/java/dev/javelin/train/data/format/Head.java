@@ -42,7 +42,7 @@ enum Head {
     if (first.remaining() >= 2 && (first.get(at) == 0) != (first.get(at + 1) == 0)) {
       throw new FileFormatException(
           file,
-          "is UTF-16 without a byte order mark, or no text: a byte of its first two is zero",
+          "is UTF-16 without a byte order mark, or not text: one of its first two bytes is zero",
           first.get(at) == 0
               ? "convert it with iconv -f UTF-16BE -t UTF-8"
               : "convert it with iconv -f UTF-16LE -t UTF-8");
