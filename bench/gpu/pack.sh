@@ -5,7 +5,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 kit=${1:-$root/target/gpu-kit}
-max_megabytes=53
+max_megabytes=55
 die() { echo "pack: $*" >&2; exit 1; }
 
 JAVA_HOME=$("$root/javelin" --java-home)
@@ -74,7 +74,7 @@ done
 for module in $modules; do
   mkdir -p "$kit/runtime/modules/$module/src/test"
   [ ! -d "$module/src/test/resources" ] || cp -r "$module/src/test/resources" "$kit/runtime/modules/$module/src/test/"
-  users "$module" | grep 'Test$' | tr / . | sed "s/^/$module /" || true
+  users "$module" | grep 'Test$' | tr / . | sed "s|^|$module |" || true
 done >"$kit/tests"
 [ -s "$kit/tests" ] || die "found no test that uses a CUDA device"
 
