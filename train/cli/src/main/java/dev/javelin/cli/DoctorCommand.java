@@ -88,7 +88,7 @@ final class DoctorCommand implements Callable<Integer> {
     if (ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system) {
       return String.format(
           Locale.ROOT,
-          "%.1f GB, %.1f GB free; Java heap up to %.1f GB (weights and activations lie outside it)",
+          "%.1f GB, %.1f GB free; Java heap up to %.1f GB (weights and activations are outside it)",
           system.getTotalMemorySize() / GB,
           system.getFreeMemorySize() / GB,
           Runtime.getRuntime().maxMemory() / GB);

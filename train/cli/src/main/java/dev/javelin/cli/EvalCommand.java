@@ -54,7 +54,7 @@ final class EvalCommand implements Callable<Integer> {
       arity = "1..*",
       paramLabel = "PATH",
       description =
-          "Text files, folders of text files, or one token file. Default: the validation part of the text that comes with Javelin.")
+          "Text files, folders of text files, a token file, or a folder that javelin prepare wrote. Default: the validation part of the text that comes with Javelin.")
   private List<Path> data = new ArrayList<>();
 
   @Option(

@@ -29,13 +29,16 @@ final class TrainOptions {
     add(
         "data",
         "PATH",
-        "Text files, folders of text files, or one token file. Default: the text that comes with Javelin.");
+        "Text files, folders of text files, a token file, or a folder that javelin prepare wrote. Default: the text that comes with Javelin.");
     add("val_data", "PATH", "Validation data, like --data. Default: see --val-fraction.");
     add(
         "val_fraction",
         "F",
         "Fraction of --data, at its end, to hold out for validation. Default: 0.1, or 0 if there are validation data already.");
-    add("column", "NAME", "Field of a JSONL file or column of a CSV file that holds the text.");
+    add(
+        "column",
+        "NAME",
+        "Field of a JSONL file or column of a CSV or TSV file that holds the text.");
     add(
         "tokenizer",
         "byte|char|bpe|DIR",
