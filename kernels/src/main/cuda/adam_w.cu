@@ -8,23 +8,16 @@
 //   FLOPs: ~15 an element, so memory bound.
 // Measured: not yet.
 #include "row.cuh"
-#include "step_state.cuh"
-
-constexpr int kMaxSegments = 16;
-
-// Elements [from, to) that are updated alike; by value, so it is part of a recorded launch.
-struct Segments {
-  int64_t from[kMaxSegments], to[kMaxSegments];
-  double lr_scale[kMaxSegments], weight_decay[kMaxSegments];
-};
+#include "segments.cuh"
 
 struct Constants {
   float decay;      // 1 - lr·weight_decay
   float step_size;  // lr / (1 - β1^t)
   float root_bias;  // 1 / sqrt(1 - β2^t)
 };
+static_assert(sizeof(Constants) <= kConstantsBytes);
 
-KERNEL(adam_w_constants, (Constants * c, const StepState* s, Segments segments, int count, float beta1, float beta2), 32) {
+KERNEL(adam_w_constants, (Constants * c, const StepState* s, Segments segments, int count, float beta1, float beta2, float), 32) {
   int i = threadIdx.x;
   if (i >= count) return;
   double lr = double(s->learning_rate) * segments.lr_scale[i];

@@ -54,9 +54,10 @@ class SharedGeometryTest {
   }
 
   @Test
-  void dropoutAdamWAndHead() {
+  void dropoutUpdatesAndHead() {
     assertThat(DropoutCuda.WORDS).isEqualTo(constant("dropout.cu", "kWords"));
-    assertThat(AdamWCuda.MAX_SEGMENTS).isEqualTo(constant("adam_w.cu", "kMaxSegments"));
+    assertThat(UpdateCuda.MAX_SEGMENTS).isEqualTo(constant("segments.cuh", "kMaxSegments"));
+    assertThat(UpdateCuda.CONSTANTS_BYTES).isEqualTo(constant("segments.cuh", "kConstantsBytes"));
     assertThat(LinearCrossEntropyCuda.UNIT).isEqualTo(constant("linear_cross_entropy.cu", "kUnit"));
   }
 

@@ -4,7 +4,7 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.AdamWCpu;
-import dev.javelin.kernels.cuda.AdamWCuda;
+import dev.javelin.kernels.cuda.UpdateCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
@@ -93,16 +93,14 @@ public final class AdamW {
         }
       }
       case Cuda cuda ->
-          AdamWCuda.step(
+          UpdateCuda.step(
               cuda,
+              "adam_w",
               master == null ? null : weights,
               weights.dtype(),
-              w,
-              m,
-              v,
-              grads,
+              List.of(w, m, v, grads),
               segments.stream()
-                  .map(s -> new AdamWCuda.Part(s.from(), s.to(), s.lrScale(), s.weightDecay()))
+                  .map(s -> new UpdateCuda.Part(s.from(), s.to(), s.lrScale(), s.weightDecay()))
                   .toList(),
               state,
               beta1,
