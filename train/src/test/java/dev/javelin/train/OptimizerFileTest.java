@@ -98,7 +98,25 @@ class OptimizerFileTest {
       file(model, adamW).save(dir);
       assertThatThrownBy(() -> file(model, other).load(dir))
           .isInstanceOf(FileFormatException.class)
-          .hasMessageContaining("momentum.");
+          .hasMessageContaining("holds [exp_avg, exp_avg_sq]")
+          .hasMessageContaining("keep [momentum, row_factors]")
+          .hasMessageContaining("--optimizer");
+    }
+  }
+
+  @Test
+  void aRuleThatKeepsLessThanTheFileHoldsIsRefusedToo() {
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
+        Optimizer adamW = new AdamW(model.parameters(), new AdamWConfig(0.9f, 0.95f, 1e-8f));
+        Keeping less = new Keeping(List.of(FlatState.likeWeights("exp_avg", model.parameters())));
+        Keeping none = new Keeping(List.of())) {
+      file(model, adamW).save(dir);
+      for (Keeping rule : List.of(less, none)) {
+        assertThatThrownBy(() -> file(model, rule).load(dir))
+            .isInstanceOf(FileFormatException.class)
+            .hasMessageContaining("holds [exp_avg, exp_avg_sq]");
+      }
     }
   }
 
@@ -110,7 +128,9 @@ class OptimizerFileTest {
       assertThatThrownBy(
               () -> OptimizerSpec.DEFAULT.withOptimizer("adam").create(model.parameters()))
           .isInstanceOf(InputException.class)
-          .hasMessage("--optimizer must be one of adamw, got adam");
+          .hasMessage(
+              "--optimizer must be one of %s, got adam"
+                  .formatted(String.join(", ", Optimizers.names())));
       assertThatThrownBy(() -> Optimizers.create("adamw", model.parameters(), Map.of("beta1", 1f)))
           .hasMessageContaining("beta1 must lie in [0, 1)");
     }

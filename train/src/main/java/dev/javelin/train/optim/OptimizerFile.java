@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -68,6 +70,7 @@ public final class OptimizerFile {
    */
   public void load(Path directory) {
     try (Safetensors file = Safetensors.open(directory.resolve(NAME))) {
+      requireSameRule(file);
       Tensor master = parameters.master();
       if (master != null) {
         Weights.read(parameters, file, MASTER + ".", p -> part(master, p));
@@ -80,6 +83,25 @@ public final class OptimizerFile {
           case OWN -> read(file, state.name(), buffer);
         }
       }
+    }
+  }
+
+  /** A rule that keeps less than another would read what it knows and lose the rest in silence. */
+  private void requireSameRule(Safetensors file) {
+    Set<String> kept = new TreeSet<>();
+    if (parameters.master() != null) {
+      kept.add(MASTER);
+    }
+    optimizer.state().forEach(state -> kept.add(state.name()));
+    Set<String> there = new TreeSet<>();
+    for (String name : file.entries().keySet()) {
+      there.add(kept.contains(name) || !name.contains(".") ? name : name.replaceFirst("\\..*", ""));
+    }
+    if (!there.equals(kept)) {
+      throw new FileFormatException(
+          file.file(),
+          "holds %s, this optimizer and precision keep %s".formatted(there, kept),
+          "resume with the --optimizer and --precision it was trained with");
     }
   }
 
