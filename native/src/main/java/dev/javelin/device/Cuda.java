@@ -416,10 +416,13 @@ public final class Cuda implements Device {
     }
   }
 
-  /** Makes the device's context the calling thread's. */
+  /**
+   * Makes the device's context that of the calling thread. To the driver a thread is one of the
+   * operating system; a virtual thread may be on another of them since its last call.
+   */
   void bind() {
     requireOpen();
-    if (CURRENT.get() != this) {
+    if (CURRENT.get() != this || Thread.currentThread().isVirtual()) {
       CudaDriver.check(JCudaDriver.cuCtxSetCurrent(context), "using " + this);
       CURRENT.set(this);
     }

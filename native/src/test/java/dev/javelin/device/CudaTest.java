@@ -4,9 +4,14 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -89,6 +94,43 @@ class CudaTest {
       MemorySegment heap = MemorySegment.ofArray(new byte[(int) size]);
       cuda.read(heap, n, 0);
       assertThat(heap.mismatch(values)).isEqualTo(-1);
+    }
+  }
+
+  /** Each of its calls may come from another thread of the operating system. */
+  @Test
+  void aVirtualThreadUsesTheDeviceWhereverItRuns() throws Exception {
+    MemorySegment values = counting(64);
+    try (DeviceMemory m = cuda.allocate(64);
+        ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      Callable<Long> moves =
+          () -> {
+            cuda.write(m, 0, values);
+            String carrier = carrier();
+            for (int i = 0; i < 1000 && carrier().equals(carrier); i++) {
+              Future<?> busy = threads.submit(() -> spin(3_000_000));
+              Thread.sleep(1); // lets go of the carrier, which the other then has
+              busy.get();
+            }
+            assumeThat(carrier()).as("one carrier only").isNotEqualTo(carrier);
+            MemorySegment back = MemorySegment.ofArray(new byte[64]);
+            cuda.read(back, m, 0);
+            return back.mismatch(values);
+          };
+      assertThat(threads.submit(moves).get()).isEqualTo(-1);
+    }
+  }
+
+  /** {@code VirtualThread[#30]/runnable@ForkJoinPool-1-worker-1}. */
+  private static String carrier() {
+    String name = Thread.currentThread().toString();
+    return name.substring(name.indexOf('@') + 1);
+  }
+
+  private static void spin(long nanos) {
+    long end = System.nanoTime() + nanos;
+    while (System.nanoTime() < end) {
+      Thread.onSpinWait();
     }
   }
 

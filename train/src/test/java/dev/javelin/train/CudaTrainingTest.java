@@ -28,6 +28,7 @@ import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -316,14 +317,14 @@ class CudaTrainingTest {
         Trainer trainer =
             TextTraining.of(model, new Dataset(train, train, null), config).trainer()) {
       AtomicBoolean done = new AtomicBoolean(!beside);
-      Thread writer =
-          Thread.ofVirtual()
-              .start(
-                  () -> {
-                    while (!done.get()) {
-                      generator.tokens(TinyModels.ids(12), 3, Sampler.GREEDY, token -> true);
-                    }
-                  });
+      CompletableFuture<Void> writer =
+          CompletableFuture.runAsync(
+              () -> {
+                while (!done.get()) {
+                  generator.tokens(TinyModels.ids(12), 3, Sampler.GREEDY, token -> true);
+                }
+              },
+              Thread::startVirtualThread);
       trainer
           .watch(
               new Watcher() {
@@ -339,8 +340,6 @@ class CudaTrainingTest {
           .run();
       done.set(true);
       writer.join();
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
     }
     assertThat(losses).hasSize(16).doesNotContainNull();
     return losses;
