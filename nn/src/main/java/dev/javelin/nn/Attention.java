@@ -77,7 +77,7 @@ public record Attention(
    * @return [B, T, C]
    */
   public Var forward(Var x, Pass pass) {
-    Heads turned = turned(split(qkv.forward(x)), pass.firstPosition());
+    Heads turned = turned(split(qkv.forward(x)), pass);
     KvCache cache = pass.cache();
     if (cache != null) {
       turned = cache.append(index, turned);
@@ -104,12 +104,15 @@ public record Attention(
         parts.get(2).reshape(batch, seqLen, kvHeads, headDim));
   }
 
-  private Heads turned(Heads packed, int firstPosition) {
+  private Heads turned(Heads packed, Pass pass) {
     if (rotary == null) {
       return packed;
     }
-    int end = firstPosition + packed.q().shape().dim(1);
-    Rotation here = rotary.rotation(firstPosition, end);
+    int end = pass.firstPosition() + packed.q().shape().dim(1);
+    Rotation here =
+        pass.positions() == null
+            ? rotary.rotation(pass.firstPosition(), end)
+            : rotary.rotation(0, end).at(pass.positions());
     if (qNorm == null || kNorm == null) {
       return Functional.qkRope(packed, here);
     }

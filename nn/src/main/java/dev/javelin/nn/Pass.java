@@ -1,5 +1,6 @@
 package dev.javelin.nn;
 
+import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.step.StepState;
 import org.jspecify.annotations.Nullable;
@@ -13,31 +14,44 @@ import org.jspecify.annotations.Nullable;
  * Pass.PLAIN                                              // causal, without dropout
  * Pass.training(state)                                    // causal, with dropout
  * Pass.PLAIN.masked(AttentionMask.FULL.lengths(lengths))  // both ways, padded behind lengths
- * Pass.training(state).masked(AttentionMask.CAUSAL.documents(starts))
+ * Pass.training(state)                                    // packed documents
+ *     .masked(AttentionMask.CAUSAL.documents(starts))
+ *     .at(positions)                                      // that count from 0 in each
  * }</pre>
  *
  * @param firstPosition of the first token in its sequence
+ * @param positions I32 [B, T]: the position of each token, at most {@code firstPosition + T − 1};
+ *     {@code null} where they count up from {@code firstPosition}
  * @param mask which keys a query sees; a layer may narrow it by a window of its own
  * @param training where dropout finds its key; {@code null} for a run without dropout
  * @param cache keys and values of the tokens before; {@code null} for none
  */
 public record Pass(
-    int firstPosition, AttentionMask mask, @Nullable StepState training, @Nullable KvCache cache) {
+    int firstPosition,
+    @Nullable Tensor positions,
+    AttentionMask mask,
+    @Nullable StepState training,
+    @Nullable KvCache cache) {
   /** A causal run over whole sequences without dropout. */
-  public static final Pass PLAIN = new Pass(0, AttentionMask.CAUSAL, null, null);
+  public static final Pass PLAIN = new Pass(0, null, AttentionMask.CAUSAL, null, null);
 
   /** A causal run over whole sequences with dropout. */
   public static Pass training(StepState state) {
-    return new Pass(0, AttentionMask.CAUSAL, state, null);
+    return new Pass(0, null, AttentionMask.CAUSAL, state, null);
   }
 
   /** A causal run over tokens that follow those of {@code cache}. */
   public static Pass cached(KvCache cache) {
-    return new Pass(cache.length(), AttentionMask.CAUSAL, null, cache);
+    return new Pass(cache.length(), null, AttentionMask.CAUSAL, null, cache);
   }
 
   /** The same run under another mask. */
   public Pass masked(AttentionMask mask) {
-    return new Pass(firstPosition, mask, training, cache);
+    return new Pass(firstPosition, positions, mask, training, cache);
+  }
+
+  /** The same run with tokens at these positions, as in packed documents. */
+  public Pass at(@Nullable Tensor positions) {
+    return new Pass(firstPosition, positions, mask, training, cache);
   }
 }

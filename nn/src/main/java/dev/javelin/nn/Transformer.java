@@ -204,7 +204,7 @@ public record Transformer(
                 tape.param(tokens),
                 ids,
                 tape.param(positions),
-                positionIds(tape, ids.shape(), pass));
+                pass.positions() == null ? positionIds(tape, ids.shape(), pass) : pass.positions());
     return Stream.of(new Dropout(config.dropout().embedding(), 0).forward(x, pass));
   }
 
