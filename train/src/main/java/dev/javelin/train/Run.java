@@ -67,6 +67,7 @@ public record Run(
   }
 
   private static Run open(RunSettings config, RunDirectory directory) {
+    Objectives.named(config.objective().objective()); // before anything is read
     List<String> passedOver = new ArrayList<>();
     Checkpoint checkpoint = directory.start(config.run().resume(), passedOver::add);
     List<String> notes = new ArrayList<>();
@@ -103,7 +104,9 @@ public record Run(
       model = model(config, device, name, fitted, checkpoint, data.tokenizer(), notes::add);
       RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(kept.toYaml(), config.run().keep(), identity);
-      Trainer trainer = TextTraining.of(model, data, config).trainer().into(directory);
+      Task task = TextTraining.task(model, data, config);
+      notes.addAll(task.notes());
+      Trainer trainer = TextTraining.of(model, task, config).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }

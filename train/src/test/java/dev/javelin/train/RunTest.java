@@ -92,6 +92,17 @@ class RunTest {
   }
 
   @Test
+  void anObjectiveThatIsNotThereIsRefusedBeforeAnythingIsRead() {
+    RunSettings settings = settings(dir.resolve("missing.txt"));
+    assertThatThrownBy(() -> Run.open(settings.with(Map.of("objective", "next-word"))))
+        .isInstanceOf(InputException.class)
+        .hasMessage(
+            "--objective must be one of %s, got next-word", String.join(", ", Objectives.names()));
+    assertThatThrownBy(() -> Run.open(settings.with(Map.of("objective", "next-token"))))
+        .hasMessageContaining("missing.txt does not exist");
+  }
+
+  @Test
   void theColumnOfJsonLinesIsASetting() throws IOException {
     Path lines =
         Files.writeString(dir.resolve("key.jsonl"), "{\"content\": \"some words\"}\n".repeat(40));

@@ -1,5 +1,6 @@
 package dev.javelin.cli;
 
+import dev.javelin.train.Objectives;
 import dev.javelin.train.optim.Optimizers;
 import dev.javelin.train.settings.DeviceSpec;
 import dev.javelin.train.settings.RunSettings;
@@ -43,6 +44,7 @@ final class TrainOptions {
         "tokenizer",
         "byte|char|bpe|DIR",
         "Tokenizer. Default: the one that comes with the model or the data.");
+    add("objective", String.join("|", Objectives.names()), "What training minimises.");
     add("order", "shuffled|sequential", "Order in which sequences are read.");
     add("seed", "N", "Seed for initial weights, dropout and data order.");
     add("data_seed", "N", "Seed for the data order only. Default: --seed.");

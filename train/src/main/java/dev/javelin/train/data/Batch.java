@@ -87,6 +87,11 @@ public final class Batch implements AutoCloseable {
     return fields.rows();
   }
 
+  /** Whether the layout has a field of that name. */
+  public boolean has(String field) {
+    return fields.layout().has(field);
+  }
+
   /** A field on the device, [B, …]; always the same memory. */
   public Tensor get(String field) {
     return fields.get(field);

@@ -17,6 +17,15 @@ public record BatchLayout(List<Field> fields) {
   /** The id behind each token, I32 [B, T]; {@link #IGNORED} where there is none. */
   public static final String TARGETS = "targets";
 
+  /** Where each token stands in its document, I32 [B, T], in batches of packed documents. */
+  public static final String POSITIONS = "positions";
+
+  /**
+   * The place in its row where each token's document begins, I32 [B, T], in batches of packed
+   * documents.
+   */
+  public static final String STARTS = "document_starts";
+
   /** The target that does not count. */
   public static final int IGNORED = -100;
 
@@ -69,6 +78,20 @@ public record BatchLayout(List<Field> fields) {
   /** Tokens and their targets. */
   public static BatchLayout text(int seqLen) {
     return of(Field.ints(TOKENS, seqLen), Field.ints(TARGETS, seqLen).blank(IGNORED));
+  }
+
+  /** Tokens and their targets, in documents of which each sees itself alone. */
+  public static BatchLayout packed(int seqLen) {
+    return of(
+        Field.ints(TOKENS, seqLen),
+        Field.ints(TARGETS, seqLen).blank(IGNORED),
+        Field.ints(POSITIONS, seqLen),
+        Field.ints(STARTS, seqLen));
+  }
+
+  /** Whether there is a field of that name. */
+  public boolean has(String name) {
+    return fields.stream().anyMatch(f -> f.name.equals(name));
   }
 
   /** Bytes of a batch of so many rows, every field aligned. */

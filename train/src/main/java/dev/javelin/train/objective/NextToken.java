@@ -1,5 +1,7 @@
 package dev.javelin.train.objective;
 
+import static dev.javelin.train.data.BatchLayout.POSITIONS;
+import static dev.javelin.train.data.BatchLayout.STARTS;
 import static dev.javelin.train.data.BatchLayout.TARGETS;
 import static dev.javelin.train.data.BatchLayout.TOKENS;
 
@@ -10,6 +12,7 @@ import dev.javelin.device.Turn;
 import dev.javelin.nn.Pass;
 import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.data.Batch;
@@ -19,21 +22,32 @@ import dev.javelin.train.data.Batch;
  * dev.javelin.train.data.BatchLayout#text} has them: the sum over targets times {@link
  * StepState#inverseTargets}. On a recording tape it is the training loss, with the configuration's
  * dropout; on an inference tape it evaluates, without. The full logits never exist.
+ *
+ * <p>Where a batch has {@link dev.javelin.train.data.BatchLayout#packed}'s fields, each document
+ * sees itself alone.
  */
 public record NextToken(Transformer model) implements Objective {
 
   @Override
   public Var loss(Tape tape, Batch batch, StepState state) {
     Tensor tokens = batch.get(TOKENS);
-    Pass pass = tape.isRecording() ? Pass.training(state) : Pass.PLAIN;
     try (Turn _ = tokens.device().turn()) {
       return Losses.linearCrossEntropy(
-          model.hidden(tape, tokens, pass),
+          model.hidden(tape, tokens, pass(tape, batch, state)),
           model.headWeight(tape),
           batch.get(TARGETS),
           LossOptions.PLAIN,
           state);
     }
+  }
+
+  /** A causal run, within documents where the batch says where they begin. */
+  static Pass pass(Tape tape, Batch batch, StepState state) {
+    Pass pass = tape.isRecording() ? Pass.training(state) : Pass.PLAIN;
+    pass = batch.has(POSITIONS) ? pass.at(batch.get(POSITIONS)) : pass;
+    return batch.has(STARTS)
+        ? pass.masked(AttentionMask.CAUSAL.documents(batch.get(STARTS)))
+        : pass;
   }
 
   @Override

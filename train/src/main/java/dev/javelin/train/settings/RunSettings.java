@@ -32,6 +32,7 @@ public record RunSettings(
     ModelSpec model,
     DataSpec data,
     BatchSpec batch,
+    ObjectiveSpec objective,
     OptimizerSpec optimizer,
     ScheduleSpec schedule,
     DeviceSpec device,
@@ -42,6 +43,7 @@ public record RunSettings(
           ModelSpec.DEFAULT,
           DataSpec.DEFAULT,
           BatchSpec.DEFAULT,
+          ObjectiveSpec.DEFAULT,
           OptimizerSpec.DEFAULT,
           ScheduleSpec.DEFAULT,
           DeviceSpec.DEFAULT,
@@ -57,6 +59,10 @@ public record RunSettings(
 
   public RunSettings withBatch(UnaryOperator<BatchSpec> change) {
     return Components.with(this, "batch", change.apply(batch));
+  }
+
+  public RunSettings withObjective(UnaryOperator<ObjectiveSpec> change) {
+    return Components.with(this, "objective", change.apply(objective));
   }
 
   public RunSettings withOptimizer(UnaryOperator<OptimizerSpec> change) {

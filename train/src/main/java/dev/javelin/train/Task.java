@@ -1,0 +1,29 @@
+package dev.javelin.train;
+
+import dev.javelin.train.data.Fields;
+import dev.javelin.train.data.Rows;
+import dev.javelin.train.objective.Objective;
+import java.util.List;
+import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What an objective makes of a model and its data.
+ *
+ * @param objective what is minimised, and measured on held-out rows
+ * @param train the rows to train on
+ * @param held held-out rows; {@code null} for none
+ * @param textBytes how many bytes of text the targets of a batch stand for; {@code null} where they
+ *     stand for none
+ * @param notes what the user should know about the rows, a line each
+ */
+public record Task(
+    Objective objective,
+    Rows train,
+    @Nullable Rows held,
+    @Nullable ToLongFunction<Fields> textBytes,
+    List<String> notes) {
+  public Task {
+    notes = List.copyOf(notes);
+  }
+}
