@@ -48,7 +48,19 @@ final class AddedTokens {
      */
     void text(String piece, int start);
 
-    void token(int id);
+    /**
+     * @param start where the token begins in the text that was split, white space along with it
+     */
+    void token(int id, int start, int end);
+  }
+
+  /** Where special tokens are recognised. */
+  interface Special {
+    Special EVERYWHERE = (start, end) -> true;
+    Special NOWHERE = (start, end) -> false;
+
+    /** Whether one that is written from {@code start} to {@code end} is. */
+    boolean at(int start, int end);
   }
 
   private static final int ROOT = 0;
@@ -122,9 +134,10 @@ final class AddedTokens {
   /**
    * Cuts {@code text} at the added tokens.
    *
-   * @param special recognise special tokens too; otherwise they are text, and so is what they hold
+   * @param special where special tokens are recognised too; elsewhere they are text, and so is what
+   *     they hold
    */
-  void split(CharSequence text, boolean special, Pieces out) {
+  void split(CharSequence text, Special special, Pieces out) {
     if (tokens.isEmpty()) {
       if (!text.isEmpty()) {
         out.text(text.toString(), 0);
@@ -169,7 +182,7 @@ final class AddedTokens {
   /** What has been handed out so far. */
   private static final class Cuts {
     private final CharSequence text;
-    private final boolean special;
+    private final Special special;
     private final Pieces out;
     private int done;
 
@@ -178,7 +191,7 @@ final class AddedTokens {
 
     private int spacesTo = -1;
 
-    Cuts(CharSequence text, boolean special, Pieces out) {
+    Cuts(CharSequence text, Special special, Pieces out) {
       this.text = text;
       this.special = special;
       this.out = out;
@@ -191,7 +204,7 @@ final class AddedTokens {
                       && CharacterClasses.isWord(Character.codePointBefore(text, tokenStart))
                   || tokenEnd < text.length()
                       && CharacterClasses.isWord(Character.codePointAt(text, tokenEnd)));
-      if (token.special() && !special || inWord) {
+      if (token.special() && !special.at(tokenStart, tokenEnd) || inWord) {
         return;
       }
       int start = tokenStart;
@@ -202,7 +215,7 @@ final class AddedTokens {
       if (start > done) {
         out.text(text.subSequence(done, start).toString(), done);
       }
-      out.token(token.id());
+      out.token(token.id(), start, end);
       done = end;
     }
 

@@ -45,6 +45,7 @@ final class BpeTokenizer implements Tokenizer {
   private final Parts parts;
   private final AddedTokens raw;
   private final AddedTokens normalized;
+  private final boolean normalisedSpecial;
   private final SequencedMap<String, Integer> specials = new LinkedHashMap<>();
   private final BitSet specialIds = new BitSet();
   private final OptionalInt bos;
@@ -76,41 +77,78 @@ final class BpeTokenizer implements Tokenizer {
     }
     raw = new AddedTokens(before);
     normalized = new AddedTokens(after);
+    normalisedSpecial = after.stream().anyMatch(AddedTokens.Token::special);
   }
 
   @Override
   public void encode(String text, IntConsumer out) {
-    encode(text, false, out);
+    encode(text, AddedTokens.Special.NOWHERE, out);
   }
 
   @Override
   public int[] encodePrompt(String text) {
     IntStream.Builder ids = IntStream.builder();
     parts.prefix().forEach(ids::add);
-    encode(text, true, ids);
+    encode(text, AddedTokens.Special.EVERYWHERE, ids);
     parts.suffix().forEach(ids::add);
     return ids.build().toArray();
   }
 
-  private void encode(String text, boolean special, IntConsumer out) {
-    PreTokenization.Words words = (word, first) -> parts.model().encode(word, out);
+  private void encode(String text, AddedTokens.Special special, IntConsumer out) {
     raw.split(
         text,
         special,
         new Pieces(out) {
           @Override
           public void text(String piece, int start) {
-            normalized.split(
-                parts.normalizer().apply(piece),
-                special,
-                new Pieces(out) {
-                  @Override
-                  public void text(String part, int at) {
-                    parts.splitter().split(part, start + at == 0, words);
-                  }
-                });
+            normalise(piece, start, special != AddedTokens.Special.NOWHERE, out);
           }
         });
+  }
+
+  private void normalise(String piece, int start, boolean special, IntConsumer out) {
+    PreTokenization.Words words = (word, first) -> parts.model().encode(word, out);
+    normalized.split(
+        parts.normalizer().apply(piece),
+        special ? AddedTokens.Special.EVERYWHERE : AddedTokens.Special.NOWHERE,
+        new Pieces(out) {
+          @Override
+          public void text(String part, int at) {
+            parts.splitter().split(part, start + at == 0, words);
+          }
+        });
+  }
+
+  @Override
+  public Encoded encode(String text, BitSet data, int... places) {
+    MixedText.Plain plain =
+        (piece, start, out) -> normalise(piece, start, !mayWriteSpecial(piece, start, data), out);
+    MixedText mixed = new MixedText(plain, places);
+    raw.split(text, MixedText.outside(data), mixed);
+    return mixed.finish();
+  }
+
+  /** Whether the data in a piece, normalised, hold what is a special token then. */
+  private boolean mayWriteSpecial(String piece, int start, BitSet data) {
+    if (!normalisedSpecial || data.nextSetBit(start) < 0) {
+      return false;
+    }
+    StringBuilder own = new StringBuilder();
+    for (int i = 0; i < piece.length(); i++) {
+      own.append(data.get(start + i) ? piece.charAt(i) : '\n');
+    }
+    boolean[] found = new boolean[1];
+    normalized.split(
+        parts.normalizer().apply(own.toString()),
+        (from, to) -> {
+          found[0] = true;
+          return false;
+        },
+        new Pieces(id -> {}) {
+          @Override
+          public void text(String part, int at) {}
+        });
+    return found[0];
   }
 
   /** Ids of added tokens go out as they come. */
@@ -122,7 +160,7 @@ final class BpeTokenizer implements Tokenizer {
     }
 
     @Override
-    public void token(int id) {
+    public void token(int id, int start, int end) {
       out.accept(id);
     }
   }

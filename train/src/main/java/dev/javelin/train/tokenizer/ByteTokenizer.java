@@ -2,6 +2,7 @@ package dev.javelin.train.tokenizer;
 
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.BitSet;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -48,22 +49,14 @@ public final class ByteTokenizer implements Tokenizer {
 
   @Override
   public int[] encodePrompt(String text) {
-    var ids = java.util.stream.IntStream.builder();
-    added.split(
-        text,
-        true,
-        new AddedTokens.Pieces() {
-          @Override
-          public void text(String piece, int start) {
-            encode(piece, ids);
-          }
+    return encode(text, new BitSet()).ids();
+  }
 
-          @Override
-          public void token(int id) {
-            ids.add(id);
-          }
-        });
-    return ids.build().toArray();
+  @Override
+  public Encoded encode(String text, BitSet data, int... places) {
+    MixedText mixed = new MixedText((piece, start, out) -> encode(piece, out), places);
+    added.split(text, MixedText.outside(data), mixed);
+    return mixed.finish();
   }
 
   @Override

@@ -61,6 +61,13 @@ public final class CharTokenizer implements Tokenizer {
   }
 
   @Override
+  public Encoded encode(String text, BitSet data, int... places) {
+    MixedText mixed = new MixedText((piece, start, out) -> encode(piece, out), places);
+    mixed.text(text, 0);
+    return mixed.finish();
+  }
+
+  @Override
   public String decode(int[] ids, boolean skipSpecial) {
     StringBuilder text = new StringBuilder(ids.length);
     for (int id : ids) {

@@ -1,6 +1,7 @@
 package dev.javelin.train.tokenizer;
 
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -40,6 +41,16 @@ public interface Tokenizer {
    * encode(text)}.
    */
   int[] encodePrompt(String text);
+
+  /**
+   * The ids of a text that is partly data: special tokens are recognised, but not where one would
+   * hold a character of the data. Nothing is put before or behind. Where the data write no special
+   * token, equals Hugging Face's {@code encode(text, add_special_tokens=False)}.
+   *
+   * @param data the positions of its characters
+   * @param places positions in the text, ascending, that are to be found in the ids
+   */
+  Encoded encode(String text, BitSet data, int... places);
 
   /**
    * The text of {@code ids}; bytes that are not UTF-8 become U+FFFD.

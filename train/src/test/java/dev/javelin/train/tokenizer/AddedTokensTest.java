@@ -107,13 +107,13 @@ class AddedTokensTest {
     Counting counting = new Counting(text);
     tokens.split(
         counting,
-        true,
+        AddedTokens.Special.EVERYWHERE,
         new AddedTokens.Pieces() {
           @Override
           public void text(String piece, int start) {}
 
           @Override
-          public void token(int id) {}
+          public void token(int id, int start, int end) {}
         });
     return counting.reads;
   }

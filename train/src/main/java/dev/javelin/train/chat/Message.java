@@ -1,0 +1,42 @@
+package dev.javelin.train.chat;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One turn of a conversation.
+ *
+ * @param role who speaks: {@code system}, {@code user}, {@code assistant}, {@code tool}, or what
+ *     else a template knows
+ * @param content what is said
+ * @param more further fields for the template, such as {@code name} or {@code tool_calls}: values
+ *     as {@link dev.javelin.tensor.io.Json} reads them
+ */
+public record Message(String role, String content, SequencedMap<String, @Nullable Object> more) {
+  public static final String SYSTEM = "system";
+  public static final String USER = "user";
+  public static final String ASSISTANT = "assistant";
+
+  public Message {
+    more = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(more));
+  }
+
+  /** Role and content alone. */
+  public Message(String role, String content) {
+    this(role, content, Collections.emptySortedMap());
+  }
+
+  public static Message system(String content) {
+    return new Message(SYSTEM, content);
+  }
+
+  public static Message user(String content) {
+    return new Message(USER, content);
+  }
+
+  public static Message assistant(String content) {
+    return new Message(ASSISTANT, content);
+  }
+}
