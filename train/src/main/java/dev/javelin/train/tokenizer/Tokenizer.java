@@ -36,6 +36,17 @@ public interface Tokenizer {
   }
 
   /**
+   * The ids of a text that may hold special tokens and is trusted to: they are recognised, and
+   * nothing is put before or behind. Equals Hugging Face's {@code encode(text,
+   * add_special_tokens=False)}.
+   *
+   * @throws IllegalArgumentException as {@link #encode(String, IntConsumer)} does
+   */
+  default int[] encodeSpecial(String text) {
+    return encode(text, new BitSet()).ids();
+  }
+
+  /**
    * The ids of a prompt: special tokens in the text are recognised, and what the tokenizer's
    * template adds (a begin-of-text token, say) is added. Equals Hugging Face's {@code
    * encode(text)}.

@@ -67,6 +67,7 @@ class GoldenTokenizerTest {
       }
       if (c.has("ids_special") && !name.startsWith("sentencepiece")) {
         assertThat(tokenizer.encodePrompt(text)).isEqualTo(SharedFiles.ids(c.get("ids_special")));
+        assertThat(tokenizer.encodeSpecial(text)).isEqualTo(SharedFiles.ids(c.get("ids_special")));
       }
     }
     for (JsonNode c : expected.path("decode_cases")) {

@@ -196,6 +196,8 @@ class HuggingFaceTokenizerTest {
     Files.writeString(directory.resolve("tokenizer.json"), json(LLAMA3));
     assertThat(Tokenizer.load(directory).eos()).isEmpty();
     int end = Objects.requireNonNull(Tokenizer.load(directory).specialTokens().get("<end>"));
+    assertThat(Tokenizer.load(directory).encodePrompt("<end>")).containsExactly(end, end, end);
+    assertThat(Tokenizer.load(directory).encodeSpecial("<end>")).containsExactly(end);
     Files.writeString(directory.resolve("config.json"), "{\"eos_token_id\": [7, 8]}");
     assertThat(Tokenizer.load(directory).eos()).hasValue(7);
     Files.writeString(

@@ -64,6 +64,7 @@ class PlainTokenizerTest {
     assertThat(tokenizer.encode("<|end|>")).hasSize(7);
     assertThat(tokenizer.decode(97, 256)).isEqualTo("a<|end|>");
     assertThat(tokenizer.decode(new int[] {97, 256}, true)).isEqualTo("a");
+    assertThat(tokenizer.encodeSpecial("a<|end|>")).containsExactly(97, 256);
     assertThatThrownBy(() -> tokenizer.decode(258)).hasMessageContaining("[0, 258)");
     assertThatThrownBy(() -> new ByteTokenizer("x", "x")).hasMessageContaining("distinct");
   }
