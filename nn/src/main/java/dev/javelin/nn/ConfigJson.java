@@ -3,6 +3,7 @@ package dev.javelin.nn;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.JsonObject;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -29,7 +30,9 @@ final class ConfigJson {
           "the model_type \"" + type + "\" is not supported",
           "take a model of one of " + String.join(", ", Families.all().keySet()));
     }
-    if (json.has("architectures") && !json.array("architectures").contains(family.className())) {
+    if (json.has("architectures")
+        && Collections.disjoint(
+            json.array("architectures"), List.of(family.className(), family.baseClassName()))) {
       throw json.error(
           "architectures",
           "must name "

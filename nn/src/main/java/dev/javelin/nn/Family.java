@@ -21,6 +21,11 @@ public interface Family {
   /** The one of {@code architectures} in {@code config.json}. */
   String className();
 
+  /** The same without its head, {@code LlamaModel}. */
+  default String baseClassName() {
+    return className().replaceFirst("(ForCausalLM|LMHeadModel)$", "Model");
+  }
+
   /**
    * Reads the features of a model of this family. Keys that are not asked for and may change what
    * the model computes are refused afterwards, all others kept.

@@ -3,8 +3,10 @@ package dev.javelin.nn;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
 import dev.javelin.device.DType;
+import dev.javelin.tensor.io.Safetensors;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
 
 /** Single elements of float types in host memory or in a file, for loading and saving. */
 final class FloatBits {
@@ -13,7 +15,31 @@ final class FloatBits {
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE_ENDIAN);
 
+  private static final ValueLayout.OfDouble DOUBLE =
+      ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(LITTLE_ENDIAN);
+
   private FloatBits() {}
+
+  /** Elements of a tensor as fp32. */
+  @FunctionalInterface
+  interface Elements {
+    float get(long i);
+  }
+
+  /**
+   * The elements of a tensor in a file: exactly, or rounded from F64. {@code null} for another
+   * type.
+   */
+  static @Nullable Elements of(Safetensors.Entry entry) {
+    MemorySegment data = entry.data();
+    return switch (entry.type()) {
+      case "F64" -> i -> (float) data.get(DOUBLE, 8 * i);
+      case "F32" -> i -> get(data, DType.F32, i);
+      case "BF16" -> i -> get(data, DType.BF16, i);
+      case "F16" -> i -> get(data, DType.F16, i);
+      default -> null;
+    };
+  }
 
   /** Element {@code i}, exactly. */
   static float get(MemorySegment s, DType type, long i) {

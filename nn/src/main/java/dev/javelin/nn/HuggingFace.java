@@ -4,13 +4,9 @@ import dev.javelin.device.Device;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileFormatException;
-import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.Safetensors;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
@@ -22,8 +18,8 @@ import org.jspecify.annotations.Nullable;
  * precision they are loaded into.
  */
 public final class HuggingFace {
-  private static final String SINGLE = WeightFiles.SINGLE;
-  private static final String INDEX = WeightFiles.INDEX;
+  /** What a file of weights holds at most where nothing else is said, as in transformers: 5 GB. */
+  public static final long SHARD_BYTES = 5_000_000_000L;
 
   private HuggingFace() {}
 
@@ -94,47 +90,22 @@ public final class HuggingFace {
     }
   }
 
-  /**
-   * Writes {@code config.json} and {@code model.safetensors} in the weights' own type, for this
-   * engine and for transformers. Each file is there whole or not at all.
-   *
-   * @throws java.io.UncheckedIOException if the directory cannot be written or the disk is full
-   */
+  /** The same with {@link #SHARD_BYTES}. */
   public static void save(ParameterBuffer<Transformer> buffer, Path directory) {
-    TransformerConfig config = buffer.model().config();
-    Weights.save(buffer, directory.resolve(SINGLE));
-    config.write(directory, buffer.model().tokens().value().dtype());
+    save(buffer, directory, SHARD_BYTES);
   }
 
   /**
-   * The same in files of at most {@code shardBytes} of data each, with an index; a tensor that is
-   * larger gets a file of its own.
+   * Writes {@code config.json} and the weights in their own type, for this engine and for
+   * transformers: {@code model.safetensors}, or where that would hold more than {@code shardBytes}
+   * of data shards with an index. A tensor that is larger gets a file of its own. What the
+   * directory held of an earlier model's weights is gone afterwards; a full disk leaves it as it
+   * was.
+   *
+   * @throws java.io.UncheckedIOException if the directory cannot be written or the disk is full
    */
-  public static void saveSharded(
-      ParameterBuffer<Transformer> buffer, Path directory, long shardBytes) {
-    List<List<Safetensors.Item>> shards = new ArrayList<>();
-    long total = 0;
-    long filled = Long.MAX_VALUE;
-    for (Safetensors.Item item : items(buffer, "", Parameter::value)) {
-      long bytes = item.dtype().bytes(item.shape().elements());
-      if (filled > shardBytes - Math.min(bytes, shardBytes)) {
-        shards.add(new ArrayList<>());
-        filled = 0;
-      }
-      shards.getLast().add(item);
-      filled += bytes;
-      total += bytes;
-    }
-    Map<String, Object> weightMap = new LinkedHashMap<>();
-    for (int i = 0; i < shards.size(); i++) {
-      String file = "model-%05d-of-%05d.safetensors".formatted(i + 1, shards.size());
-      Safetensors.write(directory.resolve(file), Weights.METADATA, shards.get(i));
-      shards.get(i).forEach(item -> weightMap.put(item.name(), file));
-    }
-    Map<String, Object> index = new LinkedHashMap<>();
-    index.put("metadata", Map.of("total_size", total));
-    index.put("weight_map", weightMap);
-    AtomicFile.write(directory.resolve(INDEX), Json.write(index) + "\n");
+  public static void save(ParameterBuffer<Transformer> buffer, Path directory, long shardBytes) {
+    WeightFiles.write(items(buffer, "", Parameter::value), directory, shardBytes);
     buffer.model().config().write(directory, buffer.model().tokens().value().dtype());
   }
 

@@ -19,6 +19,11 @@ import org.jspecify.annotations.Nullable;
 public final class NameTable {
   static final String OTHER_MODEL = "the weights do not belong to this config.json";
 
+  /** What wrappers for training put into names, at their front or between layers. */
+  private static final Pattern WRAPPER =
+      Pattern.compile(
+          "(?<=^|\\.)(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\\.");
+
   private final String prefix;
   private final @Nullable Pattern buffers;
   private final @Nullable String head;
@@ -151,9 +156,14 @@ public final class NameTable {
     return names;
   }
 
-  /** The full form of a name: published GPT-2 files leave the prefix out. */
+  /**
+   * The full form of a name: files of a model without its head leave the prefix out, those of a
+   * wrapped model ({@code DataParallel}, {@code torch.compile}) put {@code module.} or {@code
+   * _orig_mod.} before it.
+   */
   String canonical(String name) {
-    return places.containsKey(name) || !places.containsKey(prefix + name) ? name : prefix + name;
+    String bare = places.containsKey(name) ? name : WRAPPER.matcher(name).replaceAll("");
+    return places.containsKey(bare) || !places.containsKey(prefix + bare) ? bare : prefix + bare;
   }
 
   /** Whether a tensor of that name may be there and is not read. */

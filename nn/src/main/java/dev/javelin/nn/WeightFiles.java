@@ -1,19 +1,24 @@
 package dev.javelin.nn;
 
+import dev.javelin.tensor.io.AtomicFile;
+import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.JsonObject;
 import dev.javelin.tensor.io.JsonRules;
 import dev.javelin.tensor.io.Safetensors;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -32,6 +37,9 @@ final class WeightFiles {
   /** Files of that ending that are no weights. */
   private static final Pattern NO_WEIGHTS =
       Pattern.compile("training_args\\.bin|(train|val|validation|test)\\.bin");
+
+  /** The names that {@link #write} gives shards. */
+  private static final Pattern SHARD = Pattern.compile("model-\\d{5,}-of-\\d{5,}\\.safetensors");
 
   private WeightFiles() {}
 
@@ -94,9 +102,8 @@ final class WeightFiles {
   }
 
   private static Optional<String> otherForm(Path directory) {
-    try (Stream<Path> files = Files.list(directory)) {
-      return files
-          .map(f -> f.getFileName().toString())
+    try {
+      return names(directory).stream()
           .filter(n -> n.endsWith(".safetensors") || OTHER_FORM.matcher(n).matches())
           .filter(n -> !NO_WEIGHTS.matcher(n).matches())
           .min(
@@ -107,6 +114,12 @@ final class WeightFiles {
     } catch (IOException e) {
       throw new FileFormatException(
           directory, "cannot be read (" + e + ")", "check its permissions", e);
+    }
+  }
+
+  private static List<String> names(Path directory) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files.map(f -> f.getFileName().toString()).toList();
     }
   }
 
@@ -145,5 +158,95 @@ final class WeightFiles {
       shards.values().forEach(Safetensors::close);
       throw e;
     }
+  }
+
+  /**
+   * Writes {@value #SINGLE}, or shards of at most so many bytes with their index, in the place of
+   * what the directory held of them. Nothing of that is touched before all that is new stands on
+   * the disk; a process that is killed in between leaves a directory that is read as the old or the
+   * new model, or refused for want of an index.
+   */
+  static void write(List<Safetensors.Item> items, Path directory, long shardBytes) {
+    List<List<Safetensors.Item>> shards = shards(items, shardBytes);
+    FileCalls calls = FileCalls.current();
+    Set<String> written = new LinkedHashSet<>();
+    try {
+      if (shards.size() <= 1) {
+        Safetensors.write(directory.resolve(SINGLE), Weights.METADATA, items);
+        calls.delete(directory.resolve(INDEX));
+      } else {
+        for (int i = 0; i < shards.size(); i++) {
+          String name = shard(i, shards.size());
+          Safetensors.write(fresh(directory, name), Weights.METADATA, shards.get(i));
+          written.add(name);
+        }
+        calls.delete(directory.resolve(INDEX));
+        for (String name : written) {
+          calls.rename(fresh(directory, name), directory.resolve(name));
+        }
+        AtomicFile.write(directory.resolve(INDEX), index(shards));
+        calls.delete(directory.resolve(SINGLE));
+      }
+      for (String name : names(directory)) {
+        if (SHARD.matcher(name).matches() && !written.contains(name)) {
+          calls.delete(directory.resolve(name));
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "%s: the weights could not be put in place (%s): check its permissions and write them again"
+              .formatted(directory, e.getMessage()),
+          e);
+    } finally {
+      written.forEach(name -> discard(fresh(directory, name)));
+    }
+  }
+
+  private static String shard(int index, int count) {
+    return "model-%05d-of-%05d.safetensors".formatted(index + 1, count);
+  }
+
+  private static Path fresh(Path directory, String shard) {
+    return directory.resolve("." + shard + ".new");
+  }
+
+  private static void discard(Path file) {
+    try {
+      FileCalls.current().delete(file);
+    } catch (IOException e) {
+      // It has a hidden name that the next write uses again.
+    }
+  }
+
+  private static List<List<Safetensors.Item>> shards(
+      List<Safetensors.Item> items, long shardBytes) {
+    List<List<Safetensors.Item>> shards = new ArrayList<>();
+    long room = 0;
+    for (Safetensors.Item item : items) {
+      long bytes = item.dtype().bytes(item.shape().elements());
+      if (shards.isEmpty() || bytes > room) {
+        shards.add(new ArrayList<>());
+        room = shardBytes;
+      }
+      shards.getLast().add(item);
+      room -= bytes;
+    }
+    return shards;
+  }
+
+  private static String index(List<List<Safetensors.Item>> shards) {
+    Map<String, Object> weightMap = new LinkedHashMap<>();
+    long total = 0;
+    for (int i = 0; i < shards.size(); i++) {
+      String name = shard(i, shards.size());
+      for (Safetensors.Item item : shards.get(i)) {
+        weightMap.put(item.name(), name);
+        total += item.dtype().bytes(item.shape().elements());
+      }
+    }
+    Map<String, Object> index = new LinkedHashMap<>();
+    index.put("metadata", Map.of("total_size", total));
+    index.put("weight_map", weightMap);
+    return Json.write(index) + "\n";
   }
 }

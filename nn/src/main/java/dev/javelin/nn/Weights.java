@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * The parameters of any model, and what stands beside them, as tensors of a safetensors file: under
  * the model's own names, or those it has in files (see {@link NamedInFiles}). Values of any float
- * type are converted to the type they are read into.
+ * type, F64 too, are converted to the type they are read into.
  *
  * <pre>{@code
  * Weights.save(buffer, Path.of("model.safetensors"));
@@ -141,18 +141,27 @@ public final class Weights {
           "tensor " + entry.name() + " must be " + expected + ", got " + entry.shape(),
           NameTable.OTHER_MODEL);
     }
-    if (!entry.dtype().isFloat()) {
+    elements(home);
+  }
+
+  private static FloatBits.Elements elements(Home home) {
+    FloatBits.Elements elements = FloatBits.of(home.entry());
+    if (elements == null) {
       throw new FileFormatException(
           home.file(),
-          "tensor " + entry.name() + " is " + entry.dtype(),
-          "weights must be F32, BF16 or F16");
+          "tensor " + home.entry().name() + " is " + home.entry().type(),
+          "weights must be F32, BF16, F16 or F64");
     }
+    return elements;
   }
 
   /** A tensor and the file it stands in. */
   record Home(Path file, Safetensors.Entry entry) {}
 
-  /** All tensors of all files under their full names, without buffers. */
+  /**
+   * All tensors of all files under their full names, without buffers. Of two that are one parameter
+   * some files hold only the copy.
+   */
   private static Map<String, Home> homes(NameTable table, List<Safetensors> files) {
     Map<String, Home> homes = new LinkedHashMap<>();
     for (Safetensors file : files) {
@@ -165,6 +174,21 @@ public final class Weights {
         }
       }
     }
+    table
+        .copies()
+        .forEach(
+            (copy, place) ->
+                table
+                    .places()
+                    .forEach(
+                        (name, original) -> {
+                          if (original.equals(place) && !homes.containsKey(name)) {
+                            Home home = homes.remove(copy);
+                            if (home != null) {
+                              homes.put(name, home);
+                            }
+                          }
+                        }));
     return homes;
   }
 
@@ -179,13 +203,12 @@ public final class Weights {
     Safetensors.Entry entry = home.entry();
     int columns = columns(p);
     check(home, storedShape(p.value().shape(), place));
-    DType type = entry.dtype();
-    MemorySegment data = entry.data();
+    FloatBits.Elements elements = elements(home);
     float[] row = new float[columns];
     for (int r = 0; r < place.rows(); r++) {
       for (int c = 0; c < columns; c++) {
         long at = place.transposed() ? (long) c * place.rows() + r : (long) r * columns + c;
-        row[c] = FloatBits.get(data, type, at);
+        row[c] = elements.get(at);
         if (!Float.isFinite(row[c])) {
           throw new FileFormatException(
               file,

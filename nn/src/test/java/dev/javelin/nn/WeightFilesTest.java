@@ -5,12 +5,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.nn.family.Llama;
+import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.io.FileFormatException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -44,8 +49,83 @@ class WeightFilesTest {
   private void saveInShards() {
     try (var buffer = Transformer.allocate(cpu, TINY, Precision.FP32, Grouping.frozen())) {
       Init.normal(buffer, 1);
-      HuggingFace.saveSharded(buffer, dir, 600);
+      HuggingFace.save(buffer, dir, 600);
     }
+  }
+
+  private List<String> written(long shardBytes) throws IOException {
+    try (var buffer = Transformer.allocate(cpu, TINY, Precision.FP32, Grouping.frozen())) {
+      Init.normal(buffer, shardBytes);
+      HuggingFace.save(buffer, dir, shardBytes);
+      try (var read = Transformer.allocate(cpu, TINY, Precision.FP32, Grouping.frozen())) {
+        HuggingFace.load(read, dir);
+        buffer
+            .named()
+            .forEach(
+                (name, p) ->
+                    assertThat(read.get(name).value().segment().mismatch(p.value().segment()))
+                        .as(name)
+                        .isEqualTo(-1));
+      }
+    }
+    try (Stream<Path> files = Files.list(dir)) {
+      return files.map(f -> f.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  /** Every size leaves its own files alone, whatever another has left. */
+  @Test
+  void noFileOfAnEarlierWriteStaysBesideTheNewOnes() throws IOException {
+    Files.writeString(dir.resolve("notes.txt"), "mine");
+    List<String> single = List.of("config.json", "model.safetensors", "notes.txt");
+    assertThat(written(1 << 20)).isEqualTo(single);
+    List<String> many = written(600);
+    assertThat(many)
+        .contains("model.safetensors.index.json", "notes.txt")
+        .doesNotContain("model.safetensors")
+        .hasSizeGreaterThan(5);
+    assertThat(written(1200))
+        .hasSizeLessThan(many.size())
+        .doesNotContainAnyElementsOf(shards(many));
+    assertThat(written(1 << 20)).isEqualTo(single);
+    assertThat(written(600)).isEqualTo(many);
+    assertThat(written(601)).isEqualTo(many);
+  }
+
+  private static List<String> shards(List<String> names) {
+    return names.stream().filter(n -> n.matches("model-.*")).toList();
+  }
+
+  /** A full disk at any moment before the new shards stand leaves the earlier model. */
+  @Test
+  void shardsThatCannotBeWrittenLeaveTheEarlierOnes() throws IOException {
+    List<String> before = written(600);
+    byte[] first = Files.readAllBytes(dir.resolve(shards(before).getFirst()));
+    FileCalls full =
+        new FileCalls() {
+          private int files;
+
+          @Override
+          public FileChannel create(Path file) throws IOException {
+            if (++files == 3) {
+              throw new IOException("No space left on device");
+            }
+            return FileCalls.super.create(file);
+          }
+        };
+    try (var buffer = Transformer.allocate(cpu, TINY, Precision.FP32, Grouping.frozen())) {
+      assertThatThrownBy(
+              () ->
+                  ScopedValue.where(FileCalls.SCOPE, full)
+                      .run(() -> HuggingFace.save(buffer, dir, 600)))
+          .isInstanceOf(UncheckedIOException.class)
+          .hasMessageContaining("No space left on device");
+    }
+    try (Stream<Path> files = Files.list(dir)) {
+      assertThat(files.map(f -> f.getFileName().toString()).sorted().toList()).isEqualTo(before);
+    }
+    assertThat(Files.readAllBytes(dir.resolve(shards(before).getFirst()))).isEqualTo(first);
+    load(TINY);
   }
 
   @Test

@@ -209,15 +209,22 @@ public record LanguageModel(
     return new Inference(parameters, tokenizer, endTokens());
   }
 
+  /** The same, in files of at most {@link HuggingFace#SHARD_BYTES} of weights each. */
+  public void save(Path directory) throws IOException {
+    save(directory, HuggingFace.SHARD_BYTES);
+  }
+
   /**
    * Writes the model as a Hugging Face directory, which transformers loads. The weights are written
    * in one turn on the device, so they belong together and are not closed meanwhile.
+   *
+   * @param shardBytes what a file of weights holds at most
    */
-  public void save(Path directory) throws IOException {
+  public void save(Path directory, long shardBytes) throws IOException {
     Files.createDirectories(directory);
     try (Turn _ = device.turn()) {
       parameters.requireOpen();
-      HuggingFace.save(parameters, directory);
+      HuggingFace.save(parameters, directory, shardBytes);
     }
     SequencedMap<String, byte[]> files = new LinkedHashMap<>(companions.files());
     if (tokenizer != null) {

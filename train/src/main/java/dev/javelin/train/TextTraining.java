@@ -54,6 +54,8 @@ public final class TextTraining {
         .logEvery(run.loggingSteps())
         .evalEvery(run.evalEvery())
         .saveEvery(run.saveEvery())
-        .model(LanguageModel.describe(model.config(), model.precision()), model::save);
+        .model(
+            LanguageModel.describe(model.config(), model.precision()),
+            directory -> model.save(directory, run.maxShardSize().bytes()));
   }
 }

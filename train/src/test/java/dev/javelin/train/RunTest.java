@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -100,6 +101,29 @@ class RunTest {
             "--objective must be one of %s, got next-word", String.join(", ", Objectives.names()));
     assertThatThrownBy(() -> Run.open(settings.with(Map.of("objective", "next-token"))))
         .hasMessageContaining("missing.txt does not exist");
+  }
+
+  @Test
+  void aCheckpointInShardsIsGoneOnFrom() throws IOException {
+    RunSettings settings =
+        settings(text(800))
+            .withModel(m -> m.withTokenizer("byte"))
+            .with(Map.of("max_shard_size", "1MB"));
+    try (Run run = Run.open(settings)) {
+      run.trainer().run();
+    }
+    Path checkpoint = dir.resolve("run/checkpoint-1");
+    assertThat(checkpoint.resolve("model.safetensors")).doesNotExist();
+    assertThat(checkpoint.resolve("model.safetensors.index.json")).exists();
+    try (Stream<Path> files = Files.list(checkpoint)) {
+      assertThat(files.filter(f -> f.toString().matches(".*/model-.*-of-.*\\.safetensors")))
+          .hasSizeGreaterThan(1)
+          .allSatisfy(f -> assertThat(Files.size(f)).isLessThan(1_100_000));
+    }
+    try (Run run = Run.open(settings.withRun(r -> r.withResume("auto").withMaxSteps(2)))) {
+      run.trainer().run();
+      assertThat(run.trainer().step()).isEqualTo(2);
+    }
   }
 
   @Test

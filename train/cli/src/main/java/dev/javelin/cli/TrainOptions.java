@@ -107,6 +107,10 @@ final class TrainOptions {
     add("save_every", "N", "Steps between checkpoints; 0 saves at the end only.");
     add("keep", "N", "Checkpoints to keep besides the best and the latest; 0 keeps all.");
     add(
+        "max_shard_size",
+        "SIZE",
+        "Largest file of weights, such as 500MB or 5GB; larger models are written in shards.");
+    add(
         "resume",
         "auto|DIR",
         "Continue from the newest complete checkpoint in --output-dir, or from checkpoint DIR. Default: start a new run.");

@@ -1,5 +1,6 @@
 package dev.javelin.train.settings;
 
+import dev.javelin.nn.HuggingFace;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -12,6 +13,8 @@ import org.jspecify.annotations.Nullable;
  * @param evalBatches batches in an evaluation; 0 for all
  * @param saveEvery steps between checkpoints; 0 for one at the end only
  * @param keep checkpoints to keep beside the best and the last; 0 for all
+ * @param maxShardSize what a file of a checkpoint's weights holds at most; larger models are
+ *     written in shards
  * @param resume {@code auto} to go on from the newest whole checkpoint of the output directory, or
  *     the directory of a checkpoint; {@code null} for a fresh run
  * @param override whether a resumed run may have another seed, order, tokenizer or sequence length,
@@ -28,6 +31,7 @@ public record RunSpec(
     @Also({"eval_iters"}) int evalBatches,
     @Also({"save_steps"}) int saveEvery,
     @Also({"save_total_limit"}) int keep,
+    ByteSize maxShardSize,
     @Also({"resume_from_checkpoint"}) @Nullable String resume,
     boolean override,
     @Also({"out_dir"}) @Nullable Path outputDir,
@@ -35,7 +39,19 @@ public record RunSpec(
     @Also({"disable_tqdm"}) boolean quiet) {
   /** What a run has where nothing else is said. */
   public static final RunSpec DEFAULT =
-      new RunSpec(1000, 1, 200, 0, 500, 3, null, false, null, 10, false);
+      new RunSpec(
+          1000,
+          1,
+          200,
+          0,
+          500,
+          3,
+          new ByteSize(HuggingFace.SHARD_BYTES),
+          null,
+          false,
+          null,
+          10,
+          false);
 
   public RunSpec {
     Checks.atLeast(1, "--max-steps", maxSteps);
@@ -68,6 +84,10 @@ public record RunSpec(
 
   public RunSpec withKeep(int value) {
     return Components.with(this, "keep", value);
+  }
+
+  public RunSpec withMaxShardSize(ByteSize value) {
+    return Components.with(this, "maxShardSize", value);
   }
 
   public RunSpec withResume(@Nullable String value) {

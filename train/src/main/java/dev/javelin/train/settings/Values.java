@@ -56,6 +56,8 @@ final class Values {
         return path(text);
       } else if (type == Precision.class) {
         return precision(text);
+      } else if (type == ByteSize.class) {
+        return ByteSize.parse(text);
       } else if (type.isEnum()) {
         return constant(type, text);
       }
@@ -133,6 +135,7 @@ final class Values {
       case Enum<?> e -> Names.kebab(e.name());
       case Precision p -> p.name();
       case Path p -> p.toString();
+      case ByteSize size -> size.toString();
       case Collection<?> c when c.isEmpty() -> null;
       case Collection<?> c -> c.stream().map(Values::plain).toList();
       case Float f -> Double.valueOf(f.toString());

@@ -37,6 +37,7 @@ class RunSettingsTest {
           Map.entry(boolean.class, true),
           Map.entry(String.class, "cpu"),
           Map.entry(Path.class, Path.of("p")),
+          Map.entry(ByteSize.class, new ByteSize(500_000_000)),
           Map.entry(List.class, List.of(Path.of("p"))),
           Map.entry(Precision.class, Precision.BF16),
           Map.entry(VectorNorm.class, VectorNorm.L1),
@@ -133,12 +134,31 @@ class RunSettingsTest {
         "order | random | --order must be one of shuffled, sequential, got random",
         "device | tpu | --device must be one of",
         "threads | 1025 | --threads must lie between 1 and 1024, got 1025",
+        "max_shard_size | 5XB | --max-shard-size must be a size such as 500MB or 5GB, got 5XB",
+        "max_shard_size | 0 | --max-shard-size must be at least 1 byte, got 0",
+        "max_shard_size | 999999999TB | --max-shard-size is out of range",
         "max_step | 3 | unknown setting max_step: did you mean max_steps?",
       })
   void whatDoesNotFitIsNamedByItsFlag(String key, String value, String message) {
     assertThatThrownBy(() -> DEFAULT.with(Map.of(key, value)))
         .isInstanceOf(InputException.class)
         .hasMessageContaining(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "5GB, 5000000000, 5GB",
+    "500MB, 500000000, 500MB",
+    "500 mb, 500000000, 500MB",
+    "1500MB, 1500000000, 1500MB",
+    "4GiB, 4294967296, 4294967296B",
+    "12k, 12000, 12KB",
+    "7, 7, 7B"
+  })
+  void sizesHaveUnits(String text, long bytes, String shown) {
+    RunSettings set = DEFAULT.with(Map.of("max_shard_size", text));
+    assertThat(set.run().maxShardSize().bytes()).isEqualTo(bytes);
+    assertThat(set.run().maxShardSize()).hasToString(shown);
   }
 
   @Test
