@@ -3,15 +3,17 @@ package dev.javelin.nn;
 import dev.javelin.autograd.Var;
 
 /**
- * What a {@link Linear} adds to its product: {@code y = x·Wᵀ + b + adapter(x)}. An adapter is a
- * record of parameters; they are named behind their layer, {@code attn.qkv.adapter.down}, and form
- * groups of their own, so that they are trained while the base is frozen.
+ * Stands before a {@link Linear} and computes in its place, {@code y = x·Wᵀ + b + …}. An adapter is
+ * a record of parameters; where it is part of the model's record they are named behind their layer,
+ * {@code attn.qkv.adapter.down}, and form groups of their own, so that they are trained while the
+ * base is frozen.
  *
  * <pre>{@code
- * record LowRank(Parameter down, Parameter up, float scale) implements Adapter {
- *   public Var forward(Var x) {
+ * record Small(Parameter down, Parameter up, float scale) implements Adapter {
+ *   public Var forward(Linear base, Var x, Pass pass) {
  *     Var h = Functional.linear(x, x.tape().param(down), null); // [.., r]
- *     return Algebra.scale(Functional.linear(h, x.tape().param(up), null), scale);
+ *     Var delta = Functional.linear(h, x.tape().param(up), null);
+ *     return Algebra.add(base.forward(x, pass), Algebra.scale(delta, scale));
  *   }
  * }
  * }</pre>
@@ -20,8 +22,10 @@ import dev.javelin.autograd.Var;
  */
 public interface Adapter {
   /**
+   * @param base the layer without its adapter
    * @param x [.., in], of the activations' element type
+   * @param pass says whether the run trains, for dropout of the adapter's own
    * @return [.., out], of the same type
    */
-  Var forward(Var x);
+  Var forward(Linear base, Var x, Pass pass);
 }

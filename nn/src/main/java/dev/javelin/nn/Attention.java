@@ -77,13 +77,13 @@ public record Attention(
    * @return [B, T, C]
    */
   public Var forward(Var x, Pass pass) {
-    Heads turned = turned(split(qkv.forward(x)), pass);
+    Heads turned = turned(split(qkv.forward(x, pass)), pass);
     KvCache cache = pass.cache();
     if (cache != null) {
       turned = cache.append(index, turned);
     }
     Var o = Functional.attention(turned.q(), turned.k(), turned.v(), mask(pass)); // [B, T, H, D]
-    return out.forward(o.reshape(x.shape().dim(0), x.shape().dim(1), heads * headDim));
+    return out.forward(o.reshape(x.shape().dim(0), x.shape().dim(1), heads * headDim), pass);
   }
 
   private AttentionMask mask(Pass pass) {

@@ -32,6 +32,6 @@ public record Block(Norm norm1, Attention attn, Dropout drop1, Norm norm2, Mlp m
     AddNorm first = norm1.forward(in);
     Var h = drop1.forward(attn.forward(first.norm(), pass), pass);
     AddNorm second = norm2.add(first.sum(), h);
-    return new Stream(second.sum(), drop2.forward(mlp.forward(second.norm()), pass));
+    return new Stream(second.sum(), drop2.forward(mlp.forward(second.norm(), pass), pass));
   }
 }

@@ -1,6 +1,5 @@
 package dev.javelin.nn;
 
-import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
@@ -9,8 +8,8 @@ import dev.javelin.tensor.Parameter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An affine map of the last dimension: {@code y = x·Wᵀ + b}, and {@code + adapter(x)} where it has
- * one. x [.., in], y [.., out], both of the weight's element type.
+ * An affine map of the last dimension: {@code y = x·Wᵀ + b}, or what its adapter makes of that. x
+ * [.., in], y [.., out], both of the weight's element type.
  *
  * @param weight [out, in]
  * @param bias [out], or {@code null} for none
@@ -31,18 +30,23 @@ public record Linear(Parameter weight, @Nullable Parameter bias, @Nullable Adapt
     return new Linear(weight, bias, adapter);
   }
 
+  /** In a run that does not train, {@link Pass#PLAIN}. */
   public Var forward(Var x) {
-    return forward(x, null);
+    return forward(x, Pass.PLAIN);
+  }
+
+  public Var forward(Var x, Pass pass) {
+    return forward(x, null, pass);
   }
 
   /** {@code f(x·Wᵀ + b)}, in one pass where there is no adapter. */
-  public Var forward(Var x, @Nullable Activation f) {
-    Tape tape = x.tape();
-    Var b = bias == null ? null : tape.param(bias);
+  public Var forward(Var x, @Nullable Activation f, Pass pass) {
     if (adapter == null) {
+      Tape tape = x.tape();
+      Var b = bias == null ? null : tape.param(bias);
       return Functional.linear(x, tape.param(weight), b, f);
     }
-    Var y = Algebra.add(Functional.linear(x, tape.param(weight), b), adapter.forward(x));
+    Var y = adapter.forward(withAdapter(null), x, pass);
     return f == null ? y : Functional.activate(y, f);
   }
 }

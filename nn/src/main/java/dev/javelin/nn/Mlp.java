@@ -11,7 +11,7 @@ public interface Mlp {
    * @param x [.., C]
    * @return the same shape
    */
-  Var forward(Var x);
+  Var forward(Var x, Pass pass);
 
   /**
    * {@code down(f(gate(x)) · up(x))}; with {@link Activation#SILU} SwiGLU.
@@ -27,8 +27,8 @@ public interface Mlp {
     }
 
     @Override
-    public Var forward(Var x) {
-      return down.forward(Functional.glu(gateUp.forward(x), f));
+    public Var forward(Var x, Pass pass) {
+      return down.forward(Functional.glu(gateUp.forward(x, pass), f), pass);
     }
   }
 
@@ -45,8 +45,8 @@ public interface Mlp {
     }
 
     @Override
-    public Var forward(Var x) {
-      return down.forward(up.forward(x, f));
+    public Var forward(Var x, Pass pass) {
+      return down.forward(up.forward(x, f, pass), pass);
     }
   }
 }

@@ -106,10 +106,11 @@ class ComposedModelTest {
 
   private record LowRank(Parameter down, Parameter up) implements Adapter {
     @Override
-    public Var forward(Var x) {
+    public Var forward(Linear base, Var x, Pass pass) {
       Var own = Algebra.cast(x, down.value().dtype());
       Var h = Functional.linear(own, x.tape().param(down), null);
-      return Algebra.cast(Functional.linear(h, x.tape().param(up), null), x.value().dtype());
+      Var delta = Functional.linear(h, x.tape().param(up), null);
+      return Algebra.add(base.forward(x, pass), Algebra.cast(delta, x.value().dtype()));
     }
   }
 
