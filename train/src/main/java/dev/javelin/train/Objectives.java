@@ -1,13 +1,13 @@
 package dev.javelin.train;
 
-import dev.javelin.nn.Transformer;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.Rows;
 import dev.javelin.train.data.TokenSource;
-import dev.javelin.train.data.Windows;
 import dev.javelin.train.eval.TextBytes;
 import dev.javelin.train.objective.NextToken;
 import dev.javelin.train.settings.RunSettings;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -51,15 +51,21 @@ public final class Objectives {
   }
 
   private static Task nextToken(LanguageModel model, Dataset data, RunSettings settings) {
-    int seqLen = settings.batch().seqLen();
-    int vocab = model.config().vocab();
-    Transformer transformer = model.transformer().withRecompute(settings.model().recompute());
     TokenSource held = data.validation();
+    Rows train = rows(data.train(), model, settings);
+    Rows validation = held == null ? null : rows(held, model, settings);
+    List<String> notes = new ArrayList<>(train.notes());
+    notes.addAll(validation == null ? List.of() : validation.notes());
     return new Task(
-        new NextToken(transformer),
-        new Windows(data.train(), seqLen, vocab),
-        held == null ? null : new Windows(held, seqLen, vocab),
+        new NextToken(model.transformer().withRecompute(settings.model().recompute())),
+        train,
+        validation,
         model.tokenizer() == null ? null : new TextBytes(model.tokenizer()),
-        List.of());
+        notes);
+  }
+
+  private static Rows rows(TokenSource source, LanguageModel model, RunSettings settings) {
+    return TextTraining.rows(
+        source, settings.batch().seqLen(), model.config().vocab(), settings.data().packing());
   }
 }

@@ -4,6 +4,11 @@ import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.Order;
+import dev.javelin.train.data.PackedExamples;
+import dev.javelin.train.data.PaddedExamples;
+import dev.javelin.train.data.Rows;
+import dev.javelin.train.data.TokenSource;
+import dev.javelin.train.data.Windows;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.settings.RunSpec;
 
@@ -31,6 +36,22 @@ public final class TextTraining {
               .formatted(seqLen, positions, positions));
     }
     return Objectives.named(settings.objective().objective()).of(model, data, settings);
+  }
+
+  /**
+   * The rows of a source: windows of running text, examples packed or padded.
+   *
+   * @param seqLen T, tokens of a row
+   * @param packing whether several examples share a row
+   * @throws InputException where the source fills no row
+   */
+  public static Rows rows(TokenSource source, int seqLen, int vocabSize, boolean packing) {
+    if (source.isText()) {
+      return new Windows(source, seqLen, vocabSize);
+    }
+    return packing
+        ? new PackedExamples(source, seqLen, vocabSize)
+        : new PaddedExamples(source, seqLen, vocabSize);
   }
 
   static Training of(LanguageModel model, Task task, RunSettings settings) {

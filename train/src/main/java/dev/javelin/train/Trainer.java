@@ -204,7 +204,8 @@ public final class Trainer implements AutoCloseable {
   private void loop(Watchers all) {
     long nanos = 0;
     long timed = 0;
-    long targetsBefore = targets;
+    long tokens = 0;
+    long padding = 0;
     while (step < parts.steps && !isStopping()) {
       long start = System.nanoTime();
       double lr = parts.schedule.at(step);
@@ -212,6 +213,8 @@ public final class Trainer implements AutoCloseable {
       boolean read = readsState(step + 1);
       float scale = read ? state.lossScale() : 0;
       targets += training.run(parts.seed, step, sequences, lr);
+      tokens += parts.source.tokens(sequences, training.rows());
+      padding += parts.source.padding(sequences, training.rows());
       sequences += training.rows();
       stepsHere++;
       step++;
@@ -232,14 +235,16 @@ public final class Trainer implements AutoCloseable {
                 state.gradNorm(),
                 lr,
                 targets,
-                (targets - targetsBefore) / seconds,
+                tokens / seconds,
                 seconds * 1e3 / timed,
                 scale,
                 state.skippedSteps(),
+                padding == 0 ? 0 : (double) padding / (tokens + padding),
                 evaluation == null ? null : evaluation.loss()));
         nanos = 0;
         timed = 0;
-        targetsBefore = targets;
+        tokens = 0;
+        padding = 0;
       }
       if (diverged == null && evaluation != null && !Double.isFinite(evaluation.loss())) {
         diverged = "validation loss %s: training diverged".formatted(evaluation.loss());

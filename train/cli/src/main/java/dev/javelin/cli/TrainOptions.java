@@ -46,6 +46,10 @@ final class TrainOptions {
         "Tokenizer. Default: the one that comes with the model or the data.");
     add("objective", String.join("|", Objectives.names()), "What training minimises.");
     add("order", "shuffled|sequential", "Order in which sequences are read.");
+    add(
+        "packing",
+        "true|false",
+        "Put several examples into a sequence, each for itself, rather than one padded to its end. Running text has no padding.");
     add("seed", "N", "Seed for initial weights, dropout and data order.");
     add("data_seed", "N", "Seed for the data order only. Default: --seed.");
     add(
@@ -163,7 +167,10 @@ final class TrainOptions {
     List<String> names = new ArrayList<>(List.of(setting.flag()));
     setting.aliases().forEach(alias -> names.add("--" + alias.replace('_', '-')));
     Object standard = setting.plain(RunSettings.DEFAULT);
-    String fallback = setting.isSwitch() ? "off" : brief(String.valueOf(standard));
+    String fallback =
+        setting.isSwitch()
+            ? Boolean.TRUE.equals(standard) ? "on" : "off"
+            : brief(String.valueOf(standard));
     OptionSpec.Builder option =
         OptionSpec.builder(names.toArray(new String[0]))
             .order(order++)

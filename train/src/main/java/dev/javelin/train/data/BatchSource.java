@@ -31,6 +31,16 @@ public interface BatchSource {
   /** How many targets of some places count: of a whole step over all its ranks, for instance. */
   long targets(long place, int rows);
 
+  /** How many tokens some places read, those that only fill them up left out. */
+  default long tokens(long place, int rows) {
+    return targets(place, rows);
+  }
+
+  /** How much of some places holds nothing and is computed all the same. */
+  default long padding(long place, int rows) {
+    return 0;
+  }
+
   /** Epoch after epoch, each in an order of its own. */
   static BatchSource endless(Rows rows, Order order) {
     return new OrderedRows(rows, order, Long.MAX_VALUE);

@@ -1,5 +1,7 @@
 package dev.javelin.train.data;
 
+import java.util.function.LongUnaryOperator;
+
 /** Rows in an order; blank rows from {@code size} on. */
 record OrderedRows(Rows source, Order order, long size) implements BatchSource {
 
@@ -21,10 +23,24 @@ record OrderedRows(Rows source, Order order, long size) implements BatchSource {
 
   @Override
   public long targets(long place, int rows) {
-    long targets = 0;
+    return sum(place, rows, source::targets);
+  }
+
+  @Override
+  public long tokens(long place, int rows) {
+    return sum(place, rows, source::tokens);
+  }
+
+  @Override
+  public long padding(long place, int rows) {
+    return sum(place, rows, source::padding);
+  }
+
+  private long sum(long place, int rows, LongUnaryOperator ofRow) {
+    long sum = 0;
     for (long p = place; p < Math.min(place + rows, size); p++) {
-      targets += source.targets(order.row(p, source.count()));
+      sum += ofRow.applyAsLong(order.row(p, source.count()));
     }
-    return targets;
+    return sum;
   }
 }

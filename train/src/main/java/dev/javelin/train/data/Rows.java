@@ -1,5 +1,7 @@
 package dev.javelin.train.data;
 
+import java.util.List;
+
 /**
  * Rows to train on, any number of them, read in any order: windows of a text, padded examples,
  * pairs. What a row is depends on its number alone.
@@ -23,4 +25,19 @@ public interface Rows {
 
   /** How many of its targets count towards the loss. */
   long targets(long row);
+
+  /** How many tokens it reads, those that only fill it up left out. */
+  default long tokens(long row) {
+    return targets(row);
+  }
+
+  /** How many of its places hold nothing and are computed all the same. */
+  default long padding(long row) {
+    return 0;
+  }
+
+  /** What the user should know about the choice of the rows, a line each. */
+  default List<String> notes() {
+    return List.of();
+  }
 }

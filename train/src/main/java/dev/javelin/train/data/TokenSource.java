@@ -38,6 +38,14 @@ public interface TokenSource extends AutoCloseable {
     return true;
   }
 
+  /**
+   * Whether this is running text, to be cut anywhere, rather than examples, which stay whole. A
+   * source of one example some of whose ids are only given is not.
+   */
+  default boolean isText() {
+    return examples() == 1 && allLearned();
+  }
+
   /** The number of examples, at least 1. */
   default long examples() {
     return 1;
@@ -83,6 +91,11 @@ public interface TokenSource extends AutoCloseable {
   /** The tokens [from, to) as running text, open as long as this source is. */
   default TokenSource part(String partName, long from, long to) {
     return new Part(name() + " (" + partName + ")", this, from, to);
+  }
+
+  /** The examples [from, to), open as long as this source is. */
+  default TokenSource exampleRange(String partName, long from, long to) {
+    return new ExampleRange(name() + " (" + partName + ")", this, from, to);
   }
 
   /**

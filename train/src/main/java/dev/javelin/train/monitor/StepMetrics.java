@@ -12,10 +12,11 @@ import org.jspecify.annotations.Nullable;
  * @param gradNorm global norm of the gradient before clipping
  * @param lr learning rate this step used
  * @param tokens target tokens seen since the run began
- * @param tokensPerSecond since the line before
+ * @param tokensPerSecond read since the line before, padding left out
  * @param stepMs mean duration of a step since the line before, evaluation and saving left out
  * @param lossScale factor on the loss; 1 but for fp16
  * @param skipped steps skipped for an overflow since the run began
+ * @param padding share of the places since the line before that only fill up sequences
  * @param evalLoss validation loss, where this step was evaluated
  */
 public record StepMetrics(
@@ -28,6 +29,7 @@ public record StepMetrics(
     double stepMs,
     double lossScale,
     long skipped,
+    double padding,
     @Nullable Double evalLoss) {
 
   /** One line of JSON; what is not finite becomes {@code null}, for JSON has no name for it. */
@@ -42,6 +44,9 @@ public record StepMetrics(
     append(s, "step_ms", Math.rint(stepMs * 1000) / 1000);
     append(s, "loss_scale", lossScale);
     s.append(",\"skipped\":").append(skipped);
+    if (padding > 0) {
+      append(s, "padding", Math.rint(padding * 1e5) / 1e5);
+    }
     if (evalLoss != null) {
       append(s, "eval_loss", evalLoss);
     }
@@ -64,6 +69,7 @@ public record StepMetrics(
         line.number("step_ms", Double.NaN),
         line.number("loss_scale", 1),
         line.has("skipped") ? count(line, "skipped") : 0,
+        line.number("padding", 0),
         line.members().containsKey("eval_loss") ? line.number("eval_loss", Double.NaN) : null);
   }
 

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param column field of a JSONL line, column of a CSV file that holds the text
  * @param order how the rows follow one another
  * @param dataSeed of the shuffled order; {@code null} for the seed of the run
+ * @param packing whether several examples share a row; running text is not concerned
  */
 public record DataSpec(
     @Also({"dataset", "train_file"}) List<Path> data,
@@ -23,10 +24,11 @@ public record DataSpec(
     @Nullable Double valFraction,
     @Also({"dataset_text_field", "text_column_name"}) String column,
     Order order,
-    @Nullable Long dataSeed) {
+    @Nullable Long dataSeed,
+    boolean packing) {
   /** What a run has where nothing else is said. */
   public static final DataSpec DEFAULT =
-      new DataSpec(List.of(), List.of(), null, "text", Order.SHUFFLED, null);
+      new DataSpec(List.of(), List.of(), null, "text", Order.SHUFFLED, null, true);
 
   public DataSpec {
     data = List.copyOf(data);
@@ -62,6 +64,10 @@ public record DataSpec(
 
   public DataSpec withDataSeed(@Nullable Long value) {
     return Components.with(this, "dataSeed", value);
+  }
+
+  public DataSpec withPacking(boolean value) {
+    return Components.with(this, "packing", value);
   }
 
   /** Training data, a tenth of which is kept for validation. */

@@ -180,7 +180,7 @@ class HostileCheckpointTest {
       for (int step = 1; step <= 9; step++) {
         metrics.logged(
             new StepMetrics(
-                step, 1.0 / step, 2, 1e-3, step, 5, 6, 1, 0, step % 3 == 0 ? 4.0 : null));
+                step, 1.0 / step, 2, 1e-3, step, 5, 6, 1, 0, 0, step % 3 == 0 ? 4.0 : null));
       }
     }
     byte[] valid = Files.readAllBytes(file);

@@ -165,6 +165,6 @@ class MonitorTest {
   }
 
   private static StepMetrics step(long step, double loss, @Nullable Double eval) {
-    return new StepMetrics(step, loss, 0.5, 1e-3, step * 768, 45678, 12.5, 1, 0, eval);
+    return new StepMetrics(step, loss, 0.5, 1e-3, step * 768, 45678, 12.5, 1, 0, 0, eval);
   }
 }

@@ -180,6 +180,6 @@ class RehearsalTest {
   }
 
   private static StepMetrics metrics(long step) {
-    return new StepMetrics(step, 1, 1, 1, step, 1, 1, 1, 0, null);
+    return new StepMetrics(step, 1, 1, 1, step, 1, 1, 1, 0, 0, null);
   }
 }
