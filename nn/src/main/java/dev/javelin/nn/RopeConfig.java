@@ -106,7 +106,7 @@ public record RopeConfig(double theta, Scaling scaling) {
   }
 
   /** The angle per position of each of the {@code headDim / 2} pairs, in a sequence so long. */
-  double[] frequencies(int headDim, int length) {
+  public double[] frequencies(int headDim, int length) {
     double base = base(headDim, length);
     double[] f = new double[headDim / 2];
     for (int i = 0; i < f.length; i++) {

@@ -17,6 +17,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import org.assertj.core.api.Assertions;
 import org.assertj.core.data.Offset;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -64,10 +65,14 @@ class PackedTest {
   }
 
   private static float[] hidden(
-      Transformer model, Workspace workspace, int[] ids, int[] positions, int[] starts) {
+      Transformer model,
+      Workspace workspace,
+      int[] ids,
+      int @Nullable [] positions,
+      int @Nullable [] starts) {
     workspace.reset();
     Pass pass = Pass.PLAIN;
-    if (positions != null) {
+    if (positions != null && starts != null) {
       pass =
           pass.masked(AttentionMask.CAUSAL.documents(row(workspace, starts)))
               .at(row(workspace, positions));

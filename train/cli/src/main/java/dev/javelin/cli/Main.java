@@ -30,6 +30,7 @@ import picocli.CommandLine.Model.OptionSpec;
       EvalCommand.class,
       GenerateCommand.class,
       PrepareCommand.class,
+      ConvertCommand.class,
       TokenizerCommand.class,
       DoctorCommand.class,
     })
