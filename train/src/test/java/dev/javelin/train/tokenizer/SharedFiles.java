@@ -9,16 +9,16 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Assumptions;
 
 /** Reference files that lie beside the repository; tests that need them are skipped without. */
-final class SharedFiles {
+public final class SharedFiles {
   private static final Path ROOT = Path.of("../../shared");
 
   private SharedFiles() {}
 
-  static Path golden(String name) {
+  public static Path golden(String name) {
     return existing(ROOT.resolve("golden/tokenizers").resolve(name));
   }
 
-  static String text(String name) throws IOException {
+  public static String text(String name) throws IOException {
     return Files.readString(existing(ROOT.resolve("data").resolve(name)));
   }
 
@@ -27,11 +27,11 @@ final class SharedFiles {
     return path;
   }
 
-  static JsonNode json(Path path) throws IOException {
+  public static JsonNode json(Path path) throws IOException {
     return new ObjectMapper().readTree(path.toFile());
   }
 
-  static int[] ids(JsonNode array) {
+  public static int[] ids(JsonNode array) {
     return IntStream.range(0, array.size()).map(i -> array.get(i).intValue()).toArray();
   }
 }

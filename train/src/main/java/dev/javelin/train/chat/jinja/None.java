@@ -1,0 +1,6 @@
+package dev.javelin.train.chat.jinja;
+
+/** Python's {@code None}; JSON's null. */
+enum None {
+  NONE
+}
