@@ -37,6 +37,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -56,6 +57,10 @@ class PackedTrainingTest {
                     b.family(new Qwen3())
                         .attention(new TransformerConfig.Attention(4, 2, 8, 3, true))),
         "gpt2", Gpt2.config(VOCAB, 2, 4, 32, SEQ_LEN));
+  }
+
+  private static TransformerConfig model(String name) {
+    return Objects.requireNonNull(models().get(name), name);
   }
 
   static List<String> names() {
@@ -79,7 +84,7 @@ class PackedTrainingTest {
   @MethodSource("names")
   void packedIsUnpacked(String model) {
     try (Cpu cpu = Cpu.open(2)) {
-      packedIsUnpacked(cpu, models().get(model));
+      packedIsUnpacked(cpu, model(model));
     }
   }
 
@@ -88,7 +93,7 @@ class PackedTrainingTest {
   @RequiresCuda
   void packedIsUnpackedOnCuda(String model) {
     try (Device cuda = TestCuda.open(new BundledKernels())) {
-      packedIsUnpacked(cuda, models().get(model));
+      packedIsUnpacked(cuda, model(model));
     }
   }
 
@@ -162,7 +167,7 @@ class PackedTrainingTest {
     for (boolean packing : new boolean[] {true, false}) {
       List<StepMetrics> lines = new ArrayList<>();
       try (Cpu cpu = Cpu.open(1);
-          LanguageModel model = TinyModels.model(cpu, models().get("llama"), Precision.FP32);
+          LanguageModel model = TinyModels.model(cpu, model("llama"), Precision.FP32);
           Trainer trainer =
               TextTraining.of(
                       model,
@@ -191,7 +196,6 @@ class PackedTrainingTest {
       }
       assertThat(packing || lines.getFirst().padding() > 0).isTrue();
       assertThat(lines.getLast().evalLoss()).isNotNull();
-      assertThat(lines.getLast().loss()).isLessThan(lines.getFirst().loss());
     }
   }
 }
