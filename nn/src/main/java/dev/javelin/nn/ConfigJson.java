@@ -50,10 +50,24 @@ final class ConfigJson {
 
   static Map<String, @Nullable Object> write(TransformerConfig c, DType weights) {
     Map<String, @Nullable Object> json = new TreeMap<>(c.extras());
-    json.put("architectures", List.of(c.family().className()));
-    json.put("model_type", c.family().modelType());
-    json.put("vocab_size", c.vocab());
-    json.put("tie_word_embeddings", c.tied());
+    Family family = c.family();
+    writeShared(json, family.className(), family.modelType(), c.vocab(), c.tied(), weights);
+    family.write(c, json);
+    return json;
+  }
+
+  /** Puts the keys that every model has. */
+  static void writeShared(
+      Map<String, @Nullable Object> json,
+      String className,
+      String modelType,
+      int vocab,
+      boolean tied,
+      DType weights) {
+    json.put("architectures", List.of(className));
+    json.put("model_type", modelType);
+    json.put("vocab_size", vocab);
+    json.put("tie_word_embeddings", tied);
     json.putIfAbsent("use_cache", true);
     String dtype =
         switch (weights) {
@@ -65,7 +79,5 @@ final class ConfigJson {
         };
     json.put("torch_dtype", dtype);
     json.put("dtype", dtype);
-    c.family().write(c, json);
-    return json;
   }
 }

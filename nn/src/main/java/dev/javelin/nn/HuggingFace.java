@@ -2,13 +2,11 @@ package dev.javelin.nn;
 
 import dev.javelin.device.Device;
 import dev.javelin.tensor.Parameter;
-import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Safetensors;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -53,7 +51,7 @@ public final class HuggingFace {
   public static void load(ParameterBuffer<Transformer> buffer, Path directory) {
     List<Safetensors> files = WeightFiles.open(directory);
     try {
-      Weights.load(buffer, files, files.getFirst().file());
+      Weights.load(buffer, NameTable.of(buffer), files, files.getFirst().file());
     } finally {
       files.forEach(Safetensors::close);
     }
@@ -71,23 +69,9 @@ public final class HuggingFace {
       Precision precision,
       Grouping grouping,
       Path directory) {
-    List<Safetensors> files = WeightFiles.open(directory);
-    try {
-      Map<String, Shape> shapes =
-          ParameterBuffer.shapes(device, d -> Transformer.declare(config, d));
-      Weights.check(config.family().names(config), shapes, files, files.getFirst().file());
-      ParameterBuffer<Transformer> buffer =
-          Transformer.allocate(device, config, precision, grouping);
-      try {
-        Weights.load(buffer, files, files.getFirst().file());
-        return buffer;
-      } catch (RuntimeException | OutOfMemoryError e) {
-        buffer.close();
-        throw e;
-      }
-    } finally {
-      files.forEach(Safetensors::close);
-    }
+    NameTable names = config.family().names(config);
+    return WeightFiles.load(
+        directory, device, precision, grouping, d -> Transformer.declare(config, d), names, 0);
   }
 
   /** The same with {@link #SHARD_BYTES}. */

@@ -6,6 +6,7 @@ import dev.javelin.kernels.cpu.Philox;
 import dev.javelin.tensor.Parameter;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import java.util.zip.CRC32C;
 
@@ -30,9 +31,17 @@ public final class Init {
    * and layers are counted by the former.
    */
   public static void normal(ParameterBuffer<?> buffer, long seed) {
+    normal(buffer, seed, p -> true);
+  }
+
+  /** The same of some parameters only. */
+  static void normal(ParameterBuffer<?> buffer, long seed, Predicate<Parameter> which) {
     long layers = buffer.named().keySet().stream().filter(n -> n.endsWith(ATTENTION_OUT)).count();
     double residual = STD / Math.sqrt(2.0 * Math.max(1, layers));
     for (Parameter p : buffer.named().values()) {
+      if (!which.test(p)) {
+        continue;
+      }
       if (p.value().rank() >= 2) {
         normal(buffer, p, seed, writesResidual(p.name()) ? residual : STD);
       } else {

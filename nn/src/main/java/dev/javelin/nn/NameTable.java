@@ -5,8 +5,11 @@ import dev.javelin.tensor.Shape;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +32,8 @@ public final class NameTable {
   private final @Nullable String head;
   private final SequencedMap<String, Place> places;
   private final SequencedMap<String, Place> copies;
+  private final SequencedMap<Pattern, String> aliases;
+  private final Set<String> optional;
 
   /**
    * Where a tensor stands in ours.
@@ -46,6 +51,8 @@ public final class NameTable {
     this.head = b.head;
     this.places = Collections.unmodifiableSequencedMap(b.places);
     this.copies = Collections.unmodifiableSequencedMap(b.copies);
+    this.aliases = b.aliases;
+    this.optional = b.optional;
   }
 
   /**
@@ -62,6 +69,8 @@ public final class NameTable {
     private final String prefix;
     private final SequencedMap<String, Place> places = new LinkedHashMap<>();
     private final SequencedMap<String, Place> copies = new LinkedHashMap<>();
+    private final SequencedMap<Pattern, String> aliases = new LinkedHashMap<>();
+    private final Set<String> optional = new LinkedHashSet<>();
     private @Nullable Pattern buffers;
     private @Nullable String head;
 
@@ -96,6 +105,18 @@ public final class NameTable {
       return this;
     }
 
+    /** A second name that a tensor may have in files, if it equals the first. */
+    public Builder copy(String file, String ours, int rows) {
+      copies.put(file, new Place(ours, 0, rows, false));
+      return this;
+    }
+
+    /** What some files write where others, and ours, have {@code name}. */
+    public Builder alias(String regex, String name) {
+      aliases.put(Pattern.compile(regex), name);
+      return this;
+    }
+
     /** Tensors in published files that hold nothing to be learned, and are passed over. */
     public Builder buffers(String regex) {
       buffers = Pattern.compile(regex);
@@ -124,14 +145,38 @@ public final class NameTable {
     return shape.rank() < 2 ? (int) shape.elements() : shape.rows();
   }
 
+  /**
+   * The same for the files of a model with another head: what that does not have may be missing.
+   */
+  NameTable reading(NameTable stored) {
+    Builder b = copy(prefix, UnaryOperator.identity());
+    b.optional.addAll(places.keySet());
+    stored.places.keySet().forEach(name -> b.optional.remove(canonical(name)));
+    return b.build();
+  }
+
+  /** The same where tensors of some names are not read, should they be there. */
+  NameTable without(String regex) {
+    Builder b = copy(prefix, UnaryOperator.identity());
+    b.buffers(buffers == null ? regex : buffers.pattern() + "|" + regex);
+    places.keySet().stream().filter(name -> name.matches(regex)).forEach(b.optional::add);
+    return b.build();
+  }
+
   /** The same places under other names, such as those of a family that renames another's. */
   public NameTable renamed(String newPrefix, UnaryOperator<String> rename) {
+    return copy(newPrefix, rename).build();
+  }
+
+  private Builder copy(String newPrefix, UnaryOperator<String> rename) {
     Builder b = builder(newPrefix);
+    b.aliases.putAll(aliases);
+    optional.forEach(name -> b.optional.add(rename.apply(name)));
     places.forEach((name, place) -> b.places.put(rename.apply(name), place));
     copies.forEach((name, place) -> b.copies.put(rename.apply(name), place));
     b.buffers = buffers;
     b.head = head == null ? null : rename.apply(head);
-    return b.build();
+    return b;
   }
 
   /** The name in files to the place in ours, in the order of the layers. */
@@ -163,12 +208,20 @@ public final class NameTable {
    */
   String canonical(String name) {
     String bare = places.containsKey(name) ? name : WRAPPER.matcher(name).replaceAll("");
+    for (Map.Entry<Pattern, String> alias : aliases.entrySet()) {
+      bare = alias.getKey().matcher(bare).replaceFirst(alias.getValue());
+    }
     return places.containsKey(bare) || !places.containsKey(prefix + bare) ? bare : prefix + bare;
   }
 
   /** Whether a tensor of that name may be there and is not read. */
   boolean isBuffer(String name) {
     return buffers != null && buffers.matcher(name).matches();
+  }
+
+  /** Whether a tensor may be missing, and its parameter stays as it was drawn. */
+  boolean isOptional(String name) {
+    return optional.contains(name);
   }
 
   /** What to do where a tensor is missing. */

@@ -1,5 +1,7 @@
 package dev.javelin.nn;
 
+import dev.javelin.device.Device;
+import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.io.FileFormatException;
@@ -13,12 +15,14 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -157,6 +161,48 @@ final class WeightFiles {
     } catch (RuntimeException | OutOfMemoryError e) {
       shards.values().forEach(Safetensors::close);
       throw e;
+    }
+  }
+
+  /**
+   * The model of a directory. Names, shapes and types of all tensors are compared with it before
+   * anything of its size is allocated. What the table lets be missing is drawn from {@code seed}.
+   *
+   * @throws FileFormatException as {@link Weights#load} does
+   */
+  static <M extends Record> ParameterBuffer<M> load(
+      Path directory,
+      Device device,
+      Precision precision,
+      Grouping grouping,
+      Function<Declare, M> model,
+      NameTable table,
+      long seed) {
+    List<Safetensors> files = open(directory);
+    Path whole = files.getFirst().file();
+    try {
+      Map<String, Shape> shapes = ParameterBuffer.shapes(device, model);
+      Set<String> drawn = new HashSet<>();
+      Map<String, Weights.Home> homes = Weights.check(table, shapes, files, whole);
+      table
+          .places()
+          .forEach(
+              (name, place) -> {
+                if (!homes.containsKey(name)) {
+                  drawn.add(place.parameter());
+                }
+              });
+      ParameterBuffer<M> buffer = ParameterBuffer.allocate(device, precision, grouping, model);
+      try {
+        Init.normal(buffer, seed, p -> drawn.contains(p.name()));
+        Weights.load(buffer, table, files, whole);
+        return buffer;
+      } catch (RuntimeException | OutOfMemoryError e) {
+        buffer.close();
+        throw e;
+      }
+    } finally {
+      files.forEach(Safetensors::close);
     }
   }
 

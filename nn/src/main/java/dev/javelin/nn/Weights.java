@@ -13,7 +13,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -50,13 +49,13 @@ public final class Weights {
    */
   public static void load(ParameterBuffer<?> buffer, Path file) {
     try (Safetensors tensors = Safetensors.open(file)) {
-      load(buffer, List.of(tensors), file);
+      load(buffer, NameTable.of(buffer), List.of(tensors), file);
     }
   }
 
   /** Reads all parameters from some files together; {@code whole} names them in errors. */
-  static void load(ParameterBuffer<?> buffer, List<Safetensors> files, Path whole) {
-    NameTable table = NameTable.of(buffer);
+  static void load(
+      ParameterBuffer<?> buffer, NameTable table, List<Safetensors> files, Path whole) {
     Map<String, Shape> shapes = new LinkedHashMap<>();
     buffer.named().forEach((name, p) -> shapes.put(name, p.value().shape()));
     Map<String, Home> homes = check(table, shapes, files, whole);
@@ -65,18 +64,19 @@ public final class Weights {
         .forEach(
             (name, place) -> {
               Parameter p = buffer.get(place.parameter());
-              read(
-                  get(homes, name),
-                  p,
-                  place,
-                  (first, row) -> buffer.put(p, first, row, row.length));
+              Home home = homes.get(name);
+              if (home == null) { // the check let it pass
+                return;
+              }
+              read(home, p, place, (first, row) -> buffer.put(p, first, row, row.length));
             });
     table
         .copies()
         .forEach(
             (name, place) -> {
-              if (homes.containsKey(name)) {
-                requireEqual(buffer, get(homes, name), place);
+              Home home = homes.get(name);
+              if (home != null) {
+                requireEqual(buffer, home, place, table.namesOf(place.parameter()).getFirst());
               }
             });
   }
@@ -97,6 +97,9 @@ public final class Weights {
         .forEach(
             (name, place) -> {
               Home home = rest.remove(name);
+              if (home == null && table.isOptional(name)) {
+                return;
+              }
               if (home == null) {
                 throw new FileFormatException(
                     whole, "tensor " + name + " is missing", table.remedy(name));
@@ -119,10 +122,6 @@ public final class Weights {
           NameTable.OTHER_MODEL);
     }
     return homes;
-  }
-
-  private static Home get(Map<String, Home> homes, String name) {
-    return Objects.requireNonNull(homes.get(name), name);
   }
 
   private static void check(Home home, Map<String, Shape> shapes, NameTable.Place place) {
@@ -167,8 +166,7 @@ public final class Weights {
     for (Safetensors file : files) {
       for (Safetensors.Entry entry : file.entries().values()) {
         String name = table.canonical(entry.name());
-        if (!table.isBuffer(entry.name())
-            && homes.put(name, new Home(file.file(), entry)) != null) {
+        if (!table.isBuffer(name) && homes.put(name, new Home(file.file(), entry)) != null) {
           throw new FileFormatException(
               file.file(), "tensor " + name + " occurs twice", "remove one of the two");
         }
@@ -221,7 +219,8 @@ public final class Weights {
   }
 
   /** Requires that a second copy of a tensor, such as a tied head, is what was read before. */
-  private static void requireEqual(ParameterBuffer<?> buffer, Home home, NameTable.Place place) {
+  private static void requireEqual(
+      ParameterBuffer<?> buffer, Home home, NameTable.Place place, String original) {
     Parameter p = buffer.get(place.parameter());
     Tensor precise = buffer.precise(p);
     MemorySegment values = precise.toHost();
@@ -235,8 +234,8 @@ public final class Weights {
             if (FloatBits.round(row[i], precise.dtype()) != wanted) {
               throw new FileFormatException(
                   home.file(),
-                  home.entry().name()
-                      + " differs from the token embedding, though tie_word_embeddings is true",
+                  "%s differs from %s, though tie_word_embeddings is true"
+                      .formatted(home.entry().name(), original),
                   "set tie_word_embeddings to false in config.json, or remove "
                       + home.entry().name());
             }
