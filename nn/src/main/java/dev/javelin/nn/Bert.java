@@ -27,8 +27,8 @@ import org.jspecify.annotations.Nullable;
  * <pre>{@code
  * Pass pass = Bert.pass(lengths, state);
  * Var hidden = bert.hidden(tape, ids, types, pass);   // [B, T, C]
- * Var words = bert.tokenLogits(hidden);               // [B, T, V]
- * Var follows = bert.sentenceLogits(hidden);          // [B, 2]
+ * Var words = bert.tokenLogits(hidden, pass);         // [B, T, V]
+ * Var follows = bert.sentenceLogits(hidden, pass);    // [B, 2]
  * }</pre>
  *
  * <p>Threads may share one; each pass is done in one turn on the device, with tape and workspace of
@@ -68,8 +68,8 @@ public record Bert(
    */
   public record Masked(Linear dense, Activation f, LayerNorm norm, Parameter bias) {
     /** What is multiplied with the embedding, [.., C]. */
-    Var transformed(Var x) {
-      return norm.forward(dense.forward(x, f));
+    Var transformed(Var x, Pass pass) {
+      return norm.forward(dense.forward(x, f, pass));
     }
   }
 
@@ -218,30 +218,30 @@ public record Bert(
    * @return [.., V]
    * @throws IllegalStateException where the model has no head for masked words
    */
-  public Var tokenLogits(Var hidden) {
+  public Var tokenLogits(Var hidden, Pass pass) {
     Masked head = require(masked, "for masked words");
     Tape tape = hidden.tape();
     try (Turn _ = hidden.value().device().turn()) {
       return Functional.linear(
-          head.transformed(hidden), tape.param(words.weight()), tape.param(head.bias));
+          head.transformed(hidden, pass), tape.param(words.weight()), tape.param(head.bias));
     }
   }
 
   /** What the pooler makes of the first token of each row of {@link #hidden}: [B, C]. */
-  public Var pooled(Var hidden) {
+  public Var pooled(Var hidden, Pass pass) {
     Linear dense = require(pooler, "that pools");
     int batch = hidden.shape().dim(0);
     try (Turn _ = hidden.value().device().turn()) {
       Var first = Algebra.slice(hidden, 1, 0, 1).reshape(batch, config.hidden());
-      return dense.forward(first, Activation.TANH);
+      return dense.forward(first, Activation.TANH, pass);
     }
   }
 
   /** Whether the second sentence follows the first, [B, 2] of {@link #hidden}. */
-  public Var sentenceLogits(Var hidden) {
+  public Var sentenceLogits(Var hidden, Pass pass) {
     Linear head = require(sentences, "for pairs of sentences");
     try (Turn _ = hidden.value().device().turn()) {
-      return head.forward(pooled(hidden));
+      return head.forward(pooled(hidden, pass), pass);
     }
   }
 
@@ -250,8 +250,9 @@ public record Bert(
     Linear head = require(classes, "for classes");
     int site = 1 + 2 * blocks.size();
     try (Turn _ = hidden.value().device().turn()) {
-      Var pooled = pooled(hidden);
-      return head.forward(new Dropout(config.dropout().classifier(), site).forward(pooled, pass));
+      Var pooled = pooled(hidden, pass);
+      return head.forward(
+          new Dropout(config.dropout().classifier(), site).forward(pooled, pass), pass);
     }
   }
 

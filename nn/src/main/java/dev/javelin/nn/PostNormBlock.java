@@ -17,6 +17,6 @@ public record PostNormBlock(
    */
   public Var forward(Var x, Pass pass) {
     Var a = norm1.add(x, drop1.forward(attention.forward(x, pass), pass)).norm();
-    return norm2.add(a, drop2.forward(mlp.forward(a), pass)).norm();
+    return norm2.add(a, drop2.forward(mlp.forward(a, pass), pass)).norm();
   }
 }

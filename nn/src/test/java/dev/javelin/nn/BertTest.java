@@ -149,12 +149,12 @@ class BertTest {
     Var hidden = model.hidden(Tape.inference(c.workspace), c.ids, c.types, c.pass());
     assertClose(
         "tokens",
-        c.real(floats(model.tokenLogits(hidden).value())),
+        c.real(floats(model.tokenLogits(hidden, c.pass()).value())),
         c.real(floats(c.ref.get("prediction_logits"))),
         tolerance);
     assertClose(
         "sentences",
-        floats(model.sentenceLogits(hidden).value()),
+        floats(model.sentenceLogits(hidden, c.pass()).value()),
         floats(c.ref.get("seq_relationship_logits")),
         tolerance);
   }
@@ -179,8 +179,10 @@ class BertTest {
     Bert model = c.model().withRecompute(recompute);
     Tape tape = new Tape(c.workspace);
     Var hidden = model.hidden(tape, c.ids, c.types, c.pass());
-    Var words = Losses.crossEntropy(model.tokenLogits(hidden), c.labels, LossOptions.PLAIN);
-    Var sentences = Losses.crossEntropy(model.sentenceLogits(hidden), c.follows, LossOptions.PLAIN);
+    Var words =
+        Losses.crossEntropy(model.tokenLogits(hidden, c.pass()), c.labels, LossOptions.PLAIN);
+    Var sentences =
+        Losses.crossEntropy(model.sentenceLogits(hidden, c.pass()), c.follows, LossOptions.PLAIN);
     Var loss =
         Algebra.add(
             Losses.meanLoss(words, c.labels, LossOptions.PLAIN),
