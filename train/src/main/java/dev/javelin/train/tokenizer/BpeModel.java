@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @see <a href="https://arxiv.org/abs/1508.07909">Sennrich, Haddow, Birch 2016</a>
  */
-final class BpeModel {
+final class BpeModel implements Model {
   /** Longer words are rarely met twice. */
   private static final int CACHED_LENGTH = 32;
 
@@ -28,13 +28,24 @@ final class BpeModel {
    * @param fuseUnknown one id for a run of unknown characters
    * @param byteFallback spell unknown characters with {@code <0x00>…<0xFF>}
    * @param ignoreMerges a word that is a token is that token, whatever the merges say
+   * @param prefix of every character but a word's first
+   * @param suffix of a word's last character
    */
   record Options(
       boolean byteLevel,
       int unknown,
       boolean fuseUnknown,
       boolean byteFallback,
-      boolean ignoreMerges) {}
+      boolean ignoreMerges,
+      String prefix,
+      String suffix) {
+    static final Options BYTES = new Options(true, -1, false, false, false, "", "");
+
+    private int affixBytes() {
+      return prefix.getBytes(StandardCharsets.UTF_8).length
+          + suffix.getBytes(StandardCharsets.UTF_8).length;
+    }
+  }
 
   private final Map<String, Integer> vocabulary;
   private final LongIntMap ranks;
@@ -64,17 +75,14 @@ final class BpeModel {
   }
 
   private static int[] byteIds(Map<String, Integer> vocabulary, Options options) {
+    if (!options.byteLevel()) {
+      return Model.byteTokens(vocabulary);
+    }
     int[] ids = new int[256];
     for (int b = 0; b < 256; b++) {
-      String name = options.byteLevel() ? String.valueOf(ByteSymbols.symbol(b)) : fallbackToken(b);
-      ids[b] = vocabulary.getOrDefault(name, -1);
+      ids[b] = vocabulary.getOrDefault(String.valueOf(ByteSymbols.symbol(b)), -1);
     }
     return ids;
-  }
-
-  /** The name of byte {@code b} where bytes stand for unknown characters. */
-  static String fallbackToken(int b) {
-    return String.format("<0x%02X>", b);
   }
 
   static long pair(int left, int right) {
@@ -92,16 +100,8 @@ final class BpeModel {
     return -1;
   }
 
-  boolean byteLevel() {
-    return options.byteLevel();
-  }
-
-  boolean byteFallback() {
-    return options.byteFallback();
-  }
-
-  /** Hands the ids of {@code word} to {@code out}. */
-  void encode(String word, IntConsumer out) {
+  @Override
+  public void encode(String word, IntConsumer out) {
     int[] ids = cache.get(word);
     if (ids == null) {
       ids = encode(word);
@@ -122,7 +122,7 @@ final class BpeModel {
         return new int[] {whole};
       }
     }
-    int[] ids = new int[utf8 == null ? 4 * word.length() : utf8.length];
+    int[] ids = new int[utf8 == null ? (4 + options.affixBytes()) * word.length() : utf8.length];
     int n = utf8 == null ? characters(word, ids) : bytes(utf8, ids);
     return Arrays.copyOf(ids, join(ids, n));
   }
@@ -145,40 +145,50 @@ final class BpeModel {
 
   private int characters(String word, int[] ids) {
     int n = 0;
-    boolean afterUnknown = false;
+    boolean pending = false; // an unknown character goes out behind the bytes that follow it
     for (int i = 0, c; i < word.length(); i += Character.charCount(c)) {
       c = word.codePointAt(i);
-      int id = characters.get(c);
-      if (id == LongIntMap.ABSENT) {
-        int spelled = options.byteFallback() ? spell(c, ids, n) : n;
-        if (spelled > n) {
-          n = spelled;
-          afterUnknown = false;
-          continue;
+      String symbol = symbol(c, i == 0, i + Character.charCount(c) == word.length());
+      int id = symbol == null ? characters.get(c) : vocabulary.getOrDefault(symbol, -1);
+      if (id >= 0) {
+        if (pending) {
+          ids[n++] = options.unknown();
+          pending = false;
         }
-        id = options.unknown();
-        if (id < 0) {
-          throw new IllegalArgumentException(
-              String.format(
-                  "character '%s' (U+%04X) is not in the vocabulary of %d tokens",
-                  Character.toString(c), c, vocabulary.size()));
-        }
-        if (afterUnknown && options.fuseUnknown()) {
-          continue;
-        }
-        afterUnknown = true;
-      } else {
-        afterUnknown = false;
+        ids[n++] = id;
+        continue;
       }
-      ids[n++] = id;
+      int spelled = options.byteFallback() ? spell(c, symbol, ids, n) : n;
+      if (spelled > n) {
+        n = spelled;
+        continue;
+      }
+      if (options.unknown() < 0) {
+        throw Model.unknown(c, vocabulary.size());
+      }
+      if (pending && !options.fuseUnknown()) {
+        ids[n++] = options.unknown();
+      }
+      pending = true;
+    }
+    if (pending) {
+      ids[n++] = options.unknown();
     }
     return n;
   }
 
-  /** Appends the byte tokens of {@code c}; none where one of them is missing. */
-  private int spell(int c, int[] ids, int n) {
+  /** The symbol of a character with what its place in the word adds, null where that is nothing. */
+  private @Nullable String symbol(int c, boolean first, boolean last) {
+    String prefix = first ? "" : options.prefix();
+    String suffix = last ? options.suffix() : "";
+    return prefix.isEmpty() && suffix.isEmpty() ? null : prefix + Character.toString(c) + suffix;
+  }
+
+  /** Appends the byte tokens of a symbol; none where one of them is missing. */
+  private int spell(int c, @Nullable String symbol, int[] ids, int n) {
     int end = n;
-    for (byte b : Character.toString(c).getBytes(StandardCharsets.UTF_8)) {
+    String text = symbol == null ? Character.toString(c) : symbol;
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
       ids[end] = byteIds[b & 0xFF];
       if (ids[end++] < 0) {
         return n;

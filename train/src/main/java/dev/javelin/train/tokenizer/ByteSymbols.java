@@ -2,6 +2,7 @@ package dev.javelin.train.tokenizer;
 
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Set;
 
 /**
  * GPT-2's alphabet: a printable character for each of the 256 bytes, so that byte strings can stand
@@ -34,6 +35,21 @@ final class ByteSymbols {
   /** The byte of a character, or -1. */
   static int toByte(char symbol) {
     return symbol < BYTE.length ? BYTE[symbol] : -1;
+  }
+
+  /** Whether each symbol is one of {@code tokens}. */
+  static boolean allIn(Set<String> tokens) {
+    for (char symbol : SYMBOL) {
+      if (!tokens.contains(String.valueOf(symbol))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** The text as symbols of its UTF-8 bytes. */
+  static String of(String text) {
+    return of(text.getBytes(StandardCharsets.UTF_8));
   }
 
   /** The text's UTF-8 bytes as symbols. */

@@ -6,41 +6,97 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
-/** The decoders of {@code tokenizer.json}: from a list of tokens to pieces of text, then joined. */
-final class Decoding {
+/**
+ * The decoders of {@code tokenizer.json}: from a list of tokens to pieces of text, then joined.
+ *
+ * @param steps from tokens to pieces
+ * @param byteLevel whether tokens are {@link ByteSymbols}
+ * @param byteFallback whether {@code <0x41>} stands for a byte
+ */
+record Decoding(UnaryOperator<List<String>> steps, boolean byteLevel, boolean byteFallback) {
   private static final Pattern BYTE = Pattern.compile("<0x([0-9A-Fa-f]{2})>");
 
-  private Decoding() {}
+  /** What BERT's decoder writes together again, in order. */
+  private static final String[][] CLEANUP = {
+    {" .", "."},
+    {" ?", "?"},
+    {" !", "!"},
+    {" ,", ","},
+    {" ' ", "'"},
+    {" n't", "n't"},
+    {" 'm", "'m"},
+    {" do not", " don't"},
+    {" 's", "'s"},
+    {" 've", "'ve"},
+    {" 're", "'re"},
+  };
 
-  static UnaryOperator<List<String>> read(JsonObject parent, String key) {
+  static final Decoding BYTES = new Decoding(Decoding::byteLevel, true, false);
+
+  static Decoding read(JsonObject parent, String key) {
     if (!parent.has(key)) {
-      return tokens -> List.of(String.join(" ", tokens));
+      return new Decoding(tokens -> List.of(String.join(" ", tokens)), false, false);
     }
     List<UnaryOperator<List<String>>> steps = new ArrayList<>();
-    read(parent.object(key), steps);
-    return steps.size() == 1 ? steps.getFirst() : sequence(steps);
+    Set<String> types = new HashSet<>();
+    read(parent.object(key), steps, types);
+    return new Decoding(
+        steps.size() == 1 ? steps.getFirst() : sequence(steps),
+        types.contains("ByteLevel"),
+        types.contains("ByteFallback"));
   }
 
   /** Appends what {@code json} does; a sequence in a sequence is one sequence. */
-  private static void read(JsonObject json, List<UnaryOperator<List<String>>> steps) {
-    switch (json.text("type")) {
-      case "ByteLevel" -> steps.add(Decoding::byteLevel);
-      case "ByteFallback" -> steps.add(Decoding::byteFallback);
-      case "Fuse" -> steps.add(tokens -> List.of(String.join("", tokens)));
-      case "Replace" -> steps.add(each(Normalization.replace(json)));
-      case "Strip" -> steps.add(strip(json));
-      case "Metaspace" -> steps.add(metaspace(json));
-      case "Sequence" -> json.objects("decoders").forEach(part -> read(part, steps));
+  private static void read(
+      JsonObject json, List<UnaryOperator<List<String>>> steps, Set<String> types) {
+    String type = json.text("type");
+    types.add(type);
+    switch (type) {
+      case "ByteLevel" ->
+          add(steps, Decoding::byteLevel, json, "add_prefix_space", "trim_offsets", "use_regex");
+      case "ByteFallback" -> add(steps, Decoding::byteFallback, json);
+      case "Fuse" -> add(steps, tokens -> List.of(String.join("", tokens)), json);
+      case "Replace" -> add(steps, each(Normalization.replace(json)), json, "pattern", "content");
+      case "Strip" -> add(steps, strip(json), json, "content", "start", "stop");
+      case "Metaspace" ->
+          add(
+              steps,
+              metaspace(json),
+              json,
+              "replacement",
+              "str_rep",
+              "add_prefix_space",
+              "prepend_scheme",
+              "split");
+      case "WordPiece" -> add(steps, wordPiece(json), json, "prefix", "cleanup");
+      case "BPEDecoder" -> add(steps, words(json.text("suffix", "</w>")), json, "suffix");
+      case "CTC" -> add(steps, ctc(json), json, "pad_token", "word_delimiter_token", "cleanup");
+      case "Sequence" -> {
+        TokenizerJson.known(json, "type", "decoders");
+        json.objects("decoders").forEach(part -> read(part, steps, types));
+      }
       default ->
           throw TokenizerJson.unsupported(
               json,
               "type",
-              "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace and Sequence");
+              "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, WordPiece, BPEDecoder,"
+                  + " CTC and Sequence");
     }
+  }
+
+  private static void add(
+      List<UnaryOperator<List<String>>> steps,
+      UnaryOperator<List<String>> step,
+      JsonObject json,
+      String... keys) {
+    TokenizerJson.known(json, "type", keys);
+    steps.add(step);
   }
 
   private static UnaryOperator<List<String>> each(UnaryOperator<String> one) {
@@ -128,14 +184,74 @@ final class Decoding {
 
   private static UnaryOperator<List<String>> metaspace(JsonObject json) {
     String mark = json.text("replacement", "▁");
-    boolean legacyPrefix = json.flag("add_prefix_space", true);
-    boolean prepended =
-        !json.text("prepend_scheme", legacyPrefix ? "always" : "never").equals("never");
+    boolean prepended = !PreTokenization.prependScheme(json).equals("never");
+    return indexed((token, i) -> token.replace(mark, i == 0 && prepended ? "" : " "));
+  }
+
+  private static String cleanup(String text) {
+    String clean = text;
+    for (String[] pair : CLEANUP) {
+      clean = clean.replace(pair[0], pair[1]);
+    }
+    return clean;
+  }
+
+  private static UnaryOperator<List<String>> wordPiece(JsonObject json) {
+    String prefix = json.text("prefix", "##");
+    boolean cleanup = json.flag("cleanup", true);
+    return indexed(
+        (token, i) -> {
+          String text =
+              i == 0
+                  ? token
+                  : token.startsWith(prefix) ? token.substring(prefix.length()) : " " + token;
+          return cleanup ? cleanup(text) : text;
+        });
+  }
+
+  /** The suffix of a word is the space behind it, but for the last. */
+  private static UnaryOperator<List<String>> words(String suffix) {
     return tokens -> {
       List<String> pieces = new ArrayList<>(tokens.size());
       for (String token : tokens) {
-        boolean first = pieces.isEmpty() && prepended;
-        pieces.add(token.replace(mark, first ? "" : " "));
+        boolean last = pieces.size() + 1 == tokens.size();
+        pieces.add(token.replace(suffix, last ? "" : " "));
+      }
+      return pieces;
+    };
+  }
+
+  private static UnaryOperator<List<String>> ctc(JsonObject json) {
+    String pad = json.text("pad_token", "<pad>");
+    String delimiter = json.text("word_delimiter_token", "|");
+    boolean cleanup = json.flag("cleanup", true);
+    return tokens -> {
+      List<String> pieces = new ArrayList<>(tokens.size());
+      String before = null;
+      for (String token : tokens) {
+        if (!token.equals(before)) {
+          String text = token.replace(pad, "");
+          text = cleanup ? cleanup(text).replace(delimiter, " ") : text;
+          if (!text.isEmpty()) {
+            pieces.add(text);
+          }
+        }
+        before = token;
+      }
+      return pieces;
+    };
+  }
+
+  /** A token, and which one it is. */
+  private interface Indexed {
+    String apply(String token, int index);
+  }
+
+  private static UnaryOperator<List<String>> indexed(Indexed one) {
+    return tokens -> {
+      List<String> pieces = new ArrayList<>(tokens.size());
+      for (String token : tokens) {
+        pieces.add(one.apply(token, pieces.size()));
       }
       return pieces;
     };

@@ -7,10 +7,15 @@ final class Merges {
   private final Map<String, Integer> vocabulary;
   private final LongIntMap ranks;
   private final int[] merged;
+  private final String prefix;
   private int size;
 
-  Merges(Map<String, Integer> vocabulary, int most) {
+  /**
+   * @param prefix of tokens that go on a word: the second of a pair has it, what they make has not
+   */
+  Merges(Map<String, Integer> vocabulary, int most, String prefix) {
     this.vocabulary = vocabulary;
+    this.prefix = prefix;
     ranks = new LongIntMap(most);
     merged = new int[most];
   }
@@ -19,7 +24,8 @@ final class Merges {
   boolean add(String left, String right) {
     Integer leftId = vocabulary.get(left);
     Integer rightId = vocabulary.get(right);
-    Integer joined = vocabulary.get(left + right);
+    Integer joined =
+        right.startsWith(prefix) ? vocabulary.get(left + right.substring(prefix.length())) : null;
     if (leftId == null || rightId == null || joined == null) {
       return false;
     }

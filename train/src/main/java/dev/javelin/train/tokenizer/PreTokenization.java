@@ -1,7 +1,7 @@
 package dev.javelin.train.tokenizer;
 
 import dev.javelin.tensor.io.JsonObject;
-import dev.javelin.train.tokenizer.oniguruma.Matches;
+import dev.javelin.train.tokenizer.Splits.Behavior;
 import dev.javelin.train.tokenizer.oniguruma.OnigPattern;
 import dev.javelin.train.tokenizer.oniguruma.OnigSyntaxException;
 import java.util.List;
@@ -19,6 +19,11 @@ final class PreTokenization {
      * @param first whether the text begins where the whole input began
      */
     void split(String text, boolean first, Words out);
+
+    /** Cuts each word again. */
+    default Splitter then(Splitter next) {
+      return (text, first, out) -> split(text, first, (word, at) -> next.split(word, at, out));
+    }
   }
 
   /** Receives words in order. */
@@ -29,18 +34,18 @@ final class PreTokenization {
   /**
    * @param byteLevel whether words are to be read as bytes
    */
-  record Result(Splitter splitter, boolean byteLevel) {}
-
-  private enum Behavior {
-    REMOVED,
-    ISOLATED,
-    MERGED_WITH_PREVIOUS,
-    MERGED_WITH_NEXT,
-    CONTIGUOUS
+  record Result(Splitter splitter, boolean byteLevel) {
+    /** The splitter whose words are written as symbols of bytes where they are to be read so. */
+    Splitter symbols() {
+      return byteLevel ? splitter.then(SYMBOLS) : splitter;
+    }
   }
 
-  private static final OnigPattern DIGIT = OnigPattern.compile("\\p{N}");
-  private static final Splitter WHOLE = (text, first, out) -> out.word(text, first);
+  static final Splitter WHOLE = (text, first, out) -> out.word(text, first);
+  private static final Splitter SYMBOLS =
+      (text, first, out) -> out.word(ByteSymbols.of(text), first);
+  private static final OnigPattern WORDS_AND_REST =
+      OnigPattern.compile("\\w+|[^\\w\\s]+", OnigPattern.Syntax.RUST);
 
   private PreTokenization() {}
 
@@ -49,17 +54,40 @@ final class PreTokenization {
   }
 
   static Result read(JsonObject json) {
-    String type = json.text("type");
-    return switch (type) {
+    return switch (json.text("type")) {
       case "ByteLevel" -> byteLevel(json);
-      case "Split" -> new Result(split(json), false);
-      case "Metaspace" -> new Result(metaspace(json), false);
-      case "Digits" -> new Result(digits(json), false);
-      case "Sequence" -> sequence(json.objects("pretokenizers"));
+      case "Sequence" -> sequence(json);
+      case "Split" -> with(json, split(json), "pattern", "behavior", "invert");
+      case "Metaspace" ->
+          with(
+              json,
+              metaspace(json),
+              "replacement",
+              "str_rep",
+              "add_prefix_space",
+              "prepend_scheme",
+              "split");
+      case "Digits" -> with(json, digits(json), "individual_digits");
+      case "Punctuation" -> with(json, punctuation(json), "behavior");
+      case "BertPreTokenizer" -> with(json, bert());
+      case "WhitespaceSplit" -> with(json, Splits.of(CharacterKinds::isSpace, Behavior.REMOVED));
+      case "Whitespace" -> with(json, Splits.of(WORDS_AND_REST, Behavior.REMOVED, true));
+      case "CharDelimiterSplit" -> with(json, delimiter(json), "delimiter");
+      case "UnicodeScripts" -> with(json, PreTokenization::scripts);
+      case "FixedLength" -> with(json, fixedLength(json), "length");
       default ->
           throw TokenizerJson.unsupported(
-              json, "type", "ByteLevel, Split, Metaspace, Digits and Sequence");
+              json,
+              "type",
+              "ByteLevel, Split, Metaspace, Digits, Punctuation, BertPreTokenizer, Whitespace,"
+                  + " WhitespaceSplit, CharDelimiterSplit, UnicodeScripts, FixedLength and"
+                  + " Sequence");
     };
+  }
+
+  private static Result with(JsonObject json, Splitter splitter, String... keys) {
+    TokenizerJson.known(json, "type", keys);
+    return new Result(splitter, false);
   }
 
   static OnigPattern regex(JsonObject pattern) {
@@ -75,10 +103,11 @@ final class PreTokenization {
 
   /** Cuts at the matches of a pattern and keeps everything. */
   static Splitter words(OnigPattern pattern) {
-    return splitter(pattern, Behavior.ISOLATED, false);
+    return Splits.of(pattern, Behavior.ISOLATED, false);
   }
 
   private static Result byteLevel(JsonObject json) {
+    TokenizerJson.known(json, "type", "add_prefix_space", "trim_offsets", "use_regex");
     Splitter words = json.flag("use_regex", true) ? words(GPT2) : WHOLE;
     return new Result(prefixed(words, json.flag("add_prefix_space", true)), true);
   }
@@ -90,12 +119,9 @@ final class PreTokenization {
    *     than GPT-2's
    */
   static Splitter byteLevelWords(OnigPattern pattern, boolean prefixSpace) {
-    if (pattern == GPT2) {
-      return prefixed(words(GPT2), prefixSpace);
-    }
-    Splitter space = prefixed(WHOLE, prefixSpace);
-    Splitter cut = words(pattern);
-    return (text, first, out) -> cut.split(text, first, (word, at) -> space.split(word, at, out));
+    return pattern == GPT2
+        ? prefixed(words(GPT2), prefixSpace)
+        : words(pattern).then(prefixed(WHOLE, prefixSpace));
   }
 
   private static Splitter prefixed(Splitter words, boolean prefixSpace) {
@@ -105,38 +131,87 @@ final class PreTokenization {
   }
 
   private static Splitter split(JsonObject json) {
-    return splitter(
-        regex(json.object("pattern")),
-        switch (json.text("behavior")) {
-          case "Removed" -> Behavior.REMOVED;
-          case "Isolated" -> Behavior.ISOLATED;
-          case "MergedWithPrevious" -> Behavior.MERGED_WITH_PREVIOUS;
-          case "MergedWithNext" -> Behavior.MERGED_WITH_NEXT;
-          case "Contiguous" -> Behavior.CONTIGUOUS;
-          default ->
-              throw TokenizerJson.unsupported(
-                  json,
-                  "behavior",
-                  "Removed, Isolated, MergedWithPrevious, MergedWithNext and Contiguous");
-        },
-        json.flag("invert", false));
+    return Splits.of(
+        regex(json.object("pattern")), Behavior.read(json), json.flag("invert", false));
   }
 
   private static Splitter digits(JsonObject json) {
     boolean individual = json.flag("individual_digits", false);
-    return splitter(DIGIT, individual ? Behavior.ISOLATED : Behavior.CONTIGUOUS, false);
+    return Splits.of(
+        CharacterKinds::isNumeric, individual ? Behavior.ISOLATED : Behavior.CONTIGUOUS);
+  }
+
+  private static Splitter punctuation(JsonObject json) {
+    return Splits.of(
+        CharacterKinds::isPunctuation,
+        json.has("behavior") ? Behavior.read(json) : Behavior.ISOLATED);
+  }
+
+  private static Splitter bert() {
+    return Splits.of(CharacterKinds::isSpace, Behavior.REMOVED)
+        .then(Splits.of(CharacterKinds::isPunctuation, Behavior.ISOLATED));
+  }
+
+  private static Splitter delimiter(JsonObject json) {
+    int delimiter = character(json, "delimiter", json.text("delimiter"));
+    return Splits.of(c -> c == delimiter, Behavior.REMOVED);
+  }
+
+  static int character(JsonObject json, String key, String text) {
+    if (text.codePointCount(0, text.length()) != 1) {
+      throw json.error(key, "must be one character, got " + JsonObject.brief(text));
+    }
+    return text.codePointAt(0);
+  }
+
+  /** Where one script follows another; what has none goes with what is before it, or is lost. */
+  private static void scripts(String text, boolean first, Words out) {
+    Character.UnicodeScript last = Character.UnicodeScript.UNKNOWN;
+    int from = 0;
+    for (int i = 0, c; i < text.length(); i += Character.charCount(c)) {
+      c = text.codePointAt(i);
+      Character.UnicodeScript script = CharacterKinds.script(c);
+      if (script == Character.UnicodeScript.UNKNOWN) {
+        continue;
+      }
+      if (script != last) {
+        if (last != Character.UnicodeScript.UNKNOWN) {
+          out.word(text.substring(from, i), first && from == 0);
+        }
+        from = i;
+      }
+      last = script;
+    }
+    if (last != Character.UnicodeScript.UNKNOWN) {
+      out.word(text.substring(from), first && from == 0);
+    }
+  }
+
+  private static Splitter fixedLength(JsonObject json) {
+    int length = json.integer("length", 1, Integer.MAX_VALUE, 5);
+    return (text, first, out) -> {
+      int from = 0;
+      int count = 0;
+      for (int i = 0; i < text.length(); i += Character.charCount(text.codePointAt(i))) {
+        if (count++ == length) {
+          out.word(text.substring(from, i), first && from == 0);
+          from = i;
+          count = 1;
+        }
+      }
+      if (from < text.length()) {
+        out.word(text.substring(from), first && from == 0);
+      }
+    };
   }
 
   private static Splitter metaspace(JsonObject json) {
     String mark = json.text("replacement", "▁");
-    boolean legacyPrefix = json.flag("add_prefix_space", true);
-    String scheme = json.text("prepend_scheme", legacyPrefix ? "always" : "never");
-    if (!List.of("always", "first", "never").contains(scheme)) {
-      throw TokenizerJson.unsupported(json, "prepend_scheme", "always, first and never");
-    }
+    character(json, "replacement", mark);
+    String scheme = prependScheme(json);
     Splitter words =
         json.flag("split", true)
-            ? splitter(OnigPattern.literal(mark), Behavior.MERGED_WITH_NEXT, false)
+            ? Splits.of(OnigPattern.literal(mark), Behavior.MERGED_WITH_NEXT, false)
             : WHOLE;
     return (text, first, out) -> {
       String marked = text.replace(" ", mark);
@@ -145,109 +220,29 @@ final class PreTokenization {
     };
   }
 
-  private static Result sequence(List<JsonObject> parts) {
-    Splitter chain = WHOLE;
-    for (int i = 0; i < parts.size(); i++) {
-      Result part = read(parts.get(i));
-      Splitter before = chain;
-      Splitter then = part.splitter();
-      chain =
-          i == 0
-              ? then
-              : (text, first, out) ->
-                  before.split(text, first, (word, start) -> then.split(word, start, out));
-      if (part.byteLevel()) {
-        if (i < parts.size() - 1) {
-          throw parts
-              .get(i)
-              .error("type", "ByteLevel stands before other steps, which is not supported");
-        }
-        return new Result(chain, true);
-      }
+  /** Where Metaspace puts a mark: {@code always}, {@code first}, {@code never}. */
+  static String prependScheme(JsonObject json) {
+    boolean legacy = json.flag("add_prefix_space", true);
+    String scheme = json.text("prepend_scheme", legacy ? "always" : "never");
+    if (!List.of("always", "first", "never").contains(scheme)) {
+      throw TokenizerJson.unsupported(json, "prepend_scheme", "always, first and never");
     }
-    return new Result(chain, false);
+    if (!legacy && !scheme.equals("never")) {
+      throw json.error("add_prefix_space", "is false, but prepend_scheme says otherwise");
+    }
+    return scheme;
   }
 
-  /** Cuts at the matches of {@code pattern}, or with {@code invert} at what lies between them. */
-  private static Splitter splitter(OnigPattern pattern, Behavior behavior, boolean invert) {
-    if (behavior == Behavior.ISOLATED) {
-      return (text, first, out) -> isolate(pattern, text, first, out);
+  private static Result sequence(JsonObject json) {
+    TokenizerJson.known(json, "type", "pretokenizers");
+    Result all = new Result(WHOLE, false);
+    boolean begun = false;
+    for (JsonObject part : json.objects("pretokenizers")) {
+      Result next = read(part);
+      Splitter before = all.symbols();
+      all = new Result(begun ? before.then(next.splitter()) : next.splitter(), next.byteLevel());
+      begun = true;
     }
-    return (text, first, out) -> {
-      Cutter cutter = new Cutter(text, first, out, behavior);
-      Matches matches = pattern.matches(text);
-      int from = 0;
-      while (matches.find()) {
-        if (matches.start() > from) {
-          cutter.piece(matches.start(), invert);
-        }
-        cutter.piece(matches.end(), !invert);
-        from = matches.end();
-      }
-      if (from < text.length()) {
-        cutter.piece(text.length(), invert);
-      }
-      cutter.flush();
-    };
-  }
-
-  private static void isolate(OnigPattern pattern, String text, boolean first, Words out) {
-    Matches matches = pattern.matches(text);
-    int from = 0;
-    while (matches.find()) {
-      int start = matches.start();
-      int end = matches.end();
-      if (start > from) {
-        out.word(text.substring(from, start), first && from == 0);
-      }
-      if (end > start) {
-        out.word(text.substring(start, end), first && start == 0);
-      }
-      from = end;
-    }
-    if (from < text.length()) {
-      out.word(from == 0 ? text : text.substring(from), first && from == 0);
-    }
-  }
-
-  /** Puts matches and what lies between them together to words. Empty matches part words too. */
-  private static final class Cutter {
-    private final String text;
-    private final boolean first;
-    private final Words out;
-    private final Behavior behavior;
-    private int start;
-    private int end;
-    private boolean lastWasMatch;
-
-    Cutter(String text, boolean first, Words out, Behavior behavior) {
-      this.text = text;
-      this.first = first;
-      this.out = out;
-      this.behavior = behavior;
-    }
-
-    /** The next piece, which begins where the last one ended. */
-    void piece(int to, boolean match) {
-      boolean join =
-          switch (behavior) {
-            case MERGED_WITH_PREVIOUS -> match && !lastWasMatch;
-            case MERGED_WITH_NEXT -> !match && lastWasMatch;
-            case CONTIGUOUS -> match == lastWasMatch;
-            case REMOVED, ISOLATED -> false;
-          };
-      if (!join) {
-        flush();
-      }
-      end = to;
-      lastWasMatch = match;
-    }
-
-    void flush() {
-      if (end > start && !(behavior == Behavior.REMOVED && lastWasMatch)) {
-        out.word(text.substring(start, end), first && start == 0);
-      }
-      start = end;
-    }
+    return all;
   }
 }

@@ -67,7 +67,8 @@ public final class TiktokenRanks {
     OnigPattern words = OnigPattern.compile(pattern, OnigPattern.Syntax.RUST);
     @Nullable Integer end = specials.get("<|endoftext|>");
     BpeModel model =
-        new BpeModel(vocabulary, ranks, merged, new BpeModel.Options(true, -1, false, false, true));
+        new BpeModel(
+            vocabulary, ranks, merged, new BpeModel.Options(true, -1, false, false, true, "", ""));
     int missing = model.missingByte();
     if (missing >= 0) {
       throw new FileFormatException(
@@ -75,16 +76,15 @@ public final class TiktokenRanks {
     }
     TokenNames names = new TokenNames(vocabulary);
     added.forEach(token -> names.add(token, file));
-    return new BpeTokenizer(
-        new BpeTokenizer.Parts(
+    return new PipelineTokenizer(
+        new PipelineTokenizer.Parts(
             names.list(),
             added,
             UnaryOperator.identity(),
             PreTokenization.words(words),
             model,
-            Decoding::byteLevel,
-            List.of(),
-            List.of()),
+            Decoding.BYTES,
+            Template.NONE),
         OptionalInt.empty(),
         end == null ? Set.of() : Set.of(end),
         Collections.unmodifiableSequencedMap(new LinkedHashMap<>()));

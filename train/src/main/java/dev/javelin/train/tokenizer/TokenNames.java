@@ -25,6 +25,17 @@ final class TokenNames {
   }
 
   /**
+   * Tokens of a list, where one may occur twice.
+   *
+   * @param tokens by id
+   */
+  TokenNames(Map<String, Integer> vocabulary, String... tokens) {
+    ids.putAll(vocabulary);
+    names = tokens.clone();
+    size = tokens.length;
+  }
+
+  /**
    * @throws FileFormatException that names {@code key} of {@code where}
    */
   void add(AddedTokens.Token token, JsonObject where, String key) {

@@ -1,12 +1,14 @@
 package dev.javelin.train.tokenizer;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Text to token ids and back. Instances are immutable but for a cache that threads may share: any
@@ -52,6 +54,22 @@ public interface Tokenizer {
    * encode(text)}.
    */
   int[] encodePrompt(String text);
+
+  /**
+   * {@link #encodePrompt} of a text, or of two in one: a question and its answer, say. Equals
+   * Hugging Face's {@code encode(text, second)}.
+   *
+   * @param second null for one text
+   */
+  default TypedIds encodeTyped(String text, @Nullable String second) {
+    int[] first = encodePrompt(text);
+    int[] more = second == null ? new int[0] : encodePrompt(second);
+    int[] ids = Arrays.copyOf(first, first.length + more.length);
+    System.arraycopy(more, 0, ids, first.length, more.length);
+    int[] types = new int[ids.length];
+    Arrays.fill(types, first.length, ids.length, 1);
+    return new TypedIds(ids, types);
+  }
 
   /**
    * The ids of a text that is partly data: special tokens are recognised, but not where one would

@@ -96,7 +96,7 @@ final class TokenizerFiles {
             json(file, "added_tokens.json", files),
             json(file, "special_tokens_map.json", files));
     byte[] content = files.get("tokenizer.json");
-    BpeTokenizer.Parts parts;
+    PipelineTokenizer.Parts parts;
     if (content != null) {
       parts = TokenizerJson.read(file, content, beside);
     } else {
@@ -108,7 +108,7 @@ final class TokenizerFiles {
             TokenizerJsonWriter.bytes(Map.of("tokenizer_class", kind.className())));
       }
     }
-    return new BpeTokenizer(
+    return new PipelineTokenizer(
         parts,
         first(ends("bos", beside, model, parts)),
         ends("eos", beside, model, parts),
@@ -155,7 +155,10 @@ final class TokenizerFiles {
    * <|endoftext|>} says it itself.
    */
   private static Set<Integer> ends(
-      String which, AddedTokensFiles beside, @Nullable JsonObject model, BpeTokenizer.Parts parts) {
+      String which,
+      AddedTokensFiles beside,
+      @Nullable JsonObject model,
+      PipelineTokenizer.Parts parts) {
     Set<Integer> ids = new LinkedHashSet<>();
     for (String name : beside.named(which + "_token")) {
       ids.add(parts.tokens().indexOf(name));
@@ -174,7 +177,7 @@ final class TokenizerFiles {
    * A model's configuration may name ids that this tokenizer has not: GPT-2's 50256 on a cut one.
    */
   private static void numbered(
-      JsonObject model, String key, BpeTokenizer.Parts parts, Set<Integer> ids) {
+      JsonObject model, String key, PipelineTokenizer.Parts parts, Set<Integer> ids) {
     Object value = model.members().get(key);
     for (Object id : value instanceof List<?> list ? list : Collections.singletonList(value)) {
       if (id != null && !(id instanceof Long n && n >= 0)) {

@@ -14,7 +14,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -29,67 +28,43 @@ final class TokenizerJson {
   /** Of all added tokens together; the automaton that finds them takes some 40 bytes for each. */
   private static final int MOST_CHARACTERS = 1_000_000;
 
-  private static final Set<String> ROOT_KEYS =
-      Set.of(
-          "version",
-          "truncation",
-          "padding",
-          "added_tokens",
-          "normalizer",
-          "pre_tokenizer",
-          "post_processor",
-          "decoder",
-          "model");
-
-  private static final Set<String> MODEL_KEYS =
-      Set.of(
-          "type",
-          "dropout",
-          "unk_token",
-          "continuing_subword_prefix",
-          "end_of_word_suffix",
-          "fuse_unk",
-          "byte_fallback",
-          "ignore_merges",
-          "vocab",
-          "merges");
+  private static final String[] ROOT_KEYS = {
+    "truncation",
+    "padding",
+    "added_tokens",
+    "normalizer",
+    "pre_tokenizer",
+    "post_processor",
+    "decoder",
+    "model"
+  };
 
   private TokenizerJson() {}
 
   /**
    * @param more what other files of the directory say
    */
-  static BpeTokenizer.Parts read(Path file, byte[] content, AddedTokensFiles more) {
+  static PipelineTokenizer.Parts read(Path file, byte[] content, AddedTokensFiles more) {
     JsonObject root = parse(file, content);
-    known(root, ROOT_KEYS);
+    known(root, "version", ROOT_KEYS);
     PreTokenization.Result words = PreTokenization.read(root, "pre_tokenizer");
-    if (!words.byteLevel() && root.has("decoder") && decodesBytes(root.object("decoder"))) {
-      throw root.error("pre_tokenizer", "must be ByteLevel, as the decoder is");
-    }
-    JsonObject model = root.object("model");
-    Map<String, Integer> vocabulary = vocabulary(model.object("vocab"));
+    ModelJson.Read model = ModelJson.read(root.object("model"), words.byteLevel());
     SequencedMap<String, AddedTokens.Token> added = added(root);
-    TokenNames names = new TokenNames(vocabulary);
+    TokenNames names = model.names();
     added.values().forEach(token -> names.add(token, root, "added_tokens"));
     more.into(names, added);
     UnaryOperator<String> normalizer = Normalization.read(root, "normalizer");
     check(file, added.values(), normalizer);
     rehearse(root, normalizer, words.splitter());
-    List<Integer> prefix = new ArrayList<>();
-    List<Integer> suffix = new ArrayList<>();
-    if (root.has("post_processor")) {
-      template(root.object("post_processor"), names.size(), prefix, suffix);
-    }
-    BpeTokenizer.Parts parts =
-        new BpeTokenizer.Parts(
+    PipelineTokenizer.Parts parts =
+        new PipelineTokenizer.Parts(
             names.list(),
             List.copyOf(added.values()),
             normalizer,
-            words.splitter(),
-            model(model, vocabulary, words.byteLevel()),
+            model.readsBytes() ? words.splitter() : words.symbols(),
+            model.model(),
             Decoding.read(root, "decoder"),
-            prefix,
-            suffix);
+            Template.read(root, "post_processor", names.size()));
     if (more.config() != null) {
       VocabAndMerges.checkTemplate(more.config(), parts, prefixSpace(root, "pre_tokenizer"));
     }
@@ -113,10 +88,10 @@ final class TokenizerJson {
   }
 
   /** A misspelt key would change the ids in silence. */
-  private static void known(JsonObject json, Set<String> keys) {
-    for (String key : json.members().keySet()) {
-      if (!keys.contains(key)) {
-        throw json.error(Printable.brief(key, 40), "is not a key of tokenizer.json");
+  static void known(JsonObject json, String key, String... keys) {
+    for (String name : json.members().keySet()) {
+      if (!name.equals(key) && !List.of(keys).contains(name)) {
+        throw json.error(Printable.brief(name, 40), "is not a key of tokenizer.json");
       }
     }
   }
@@ -150,10 +125,6 @@ final class TokenizerJson {
         .orElse(null);
   }
 
-  private static boolean decodesBytes(JsonObject decoder) {
-    return decoder.text("type", "").equals("ByteLevel");
-  }
-
   /** What added tokens are searched for must be something, and of bounded size. */
   static void check(
       Path file, Collection<AddedTokens.Token> added, UnaryOperator<String> normalizer) {
@@ -177,80 +148,6 @@ final class TokenizerJson {
             JsonRules.TOKENIZER.remedy());
       }
     }
-  }
-
-  private static BpeModel model(
-      JsonObject json, Map<String, Integer> vocabulary, boolean byteLevel) {
-    known(json, MODEL_KEYS);
-    if (!json.text("type", "BPE").equals("BPE")) {
-      throw unsupported(json, "type", "BPE");
-    }
-    for (String key : List.of("continuing_subword_prefix", "end_of_word_suffix")) {
-      if (!json.text(key, "").isEmpty()) {
-        throw unsupported(json, key, "none");
-      }
-    }
-    if (json.number("dropout", 0) != 0) {
-      throw unsupported(json, "dropout", "none");
-    }
-    Integer unknown = -1;
-    if (json.has("unk_token")) {
-      unknown = vocabulary.get(json.text("unk_token"));
-      if (unknown == null) {
-        throw json.error(
-            "unk_token", JsonObject.brief(json.text("unk_token")) + " is not in the vocabulary");
-      }
-    }
-    List<@Nullable Object> written = json.array("merges");
-    Merges merges = new Merges(vocabulary, written.size());
-    for (int i = 0; i < written.size(); i++) {
-      String[] halves = halves(written.get(i));
-      if (halves == null) {
-        throw json.error(
-            "merges[" + i + "]", "must be two tokens, got " + JsonObject.brief(written.get(i)));
-      }
-      if (!merges.add(halves[0], halves[1])) {
-        throw json.error(
-            "merges[" + i + "]",
-            "joins "
-                + JsonObject.brief(halves[0])
-                + " and "
-                + JsonObject.brief(halves[1])
-                + ", not all in the vocabulary");
-      }
-    }
-    BpeModel.Options options =
-        new BpeModel.Options(
-            byteLevel,
-            unknown,
-            json.flag("fuse_unk", false),
-            json.flag("byte_fallback", false),
-            json.flag("ignore_merges", false));
-    BpeModel model = merges.model(options);
-    int missing = model.missingByte();
-    if (missing >= 0) {
-      throw json.error(
-          "vocab",
-          "has no token for byte 0x%02X (%s), and there is no unk_token"
-              .formatted(missing, ByteSymbols.symbol(missing)));
-    }
-    return model;
-  }
-
-  /** A merge is {@code "a b"} or {@code ["a", "b"]}. */
-  private static String @Nullable [] halves(@Nullable Object merge) {
-    if (merge instanceof String text) {
-      int space = text.indexOf(' ');
-      return space < 0 || text.indexOf(' ', space + 1) >= 0
-          ? null
-          : new String[] {text.substring(0, space), text.substring(space + 1)};
-    }
-    return merge instanceof List<?> pair
-            && pair.size() == 2
-            && pair.get(0) instanceof String left
-            && pair.get(1) instanceof String right
-        ? new String[] {left, right}
-        : null;
   }
 
   private static SequencedMap<String, AddedTokens.Token> added(JsonObject root) {
@@ -280,50 +177,6 @@ final class TokenizerJson {
         item.flag("single_word", false),
         item.flag("lstrip", false),
         item.flag("rstrip", false));
-  }
-
-  /** Adds what the post-processor puts around one text. */
-  private static void template(
-      JsonObject json, int vocabSize, List<Integer> prefix, List<Integer> suffix) {
-    switch (json.text("type")) {
-      case "ByteLevel" -> {} // offsets only
-      case "Sequence" ->
-          json.objects("processors").forEach(part -> template(part, vocabSize, prefix, suffix));
-      case "TemplateProcessing" -> single(json, vocabSize, prefix, suffix);
-      default -> throw unsupported(json, "type", "ByteLevel, TemplateProcessing and Sequence");
-    }
-  }
-
-  private static void single(
-      JsonObject json, int vocabSize, List<Integer> prefix, List<Integer> suffix) {
-    List<Integer> before = new ArrayList<>();
-    List<Integer> behind = new ArrayList<>();
-    boolean afterText = false;
-    for (JsonObject part : json.objects("single")) {
-      if (part.has("SpecialToken")) {
-        List<Integer> side = afterText ? behind : before;
-        String name = part.object("SpecialToken").text("id");
-        JsonObject special = json.object("special_tokens").object(name);
-        for (Object id : special.array("ids")) {
-          if (!(id instanceof Long n) || n < 0 || n >= vocabSize) {
-            throw special.error(
-                "ids", "must be ids below " + vocabSize + ", got " + JsonObject.brief(id));
-          }
-          side.add(n.intValue());
-        }
-      } else {
-        if (!part.object("Sequence").text("id").equals("A") || afterText) {
-          throw part.error(
-              "Sequence", "is not supported: one text A with special tokens around it");
-        }
-        afterText = true;
-      }
-    }
-    if (!afterText) {
-      throw json.error("single", "has no place for the text");
-    }
-    prefix.addAll(0, before);
-    suffix.addAll(behind);
   }
 
   /** A component or value that exists in Hugging Face's format and not here. */

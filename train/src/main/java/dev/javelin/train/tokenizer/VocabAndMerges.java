@@ -7,7 +7,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -97,16 +96,16 @@ final class VocabAndMerges {
         "add tokenizer_config.json with \"tokenizer_class\": \"GPT2Tokenizer\", or whose it is");
   }
 
-  static BpeTokenizer.Parts read(
+  static PipelineTokenizer.Parts read(
       Path file, SequencedMap<String, byte[]> files, Kind kind, AddedTokensFiles beside) {
     Path vocabFile = file.resolveSibling("vocab.json");
     JsonObject vocab =
         TokenizerJson.parse(vocabFile, Objects.requireNonNull(files.get("vocab.json")));
     Map<String, Integer> vocabulary = TokenizerJson.vocabulary(vocab);
     SequencedMap<String, AddedTokens.Token> added = new LinkedHashMap<>();
-    Integer end = vocabulary.get(END_OF_TEXT);
-    if (end != null) {
-      added.put(END_OF_TEXT, AddedTokens.Token.special(end, END_OF_TEXT));
+    Integer endOfText = vocabulary.get(END_OF_TEXT);
+    if (endOfText != null) {
+      added.put(END_OF_TEXT, AddedTokens.Token.special(endOfText, END_OF_TEXT));
     }
     TokenNames names = new TokenNames(vocabulary);
     beside.into(names, added);
@@ -121,19 +120,14 @@ final class VocabAndMerges {
     }
     JsonObject config = beside.config();
     boolean prefixSpace = config != null && config.flag("add_prefix_space", false);
-    List<Integer> prefix = new ArrayList<>();
-    List<Integer> suffix = new ArrayList<>();
-    ends(config, beside, names, "bos", prefix);
-    ends(config, beside, names, "eos", suffix);
-    return new BpeTokenizer.Parts(
+    return new PipelineTokenizer.Parts(
         names.list(),
         List.copyOf(added.values()),
         kind.normalizer(),
         PreTokenization.byteLevelWords(kind.words(), prefixSpace),
         model,
-        Decoding::byteLevel,
-        prefix,
-        suffix);
+        Decoding.BYTES,
+        Template.around(end(config, beside, names, "bos"), end(config, beside, names, "eos")));
   }
 
   private static BpeModel merges(
@@ -150,7 +144,7 @@ final class VocabAndMerges {
     }
     List<String> lines =
         text.lines().filter(line -> !line.isEmpty() && !line.startsWith("#version")).toList();
-    Merges merges = new Merges(vocabulary, lines.size());
+    Merges merges = new Merges(vocabulary, lines.size(), "");
     for (String line : lines) {
       int space = line.indexOf(' ');
       if (space < 0 || !merges.add(line.substring(0, space), line.substring(space + 1))) {
@@ -160,25 +154,21 @@ final class VocabAndMerges {
             "take vocab.json and merges.txt of the same tokenizer");
       }
     }
-    return merges.model(new BpeModel.Options(true, -1, false, false, false));
+    return merges.model(BpeModel.Options.BYTES);
   }
 
-  /** Puts the token that begins or ends a text around a prompt, where the configuration asks. */
-  private static void ends(
-      @Nullable JsonObject config,
-      AddedTokensFiles beside,
-      TokenNames names,
-      String which,
-      List<Integer> side) {
+  /** The token that begins or ends a prompt, where the configuration asks for it. */
+  private static @Nullable Integer end(
+      @Nullable JsonObject config, AddedTokensFiles beside, TokenNames names, String which) {
     if (config == null || !config.flag("add_" + which + "_token", false)) {
-      return;
+      return null;
     }
     var named = beside.named(which + "_token").iterator();
     Integer id = names.id(named.hasNext() ? named.next() : END_OF_TEXT);
     if (id == null) {
       throw config.error("add_" + which + "_token", "is true, but there is no " + which + "_token");
     }
-    side.add(id);
+    return id;
   }
 
   /**
@@ -187,11 +177,11 @@ final class VocabAndMerges {
    * refused.
    */
   static void checkTemplate(
-      JsonObject config, BpeTokenizer.Parts parts, @Nullable Boolean prefixSpace) {
+      JsonObject config, PipelineTokenizer.Parts parts, @Nullable Boolean prefixSpace) {
     String className = config.text("tokenizer_class", "").replaceFirst("Fast$", "");
     if (List.of("LlamaTokenizer", "GemmaTokenizer").contains(className)) {
-      agree(config, "add_bos_token", !parts.prefix().isEmpty(), "post_processor");
-      agree(config, "add_eos_token", !parts.suffix().isEmpty(), "post_processor");
+      agree(config, "add_bos_token", parts.template().begins(), "post_processor");
+      agree(config, "add_eos_token", parts.template().ends(), "post_processor");
     }
     if (prefixSpace != null
         && List.of("GPT2Tokenizer", "Qwen2Tokenizer", "GPTNeoXTokenizer").contains(className)) {

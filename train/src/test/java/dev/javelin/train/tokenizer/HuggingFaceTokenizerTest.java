@@ -90,7 +90,10 @@ class HuggingFaceTokenizerTest {
     names.forEach(name -> vocabulary.put(name, vocabulary.size()));
     BpeModel model =
         new BpeModel(
-            vocabulary, ranks, merged, new BpeModel.Options(false, -1, false, false, false));
+            vocabulary,
+            ranks,
+            merged,
+            new BpeModel.Options(false, -1, false, false, false, "", ""));
     for (int length : new int[] {1, 2, 7, 31, 33, 127, 1000}) {
       StringBuilder word = new StringBuilder();
       List<Integer> scanned = new ArrayList<>();
@@ -126,13 +129,13 @@ class HuggingFaceTokenizerTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "\"type\":\"BPE\"|\"type\":\"Unigram\"|model.type \"Unigram\" is not supported",
-        "\"type\":\"Split\"|\"type\":\"BertPreTokenizer\"|pre_tokenizer.pretokenizers[0].type \"BertPreTokenizer\"",
-        "\"normalizer\":null|\"normalizer\":{\"type\":\"Lowercase\"}|normalizer.type \"Lowercase\"",
-        "\"type\":\"TemplateProcessing\"|\"type\":\"RobertaProcessing\"|\"RobertaProcessing\" is not supported",
-        "\"decoder\":{\"type\":\"ByteLevel\"|\"decoder\":{\"type\":\"WordPiece\"|decoder.type \"WordPiece\"",
+        "\"type\":\"BPE\"|\"type\":\"Trigram\"|model.type \"Trigram\" is not supported",
+        "\"type\":\"Split\"|\"type\":\"Sentences\"|pre_tokenizer.pretokenizers[0].type \"Sentences\"",
+        "\"normalizer\":null|\"normalizer\":{\"type\":\"Uppercase\"}|normalizer.type \"Uppercase\"",
+        "\"type\":\"TemplateProcessing\"|\"type\":\"GptProcessing\"|\"GptProcessing\" is not supported",
+        "\"decoder\":{\"type\":\"ByteLevel\"|\"decoder\":{\"type\":\"Morse\"|decoder.type \"Morse\"",
         "\"dropout\":null|\"dropout\":0.1|model.dropout 0.1 is not supported",
-        "\"end_of_word_suffix\":null|\"end_of_word_suffix\":\"</w>\"|end_of_word_suffix",
+        "\"type\":\"Split\"|\"type\":\"Split\",\"lazy\":true|pre_tokenizer.pretokenizers[0].lazy is not a key of tokenizer.json",
         "\"behavior\":\"Isolated\"|\"behavior\":\"Sideways\"|behavior \"Sideways\" is not supported; supported: Removed",
         "\"Regex\":\"(?i|\"Regex\":\"(?<bad|pattern.Regex cannot be used: a group with an invalid name",
         "\"ignore_merges\":true|\"ignore_merges\":1|model.ignore_merges must be true or false",

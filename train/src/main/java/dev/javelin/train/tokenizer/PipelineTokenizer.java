@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -17,10 +18,10 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Byte-pair encoding in Hugging Face's order of work: added tokens, normalizer, pre-tokenizer,
- * merges, and for a prompt the template.
+ * A tokenizer made of parts, in Hugging Face's order of work: added tokens, normalizer,
+ * pre-tokenizer, model, and for a prompt the template; backwards the decoder.
  */
-final class BpeTokenizer implements Tokenizer {
+final class PipelineTokenizer implements Tokenizer {
   private static final Pattern BYTE_TOKEN = Pattern.compile("<0x[0-9A-F]{2}>");
 
   /**
@@ -28,19 +29,16 @@ final class BpeTokenizer implements Tokenizer {
    *
    * @param tokens the token of each id, null where an id has none
    * @param added found in the text first, or after normalisation where so marked
-   * @param decoder from tokens to pieces of text
-   * @param prefix put before a prompt
-   * @param suffix put behind a prompt
+   * @param template put around a prompt
    */
   record Parts(
       List<@Nullable String> tokens,
       List<AddedTokens.Token> added,
       UnaryOperator<String> normalizer,
       PreTokenization.Splitter splitter,
-      BpeModel model,
-      UnaryOperator<List<String>> decoder,
-      List<Integer> prefix,
-      List<Integer> suffix) {}
+      Model model,
+      Decoding decoder,
+      Template template) {}
 
   private final Parts parts;
   private final AddedTokens raw;
@@ -55,7 +53,7 @@ final class BpeTokenizer implements Tokenizer {
   /**
    * @param ends the tokens that end a text, the usual one first
    */
-  BpeTokenizer(
+  PipelineTokenizer(
       Parts parts, OptionalInt bos, Set<Integer> ends, SequencedMap<String, byte[]> files) {
     this.parts = parts;
     this.bos = bos;
@@ -63,7 +61,8 @@ final class BpeTokenizer implements Tokenizer {
     this.files = files;
     List<AddedTokens.Token> before = new ArrayList<>();
     List<AddedTokens.Token> after = new ArrayList<>();
-    for (AddedTokens.Token t : parts.added()) {
+    // Of two that are equal when normalised a special one counts.
+    for (AddedTokens.Token t : specialFirst(parts.added())) {
       if (t.special()) {
         specials.put(t.content(), t.id());
         specialIds.set(t.id());
@@ -80,6 +79,12 @@ final class BpeTokenizer implements Tokenizer {
     normalisedSpecial = after.stream().anyMatch(AddedTokens.Token::special);
   }
 
+  private static List<AddedTokens.Token> specialFirst(List<AddedTokens.Token> added) {
+    List<AddedTokens.Token> sorted = new ArrayList<>(added);
+    sorted.sort(Comparator.comparing(token -> !token.special()));
+    return sorted;
+  }
+
   @Override
   public void encode(String text, IntConsumer out) {
     encode(text, AddedTokens.Special.NOWHERE, out);
@@ -87,11 +92,30 @@ final class BpeTokenizer implements Tokenizer {
 
   @Override
   public int[] encodePrompt(String text) {
+    return encodeTyped(text, null).ids();
+  }
+
+  @Override
+  public TypedIds encodeTyped(String text, @Nullable String second) {
     IntStream.Builder ids = IntStream.builder();
-    parts.prefix().forEach(ids::add);
-    encode(text, AddedTokens.Special.EVERYWHERE, ids);
-    parts.suffix().forEach(ids::add);
-    return ids.build().toArray();
+    IntStream.Builder types = IntStream.builder();
+    Template template = parts.template();
+    for (Template.Piece piece : second == null ? template.single() : template.pair()) {
+      IntConsumer out =
+          id -> {
+            ids.add(id);
+            types.add(piece.typeId());
+          };
+      switch (piece) {
+        case Template.Token token -> out.accept(token.id());
+        case Template.Text part ->
+            encode(
+                part.second() && second != null ? second : text,
+                AddedTokens.Special.EVERYWHERE,
+                out);
+      }
+    }
+    return new TypedIds(ids.build().toArray(), types.build().toArray());
   }
 
   private void encode(String text, AddedTokens.Special special, IntConsumer out) {
@@ -174,7 +198,7 @@ final class BpeTokenizer implements Tokenizer {
         names.add(name);
       }
     }
-    return String.join("", parts.decoder().apply(names));
+    return String.join("", parts.decoder().steps().apply(names));
   }
 
   private @Nullable String name(int id) {
@@ -196,12 +220,12 @@ final class BpeTokenizer implements Tokenizer {
     if (name == null || specialIds.get(id)) {
       return 0;
     }
-    if (parts.model().byteLevel()) {
+    if (parts.decoder().byteLevel()) {
       var bytes = new java.io.ByteArrayOutputStream();
       ByteSymbols.appendBytes(name, bytes);
       return bytes.size();
     }
-    if (parts.model().byteFallback() && BYTE_TOKEN.matcher(name).matches()) {
+    if (parts.decoder().byteFallback() && BYTE_TOKEN.matcher(name).matches()) {
       return 1;
     }
     // What the token adds behind another one: decoders treat the first token of a text specially.
@@ -209,7 +233,7 @@ final class BpeTokenizer implements Tokenizer {
   }
 
   private int utf8Length(List<String> names) {
-    String text = String.join("", parts.decoder().apply(names));
+    String text = String.join("", parts.decoder().steps().apply(names));
     return text.getBytes(StandardCharsets.UTF_8).length;
   }
 
