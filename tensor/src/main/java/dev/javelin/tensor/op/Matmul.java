@@ -54,12 +54,17 @@ public final class Matmul {
    * {@code c = a · b}; all of one float type, sums in fp32. 2·M·N·K FLOPs for each leading index.
    */
   public static void forward(Tensor c, Tensor a, Tensor b) {
+    forward(new Grad(c, false), a, b);
+  }
+
+  /** {@code c (+)= a · b}: the product may be added to what is there. */
+  public static void forward(Grad c, Tensor a, Tensor b) {
     Check.that(OP)
         .floats("a", a)
         .dtype("b", b, a.dtype())
-        .dtype("c", c, a.dtype())
-        .shape("c", c, shape(a.shape(), b.shape()));
-    product(new Grad(c, false), a, b);
+        .dtype("c", c.tensor(), a.dtype())
+        .shape("c", c.tensor(), shape(a.shape(), b.shape()));
+    product(c, a, b);
   }
 
   /**
