@@ -43,7 +43,17 @@ public final class NameTable {
    * @param rows number of rows
    * @param transposed whether the file holds {@code [in, out]}, as GPT-2's Conv1D does
    */
-  public record Place(String parameter, int fromRow, int rows, boolean transposed) {}
+  public record Place(String parameter, int fromRow, int rows, boolean transposed) {
+    /** The same rows of another parameter. */
+    public Place of(String other) {
+      return new Place(other, fromRow, rows, transposed);
+    }
+
+    /** The same rows alone, which are all of another parameter that files hold as we do. */
+    public Place moved(String other) {
+      return new Place(other, 0, rows, false);
+    }
+  }
 
   private NameTable(Builder b) {
     this.prefix = b.prefix;
@@ -89,6 +99,12 @@ public final class NameTable {
       return this;
     }
 
+    /** A tensor that stands where another table's does. */
+    public Builder place(String file, Place place) {
+      places.put(file, place);
+      return this;
+    }
+
     /** A matrix that stands as [in, out] in the file. */
     public Builder transposed(String file, String ours, int rows) {
       places.put(file, new Place(ours, 0, rows, true));
@@ -129,7 +145,7 @@ public final class NameTable {
   }
 
   /** The table of a buffer's model: the one it brings, or its own names. */
-  static NameTable of(ParameterBuffer<?> buffer) {
+  public static NameTable of(ParameterBuffer<?> buffer) {
     if (buffer.model() instanceof NamedInFiles model) {
       return model.fileNames();
     }
@@ -185,7 +201,7 @@ public final class NameTable {
   }
 
   /** Tensors that may be there if they equal what {@link #places} has read. */
-  SequencedMap<String, Place> copies() {
+  public SequencedMap<String, Place> copies() {
     return copies;
   }
 
@@ -206,7 +222,7 @@ public final class NameTable {
    * wrapped model ({@code DataParallel}, {@code torch.compile}) put {@code module.} or {@code
    * _orig_mod.} before it.
    */
-  String canonical(String name) {
+  public String canonical(String name) {
     String bare = places.containsKey(name) ? name : WRAPPER.matcher(name).replaceAll("");
     for (Map.Entry<Pattern, String> alias : aliases.entrySet()) {
       bare = alias.getKey().matcher(bare).replaceFirst(alias.getValue());

@@ -367,7 +367,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   }
 
   /** Sets elements of a parameter from fp32: the master exactly, the weight rounded. */
-  void put(Parameter p, long first, float[] values, int count) {
+  public void put(Parameter p, long first, float[] values, int count) {
     write(p.value(), first, values, count);
     Tensor precise = precise(p);
     if (precise.memory() != p.value().memory()) {

@@ -1,6 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.DType;
+import dev.javelin.device.Device;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
@@ -50,6 +51,33 @@ public final class Weights {
   public static void load(ParameterBuffer<?> buffer, Path file) {
     try (Safetensors tensors = Safetensors.open(file)) {
       load(buffer, NameTable.of(buffer), List.of(tensors), file);
+    }
+  }
+
+  /**
+   * The model of a file. Names, shapes and types of all tensors are compared with the model before
+   * anything of its size is allocated.
+   *
+   * @param table the names of its parameters in the file
+   * @throws FileFormatException as {@link #load(ParameterBuffer, Path)} does
+   */
+  public static <M extends Record> ParameterBuffer<M> load(
+      Device device,
+      Precision precision,
+      Grouping grouping,
+      Function<Declare, M> model,
+      NameTable table,
+      Path file) {
+    try (Safetensors tensors = Safetensors.open(file)) {
+      check(table, ParameterBuffer.shapes(device, model), List.of(tensors), file);
+      ParameterBuffer<M> buffer = ParameterBuffer.allocate(device, precision, grouping, model);
+      try {
+        load(buffer, table, List.of(tensors), file);
+        return buffer;
+      } catch (RuntimeException | OutOfMemoryError e) {
+        buffer.close();
+        throw e;
+      }
     }
   }
 
