@@ -198,6 +198,23 @@ public final class Algebra {
     return x.split(dim, from, to - from, size - to).get(1);
   }
 
+  /**
+   * Some rows of the last dimension, {@code y[n] = x[rows[n]]}, counted over all others; a row that
+   * is taken twice gets the sum of both gradients.
+   *
+   * @param x [.., C]
+   * @param rows I32 of any shape, each below the number of x's rows
+   * @return the shape of {@code rows} and C
+   */
+  public static Var rows(Var x, Tensor rows) {
+    DType type = x.value().dtype();
+    Var table = x.reshape(x.value().rows(), x.value().last());
+    // The gradient of a table is a sum in fp32.
+    return type == DType.F32
+        ? Functional.embedding(table, rows)
+        : cast(Functional.embedding(cast(table, DType.F32), rows), type);
+  }
+
   /** The inputs one after the other along a dimension; their other dimensions agree. */
   public static Var concat(int dim, Var... parts) {
     Var first = parts[0];

@@ -64,6 +64,18 @@ class EmbeddingTest {
   }
 
   @ParameterizedTest
+  @CsvSource({"1,1,1", "2,7,3", "7,31,2", "33,127,5"})
+  void takesRowsOfWhatWasComputed(int taken, int cols, int seqLen) {
+    int[] rows = new Random(taken).ints(taken, 0, 2 * seqLen).toArray();
+    OpCheck.of("rows", in -> Algebra.rows(in[0], in[1].value()))
+        .input("x", 2, seqLen, cols)
+        .ids("rows", rows, taken)
+        .oracle(in -> oracle(in[0], in[1], cols))
+        .cuda()
+        .run();
+  }
+
+  @ParameterizedTest
   @CsvSource({"1,1,1", "2,5,7", "3,4,33"})
   void addsLearnedPositions(int batch, int seqLen, int cols) {
     int vocabulary = 4;

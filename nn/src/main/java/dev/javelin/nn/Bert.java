@@ -58,7 +58,7 @@ public record Bert(
     @Nullable Linear sentences,
     @Nullable Linear classes,
     boolean recompute)
-    implements NamedInFiles {
+    implements SequenceClassifier, NamedInFiles {
 
   /**
    * The head for masked words: {@code norm(f(dense(x)))·Wᵀ + bias} with the embedding as W.
@@ -253,6 +253,20 @@ public record Bert(
       Var pooled = pooled(hidden, pass);
       return head.forward(
           new Dropout(config.dropout().classifier(), site).forward(pooled, pass), pass);
+    }
+  }
+
+  @Override
+  public Labels labels() {
+    return config.labels();
+  }
+
+  @Override
+  public Var classLogits(
+      Tape tape, Tensor ids, Tensor lengths, Tensor last, @Nullable StepState training) {
+    Pass pass = pass(lengths, training);
+    try (Turn _ = ids.device().turn()) {
+      return classLogits(hidden(tape, ids, null, pass), pass);
     }
   }
 

@@ -32,7 +32,8 @@ final class ConfigJson {
     }
     if (json.has("architectures")
         && Collections.disjoint(
-            json.array("architectures"), List.of(family.className(), family.baseClassName()))) {
+            json.array("architectures"),
+            List.of(family.className(), family.baseClassName(), Classifiers.className(family)))) {
       throw json.error(
           "architectures",
           "must name "

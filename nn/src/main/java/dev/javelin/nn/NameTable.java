@@ -171,6 +171,29 @@ public final class NameTable {
     return b.build();
   }
 
+  /**
+   * The same without the head, whose tensor is passed over, for a model that has ours under {@code
+   * path}.
+   */
+  NameTable headless(String path) {
+    Builder b = copy(prefix, UnaryOperator.identity());
+    if (head != null) {
+      b.places.remove(head);
+      b.copies.remove(head);
+      String passedOver = Pattern.quote(head);
+      b.buffers(buffers == null ? passedOver : buffers.pattern() + "|" + passedOver);
+      b.head = null;
+    }
+    b.places.replaceAll((name, place) -> place.of(path + place.parameter()));
+    b.copies.replaceAll((name, place) -> place.of(path + place.parameter()));
+    return b.build();
+  }
+
+  /** The same with a tensor more, which is one of our parameters, of so many rows. */
+  NameTable with(String file, String ours, int rows) {
+    return copy(prefix, UnaryOperator.identity()).whole(file, ours, rows).build();
+  }
+
   /** The same where tensors of some names are not read, should they be there. */
   NameTable without(String regex) {
     Builder b = copy(prefix, UnaryOperator.identity());
