@@ -1,5 +1,7 @@
 package dev.javelin.nn;
 
+import static dev.javelin.tensor.op.Attention.scale;
+
 import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Heads;
 import dev.javelin.autograd.Tape;
@@ -78,11 +80,11 @@ public record Attention(
    */
   public Var forward(Var x, Pass pass) {
     Heads turned = turned(split(qkv.forward(x, pass)), pass);
-    KvCache cache = pass.cache();
-    if (cache != null) {
-      turned = cache.append(index, turned);
-    }
-    Var o = Functional.attention(turned.q(), turned.k(), turned.v(), mask(pass)); // [B, T, H, D]
+    Reading cached = pass.cached();
+    Var o = // [B, T, H, D]
+        cached == null
+            ? Functional.attention(turned.q(), turned.k(), turned.v(), mask(pass))
+            : cached.attend(index, turned, mask(pass), scale(turned.q().value()));
     return out.forward(o.reshape(x.shape().dim(0), x.shape().dim(1), heads * headDim), pass);
   }
 
@@ -108,11 +110,11 @@ public record Attention(
     if (rotary == null) {
       return packed;
     }
-    int end = pass.firstPosition() + packed.q().shape().dim(1);
+    int end = pass.end(packed.q().shape().dim(1));
     Rotation here =
         pass.positions() == null
             ? rotary.rotation(pass.firstPosition(), end)
-            : rotary.rotation(0, end).at(pass.positions());
+            : rotary.rotation(pass.firstPosition(), end).at(pass.positions());
     if (qNorm == null || kNorm == null) {
       return Functional.qkRope(packed, here);
     }

@@ -1,53 +1,54 @@
 package dev.javelin.nn;
 
-import dev.javelin.autograd.Heads;
-import dev.javelin.autograd.Tape;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.Memory;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Elementwise;
+import dev.javelin.tensor.op.PagedAttention;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
- * Keys and values of the tokens a model has read, so that the next ones need not read them again.
- * All sequences of a batch have the same length. A cache serves one thread at a time.
+ * Keys and values of the tokens of one sequence that a model has read, so that the next ones need
+ * not read them again. It grows by pages of {@value #PAGE} tokens, and nothing in it ever moves. A
+ * cache serves one thread at a time.
  *
  * <pre>
- * per layer: keys [B, capacity, Hkv, D], turned by their positions; values alike
+ * page: [layers, 2, PAGE, Hkv, D], keys, turned by their positions, and values
  * </pre>
+ *
+ * @see <a href="https://arxiv.org/abs/2309.06180">Kwon et al. 2023, PagedAttention</a>
  */
 public final class KvCache implements AutoCloseable {
-  private final Memory memory;
+  /** Tokens of a page. */
+  public static final int PAGE = PagedAttention.PAGE;
+
+  private final Device device;
   private final DType type;
-  private final Shape shape;
-  private final int capacity;
+  private final Shape part; // keys or values of a layer in a page
+  private final int layers;
+  private final int positions;
+  private final List<Memory> pages = new ArrayList<>();
   private int length;
+  private boolean closed;
 
   /**
+   * An empty cache, which takes no memory yet.
+   *
    * @param type the model's element type
-   * @param capacity the longest sequence, at most the model's positions
    */
-  public static KvCache allocate(
-      Device device, TransformerConfig config, DType type, int batch, int capacity) {
-    if (batch < 1 || capacity < 1 || capacity > config.positions()) {
-      throw new IllegalArgumentException(
-          "kv cache: %d sequences of at most %d tokens, the model has %d positions"
-              .formatted(batch, capacity, config.positions()));
-    }
-    Shape shape = Shape.of(batch, capacity, config.kvHeads(), config.headDim());
-    return new KvCache(
-        device.allocate(2L * config.layers() * type.bytes(shape.elements())),
-        type,
-        shape,
-        capacity);
+  public static KvCache open(Device device, TransformerConfig config, DType type) {
+    return new KvCache(device, config, type);
   }
 
-  private KvCache(Memory memory, DType type, Shape shape, int capacity) {
-    this.memory = memory;
+  private KvCache(Device device, TransformerConfig config, DType type) {
+    this.device = device;
     this.type = type;
-    this.shape = shape;
-    this.capacity = capacity;
+    this.part = Shape.of(1, PAGE, config.kvHeads(), config.headDim());
+    this.layers = config.layers();
+    this.positions = config.positions();
   }
 
   /** Tokens read so far. */
@@ -55,55 +56,91 @@ public final class KvCache implements AutoCloseable {
     return length;
   }
 
-  public int capacity() {
-    return capacity;
-  }
-
-  /** Forgets the tokens from {@code length} on; 0 for all. */
+  /** Forgets the tokens from {@code length} on, 0 for all, and gives back the pages they fill. */
   public void truncate(int length) {
     if (length < 0 || length > this.length) {
       throw new IllegalArgumentException(
           "kv cache: cannot cut %d tokens back to %d".formatted(this.length, length));
     }
     this.length = length;
-  }
-
-  /** Counts tokens whose keys and values all layers have appended. */
-  public void advance(int tokens) {
-    length += tokens;
+    releaseFrom(Math.ceilDiv(length, PAGE));
   }
 
   /**
-   * Takes up the keys and values of the tokens that follow, and gives those of all tokens so far.
+   * Takes the memory that {@code tokens} more need.
    *
-   * @param next q [B, T, H, D], k and v [B, T, Hkv, D]
-   * @return the same q, with k and v [B, length + T, Hkv, D], views of the cache
+   * @throws IllegalArgumentException where the model has no positions for them
    */
-  Heads append(int layer, Heads next) {
-    Tape tape = next.q().tape();
-    return new Heads(
-        next.q(),
-        tape.constant(append(part(2 * layer), next.k().value())),
-        tape.constant(append(part(2 * layer + 1), next.v().value())));
-  }
-
-  private Tensor append(Tensor all, Tensor x) {
-    int end = length + x.dim(1);
-    if (x.dim(0) != shape.dim(0) || end > capacity) {
-      throw new IllegalArgumentException(
-          "kv cache: %d sequences of %d tokens do not fit its %d of %d"
-              .formatted(x.dim(0), end, shape.dim(0), capacity));
+  public void reserve(int tokens) {
+    if (closed) {
+      throw new IllegalStateException("kv cache: it is closed");
     }
-    Elementwise.copy(all.slice(1, length, end), x);
-    return all.slice(1, 0, end);
+    if (length + (long) tokens > positions) {
+      throw new IllegalArgumentException(
+          "kv cache: a sequence of %d tokens is longer than the model's %d positions"
+              .formatted(length + (long) tokens, positions));
+    }
+    while (pages.size() * (long) PAGE < length + tokens) {
+      pages.add(device.allocate(2L * layers * type.bytes(part.elements())));
+    }
   }
 
-  private Tensor part(int index) {
-    return Tensor.of(memory, index * type.bytes(shape.elements()), type, shape);
+  /** Counts tokens whose keys and values all layers have stored. */
+  void advance(int tokens) {
+    length += tokens;
+  }
+
+  DType type() {
+    return type;
+  }
+
+  /** Pages that hold tokens, or are reserved for them. */
+  List<Memory> pages() {
+    return pages;
+  }
+
+  /** Elements from the beginning of a page to the keys of a layer. */
+  long keysOffset(int layer) {
+    return 2L * layer * part.elements();
+  }
+
+  /** Elements from the beginning of a page to the values of a layer. */
+  long valuesOffset(int layer) {
+    return keysOffset(layer) + part.elements();
+  }
+
+  /** Copies {@code x} [1, T, Hkv, D] behind the tokens that are counted. */
+  void store(long offset, Tensor x) {
+    for (int at = 0, count; at < x.dim(1); at += count) {
+      int place = (length + at) % PAGE;
+      count = Math.min(PAGE - place, x.dim(1) - at);
+      Tensor page = page((length + at) / PAGE, offset);
+      Elementwise.copy(page.slice(1, place, place + count), x.slice(1, at, at + count));
+    }
+  }
+
+  /** Copies what the first {@code y.dim(1)} tokens stored to {@code y} [1, T, Hkv, D]. */
+  void gather(long offset, Tensor y) {
+    for (int at = 0, count; at < y.dim(1); at += count) {
+      count = Math.min(PAGE, y.dim(1) - at);
+      Elementwise.copy(y.slice(1, at, at + count), page(at / PAGE, offset).slice(1, 0, count));
+    }
+  }
+
+  private Tensor page(int index, long offset) {
+    return Tensor.of(pages.get(index), type.bytes(offset), type, part);
+  }
+
+  private void releaseFrom(int page) {
+    List<Memory> behind = pages.subList(page, pages.size());
+    behind.forEach(Memory::close);
+    behind.clear();
   }
 
   @Override
   public void close() {
-    memory.close();
+    closed = true;
+    length = 0;
+    releaseFrom(0);
   }
 }

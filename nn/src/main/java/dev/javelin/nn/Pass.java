@@ -20,18 +20,18 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * @param firstPosition of the first token in its sequence
- * @param positions I32 [B, T]: the position of each token, at most {@code firstPosition + T − 1};
- *     {@code null} where they count up from {@code firstPosition}
+ * @param positions I32 [B, T]: the position of each token, from {@code firstPosition} to below
+ *     {@link #end}; {@code null} where they count up from {@code firstPosition}
  * @param mask which keys a query sees; a layer may narrow it by a window of its own
  * @param training where dropout finds its key; {@code null} for a run without dropout
- * @param cache keys and values of the tokens before; {@code null} for none
+ * @param cached the sequences whose next tokens these are; {@code null} where nothing is kept
  */
 public record Pass(
     int firstPosition,
     @Nullable Tensor positions,
     AttentionMask mask,
     @Nullable StepState training,
-    @Nullable KvCache cache) {
+    @Nullable Reading cached) {
   /** A causal run over whole sequences without dropout. */
   public static final Pass PLAIN = new Pass(0, null, AttentionMask.CAUSAL, null, null);
 
@@ -40,18 +40,27 @@ public record Pass(
     return new Pass(0, null, AttentionMask.CAUSAL, state, null);
   }
 
-  /** A causal run over tokens that follow those of {@code cache}. */
-  public static Pass cached(KvCache cache) {
-    return new Pass(cache.length(), null, AttentionMask.CAUSAL, null, cache);
+  /**
+   * A causal run over the next tokens of sequences.
+   *
+   * @param positions of all of them; {@code null} for one sequence
+   */
+  public static Pass cached(Reading reading, @Nullable Tensor positions) {
+    return new Pass(reading.first(), positions, AttentionMask.CAUSAL, null, reading);
+  }
+
+  /** The position behind the last of {@code seqLen} tokens, or of the longest sequence's. */
+  public int end(int seqLen) {
+    return cached == null ? firstPosition + seqLen : cached.end();
   }
 
   /** The same run under another mask. */
   public Pass masked(AttentionMask mask) {
-    return new Pass(firstPosition, positions, mask, training, cache);
+    return new Pass(firstPosition, positions, mask, training, cached);
   }
 
   /** The same run with tokens at these positions, as in packed documents. */
   public Pass at(@Nullable Tensor positions) {
-    return new Pass(firstPosition, positions, mask, training, cache);
+    return new Pass(firstPosition, positions, mask, training, cached);
   }
 }

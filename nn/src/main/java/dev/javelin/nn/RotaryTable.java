@@ -60,6 +60,11 @@ public final class RotaryTable {
     }
   }
 
+  /** Whether sequences of these lengths turn by the same angles. */
+  boolean alike(int oneLength, int otherLength) {
+    return rope.basis(oneLength) == rope.basis(otherLength);
+  }
+
   private void prepareInTurn(int first, int end) {
     int needed = rope.basis(end);
     if (needed != basis) {
@@ -68,7 +73,7 @@ public final class RotaryTable {
       from = first;
       to = first;
     }
-    if (first < from || first > to) {
+    if (first < from) { // a gap behind `to` is filled: other sequences come to it
       from = first;
       to = first;
     }

@@ -36,6 +36,8 @@ public record Transformer(
     @Nullable Parameter head,
     boolean recompute)
     implements NamedInFiles {
+  /** Rows of a product whose bits do not depend on how many there are; see {@link #next}. */
+  public static final int STEADY_TOKENS = dev.javelin.tensor.op.Linear.STEADY_ROWS;
 
   /**
    * Allocates a model whose parameters are zero; fill it by {@link Init} or {@link HuggingFace}.
@@ -139,14 +141,40 @@ public record Transformer(
    * holds them too.
    *
    * @param tape an inference tape
-   * @param tokens I32 [B, T], B as in the cache
-   * @return [B, V], of the weights' element type, alive until the workspace is reset
+   * @param tokens I32 [1, T]
+   * @return [1, V], of the weights' element type, alive until the workspace is reset
    */
   public Tensor next(Tape tape, Tensor tokens, KvCache cache) {
-    Var hidden = hidden(tape, tokens, Pass.cached(cache));
-    cache.advance(tokens.dim(1));
-    Tensor last = hidden.value().slice(1, tokens.dim(1) - 1, tokens.dim(1));
-    return logits(tape.constant(last.reshape(tokens.dim(0), config.hidden()))).value();
+    return next(tape, tokens, List.of(cache), tokens.dim(1));
+  }
+
+  /**
+   * The same for several sequences of any lengths in one pass, without padding. For up to {@link
+   * #STEADY_TOKENS} tokens in all, the bits of a sequence's logits do not depend on the others.
+   *
+   * @param tokens I32 [1, N]: {@code counts[0]} tokens of the first sequence, then {@code
+   *     counts[1]} of the second, …
+   * @param caches of different sequences, which all {@link #turnAlike}
+   * @return [S, V]
+   */
+  public Tensor next(Tape tape, Tensor tokens, List<KvCache> caches, int... counts) {
+    try (Turn _ = tokens.device().turn()) {
+      Reading reading = Reading.of(tape, caches, counts);
+      Check.that("transformer").shape("tokens", tokens, Shape.of(1, reading.tokens()));
+      Tensor positions = caches.size() == 1 ? null : reading.positions(tape);
+      Var hidden = hidden(tape, tokens, Pass.cached(reading, positions));
+      reading.advance();
+      return logits(tape.constant(reading.last(tape, hidden.value()))).value();
+    }
+  }
+
+  /**
+   * Whether sequences that end at these lengths turn by the same angles, so that one pass may read
+   * both: rotary positions may depend on the length (see {@link RopeConfig#basis}).
+   */
+  public boolean turnAlike(int oneLength, int otherLength) {
+    RotaryTable rotary = blocks.getFirst().attn().rotary(); // one for all blocks
+    return rotary == null || rotary.alike(oneLength, otherLength);
   }
 
   /** The weight of the head, [V, C], for losses that never hold all logits. */
@@ -190,7 +218,7 @@ public record Transformer(
 
   /** Token and learned positions, [B, T, C]. */
   Stream embed(Tape tape, Tensor ids, Pass pass) {
-    int end = pass.firstPosition() + ids.dim(1);
+    int end = pass.end(ids.dim(1));
     Check.that("transformer").rank("tokens", ids, 2).dtype("tokens", ids, DType.I32);
     if (end > config.positions()) {
       throw new IllegalArgumentException(

@@ -147,8 +147,7 @@ class GoldenModelTest {
   private static int[] cachedGreedy(ModelCase c, int[] prompt, int length, int part) {
     int[] ids = Arrays.copyOf(prompt, length);
     try (KvCache cache =
-        KvCache.allocate(
-            c.device, c.model().config(), c.model().tokens().value().dtype(), 1, length)) {
+        KvCache.open(c.device, c.model().config(), c.model().tokens().value().dtype())) {
       for (int from = 0, n = prompt.length; n < length; ) {
         int to = Math.min(n, from + Math.max(1, part));
         c.workspace.reset();

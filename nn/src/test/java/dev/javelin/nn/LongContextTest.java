@@ -87,7 +87,7 @@ class LongContextTest {
   private static int[] continued(
       Transformer model, Device device, Workspace ws, Memory batch, int[] expected, int prompt) {
     int[] ids = Arrays.copyOf(Arrays.copyOf(expected, prompt), expected.length);
-    try (KvCache cache = KvCache.allocate(device, model.config(), DType.F32, 1, ids.length)) {
+    try (KvCache cache = KvCache.open(device, model.config(), DType.F32)) {
       for (int n = prompt; n < ids.length; n++) {
         ws.reset();
         Tensor next = tokens(batch, ids, cache.length(), n);

@@ -2,6 +2,7 @@ package dev.javelin.kernels.cpu;
 
 import dev.javelin.device.Cpu;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -68,6 +69,49 @@ public final class AttentionCpu {
           MemorySegment scratch = cpu.scratch(pass.scratchBytes());
           for (int i = from; i < to; i++) {
             pass.run(scratch, i / s.kvHeads(), i % s.kvHeads());
+          }
+        });
+  }
+
+  /**
+   * The next token of each sequence: its key and value are put into the sequence's pages behind
+   * those of the tokens before, and its query sees them all, as the mask has it. What a sequence
+   * gets depends on it alone.
+   *
+   * @param o [1, sequences, queryHeads, dim], as q
+   * @param k [1, sequences, kvHeads, dim], of the new tokens, as v
+   * @param lengths I32 [sequences]: tokens before the new one
+   */
+  public static void decode(
+      Cpu cpu,
+      HeadView o,
+      HeadView q,
+      HeadView k,
+      HeadView v,
+      HeadPages keys,
+      HeadPages values,
+      MemorySegment lengths,
+      AttentionShape s,
+      MaskView mask) {
+    HeadView keyPages = HeadView.paged(keys, k.type(), s.kvHeads(), s.dim());
+    HeadView valuePages = HeadView.paged(values, v.type(), s.kvHeads(), s.dim());
+    AttentionDecode pass = new AttentionDecode(o, null, q, keyPages, valuePages, s, mask);
+    int items = s.batch() * s.kvHeads();
+    long bytes = k.type().bytes(s.dim());
+    cpu.parallel(
+        items,
+        grain(items, 2L * s.group() * s.keys() * s.dim()),
+        (from, to) -> {
+          MemorySegment scratch = cpu.scratch(pass.scratchBytes());
+          for (int i = from; i < to; i++) {
+            int sequence = i / s.kvHeads();
+            int head = i % s.kvHeads();
+            int length = lengths.getAtIndex(ValueLayout.JAVA_INT_UNALIGNED, sequence);
+            long key = keyPages.at(sequence, length, head);
+            MemorySegment.copy(k.data(), k.at(0, sequence, head), Ram.ALL, key, bytes);
+            long value = valuePages.at(sequence, length, head);
+            MemorySegment.copy(v.data(), v.at(0, sequence, head), Ram.ALL, value, bytes);
+            pass.run(scratch, s.withKeys(length + 1), sequence, 0, sequence, head);
           }
         });
   }

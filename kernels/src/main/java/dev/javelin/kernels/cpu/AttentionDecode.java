@@ -4,20 +4,21 @@ import static dev.javelin.kernels.cpu.HeadRows.FLOAT;
 
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The forward pass of a single query for each head, over a KV cache. With one query there is no
  * panel to fill the lanes, so features lie in lanes for {@code q·k} and for {@code Σ p·v}, and keys
- * lie in lanes for the softmax between. Keys are read in blocks, each once for all query heads that
- * share it.
+ * lie in lanes for the softmax between. Keys are read in blocks that lie in one page, each once for
+ * all query heads that share it.
  */
 final class AttentionDecode {
-  private static final int BLOCK = 64;
+  private static final int BLOCK = HeadPages.PAGE;
 
   private final AttentionShape shape;
   private final MaskView mask;
   private final HeadView o;
-  private final MemorySegment lse;
+  private final @Nullable MemorySegment lse;
   private final HeadMatrix q;
   private final HeadMatrix k;
   private final HeadMatrix v;
@@ -31,7 +32,7 @@ final class AttentionDecode {
 
   AttentionDecode(
       HeadView o,
-      MemorySegment lse,
+      @Nullable MemorySegment lse,
       HeadView q,
       HeadView k,
       HeadView v,
@@ -60,28 +61,41 @@ final class AttentionDecode {
 
   /** All query heads of a key head. */
   void run(MemorySegment scratch, int batch, int kvHead) {
-    int low = Math.max(0, mask.firstKey(shape, batch, 0));
-    int high = Math.max(low, Math.min(shape.keys(), mask.endKey(shape, batch, 0)));
+    run(scratch, shape, batch, batch, 0, kvHead);
+  }
+
+  /**
+   * The same for a query at a place of its own.
+   *
+   * @param shape with the keys of this sequence
+   * @param batch where q and o stand
+   * @param time where q and o stand
+   * @param sequence where keys, values and mask stand
+   */
+  void run(
+      MemorySegment scratch, AttentionShape shape, int sequence, int batch, int time, int kvHead) {
+    int low = Math.max(0, mask.firstKey(shape, sequence, 0));
+    int high = Math.max(low, Math.min(shape.keys(), mask.endKey(shape, sequence, 0)));
     int head = kvHead * shape.group();
     for (int g = 0; g < shape.group(); g++) {
-      long at = q.open(scratch, batch, 0, head + g, 1);
+      long at = q.open(scratch, batch, time, head + g, 1);
       MemorySegment.copy(q.data(scratch), at, scratch, queryAt + g * rowBytes, rowBytes);
     }
     HeadRows.clear(scratch, outAt, shape.group() * rowBytes);
-    for (int from = low; from < high; from += BLOCK) {
-      int count = Math.min(BLOCK, high - from);
-      long rows = k.open(scratch, batch, from, kvHead, count);
+    for (int from = low, count; from < high; from += count) {
+      count = Math.min(BLOCK - from % BLOCK, high - from);
+      long rows = k.open(scratch, sequence, from, kvHead, count);
       for (int g = 0; g < shape.group(); g++) {
         long to = scoresAt + g * scoreBytes + 4L * (from - low);
         scores(scratch, to, queryAt + g * rowBytes, k.data(scratch), rows, k.row(), count);
       }
     }
     for (int g = 0; g < shape.group(); g++) {
-      normalise(scratch, scoresAt + g * scoreBytes, batch, head + g, low, high);
+      normalise(scratch, shape, scoresAt + g * scoreBytes, sequence, head + g, low, high);
     }
-    for (int from = low; from < high; from += BLOCK) {
-      int count = Math.min(BLOCK, high - from);
-      long rows = v.open(scratch, batch, from, kvHead, count);
+    for (int from = low, count; from < high; from += count) {
+      count = Math.min(BLOCK - from % BLOCK, high - from);
+      long rows = v.open(scratch, sequence, from, kvHead, count);
       for (int g = 0; g < shape.group(); g++) {
         TileProduct.multiply(
             scratch,
@@ -102,7 +116,7 @@ final class AttentionDecode {
     }
     for (int g = 0; g < shape.group(); g++) {
       long row = outAt + g * rowBytes;
-      HeadRows.put(o, o.at(batch, 0, head + g), scratch, row, row, shape.dim(), false);
+      HeadRows.put(o, o.at(batch, time, head + g), scratch, row, row, shape.dim(), false);
     }
   }
 
@@ -125,11 +139,12 @@ final class AttentionDecode {
   }
 
   /** Scores become probabilities, and lse is written. */
-  private void normalise(MemorySegment m, long at, int batch, int head, int low, int high) {
+  private void normalise(
+      MemorySegment m, AttentionShape shape, long at, int batch, int head, int low, int high) {
     int count = high - low;
     int padded = Lanes.pad(count);
     for (int j = 0; j < count; j++) {
-      m.set(FLOAT, at + 4L * j, restricted(m.get(FLOAT, at + 4L * j), batch, head, low + j));
+      m.set(FLOAT, at + 4L * j, restricted(shape, m.get(FLOAT, at + 4L * j), batch, head, low + j));
     }
     for (int j = count; j < padded; j++) {
       m.set(FLOAT, at + 4L * j, Float.NEGATIVE_INFINITY);
@@ -141,10 +156,12 @@ final class AttentionDecode {
     for (long j = at; j < at + 4L * padded; j += Lanes.BYTES) {
       Lanes.store(sum == 0 ? Lanes.zero() : Lanes.load(m, j).mul(factor), m, j);
     }
-    lse.setAtIndex(FLOAT, batch * (long) shape.queryHeads() + head, VectorMath.log(sum) + max);
+    if (lse != null) {
+      lse.setAtIndex(FLOAT, batch * (long) shape.queryHeads() + head, VectorMath.log(sum) + max);
+    }
   }
 
-  private float restricted(float score, int batch, int head, int key) {
+  private float restricted(AttentionShape shape, float score, int batch, int head, int key) {
     if (mask.hides(shape, batch, key)) {
       return Float.NEGATIVE_INFINITY;
     }

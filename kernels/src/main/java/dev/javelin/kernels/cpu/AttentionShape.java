@@ -13,6 +13,11 @@ public record AttentionShape(
     return queryHeads / kvHeads;
   }
 
+  /** The same with so many keys. */
+  AttentionShape withKeys(int other) {
+    return new AttentionShape(batch, queries, other, queryHeads, kvHeads, dim);
+  }
+
   /** The position of the first query. */
   int firstPosition() {
     return keys - queries;

@@ -6,9 +6,10 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * The matrix product where A has a few rows and B is stored along k, as in decoding a token: each
+ * The matrix product where A has a few rows and B is stored along k, as in decoding tokens: each
  * element of C is one dot product, and every element of B is used so few times that packing it
- * would cost more than all the rest. B is read once, where it lies.
+ * would cost more than all the rest. B is read once, where it lies. A row of C has the same bits
+ * beside any others.
  *
  * <p>A dot product is 16 interleaved chains of fused multiply-adds, {@code s[l] = Σ_i a[16i + l] ·
  * b[16i + l]}, added in the order {@code s[l] + s[l+8]}, {@code + s[l+4]}, {@code + s[l+2]}, {@code
@@ -16,14 +17,14 @@ import jdk.incubator.vector.FloatVector;
  */
 final class MatmulFewRows {
   /** The most rows of A that are served so. */
-  static final int MAX_ROWS = 4;
+  static final int MAX_ROWS = 32;
 
   private static final int CHAINS = 16;
   private static final int ACCUMULATORS = 4;
   private static final int PARTS = CHAINS / Lanes.COUNT; // accumulators of a row of B
   private static final int ROWS = ACCUMULATORS / PARTS; // of B at once
   private static final int PIECE_ELEMENTS = 16 << 10; // of B
-  private static final long CHAINS_BYTES = 4L * ACCUMULATORS * Lanes.COUNT;
+  private static final long CHAINS_BYTES = 2 * 4L * ACCUMULATORS * Lanes.COUNT;
 
   private final Cpu cpu;
   private final MemorySegment c;
@@ -101,9 +102,18 @@ final class MatmulFewRows {
           rows = own.address() + widenedAt;
           step = 4L * k;
         }
-        for (int i = 0; i < m; i++) {
+        int i = 0;
+        for (; i + 1 < m; i += 2) {
           long row = as + 4L * i * k;
-          chains(own.address(), row, rows, step, count, k);
+          twoRows(own.address(), row, 4L * k, rows, step, count, k);
+          long at = strip + 4L * (i * pieceCols + j - first);
+          finish(at, own.address(), row, rows, step, count, k);
+          long next = own.address() + CHAINS_BYTES / 2;
+          finish(at + 4L * pieceCols, next, row + 4L * k, rows, step, count, k);
+        }
+        if (i < m) {
+          long row = as + 4L * i * k;
+          oneRow(own.address(), row, rows, step, count, k);
           long at = strip + 4L * (i * pieceCols + j - first);
           finish(at, own.address(), row, rows, step, count, k);
         }
@@ -112,8 +122,49 @@ final class MatmulFewRows {
     }
   }
 
-  /** The chains of up to {@link #ROWS} rows of B, 16 floats for each of them. */
-  private static void chains(long out, long a, long b, long step, int count, int k) {
+  /** The chains of two rows of A and up to {@link #ROWS} rows of B, 16 floats for each pair. */
+  private static void twoRows(long out, long a, long next, long b, long step, int count, int k) {
+    long a1 = a + 1 % PARTS * Lanes.BYTES;
+    long a2 = a + 2 % PARTS * Lanes.BYTES;
+    long a3 = a + 3 % PARTS * Lanes.BYTES;
+    long b1 = b + 1 % PARTS * Lanes.BYTES + Math.min(1 / PARTS, count - 1) * step;
+    long b2 = b + 2 % PARTS * Lanes.BYTES + Math.min(2 / PARTS, count - 1) * step;
+    long b3 = b + 3 % PARTS * Lanes.BYTES + Math.min(3 / PARTS, count - 1) * step;
+    FloatVector s0 = Lanes.zero();
+    FloatVector s1 = Lanes.zero();
+    FloatVector s2 = Lanes.zero();
+    FloatVector s3 = Lanes.zero();
+    FloatVector t0 = Lanes.zero();
+    FloatVector t1 = Lanes.zero();
+    FloatVector t2 = Lanes.zero();
+    FloatVector t3 = Lanes.zero();
+    long end = 4L * (k - k % CHAINS);
+    for (long p = 0; p < end; p += 4 * CHAINS) {
+      FloatVector w0 = Lanes.load(Ram.ALL, b + p);
+      s0 = Lanes.load(Ram.ALL, a + p).fma(w0, s0);
+      t0 = Lanes.load(Ram.ALL, a + next + p).fma(w0, t0);
+      FloatVector w1 = Lanes.load(Ram.ALL, b1 + p);
+      s1 = Lanes.load(Ram.ALL, a1 + p).fma(w1, s1);
+      t1 = Lanes.load(Ram.ALL, a1 + next + p).fma(w1, t1);
+      FloatVector w2 = Lanes.load(Ram.ALL, b2 + p);
+      s2 = Lanes.load(Ram.ALL, a2 + p).fma(w2, s2);
+      t2 = Lanes.load(Ram.ALL, a2 + next + p).fma(w2, t2);
+      FloatVector w3 = Lanes.load(Ram.ALL, b3 + p);
+      s3 = Lanes.load(Ram.ALL, a3 + p).fma(w3, s3);
+      t3 = Lanes.load(Ram.ALL, a3 + next + p).fma(w3, t3);
+    }
+    Lanes.store(s0, Ram.ALL, out);
+    Lanes.store(s1, Ram.ALL, out + Lanes.BYTES);
+    Lanes.store(s2, Ram.ALL, out + 2 * Lanes.BYTES);
+    Lanes.store(s3, Ram.ALL, out + 3 * Lanes.BYTES);
+    Lanes.store(t0, Ram.ALL, out + 4 * Lanes.BYTES);
+    Lanes.store(t1, Ram.ALL, out + 5 * Lanes.BYTES);
+    Lanes.store(t2, Ram.ALL, out + 6 * Lanes.BYTES);
+    Lanes.store(t3, Ram.ALL, out + 7 * Lanes.BYTES);
+  }
+
+  /** The same for one row of A. */
+  private static void oneRow(long out, long a, long b, long step, int count, int k) {
     long a1 = a + 1 % PARTS * Lanes.BYTES;
     long a2 = a + 2 % PARTS * Lanes.BYTES;
     long a3 = a + 3 % PARTS * Lanes.BYTES;
@@ -140,19 +191,26 @@ final class MatmulFewRows {
   /** Adds up the chains, and what follows them: one element of C for each row of B. */
   private static void finish(long out, long chains, long a, long b, long step, int count, int k) {
     for (int r = 0; r < count; r++) {
-      long s = chains + 4L * CHAINS * r;
-      for (int width = CHAINS / 2; width > 0; width /= 2) {
-        for (int l = 0; l < width; l++) {
-          float sum = get(s + 4L * l) + get(s + 4L * (l + width));
-          Ram.ALL.set(Ram.FLOAT, s + 4L * l, sum);
-        }
-      }
-      float sum = get(s);
+      float sum = Lanes.sum(folded(chains + 4L * CHAINS * r));
       for (int i = k - k % CHAINS; i < k; i++) {
         sum = Math.fma(get(a + 4L * i), get(b + r * step + 4L * i), sum);
       }
       Ram.ALL.set(Ram.FLOAT, out + 4L * r, sum);
     }
+  }
+
+  /** Sixteen chains added up to one vector, halves first. */
+  private static FloatVector folded(long chains) {
+    FloatVector s = Lanes.load(Ram.ALL, chains);
+    if (PARTS == 1) {
+      return s;
+    }
+    FloatVector half = s.add(Lanes.load(Ram.ALL, chains + PARTS / 2 * Lanes.BYTES));
+    if (PARTS == 2) {
+      return half;
+    }
+    FloatVector next = Lanes.load(Ram.ALL, chains + Lanes.BYTES);
+    return half.add(next.add(Lanes.load(Ram.ALL, chains + 3 * Lanes.BYTES)));
   }
 
   private static float get(long address) {

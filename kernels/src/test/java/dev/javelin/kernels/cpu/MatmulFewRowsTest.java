@@ -23,7 +23,9 @@ class MatmulFewRowsTest {
     "3, 130, 127, BF16, F16",
     "4, 127, 1000, F16, F32",
     "1, 1000, 2048, F32, BF16",
-    "4, 31, 40000, BF16, BF16"
+    "4, 31, 40000, BF16, BF16",
+    "7, 33, 130, F32, F16",
+    "32, 31, 100, BF16, F32"
   })
   void hasTheDocumentedBitsForAnyNumberOfThreads(int m, int n, int k, DType aType, DType bType) {
     Random random = new Random(k);

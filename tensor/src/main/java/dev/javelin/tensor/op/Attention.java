@@ -200,7 +200,7 @@ public final class Attention {
     return new AttentionShape(q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3));
   }
 
-  private static MaskView cpu(AttentionMask m, float scale) {
+  static MaskView cpu(AttentionMask m, float scale) {
     return new MaskView(
         scale,
         m.causal(),

@@ -21,6 +21,12 @@ import org.jspecify.annotations.Nullable;
  * in]. Forward and backward are three matrix products straight from the stored layouts.
  */
 public final class Linear {
+  /**
+   * Rows of x up to which a row of y has the same bits however many there are, on any device. (On a
+   * GPU a product is cut up alike for up to 64 rows.)
+   */
+  public static final int STEADY_ROWS = MatmulCpu.STEADY_ROWS;
+
   private Linear() {}
 
   /**

@@ -166,7 +166,7 @@ public final class Inference implements AutoCloseable {
     int read =
         Math.max(0, length - positions); // what of the text the cache holds, or has forgotten
     DType type = model.tokens().value().dtype();
-    try (KvCache cache = KvCache.allocate(device, model.config(), type, 1, capacity)) {
+    try (KvCache cache = KvCache.open(device, model.config(), type)) {
       for (int drawn = 0; drawn < maxNewTokens; drawn++) {
         if (Thread.currentThread().isInterrupted()) {
           return Finish.INTERRUPTED;
