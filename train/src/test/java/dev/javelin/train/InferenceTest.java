@@ -14,6 +14,7 @@ import dev.javelin.train.inference.Reply;
 import dev.javelin.train.inference.Reply.Finish;
 import dev.javelin.train.inference.Request;
 import dev.javelin.train.inference.Sampler;
+import dev.javelin.train.inference.Session;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,9 +23,11 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class InferenceTest {
   private static final ByteTokenizer BYTES = new ByteTokenizer("<end>");
@@ -34,6 +37,9 @@ class InferenceTest {
         switch (kind) {
           case "gpt2" -> Gpt2.config(BYTES.vocabSize(), 2, 4, 32, 40);
           case "dynamic" -> TinyModels.dynamic().withVocab(BYTES.vocabSize());
+          case "windows" ->
+              Llama.config(BYTES.vocabSize(), 2, 4, 2, 32, 48, 150)
+                  .with(c -> c.attention(new TransformerConfig.Attention(4, 2, 8, 9, false)));
           default -> Llama.config(BYTES.vocabSize(), 2, 4, 2, 32, 48, 40);
         };
     return LanguageModel.create(cpu, config, precision, Grouping.frozen(), 1, BYTES);
@@ -48,7 +54,13 @@ class InferenceTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"llama, FP32, 1", "llama, BF16, 3", "gpt2, FP32, 2", "dynamic, FP32, 2"})
+  @CsvSource({
+    "llama, FP32, 1",
+    "llama, BF16, 3",
+    "gpt2, FP32, 2",
+    "dynamic, FP32, 2",
+    "windows, FP32, 2"
+  })
   void aReplyIsTheSameWhateverElseRuns(String kind, String precision, int threads)
       throws Exception {
     Precision p = precision.equals("BF16") ? Precision.BF16 : Precision.FP32;
@@ -73,6 +85,57 @@ class InferenceTest {
       }
       for (int i = 0; i < requests; i++) {
         assertThat(replies.get(i).get()).as("request %d", i).isEqualTo(alone.get(i));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 40})
+  void aListIsServedInItsOrder(int most) {
+    try (Cpu cpu = Cpu.open(2);
+        LanguageModel model = model(cpu, "windows", Precision.FP32);
+        Inference inference = model.inference()) {
+      List<Request> requests = IntStream.range(0, 9).mapToObj(InferenceTest::request).toList();
+      Reply[] told = new Reply[requests.size()];
+      List<Reply> replies = inference.generate(requests, most, (i, reply) -> told[i] = reply);
+      assertThat(replies).containsExactly(told);
+      for (int i = 0; i < replies.size(); i++) {
+        assertThat(replies.get(i)).isEqualTo(inference.generate(requests.get(i)));
+      }
+      assertThat(inference.generate(List.of(), most, (i, reply) -> {})).isEmpty();
+      inference.close();
+      assertThatThrownBy(() -> inference.generate(requests, most, (i, reply) -> {}))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("closed");
+    }
+  }
+
+  @Test
+  void aReplySaysHowMuchWasForgotten() {
+    try (Cpu cpu = Cpu.open(2);
+        LanguageModel model = model(cpu, "llama", Precision.FP32);
+        Inference inference = model.inference()) {
+      Request request = Request.of("x".repeat(10)).maxNewTokens(31);
+      assertThat(inference.generate(request).forgotten()).isZero(); // the last is not read
+      assertThat(inference.generate(request.maxNewTokens(32)).forgotten()).isEqualTo(21);
+      assertThat(inference.generate(Request.of("x".repeat(43)).maxNewTokens(1)).forgotten())
+          .isEqualTo(3);
+    }
+  }
+
+  @Test
+  void aSessionReadsWhatIsNewAndWritesTheSame() {
+    try (Cpu cpu = Cpu.open(2);
+        LanguageModel model = model(cpu, "windows", Precision.FP32);
+        Inference inference = model.inference();
+        Session session = inference.session()) {
+      String text = "one ";
+      for (int turn = 0; turn < 5; turn++) {
+        Request request = Request.of(text).maxNewTokens(9 + turn);
+        Reply fresh = inference.generate(request);
+        Reply reply = session.generate(BYTES.encodePrompt(text), request, piece -> {});
+        assertThat(reply).as("turn %d", turn).isEqualTo(fresh);
+        text = turn == 3 ? "on another matter" : text + reply.text() + " and ";
       }
     }
   }

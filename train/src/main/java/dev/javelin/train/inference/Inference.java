@@ -1,24 +1,19 @@
 package dev.javelin.train.inference;
 
-import dev.javelin.autograd.Tape;
-import dev.javelin.device.Cuda;
-import dev.javelin.device.DType;
 import dev.javelin.device.Device;
-import dev.javelin.device.Turn;
 import dev.javelin.nn.KvCache;
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Transformer;
-import dev.javelin.tensor.Shape;
-import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.step.Workspace;
+import dev.javelin.train.inference.Passes.Seat;
 import dev.javelin.train.inference.Reply.Finish;
 import dev.javelin.train.tokenizer.Tokenizer;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
@@ -27,13 +22,14 @@ import org.jspecify.annotations.Nullable;
  * Writes on from prompts, token by token, with the keys and values of what was read kept in a
  * cache. Where the model's positions are used up, the older half of the text is forgotten.
  *
- * <p>Any number of threads may call it at the same time. They share the weights; each request has
+ * <p>Any number of threads may call it at the same time. They share the weights, and requests that
+ * are under way at the same time read their next tokens in one pass, as they come and go; each has
  * its own cache and random numbers, and its reply is the same, bit for bit, whatever else runs. A
- * token of one request takes one turn on the device ({@link Device#turn}), so requests advance
- * token by token in the order in which they came, a training on the same device among them.
+ * pass takes one turn on the device ({@link Device#turn}), so a training on the same device goes on
+ * between them. A thread that holds a turn must not call it.
  *
  * <p>An interrupt of the calling thread ends its request before the next token. Closing waits for
- * the token in progress; requests that are not finished then fail with an {@link
+ * the pass in progress; requests that are not finished then fail with an {@link
  * IllegalStateException}.
  *
  * <pre>{@code
@@ -43,15 +39,11 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  */
 public final class Inference implements AutoCloseable {
-  private static final long GPU_SLAB_BYTES = 64L << 20;
-
   private final Device device;
-  private final ParameterBuffer<Transformer> parameters;
   private final Transformer model;
   private final @Nullable Tokenizer tokenizer;
   private final Set<Integer> endTokens;
-  private final Workspace workspace; // of the request whose turn it is
-  private volatile boolean closed;
+  private final Passes passes;
 
   /**
    * @param parameters stay the caller's
@@ -62,14 +54,11 @@ public final class Inference implements AutoCloseable {
       ParameterBuffer<Transformer> parameters,
       @Nullable Tokenizer tokenizer,
       Set<Integer> endTokens) {
-    this.parameters = parameters;
     this.model = parameters.model();
     this.device = model.tokens().value().device();
     this.tokenizer = tokenizer;
     this.endTokens = Set.copyOf(endTokens);
-    // On a GPU most of the memory is for caches.
-    this.workspace =
-        device instanceof Cuda ? Workspace.on(device, GPU_SLAB_BYTES) : Workspace.on(device);
+    this.passes = new Passes(parameters);
   }
 
   /**
@@ -84,34 +73,117 @@ public final class Inference implements AutoCloseable {
 
   /**
    * The same, with the text handed to {@code out} as it is written, by the calling thread, between
-   * two turns on the device. The pieces are whole characters and together are the reply's text.
+   * two passes. The pieces are whole characters and together are the reply's text.
    */
   public Reply generate(Request request, Consumer<String> out) {
-    Tokenizer t = tokenizer;
-    if (t == null) {
-      throw new IllegalStateException("generate: the model has no tokenizer; use tokens");
+    return generate(prompt(request.prompt()), request, out);
+  }
+
+  /**
+   * The same for a prompt that is tokens already, such as a conversation written by its template;
+   * the request's own prompt is not read.
+   *
+   * @throws IllegalArgumentException where the prompt is empty or holds an id that is none
+   */
+  public Reply generate(int[] prompt, Request request, Consumer<String> out) {
+    try (KvCache cache = cache()) {
+      return generate(cache, prompt, request, out, held -> {});
     }
-    int[] prompt = request.prompt().isEmpty() ? beginning(t) : t.encodePrompt(request.prompt());
+  }
+
+  /**
+   * The replies to several requests, in their order.
+   *
+   * @param most requests under way at a time, at least 1
+   * @param replied takes the number of a request and its reply as soon as there is one; in any
+   *     order, by one thread at a time
+   * @throws IllegalArgumentException where a request cannot be served; the others are then ended
+   */
+  public List<Reply> generate(List<Request> requests, int most, Replies replied) {
+    List<Future<Reply>> replies = new ArrayList<>();
+    ExecutorService threads = Executors.newFixedThreadPool(Math.clamp(requests.size(), 1, most));
+    try {
+      for (int i = 0; i < requests.size(); i++) {
+        int number = i;
+        replies.add(
+            threads.submit(
+                () -> {
+                  Reply reply = generate(requests.get(number));
+                  synchronized (replies) {
+                    replied.reply(number, reply);
+                  }
+                  return reply;
+                }));
+      }
+      List<Reply> all = new ArrayList<>();
+      for (Future<Reply> reply : replies) {
+        all.add(reply.get());
+      }
+      return all;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted before all requests were done", e);
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case RuntimeException cause -> throw cause;
+        case Error cause -> throw cause;
+        case null, default -> throw new IllegalStateException(e);
+      }
+    } finally {
+      threads.shutdownNow();
+      threads.close();
+    }
+  }
+
+  /** Takes replies as they come. */
+  @FunctionalInterface
+  public interface Replies {
+    void reply(int request, Reply reply);
+  }
+
+  /** For the turns of a conversation. */
+  public Session session() {
+    return new Session(this, cache());
+  }
+
+  private KvCache cache() {
+    return KvCache.open(device, model.config(), model.tokens().value().dtype());
+  }
+
+  /**
+   * @param cache of a text that begins like the prompt
+   * @param held takes what the cache holds in the end
+   */
+  Reply generate(
+      KvCache cache, int[] prompt, Request request, Consumer<String> out, Consumer<int[]> held) {
+    Tokenizer t = tokenizer();
+    requirePrompt(prompt);
     TextStream text = new TextStream(t, prompt, request.stop(), out);
     List<Integer> ids = new ArrayList<>();
-    Finish finish =
-        run(
-            prompt,
-            request.maxNewTokens(),
-            Math.min(t.vocabSize(), model.config().vocab()), // models pad their vocabulary
-            request.sampler(),
-            new RepetitionPenalty(request.repetitionPenalty()),
-            token -> {
-              if (endTokens.contains(token)) {
-                return Finish.END_TOKEN;
-              }
-              ids.add(token);
-              return text.add(token) ? Finish.STOP_STRING : null;
-            });
+    Generation generation =
+        new Generation(cache, prompt, model.config().positions(), request.maxNewTokens());
+    Finish finish;
+    try (Seat seat = passes.seat()) {
+      finish =
+          generation.run(
+              seat,
+              request.maxNewTokens(),
+              Math.min(t.vocabSize(), model.config().vocab()), // models pad their vocabulary
+              request.sampler(),
+              new RepetitionPenalty(request.repetitionPenalty()),
+              token -> {
+                if (endTokens.contains(token)) {
+                  return Finish.END_TOKEN;
+                }
+                ids.add(token);
+                return text.add(token) ? Finish.STOP_STRING : null;
+              });
+    }
+    held.accept(generation.held());
     if (finish != Finish.STOP_STRING && text.end()) {
       finish = Finish.STOP_STRING;
     }
-    return new Reply(text.text(), ids, finish);
+    return new Reply(text.text(), ids, finish, generation.forgotten());
   }
 
   /**
@@ -125,110 +197,48 @@ public final class Inference implements AutoCloseable {
    */
   public int tokens(int[] prompt, int maxNewTokens, Sampler sampler, IntPredicate more) {
     Request.requireNewTokens(maxNewTokens);
+    requirePrompt(prompt);
     int[] drawn = {0};
-    run(
-        prompt,
-        maxNewTokens,
-        model.config().vocab(),
-        sampler,
-        new RepetitionPenalty(1),
-        token -> {
-          drawn[0]++;
-          return more.test(token) ? null : Finish.STOP_STRING;
-        });
+    try (KvCache cache = cache();
+        Seat seat = passes.seat()) {
+      new Generation(cache, prompt, model.config().positions(), maxNewTokens)
+          .run(
+              seat,
+              maxNewTokens,
+              model.config().vocab(),
+              sampler,
+              new RepetitionPenalty(1),
+              token -> {
+                drawn[0]++;
+                return more.test(token) ? null : Finish.STOP_STRING;
+              });
+    }
     return drawn[0];
   }
 
-  /** Sees a token as it is drawn, and says why it is the last one, or {@code null}. */
-  @FunctionalInterface
-  private interface Reader {
-    @Nullable Finish read(int token);
-  }
-
-  private Finish run(
-      int[] prompt,
-      int maxNewTokens,
-      int vocabulary,
-      Sampler sampler,
-      RepetitionPenalty penalty,
-      Reader reader) {
+  private void requirePrompt(int[] prompt) {
     if (prompt.length == 0) {
       throw new IllegalArgumentException("the prompt must hold at least one token");
     }
     for (int token : prompt) {
-      requireToken(token);
-      penalty.saw(token);
-    }
-    int positions = model.config().positions();
-    int capacity = (int) Math.min(positions, (long) prompt.length + maxNewTokens);
-    int[] text = prompt;
-    int length = prompt.length;
-    int read =
-        Math.max(0, length - positions); // what of the text the cache holds, or has forgotten
-    DType type = model.tokens().value().dtype();
-    try (KvCache cache = KvCache.open(device, model.config(), type)) {
-      for (int drawn = 0; drawn < maxNewTokens; drawn++) {
-        if (Thread.currentThread().isInterrupted()) {
-          return Finish.INTERRUPTED;
-        }
-        if (cache.length() + length - read > capacity) {
-          cache.truncate(0);
-          read = length - Math.max(1, capacity / 2);
-        }
-        float[] logits = next(Arrays.copyOfRange(text, read, length), vocabulary, cache);
-        read = length;
-        penalty.apply(logits);
-        int token = sampler.next(logits, drawn);
-        penalty.saw(token);
-        if (length == text.length) {
-          text = Arrays.copyOf(text, length + length / 2 + 16);
-        }
-        text[length++] = token;
-        Finish finish = reader.read(token);
-        if (finish != null) {
-          return finish;
-        }
+      if (token < 0 || token >= model.config().vocab()) {
+        throw new IllegalArgumentException(
+            "token %d of the prompt is outside the model's vocabulary of %d"
+                .formatted(token, model.config().vocab()));
       }
-      return Finish.LENGTH;
     }
   }
 
-  private void requireToken(int token) {
-    if (token < 0 || token >= model.config().vocab()) {
-      throw new IllegalArgumentException(
-          "token %d of the prompt is outside the model's vocabulary of %d"
-              .formatted(token, model.config().vocab()));
+  private Tokenizer tokenizer() {
+    if (tokenizer == null) {
+      throw new IllegalStateException("generate: the model has no tokenizer; use tokens");
     }
+    return tokenizer;
   }
 
-  /** The logits of the first {@code vocabulary} tokens, to come after {@code ids}. */
-  private float[] next(int[] ids, int vocabulary, KvCache cache) {
-    try (Turn _ = device.turn()) {
-      if (closed) {
-        throw new IllegalStateException("the inference was closed before this request was done");
-      }
-      parameters.requireOpen();
-      workspace.reset();
-      Tensor tokens = workspace.alloc(DType.I32, Shape.of(1, ids.length)); // i32 [1, T]
-      tokens.fromHost(MemorySegment.ofArray(ids));
-      Tensor logits = model.next(Tape.inference(workspace), tokens, cache); // [1, V]
-      return floats(logits, vocabulary);
-    }
-  }
-
-  private static float[] floats(Tensor t, int count) {
-    MemorySegment s = t.toHost();
-    float[] out = new float[count];
-    for (int i = 0; i < count; i++) {
-      out[i] =
-          switch (t.dtype()) {
-            case BF16 ->
-                Float.intBitsToFloat(s.getAtIndex(ValueLayout.JAVA_SHORT, i) << Short.SIZE);
-            case F16 -> Float.float16ToFloat(s.getAtIndex(ValueLayout.JAVA_SHORT, i));
-            default -> s.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-          };
-    }
-    return out;
+  private int[] prompt(String text) {
+    Tokenizer t = tokenizer();
+    return text.isEmpty() ? beginning(t) : t.encodePrompt(text);
   }
 
   private static int[] beginning(Tokenizer tokenizer) {
@@ -249,9 +259,6 @@ public final class Inference implements AutoCloseable {
   /** Ends all requests; the model stays open. */
   @Override
   public void close() {
-    try (Turn _ = device.turn()) {
-      closed = true;
-      workspace.close();
-    }
+    passes.close();
   }
 }

@@ -5,8 +5,9 @@ import java.util.Arrays;
 
 /**
  * Draws the next token from a row of logits: {@code p = softmax(logits/temperature)}, restricted to
- * the {@code topK} most likely tokens and then to the fewest of those whose probabilities add up to
- * {@code topP}. Temperature 0 takes the most likely token, the first of equals.
+ * the {@code topK} most likely tokens, then to the fewest of those whose probabilities add up to
+ * {@code topP} of theirs, then to those at least {@code minP} times as likely as the likeliest; the
+ * order is that of transformers. Temperature 0 takes the most likely token, the first of equals.
  *
  * <p>The random number of draw {@code i} is a function of the seed and {@code i}; sums are taken in
  * double in order of rank, so the same seed gives the same text everywhere.
@@ -14,9 +15,17 @@ import java.util.Arrays;
  * @param temperature 0 for greedy
  * @param topK 0 for all
  * @param topP 1 for all
+ * @param minP 0 for all
+ * @see <a href="https://arxiv.org/abs/1904.09751">Holtzman et al. 2019, top-p</a>
+ * @see <a href="https://arxiv.org/abs/2407.01082">Nguyen et al. 2024, min-p</a>
  */
-public record Sampler(double temperature, int topK, double topP, long seed) {
+public record Sampler(double temperature, int topK, double topP, double minP, long seed) {
   public static final Sampler GREEDY = new Sampler(0, 0, 1, 0);
+
+  /** Without min-p. */
+  public Sampler(double temperature, int topK, double topP, long seed) {
+    this(temperature, topK, topP, 0, seed);
+  }
 
   public Sampler {
     if (!(temperature >= 0) || Double.isInfinite(temperature)) {
@@ -28,6 +37,9 @@ public record Sampler(double temperature, int topK, double topP, long seed) {
     }
     if (!(topP > 0 && topP <= 1)) {
       throw new IllegalArgumentException("--top-p must lie in (0, 1], got " + topP);
+    }
+    if (!(minP >= 0 && minP <= 1)) {
+      throw new IllegalArgumentException("--min-p must lie in [0, 1], got " + minP);
     }
   }
 
@@ -57,10 +69,10 @@ public record Sampler(double temperature, int topK, double topP, long seed) {
       p[i] = StrictMath.exp(((double) logits[ranked[i]] - max) / temperature);
       sum += p[i];
     }
-    double nucleus = 0;
+    double nucleus = 0; // probability before the next token, of all candidates
     int kept = 0;
-    while (kept < candidates && (kept == 0 || nucleus < topP * sum)) {
-      nucleus += p[kept++];
+    while (kept < candidates && (kept == 0 || (nucleus < topP * sum && p[kept] >= minP))) {
+      nucleus += p[kept++]; // p of the likeliest is 1
     }
     double target = uniform(draw) * nucleus;
     for (int i = 0; i < kept; i++) {
