@@ -60,6 +60,7 @@ public final class Objectives {
         new NextToken(model.transformer().withRecompute(settings.model().recompute())),
         train,
         validation,
+        !data.train().isText(),
         model.tokenizer() == null ? null : new TextBytes(model.tokenizer()),
         notes);
   }

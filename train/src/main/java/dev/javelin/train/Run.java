@@ -70,7 +70,7 @@ public record Run(
     Objectives.named(config.objective().objective()); // before anything is read
     List<String> passedOver = new ArrayList<>();
     Checkpoint checkpoint = directory.start(config.run().resume(), passedOver::add);
-    List<String> notes = new ArrayList<>();
+    List<String> notes = new ArrayList<>(config.notes());
     RunSettings started = checkpoint == null ? null : started(directory.path());
     if (started != null) {
       changes(started, config).ifPresent(notes::add);
@@ -191,7 +191,8 @@ public record Run(
     if (!spec.data().isEmpty()) {
       notes.accept(
           kept == data
-              ? "no validation: a tenth of --data would be shorter than a sequence; --val-data names other text"
+              ? "no validation: a tenth of --data would be shorter than %s; --val-data names other data"
+                  .formatted(data.train().isText() ? "a sequence" : "an example")
               : "the last tenth of --data is kept for validation; --val-fraction 0 trains on all of it");
     }
     return kept;

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param objective what is minimised, and measured on held-out rows
  * @param train the rows to train on
  * @param held held-out rows; {@code null} for none
+ * @param examples whether rows are made of examples rather than of running text
  * @param textBytes how many bytes of text the targets of a batch stand for; {@code null} where they
  *     stand for none
  * @param notes what the user should know about the rows, a line each
@@ -21,6 +22,7 @@ public record Task(
     Objective objective,
     Rows train,
     @Nullable Rows held,
+    boolean examples,
     @Nullable ToLongFunction<Fields> textBytes,
     List<String> notes) {
   public Task {

@@ -62,13 +62,14 @@ public final class TextTraining {
           case SEQUENTIAL -> Order.sequential();
         };
     BatchSource source = BatchSource.endless(task.train(), order);
+    int steps = run.steps(task.train().count(), settings.batch().sequences(), task.examples());
     return Training.of(model.parameters(), task.objective(), source)
         .batch(settings.batch().batchSize())
         .accumulate(settings.batch().gradientAccumulationSteps())
         .optimizer(settings.optimizer()::create)
         .clip(settings.optimizer().clip(model.precision().lossScaling()))
-        .schedule(settings.lrSchedule())
-        .steps(run.maxSteps())
+        .schedule(settings.schedule().over(steps))
+        .steps(steps)
         .seed(run.seed())
         .validation(task.held() == null ? null : BatchSource.once(task.held()), run.evalBatches())
         .textBytes(task.textBytes())

@@ -122,6 +122,11 @@ public final class Trainer implements AutoCloseable {
     return step;
   }
 
+  /** Steps of the whole run. */
+  public long steps() {
+    return parts.steps;
+  }
+
   /** The most memory that a step, or an evaluation, has taken so far, in bytes. */
   public long peakBytes() {
     return training.workspace().peakBytes();

@@ -5,15 +5,16 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
+import dev.javelin.train.TextTraining;
 import dev.javelin.train.checkpoint.RunIdentity;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.Rows;
 import dev.javelin.train.data.Separator;
 import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.data.TokenSource;
-import dev.javelin.train.data.Windows;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
 import dev.javelin.train.eval.TextBytes;
@@ -130,7 +131,7 @@ final class EvalCommand implements Callable<Integer> {
             new Evaluator(
                 new NextToken(loaded.transformer()),
                 workspace,
-                BatchSource.once(new Windows(source, seqLen(loaded), loaded.config().vocab())),
+                BatchSource.once(rows(source, loaded)),
                 batchSize,
                 batches,
                 loaded.tokenizer() == null ? null : new TextBytes(loaded.tokenizer()))) {
@@ -139,6 +140,12 @@ final class EvalCommand implements Callable<Integer> {
       out.flush();
     }
     return Main.OK;
+  }
+
+  private Rows rows(TokenSource source, LanguageModel loaded) {
+    Rows rows = TextTraining.rows(source, seqLen(loaded), loaded.config().vocab(), true);
+    Main.notes(spec, rows.notes());
+    return rows;
   }
 
   /** What would take less memory. */
@@ -166,8 +173,8 @@ final class EvalCommand implements Callable<Integer> {
     List<String> notes = new ArrayList<>();
     TokenSource all = Dataset.validation(data, tokens, column, separator(), notes::add);
     Main.notes(spec, notes);
-    long cut = valFraction == 0 ? 0 : TokenSource.splitAt(all.size(), valFraction);
-    return cut == 0 ? all : all.part("validation part", cut, all.size());
+    long cut = valFraction == 0 ? 0 : TokenSource.splitAt(all.pieces(), valFraction);
+    return cut == 0 ? all : all.pieces("validation part", cut, all.pieces());
   }
 
   /** What ended documents in training, where the model is a checkpoint that says so. */

@@ -107,7 +107,7 @@ final class TrainCommand implements Callable<Integer> {
       boolean quiet = settings.run().quiet();
       if (!quiet) {
         greet(out, run);
-        run.trainer().watch(Terminal.open(run.trainer().step(), settings.run().maxSteps()));
+        run.trainer().watch(Terminal.open(run.trainer().step(), run.trainer().steps()));
       }
       Trainer.Outcome outcome = run.trainer().run();
       if (outcome.interrupted()) {
@@ -155,15 +155,15 @@ final class TrainCommand implements Callable<Integer> {
         run.data().train().size(),
         run.data().validation() == null ? 0 : run.data().validation().size(),
         settings.batch().tokens(),
-        settings.run().maxSteps(),
+        run.trainer().steps(),
         run.device());
     run.notes().forEach(out::println);
     if (run.resumedFrom() != null) {
       out.println(
-          run.trainer().step() < settings.run().maxSteps()
+          run.trainer().step() < run.trainer().steps()
               ? "going on from " + run.resumedFrom().directory()
               : run.resumedFrom().directory()
-                  + " is the end of this run: a larger --max-steps continues it");
+                  + " is the end of this run: a larger --max-steps or --epochs continues it");
     } else if (settings.run().resume() != null) {
       out.println("no complete checkpoint in " + run.directory() + ": starting from scratch");
     }

@@ -62,7 +62,14 @@ final class TrainOptions {
         "Recompute activations in the backward pass: less memory, about a third more time.");
 
     group(2); // steps and batches
-    add("max_steps", "N", "Number of optimizer steps.");
+    add(
+        "max_steps",
+        "N",
+        "Number of optimizer steps. Default: what --epochs says, else 1000 for running text and three epochs for examples.");
+    add(
+        "epochs",
+        "E",
+        "Times to read all training data, if --max-steps is not given. Default: see --max-steps.");
     add("batch_size", "N", "Sequences per micro-batch.");
     add("seq_len", "N", "Tokens per sequence.");
     add("gradient_accumulation_steps", "N", "Micro-batches per optimizer step.");
@@ -80,8 +87,12 @@ final class TrainOptions {
     add(
         "warmup_steps",
         "N",
-        "Steps of linear warm-up to the peak. Default: a twentieth of --max-steps.");
-    add("lr_decay_steps", "N", "Step at which the schedule ends. Default: --max-steps.");
+        "Steps of linear warm-up to the peak. Default: a twentieth of all steps.");
+    add(
+        "warmup_ratio",
+        "R",
+        "The warm-up as a fraction of all steps, if --warmup-steps is not given. Default: see --warmup-steps.");
+    add("lr_decay_steps", "N", "Step at which the schedule ends. Default: the last.");
     add(
         "wsd_decay_steps",
         "N",

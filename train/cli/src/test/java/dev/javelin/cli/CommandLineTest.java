@@ -234,7 +234,7 @@ class CommandLineTest {
       value = {
         "train --data a.txt --lerning-rate 1e-3 | --lerning-rate: did you mean --learning-rate?",
         "train --lerning-rate 1e-3 --data a.txt | --lerning-rate: did you mean --learning-rate?",
-        "train --data a.txt --num_train_epochs 3 | unknown flag --num-train-epochs:",
+        "train --data a.txt --num_train_epoches 3 | unknown flag --num-train-epoches:",
         "train --val-data a.txt b.txt --lr_sheduler x | did you mean --lr-scheduler?",
         "prepare --data a.txt --tokeniser byte --output-dir o | --tokeniser: did you mean --tokenizer?",
         "eval --data a.txt --modle m | --modle: did you mean --model?",

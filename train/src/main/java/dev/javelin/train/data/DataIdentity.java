@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param tokens their number
  * @param fingerprint CRC-32C of the ids: of all where there are at most {@value #WHOLE}, else of
  *     {@value #BLOCKS} blocks of {@value #BLOCK} at equal distances, the first and the last among
- *     them
+ *     them; of examples also which of those ids are learned, and where each example begins
  * @param separator what ends a document
  * @param tokenizer size and CRC-32C of the vocabulary, {@code none} where there is no tokenizer
  */
@@ -35,11 +35,12 @@ public record DataIdentity(
         source.name(), source.size(), fingerprint(source), separator, vocabulary);
   }
 
-  /** Reads a million ids at most, wherever they lie. */
+  /** Reads a million ids at most, wherever they lie, and where all examples begin. */
   private static String fingerprint(TokenSource source) {
     long size = source.size();
     int[] ids = new int[(int) Math.min(BLOCK, size)];
-    ByteBuffer bytes = ByteBuffer.allocate(4 * ids.length);
+    boolean[] learned = new boolean[ids.length];
+    ByteBuffer bytes = ByteBuffer.allocate(4 * Math.max(2, ids.length));
     CRC32C sum = new CRC32C();
     long blocks = Math.min(BLOCKS, (size + BLOCK - 1) / BLOCK);
     for (long block = 0; block < blocks; block++) {
@@ -49,6 +50,16 @@ public record DataIdentity(
       source.read(from, ids, count);
       bytes.asIntBuffer().put(ids, 0, count);
       sum.update(bytes.array(), 0, 4 * count);
+      if (!source.isText()) {
+        source.readLearned(from, learned, count);
+        for (int i = 0; i < count; i++) {
+          sum.update(learned[i] ? 1 : 0);
+        }
+      }
+    }
+    for (long e = 1; !source.isText() && e < source.examples(); e++) {
+      bytes.putLong(0, source.exampleStart(e));
+      sum.update(bytes.array(), 0, Long.BYTES);
     }
     return hex(sum);
   }

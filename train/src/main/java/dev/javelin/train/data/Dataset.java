@@ -143,19 +143,35 @@ public record Dataset(
   }
 
   /**
-   * The same with the last {@code fraction} of the training tokens for validation, unless one of
-   * the two parts would be shorter than a window of {@code seqLen}.
+   * The same with the last {@code fraction} of the training tokens, or examples, for validation,
+   * unless one of the two parts would be shorter than a window of {@code seqLen}, or have no
+   * example.
    */
   public Dataset keep(double fraction, int seqLen) {
-    long cut = TokenSource.splitAt(train.size(), fraction);
-    return Math.min(cut, train.size() - cut) <= seqLen
+    long all = train.pieces();
+    long cut = TokenSource.splitAt(all, fraction);
+    return Math.min(cut, all - cut) <= (train.isText() ? seqLen : 0)
         ? this
-        : new Dataset(
-            train.part("training part", 0, cut),
-            train.part("validation part", cut, train.size()),
-            tokenizer,
-            separator,
-            notes);
+        : split(train, fraction, tokenizer, separator, notes);
+  }
+
+  /** The last {@code fraction} of some tokens, or examples, for validation; 0 for none. */
+  public static Dataset split(
+      TokenSource all,
+      double fraction,
+      @Nullable Tokenizer tokenizer,
+      Separator separator,
+      List<String> notes) {
+    long cut = TokenSource.splitAt(all.pieces(), fraction);
+    if (cut == all.pieces()) {
+      return new Dataset(all, null, tokenizer, separator, notes);
+    }
+    return new Dataset(
+        all.pieces("training part", 0, cut),
+        all.pieces("validation part", cut, all.pieces()),
+        tokenizer,
+        separator,
+        notes);
   }
 
   private static Dataset split(
@@ -170,13 +186,7 @@ public record Dataset(
       TokenSource held = validation(valData, tokenizer, wanted.column, separator, more::add);
       return new Dataset(all, held, tokenizer, separator, more);
     }
-    long cut = TokenSource.splitAt(all.size(), wanted.valFraction);
-    if (cut == all.size()) {
-      return new Dataset(all, null, tokenizer, separator, notes);
-    }
-    TokenSource train = all.part("training part", 0, cut);
-    TokenSource held = all.part("validation part", cut, all.size());
-    return new Dataset(train, held, tokenizer, separator, notes);
+    return split(all, wanted.valFraction, tokenizer, separator, notes);
   }
 
   /**
@@ -236,6 +246,10 @@ public record Dataset(
   }
 
   private static TokenSource whole(TokenSource source) {
-    return source instanceof TokenSource.Part part ? part.whole() : source;
+    return switch (source) {
+      case TokenSource.Part part -> part.whole();
+      case ExampleRange range -> range.whole();
+      default -> source;
+    };
   }
 }

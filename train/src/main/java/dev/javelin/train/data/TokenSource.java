@@ -98,9 +98,19 @@ public interface TokenSource extends AutoCloseable {
     return new ExampleRange(name() + " (" + partName + ")", this, from, to);
   }
 
+  /** How many pieces it can be cut into: the tokens of running text, otherwise the examples. */
+  default long pieces() {
+    return isText() ? size() : examples();
+  }
+
+  /** The pieces [from, to), open as long as this source is. */
+  default TokenSource pieces(String partName, long from, long to) {
+    return isText() ? part(partName, from, to) : exampleRange(partName, from, to);
+  }
+
   /**
-   * Where the last {@code fraction} of {@code size} tokens begins: ⌊size · (1 − fraction)⌋, the
-   * fraction taken as the decimal number it is written as.
+   * Where the last {@code fraction} of {@code size} tokens, or examples, begins: ⌊size · (1 −
+   * fraction)⌋, the fraction taken as the decimal number it is written as.
    */
   static long splitAt(long size, double fraction) {
     if (!(fraction >= 0 && fraction < 1)) {

@@ -1,7 +1,6 @@
 package dev.javelin.train.settings;
 
 import dev.javelin.train.data.InputException;
-import dev.javelin.train.schedule.Schedule;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -127,17 +126,29 @@ public record RunSettings(
     return withParsed(SettingsFile.read(yaml));
   }
 
-  /** With what was left open filled in, as a run that begins now has it. */
+  /**
+   * With what was left open filled in, as a run that begins now has it. What depends on the number
+   * of steps stays open where that is not given: it depends on the data.
+   */
   public RunSettings effective() {
     long seed = run.seed();
     return withData(d -> d.effective(seed))
-        .withSchedule(s -> s.effective(run.maxSteps()))
+        .withSchedule(s -> run.maxSteps() == null ? s : s.effective(run.maxSteps()))
         .withDevice(DeviceSpec::effective);
   }
 
-  /** The learning rate over the steps. */
-  public Schedule lrSchedule() {
-    return schedule.over(run.maxSteps());
+  /** What two settings say of which only one decides, a line each. */
+  public List<String> notes() {
+    List<String> notes = new ArrayList<>();
+    if (run.maxSteps() != null && run.epochs() != null) {
+      notes.add("--max-steps %d decides, not --epochs %s".formatted(run.maxSteps(), run.epochs()));
+    }
+    if (schedule.warmupSteps() != null && schedule.warmupRatio() != null) {
+      notes.add(
+          "--warmup-steps %d decides, not --warmup-ratio %s"
+              .formatted(schedule.warmupSteps(), schedule.warmupRatio()));
+    }
+    return notes;
   }
 
   /** YAML that {@link #with(Path)} reads back as these settings; what is left open is left out. */

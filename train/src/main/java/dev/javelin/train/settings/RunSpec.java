@@ -7,7 +7,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * How long a run is, what it says and leaves behind, and where.
  *
- * @param maxSteps optimizer steps in all
+ * @param maxSteps optimizer steps in all; {@code null} to let {@code epochs} decide
+ * @param epochs times that all rows are read; not asked where {@code maxSteps} is given; {@code
+ *     null} for {@value #DEFAULT_EXAMPLE_EPOCHS} where the data are examples, and {@value
+ *     #DEFAULT_STEPS} steps where they are running text
  * @param seed of weights and dropout, and of the order unless {@link DataSpec#dataSeed} is given
  * @param evalEvery steps between evaluations; 0 for one at the end only
  * @param evalBatches batches in an evaluation; 0 for all
@@ -25,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  * @param quiet whether the screen stays empty
  */
 public record RunSpec(
-    @Also({"max_iters"}) int maxSteps,
+    @Also({"max_iters"}) @Nullable Integer maxSteps,
+    @Also({"num_train_epochs"}) @Nullable Double epochs,
     long seed,
     @Also({"eval_steps", "eval_interval"}) int evalEvery,
     @Also({"eval_iters"}) int evalBatches,
@@ -37,10 +41,17 @@ public record RunSpec(
     @Also({"out_dir"}) @Nullable Path outputDir,
     @Also({"log_interval"}) int loggingSteps,
     @Also({"disable_tqdm"}) boolean quiet) {
+  /** Steps of a run on running text that is not told how long to be. */
+  public static final int DEFAULT_STEPS = 1000;
+
+  /** Epochs of a run on examples that is not told how long to be. */
+  public static final int DEFAULT_EXAMPLE_EPOCHS = 3;
+
   /** What a run has where nothing else is said. */
   public static final RunSpec DEFAULT =
       new RunSpec(
-          1000,
+          null,
+          null,
           1,
           200,
           0,
@@ -55,6 +66,9 @@ public record RunSpec(
 
   public RunSpec {
     Checks.atLeast(1, "--max-steps", maxSteps);
+    Checks.require(
+        epochs == null || epochs > 0 && epochs <= 1e6,
+        "--epochs must be more than 0, and at most a million, got " + epochs);
     Checks.atLeast(0, "--eval-every", evalEvery);
     Checks.atLeast(0, "--eval-batches", evalBatches);
     Checks.atLeast(0, "--save-every", saveEvery);
@@ -62,8 +76,12 @@ public record RunSpec(
     Checks.atLeast(1, "--logging-steps", loggingSteps);
   }
 
-  public RunSpec withMaxSteps(int value) {
+  public RunSpec withMaxSteps(@Nullable Integer value) {
     return Components.with(this, "maxSteps", value);
+  }
+
+  public RunSpec withEpochs(@Nullable Double value) {
+    return Components.with(this, "epochs", value);
   }
 
   public RunSpec withSeed(long value) {
@@ -108,5 +126,25 @@ public record RunSpec(
 
   public RunSpec withQuiet(boolean value) {
     return Components.with(this, "quiet", value);
+  }
+
+  /**
+   * Optimizer steps in all, the last of which may go on into the next epoch.
+   *
+   * @param rows that there are
+   * @param rowsPerStep that a step reads
+   * @param examples whether they are examples rather than running text
+   * @throws InputException where there are more than 2 billion
+   */
+  public int steps(long rows, long rowsPerStep, boolean examples) {
+    if (maxSteps != null) {
+      return maxSteps;
+    }
+    if (epochs == null && !examples) {
+      return DEFAULT_STEPS;
+    }
+    double all = Math.ceil(Checks.or(epochs, (double) DEFAULT_EXAMPLE_EPOCHS) * rows / rowsPerStep);
+    Checks.require(all <= Integer.MAX_VALUE, "--epochs: that is more than 2 billion steps");
+    return (int) all;
   }
 }

@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param minLearningRate where the schedule ends
  * @param lrScheduler the shape
  * @param warmupSteps steps of linear warm-up
+ * @param warmupRatio the same as a part of all steps, rounded up; not asked where {@code
+ *     warmupSteps} is given
  * @param lrDecaySteps the step at which the schedule ends
  * @param wsdDecaySteps steps of the decay at the end of {@link LrScheduler#WSD}
  * @param wsdDecayShape how that falls
@@ -21,12 +23,13 @@ public record ScheduleSpec(
     @Also({"min_lr"}) @Nullable Double minLearningRate,
     @Also({"lr_scheduler_type"}) LrScheduler lrScheduler,
     @Also({"warmup_iters"}) @Nullable Integer warmupSteps,
+    @Nullable Double warmupRatio,
     @Also({"lr_decay_iters"}) @Nullable Integer lrDecaySteps,
     @Also({"num_decay_steps"}) @Nullable Integer wsdDecaySteps,
     @Also({"decay_type"}) Decay wsdDecayShape) {
   /** What a run has where nothing else is said. */
   public static final ScheduleSpec DEFAULT =
-      new ScheduleSpec(1e-3, null, LrScheduler.COSINE, null, null, null, Decay.LINEAR);
+      new ScheduleSpec(1e-3, null, LrScheduler.COSINE, null, null, null, null, Decay.LINEAR);
 
   public ScheduleSpec {
     Checks.require(
@@ -36,6 +39,9 @@ public record ScheduleSpec(
         minLearningRate == null || minLearningRate >= 0 && minLearningRate <= learningRate,
         "--min-learning-rate must lie between 0 and --learning-rate, got " + minLearningRate);
     Checks.atLeast(0, "--warmup-steps", warmupSteps);
+    Checks.require(
+        warmupRatio == null || warmupRatio >= 0 && warmupRatio <= 1,
+        "--warmup-ratio must lie between 0 and 1, got " + warmupRatio);
     Checks.atLeast(1, "--lr-decay-steps", lrDecaySteps);
     Checks.atLeast(1, "--wsd-decay-steps", wsdDecaySteps);
   }
@@ -54,6 +60,10 @@ public record ScheduleSpec(
 
   public ScheduleSpec withWarmupSteps(@Nullable Integer value) {
     return Components.with(this, "warmupSteps", value);
+  }
+
+  public ScheduleSpec withWarmupRatio(@Nullable Double value) {
+    return Components.with(this, "warmupRatio", value);
   }
 
   public ScheduleSpec withLrDecaySteps(@Nullable Integer value) {
@@ -92,7 +102,10 @@ public record ScheduleSpec(
         learningRate,
         Checks.or(minLearningRate, learningRate / 10),
         lrScheduler,
-        Checks.or(warmupSteps, maxSteps / 20),
+        Checks.or(
+            warmupSteps,
+            warmupRatio == null ? maxSteps / 20 : (int) Math.ceil(warmupRatio * maxSteps)),
+        warmupRatio,
         end,
         Checks.or(wsdDecaySteps, Math.max(1, end / 5)),
         wsdDecayShape);

@@ -55,6 +55,30 @@ class DataIdentityTest {
     }
   }
 
+  /** {@code "1 2*|3*"}: examples between bars, what is learned with a star. */
+  private static DataIdentity ofExamples(String text) {
+    ExampleBuffer buffer = new ExampleBuffer();
+    for (String example : text.split("\\|")) {
+      buffer.begin();
+      for (String word : example.split(" ")) {
+        buffer.accept(Integer.parseInt(word.replace("*", "")), word.endsWith("*"));
+      }
+    }
+    return DataIdentity.of(buffer.finish("x", e -> "x " + e), Separator.NEWLINE, null);
+  }
+
+  @Test
+  void whatIsLearnedAndWhereExamplesBeginCounts() {
+    DataIdentity saved = ofExamples("1 2*|3 4*");
+    assertThat(ofExamples("1 2*|3 4*").differences(saved)).isEmpty();
+    for (String other : new String[] {"1 2*|3* 4*", "1 2|3 4*", "1|2* 3 4*", "1 2* 3 4*"}) {
+      assertThat(ofExamples(other).differences(saved))
+          .as(other)
+          .containsExactly("x holds other tokens than x did");
+    }
+    assertThat(ofExamples("1* 2*").differences(of(1, 2))).isNotEmpty();
+  }
+
   @Test
   void separatorAndTokenizerCount() {
     TokenSource source = TokenSource.of("x", 1, 2);

@@ -109,6 +109,30 @@ class DatasetTest {
   }
 
   @Test
+  void validationTakesWholeExamples() {
+    ExampleBuffer buffer = new ExampleBuffer();
+    for (int length = 1; length <= 10; length++) {
+      buffer.begin();
+      for (int i = 0; i < length; i++) {
+        buffer.accept(length, i > 0);
+      }
+    }
+    TokenSource all = buffer.finish("chats", e -> "chat " + e);
+    try (Dataset data = Dataset.split(all, 0.25, null, Separator.NEWLINE, List.of())) {
+      TokenSource held = Objects.requireNonNull(data.validation());
+      assertThat(data.train().examples()).isEqualTo(7);
+      assertThat(data.train().size()).isEqualTo(28);
+      assertThat(held.examples()).isEqualTo(3);
+      int[] ids = new int[9];
+      held.read(0, ids, 9);
+      assertThat(ids).containsExactly(8, 8, 8, 8, 8, 8, 8, 8, 9);
+    }
+    Dataset whole = new Dataset(all, null, null);
+    assertThat(Objects.requireNonNull(whole.keep(0.1, 1000).validation()).examples()).isEqualTo(1);
+    assertThat(whole.keep(0.95, 1000).validation()).isNull();
+  }
+
+  @Test
   void validationTextUsesTheSameTokenizer() throws IOException {
     Path path = file("a.txt", "abc");
     Path val = file("v.txt", "cab");

@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -94,7 +95,7 @@ class RunSettingsTest {
     assertThat(ten.effective().schedule())
         .isEqualTo(
             new ScheduleSpec(
-                1e-3, 1e-4, ScheduleSpec.LrScheduler.COSINE, 5, 100, 20, Decay.LINEAR));
+                1e-3, 1e-4, ScheduleSpec.LrScheduler.COSINE, 5, null, 100, 20, Decay.LINEAR));
     assertThat(ten.effective().data().dataSeed()).isEqualTo(1);
     assertThat(ten.effective().device().threads()).isPositive();
     assertThat(ten.toYaml())
@@ -108,8 +109,45 @@ class RunSettingsTest {
             "data_seed");
     RunSettings longer =
         ten.withSchedule(s -> s.withLearningRate(5e-5)).withRun(r -> r.withMaxSteps(400));
-    assertThat(longer.lrSchedule()).isEqualTo(new Schedule.Cosine(5e-5, 5e-5 / 10, 20, 400));
+    assertThat(longer.schedule().over(400))
+        .isEqualTo(new Schedule.Cosine(5e-5, 5e-5 / 10, 20, 400));
     assertThat(longer.effective().effective()).isEqualTo(longer.effective());
+  }
+
+  /** Of 103 rows, 8 a step: 12.875 steps an epoch. */
+  @ParameterizedTest
+  @CsvSource({
+    "7, , true, 7",
+    "7, 2, true, 7",
+    ", 2, false, 26",
+    ", 0.5, false, 7",
+    ", 1e-3, false, 1",
+    ", , true, 39",
+    ", , false, 1000",
+  })
+  void stepsOrEpochsDecideHowLongARunIs(
+      @Nullable Integer steps, @Nullable Double epochs, boolean examples, int expected) {
+    RunSpec spec = RunSpec.DEFAULT.withMaxSteps(steps).withEpochs(epochs);
+    assertThat(spec.steps(103, 8, examples)).isEqualTo(expected);
+    assertThat(DEFAULT.withRun(r -> spec).notes()).hasSize(steps != null && epochs != null ? 1 : 0);
+  }
+
+  @Test
+  void moreStepsThanCanBeCountedAreRefused() {
+    RunSpec spec = RunSpec.DEFAULT.withEpochs(1e6);
+    assertThatThrownBy(() -> spec.steps(1L << 40, 1, false))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("--epochs");
+  }
+
+  @Test
+  void aWarmUpIsAPartOfTheStepsOrANumber() {
+    ScheduleSpec part = ScheduleSpec.DEFAULT.withWarmupRatio(0.03);
+    assertThat(part.effective(101).warmupSteps()).isEqualTo(4); // 3.03, rounded up
+    assertThat(part.withWarmupSteps(9).effective(101).warmupSteps()).isEqualTo(9);
+    assertThat(DEFAULT.with(Map.of("warmup_ratio", 0.1, "warmup_steps", 3)).notes())
+        .containsExactly("--warmup-steps 3 decides, not --warmup-ratio 0.1");
+    assertThat(part.withWarmupRatio(1.0).over(10).at(4)).isEqualTo(1e-3 * 0.5);
   }
 
   @Test
@@ -131,6 +169,9 @@ class RunSettingsTest {
         "learning_rate | NaN | --learning-rate must be 0 or more, got NaN",
         "learning_rate | Infinity | --learning-rate must be 0 or more",
         "min_lr | 1 | --min-learning-rate must lie between 0 and --learning-rate, got 1.0",
+        "epochs | 0 | --epochs must be more than 0",
+        "epochs | NaN | --epochs must be more than 0",
+        "warmup_ratio | 1.1 | --warmup-ratio must lie between 0 and 1, got 1.1",
         "weight_decay | Infinity | --weight-decay must be 0 or more, and finite",
         "weight_decay | 1e39 | --weight-decay must be 0 or more, and finite",
         "adam_epsilon | 0 | --adam-epsilon must be more than 0",
