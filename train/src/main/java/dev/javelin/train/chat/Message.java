@@ -3,6 +3,7 @@ package dev.javelin.train.chat;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,6 +19,23 @@ public record Message(String role, String content, SequencedMap<String, @Nullabl
   public static final String SYSTEM = "system";
   public static final String USER = "user";
   public static final String ASSISTANT = "assistant";
+
+  /**
+   * Roles that a template may build a control token of, as {@code <|user|>}; others are data, or
+   * one called {@code endoftext} could end the text.
+   */
+  static final Set<String> KNOWN_ROLES =
+      Set.of(
+          SYSTEM,
+          USER,
+          ASSISTANT,
+          "tool",
+          "developer",
+          "function",
+          "model",
+          "ipython",
+          "observation",
+          "environment");
 
   public Message {
     more = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(more));
