@@ -1,5 +1,5 @@
-// norm.cuh — s = x + h,   x̂ = (s − mean)·rstd,   rstd = 1/sqrt(mean_c((s − mean)²) + ε),   y = x̂·w + b
-//   g = dy·w,   dx = dh = ds + rstd·(g − mean_c(g) − x̂·mean_c(g·x̂)),   dw = Σ_r dy·x̂,   db = Σ_r dy
+// norm.cuh — s = x + h,   x̂ = (s − mean)·rstd,   rstd = 1/sqrt(mean_c((s − mean)²) + ε),   y = x̂·(w + offset) + b
+//   g = dy·(w + offset),   dx = dh = ds + rstd·(g − mean_c(g) − x̂·mean_c(g·x̂)),   dw = Σ_r dy·x̂,   db = Σ_r dy
 //   layer_norm.cu: all of it. rms_norm.cu: the same with mean = mean_c(g) = 0 and without b, which is left out when it is
 //   compiled (kCentred). The residual h and its sum may be missing (null), then s is x; so may w (ones) and b (zeros).
 // Tiling: 16-byte loads, all of a row under way before the first is used (Row). Short rows: a warp per row, 4 rows a block;
@@ -104,8 +104,8 @@ __device__ __forceinline__ void load_or(float (&v)[N], const T* p, int at, float
 }
 
 template <bool kCentred, class T, int N, int kThreads>
-__device__ void norm_forward(T* sum, int64_t sum_stride, T* y, int64_t y_stride, float* means, float* rstd, Input<T> x, Input<T> h, const T* w, const T* b,
-                             float eps, int64_t rows, int cols) {
+__device__ void norm_forward(T* sum, int64_t sum_stride, T* y, int64_t y_stride, float* means, float* rstd, Input<T> x, Input<T> h, const T* w, float offset,
+                             const T* b, float eps, int64_t rows, int cols) {
   using Threads = RowThreads<kThreads>;
   int64_t row = Threads::first();
   if (row >= rows) return;
@@ -164,7 +164,7 @@ __device__ void norm_forward(T* sum, int64_t sum_stride, T* y, int64_t y_stride,
     centred(v, j, at);
 #pragma unroll
     for (int i = 0; i < N; i++) {
-      v[i] = v[i] * scale * weight[i];
+      v[i] = v[i] * scale * (weight[i] + offset);
       if constexpr (kCentred) v[i] += bias[i];
     }
     store_floats(y + at, v);
@@ -174,8 +174,8 @@ __device__ void norm_forward(T* sum, int64_t sum_stride, T* y, int64_t y_stride,
 // dw and db: one partial row of fp32 for each share of `share` rows, null where nobody wants it. ds and dy are null for
 // zeros.
 template <bool kCentred, class T, int N, int kThreads>
-__device__ void norm_backward(Destination<T> dx, Destination<T> dh, float* dw, float* db, Input<T> ds, Input<T> dy, Input<T> x, const T* w, const float* means,
-                              const float* rstd, int64_t rows, int64_t share, int cols) {
+__device__ void norm_backward(Destination<T> dx, Destination<T> dh, float* dw, float* db, Input<T> ds, Input<T> dy, Input<T> x, const T* w, float offset,
+                              const float* means, const float* rstd, int64_t rows, int64_t share, int cols) {
   using Threads = RowThreads<kThreads>;
   constexpr int kSums = kNormSums<kCentred, kThreads>;
   int64_t from = Threads::first() * share, to = min(from + share, rows);
@@ -204,7 +204,7 @@ __device__ void norm_backward(Destination<T> dx, Destination<T> dh, float* dw, f
       load_or(g, w, at, 1.0f);
 #pragma unroll
       for (int i = 0; i < N; i++) {
-        g[i] *= d[i];
+        g[i] = (g[i] + offset) * d[i];
         if constexpr (kCentred) v[i] = (v[i] - mean) * scale;
       }
     };
@@ -270,21 +270,22 @@ __device__ void norm_backward(Destination<T> dx, Destination<T> dh, float* dw, f
 #define NORM_INSTANCE(op, kCentred, T, name, kThreads)                                                                                                 \
   KERNEL(op##_forward_##name,                                                                                                                          \
          (T * sum, int64_t sum_stride, T* y, int64_t y_stride, float* mean, float* rstd, const T* x, int64_t x_stride, const T* h, int64_t h_stride,   \
-          const T* w, const T* b, float eps, int64_t rows, int cols, int vectors),                                                                     \
+          const T* w, float offset, const T* b, float eps, int64_t rows, int cols, int vectors),                                                       \
          RowThreads<kThreads>::kBlock, kThreads == kWarp ? 3 : 2) {                                                                                    \
     auto run = [&](auto n) {                                                                                                                           \
-      norm_forward<kCentred, T, n.value, kThreads>(sum, sum_stride, y, y_stride, mean, rstd, {x, x_stride}, {h, h_stride}, w, b, eps, rows, cols);     \
+      norm_forward<kCentred, T, n.value, kThreads>(sum, sum_stride, y, y_stride, mean, rstd, {x, x_stride}, {h, h_stride}, w, offset, b, eps, rows,    \
+                                                 cols);                                                                                                \
     };                                                                                                                                                 \
     vectors ? run(Width<kVecLength<T>>{}) : run(Width<1>{});                                                                                           \
   }                                                                                                                                                    \
   KERNEL(op##_backward_##name,                                                                                                                         \
          (T * dx, int64_t dx_stride, int add_x, T* dh, int64_t dh_stride, int add_h, float* dw, float* db, const T* ds, int64_t ds_stride, const T* dy, \
-          int64_t dy_stride, const T* x, int64_t x_stride, const T* w, const float* mean, const float* rstd, int64_t rows, int64_t share, int cols,    \
-          int vectors),                                                                                                                                \
+          int64_t dy_stride, const T* x, int64_t x_stride, const T* w, float offset, const float* mean, const float* rstd, int64_t rows,              \
+          int64_t share, int cols, int vectors),                                                                                                       \
          RowThreads<kThreads>::kBlock, 2) {                                                                                                            \
     auto run = [&](auto n) {                                                                                                                           \
       norm_backward<kCentred, T, n.value, kThreads>({dx, dx_stride, add_x != 0}, {dh, dh_stride, add_h != 0}, dw, db, {ds, ds_stride}, {dy, dy_stride}, \
-                                                    {x, x_stride}, w, mean, rstd, rows, share, cols);                                                  \
+                                                    {x, x_stride}, w, offset, mean, rstd, rows, share, cols);                                          \
     };                                                                                                                                                 \
     vectors ? run(Width<kVecLength<T>>{}) : run(Width<1>{});                                                                                           \
   }

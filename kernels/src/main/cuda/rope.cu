@@ -1,6 +1,6 @@
-// rope.cu — n = x·rstd·w,  rstd = 1/sqrt(mean(x²) + ε) over a head (or n = x);  y = R n, where R turns the feature pair
+// rope.cu — n = x·rstd·(w + offset),  rstd = 1/sqrt(mean(x²) + ε) over a head (or n = x);  y = R n, where R turns the feature pair
 //   (a, b) to (a·cos − b·sin, b·cos + a·sin)                       Su et al. 2021, arXiv:2104.09864
-//   backward: g = Rᵀ dy,  dw = Σ g·x·rstd,  dx = rstd·(g·w − x·rstd²·mean(g·w·x))  (or dx = g)
+//   backward: g = Rᵀ dy,  dw = Σ g·x·rstd,  dx = rstd·(g·w − x·rstd²·mean(g·w·x)), w with the offset  (or dx = g)
 // The first 2·P features of a head turn, the others stay. Pairs are (i, i + P), or the neighbours (2i, 2i + 1).
 // Tiling: queries and keys in one launch, wherever they lie (batch, time and head strides). A unit is a vector of pairs,
 //   two accesses of 16 bytes (or a vector of features that stay); a power of two of lanes, one for each unit, has a
@@ -160,7 +160,7 @@ __device__ __forceinline__ Share share_of(const Side<T>& side, int64_t warp, con
 
 // Forward, or backward (direction -1) without normalisation. A warp has `share` heads of a row, or those that are left.
 template <class T, int N>
-__device__ void rope_turn(const Sides<T>& sides, const Angles& r, float direction, int time, int dim, float eps, int share, int lanes) {
+__device__ void rope_turn(const Sides<T>& sides, const Angles& r, float direction, int time, int dim, float eps, float offset, int share, int lanes) {
   int64_t warp = int64_t{blockIdx.x} * kRowWarps + warp_index();
   int which = warp >= sides.of[0].warps;
   if (which == 1) warp -= sides.of[0].warps;
@@ -213,8 +213,8 @@ __device__ void rope_turn(const Sides<T>& sides, const Angles& r, float directio
         load_unit(c, d, side.weight, unit, r);
 #pragma unroll
         for (int i = 0; i < N; i++) {
-          u[i] = u[i] * scale * c[i];
-          v[i] = v[i] * scale * d[i];
+          u[i] = u[i] * scale * (c[i] + offset);
+          v[i] = v[i] * scale * (d[i] + offset);
         }
       }
       turn(u, v, unit, r, direction);
@@ -225,7 +225,7 @@ __device__ void rope_turn(const Sides<T>& sides, const Angles& r, float directio
 
 // With normalisation.
 template <class T, int N>
-__device__ void rope_backward(const Sides<T>& sides, const Angles& r, int64_t rows, int time, int dim, int64_t heads, int lanes) {
+__device__ void rope_backward(const Sides<T>& sides, const Angles& r, int64_t rows, int time, int dim, float offset, int64_t heads, int lanes) {
   int64_t warp = int64_t{blockIdx.x} * kRowWarps + warp_index();
   int which = warp >= sides.of[0].warps;
   if (which == 1) warp -= sides.of[0].warps;
@@ -258,7 +258,7 @@ __device__ void rope_backward(const Sides<T>& sides, const Angles& r, int64_t ro
       float wu[N], wv[N];
       load_unit(wu, wv, side.weight, unit, r);
 #pragma unroll
-      for (int i = 0; i < N; i++) dot += c[i] * wu[i] * e[i] + d[i] * wv[i] * f[i];
+      for (int i = 0; i < N; i++) dot += c[i] * (wu[i] + offset) * e[i] + d[i] * (wv[i] + offset) * f[i];
     };
     if (valid && mine.rank < mine.units) {
       load(gu, gv, xu, xv, mine.rank);
@@ -297,8 +297,8 @@ __device__ void rope_backward(const Sides<T>& sides, const Angles& r, int64_t ro
       load_unit(wu, wv, side.weight, unit, r);
 #pragma unroll
       for (int i = 0; i < N; i++) {
-        gu[i] = scale * (gu[i] * wu[i] + slope * xu[i]);
-        gv[i] = scale * (gv[i] * wv[i] + slope * xv[i]);
+        gu[i] = scale * (gu[i] * (wu[i] + offset) + slope * xu[i]);
+        gv[i] = scale * (gv[i] * (wv[i] + offset) + slope * xv[i]);
       }
       emit_unit(side.out.at(b, t, h), unit, gu, gv, r, side.accumulate != 0);
     }
@@ -317,23 +317,23 @@ __device__ void rope_backward(const Sides<T>& sides, const Angles& r, int64_t ro
 // The host says whether all layouts divide into vectors. `heads`: how many heads a warp has.
 #define INSTANCE(T, suffix)                                                                                                             \
   KERNEL(rope_turn_##suffix,                                                                                                            \
-         (const __grid_constant__ Sides<T> sides, const __grid_constant__ Angles r, float direction, int time, int dim, float eps, int heads, int lanes, \
-          int vectors),                                                                                                                 \
+         (const __grid_constant__ Sides<T> sides, const __grid_constant__ Angles r, float direction, int time, int dim, float eps, float offset,     \
+          int heads, int lanes, int vectors),                                                                                           \
          kRowWarps * kWarp, 4) {                                                                                                        \
     if (vectors) {                                                                                                                      \
-      rope_turn<T, kVecLength<T>>(sides, r, direction, time, dim, eps, heads, lanes);                                                   \
+      rope_turn<T, kVecLength<T>>(sides, r, direction, time, dim, eps, offset, heads, lanes);                                           \
     } else {                                                                                                                            \
-      rope_turn<T, 1>(sides, r, direction, time, dim, eps, heads, lanes);                                                               \
+      rope_turn<T, 1>(sides, r, direction, time, dim, eps, offset, heads, lanes);                                                       \
     }                                                                                                                                   \
   }                                                                                                                                     \
   KERNEL(rope_backward_##suffix,                                                                                                        \
-         (const __grid_constant__ Sides<T> sides, const __grid_constant__ Angles r, int64_t rows, int time, int dim, int64_t heads, int lanes, \
-          int vectors),                                                                                                                 \
+         (const __grid_constant__ Sides<T> sides, const __grid_constant__ Angles r, int64_t rows, int time, int dim, float offset, int64_t heads, \
+          int lanes, int vectors),                                                                                                      \
          kRowWarps * kWarp) {                                                                                                           \
     if (vectors) {                                                                                                                      \
-      rope_backward<T, kVecLength<T>>(sides, r, rows, time, dim, heads, lanes);                                                         \
+      rope_backward<T, kVecLength<T>>(sides, r, rows, time, dim, offset, heads, lanes);                                                 \
     } else {                                                                                                                            \
-      rope_backward<T, 1>(sides, r, rows, time, dim, heads, lanes);                                                                     \
+      rope_backward<T, 1>(sides, r, rows, time, dim, offset, heads, lanes);                                                             \
     }                                                                                                                                   \
   }
 INSTANCE(float, f32)

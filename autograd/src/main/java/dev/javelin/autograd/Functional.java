@@ -84,10 +84,15 @@ public final class Functional {
    * AddRmsNorm}.
    */
   public static AddNorm addRmsNorm(Var x, Var h, Var w, float eps) {
+    return addRmsNorm(x, h, w, eps, 0);
+  }
+
+  /** The same with {@code offset} added to the weight. */
+  public static AddNorm addRmsNorm(Var x, Var h, Var w, float eps, float offset) {
     Tensor sum = x.like();
     Tensor y = x.like();
     Tensor rstd = x.alloc(DType.F32, x.value().rows());
-    AddRmsNorm.forward(sum, y, rstd, x.value(), h.value(), w.value(), eps);
+    AddRmsNorm.forward(sum, y, rstd, x.value(), h.value(), w.value(), eps, offset);
     List<Var> outs =
         x.tape()
             .record(
@@ -103,7 +108,8 @@ public final class Functional {
                         out.get(1).dyOrNull(),
                         sum,
                         w.value(),
-                        rstd));
+                        rstd,
+                        offset));
     return new AddNorm(outs.get(0), outs.get(1));
   }
 
@@ -286,12 +292,18 @@ public final class Functional {
    */
   public static Heads qkNormRope(
       Heads heads, Var qWeight, Var kWeight, float eps, Rotation rotation) {
-    return qkNormRope("qk_norm_rope", heads, qWeight, kWeight, eps, rotation);
+    return qkNormRope(heads, qWeight, kWeight, eps, 0, rotation);
+  }
+
+  /** The same with {@code offset} added to the weights. */
+  public static Heads qkNormRope(
+      Heads heads, Var qWeight, Var kWeight, float eps, float offset, Rotation rotation) {
+    return qkNormRope("qk_norm_rope", heads, qWeight, kWeight, eps, offset, rotation);
   }
 
   /** Turns queries and keys in one pass; see {@link QkNormRope}. */
   public static Heads qkRope(Heads heads, Rotation rotation) {
-    return qkNormRope("qk_rope", heads, null, null, 0, rotation);
+    return qkNormRope("qk_rope", heads, null, null, 0, 0, rotation);
   }
 
   private static Heads qkNormRope(
@@ -300,6 +312,7 @@ public final class Functional {
       @Nullable Var qWeight,
       @Nullable Var kWeight,
       float eps,
+      float offset,
       Rotation rotation) {
     Var q = heads.q();
     Var k = heads.k();
@@ -313,7 +326,8 @@ public final class Functional {
         new QkNormRope.Side(qOut, qRstd, q.value(), qw),
         new QkNormRope.Side(kOut, kRstd, k.value(), kw),
         rotation,
-        eps);
+        eps,
+        offset);
     List<Var> outs =
         q.tape()
             .record(
@@ -326,7 +340,8 @@ public final class Functional {
                             q.grad(), gradOf(qWeight), out.get(0).dyOrNull(), q.value(), qw, qRstd),
                         new QkNormRope.GradSide(
                             k.grad(), gradOf(kWeight), out.get(1).dyOrNull(), k.value(), kw, kRstd),
-                        rotation));
+                        rotation,
+                        offset));
     return new Heads(outs.get(0), outs.get(1), heads.v());
   }
 
@@ -349,15 +364,21 @@ public final class Functional {
 
   /** Root mean square normalisation of the last dimension; see {@link RmsNorm}. */
   public static Var rmsNorm(Var x, Var w, float eps) {
+    return rmsNorm(x, w, eps, 0);
+  }
+
+  /** The same with {@code offset} added to the weight. */
+  public static Var rmsNorm(Var x, Var w, float eps, float offset) {
     Tensor y = x.like();
     Tensor rstd = x.alloc(DType.F32, x.value().rows());
-    RmsNorm.forward(y, rstd, x.value(), w.value(), eps);
+    RmsNorm.forward(y, rstd, x.value(), w.value(), eps, offset);
     return x.tape()
         .record(
             "rms_norm",
             y,
             tracks(x, w),
-            out -> RmsNorm.backward(x.grad(), w.grad(), out.dy(), x.value(), w.value(), rstd));
+            out ->
+                RmsNorm.backward(x.grad(), w.grad(), out.dy(), x.value(), w.value(), rstd, offset));
   }
 
   /** Rotary position embedding of heads [B, T, H, D]; see {@link Rope}. */

@@ -41,6 +41,20 @@ class AddNormTest {
   }
 
   @ParameterizedTest
+  @CsvSource({"7,31", "20,64"})
+  void addRmsNormAddsAnOffsetToItsWeight(int rows, int cols) {
+    OpCheck.ofSeveral(
+            "add_rms_norm", in -> both(Functional.addRmsNorm(in[0], in[1], in[2], EPS, 1)))
+        .input("x", rows, cols)
+        .input("h", rows, cols)
+        .weight("w", cols)
+        .oracleOfSeveral(
+            in -> rms(new double[][] {in[0], in[1], RmsNormTest.shifted(in[2], 1)}, cols))
+        .cuda()
+        .run();
+  }
+
+  @ParameterizedTest
   @CsvSource({"2,7", "7,31", "33,127", "20,64"})
   void addLayerNormMatchesTheTwoSteps(int rows, int cols) {
     OpCheck.ofSeveral(

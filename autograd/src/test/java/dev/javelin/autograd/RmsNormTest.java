@@ -1,5 +1,6 @@
 package dev.javelin.autograd;
 
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -29,6 +30,21 @@ class RmsNormTest {
         .oracle(in -> oracle(in[0], in[1], cols))
         .cuda()
         .run();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"3,7,1", "33,127,1", "5,1000,-0.5", "3,3000,1"})
+  void addsAnOffsetToItsWeight(int rows, int cols, float offset) {
+    OpCheck.of("rms_norm", in -> Functional.rmsNorm(in[0], in[1], EPS, offset))
+        .input("x", rows, cols)
+        .weight("w", cols)
+        .oracle(in -> oracle(in[0], shifted(in[1], offset), cols))
+        .cuda()
+        .run();
+  }
+
+  static double[] shifted(double[] w, float offset) {
+    return Arrays.stream(w).map(v -> v + offset).toArray();
   }
 
   static double[] oracle(double[] x, double[] w, int cols) {

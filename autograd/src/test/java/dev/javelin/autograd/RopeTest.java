@@ -158,6 +158,33 @@ class RopeTest {
         .run();
   }
 
+  @ParameterizedTest
+  @CsvSource({"2,7,4,2,16", "1,33,3,3,10", "1,2,2,1,576"})
+  void addsAnOffsetToTheWeights(int b, int t, int h, int kv, int d) {
+    OpCheck.ofSeveral(
+            "qk_norm_rope with an offset",
+            in -> {
+              Rotation r = Rotation.of(in[4].value(), in[5].value());
+              Heads x = new Heads(in[0], in[1], in[1]);
+              Heads y = Functional.qkNormRope(x, in[2], in[3], EPS, 1, r);
+              return List.of(y.q(), y.k());
+            })
+        .input("q", b, t, h, d)
+        .input("k", b, t, kv, d)
+        .weight("qWeight", d)
+        .weight("kWeight", d)
+        .constant("cos", cos(t, d / 2), t, d / 2)
+        .constant("sin", sin(t, d / 2), t, d / 2)
+        .oracleOfSeveral(
+            in -> {
+              double[] q = RmsNormTest.oracle(in[0], RmsNormTest.shifted(in[2], 1), d);
+              double[] k = RmsNormTest.oracle(in[1], RmsNormTest.shifted(in[3], 1), d);
+              return new double[][] {turn(q, in[4], in[5], t, h), turn(k, in[4], in[5], t, kv)};
+            })
+        .cuda()
+        .run();
+  }
+
   /** As in a block: the packed projections, turned, attend; every gradient lands in the packing. */
   @Test
   void feedsAttentionFromAPackedTensor() {

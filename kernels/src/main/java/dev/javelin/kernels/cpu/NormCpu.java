@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  * all four, since RMS normalisation is layer normalisation with a mean of zero:
  *
  * <pre>
- * s = x + h        x̂ = (s − mean) · rstd        y = x̂ · w + b
- * g = dy · w       dx = dh = ds + rstd · (g − mean_c(g) − x̂ · mean_c(g · x̂))
+ * s = x + h        x̂ = (s − mean) · rstd        y = x̂ · (w + offset) + b
+ * g = dy · (w + offset)       dx = dh = ds + rstd · (g − mean_c(g) − x̂ · mean_c(g · x̂))
  * dw = Σ_r dy · x̂       db = Σ_r dy
  * </pre>
  *
@@ -32,6 +32,7 @@ public final class NormCpu {
    * @param mean receives the mean of each row, fp32; {@code null} for RMS normalisation
    * @param rstd receives {@code 1 / sqrt(var + eps)} of each row, fp32
    * @param w one row; {@code null} for ones
+   * @param offset added to w in fp32, where w is there
    * @param b one row; {@code null} for zeros
    */
   public static void forward(
@@ -43,6 +44,7 @@ public final class NormCpu {
       Rows x,
       @Nullable Rows h,
       @Nullable Rows w,
+      float offset,
       @Nullable Rows b,
       float eps) {
     Rows in = x.slot(0);
@@ -61,12 +63,7 @@ public final class NormCpu {
         () -> new NormRow(cpu.scratch(Rows.scratchBytes(in.cols(), 6)), in.padded(), in.cols()),
         (row, from, to) -> {
           MemorySegment scratch = row.scratch;
-          if (weight == null) {
-            row.wAt = ones(scratch, 2, in.cols());
-          } else {
-            row.w = weight.segment(scratch);
-            row.wAt = weight.load(0, scratch);
-          }
+          weigh(row, weight, offset, in.cols());
           if (bias != null) {
             row.b = bias.segment(scratch);
             row.bAt = bias.load(0, scratch);
@@ -123,6 +120,7 @@ public final class NormCpu {
       @Nullable Rows dy,
       Rows x,
       @Nullable Rows w,
+      float offset,
       @Nullable MemorySegment mean,
       MemorySegment rstd) {
     Rows upstream = dy == null ? null : dy.slot(0);
@@ -145,12 +143,7 @@ public final class NormCpu {
         (from, to) -> {
           MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 6));
           NormRow row = new NormRow(scratch, in.padded(), in.cols());
-          if (weight == null) {
-            row.wAt = ones(scratch, 2, in.cols());
-          } else {
-            row.w = weight.segment(scratch);
-            row.wAt = weight.load(0, scratch);
-          }
+          weigh(row, weight, offset, in.cols());
           row.dw = partial;
           row.dwAt = 2L * (from / partRows) * part;
           row.db = partial;
@@ -193,6 +186,25 @@ public final class NormCpu {
         });
     reduce(cpu, dw, partial, 0, parts);
     reduce(cpu, db, partial, part, parts);
+  }
+
+  /** Loads the weight's row, or ones. */
+  private static void weigh(NormRow row, @Nullable Rows weight, float offset, int cols) {
+    if (weight == null) {
+      row.wAt = ones(row.scratch, 2, cols);
+      return;
+    }
+    row.w = weight.segment(row.scratch);
+    row.wAt = weight.load(0, row.scratch);
+    if (offset != 0) {
+      long at = Rows.scratchBytes(cols, 2);
+      for (int i = 0; i < row.n; i += Lanes.COUNT) {
+        FloatVector w = Lanes.load(row.w, row.wAt + 4L * i);
+        Lanes.store(w.add(offset), row.scratch, at + 4L * i);
+      }
+      row.w = row.scratch;
+      row.wAt = at;
+    }
   }
 
   /** A row of ones in a slot of the scratch memory; its byte offset. */

@@ -12,9 +12,9 @@ import org.jspecify.annotations.Nullable;
  * of one or several tensors in one pass:
  *
  * <pre>
- * n = x · rstd · w             y = R n          R turns pair (a, b) to (a·cos − b·sin, b·cos + a·sin)
+ * n = x · rstd · (w + offset)             y = R n          R turns pair (a, b) to (a·cos − b·sin, b·cos + a·sin)
  * g = Rᵀ dy                    dw = Σ g · x · rstd
- * dx = rstd · (g·w − x · rstd² · mean(g·w·x))
+ * dx = rstd · (g·w − x · rstd² · mean(g·w·x)), w with the offset
  * </pre>
  *
  * Rows other than F32 are widened into scratch memory and narrowed on the way out.
@@ -31,9 +31,17 @@ public final class RopeCpu {
    * {@code y = R(n)} for each time step and head of each side.
    *
    * @param eps of the normalisation
+   * @param offset added to its weights, in fp32
    */
   public static void forward(
-      Cpu cpu, List<RopeSide> sides, RopeAngles angles, int batch, int time, int dim, float eps) {
+      Cpu cpu,
+      List<RopeSide> sides,
+      RopeAngles angles,
+      int batch,
+      int time,
+      int dim,
+      float eps,
+      float offset) {
     int heads = sides.stream().mapToInt(RopeSide::heads).sum();
     cpu.parallel(
         batch * time,
@@ -45,14 +53,15 @@ public final class RopeCpu {
             int t = i % time;
             row.angle(b, t, 1f);
             for (int s = 0; s < sides.size(); s++) {
-              forward(row, sides.get(s), eps, b, t, i);
+              forward(row, sides.get(s), eps, offset, b, t, i);
             }
           }
         });
   }
 
-  private static void forward(RopeRow row, RopeSide side, float eps, int b, int t, int i) {
-    row.weight(side.weight(), side.x().type());
+  private static void forward(
+      RopeRow row, RopeSide side, float eps, float offset, int b, int t, int i) {
+    row.weight(side.weight(), offset, side.x().type());
     for (int h = 0; h < side.heads(); h++) {
       row.open(side.x(), b, t, h);
       if (side.rstd() != null) {
@@ -66,7 +75,13 @@ public final class RopeCpu {
 
   /** The gradients of {@link #forward}. */
   public static void backward(
-      Cpu cpu, List<RopeGradSide> sides, RopeAngles angles, int batch, int time, int dim) {
+      Cpu cpu,
+      List<RopeGradSide> sides,
+      RopeAngles angles,
+      int batch,
+      int time,
+      int dim,
+      float offset) {
     int rows = batch * time;
     int heads = sides.stream().mapToInt(RopeGradSide::heads).sum();
     boolean sums = sides.stream().anyMatch(s -> s.dw() != null);
@@ -89,7 +104,7 @@ public final class RopeCpu {
             int t = i % time;
             row.angle(b, t, -1f);
             for (int s = 0; s < sides.size(); s++) {
-              backward(row, sides.get(s), partial, part + s * partBytes, b, t, i);
+              backward(row, sides.get(s), offset, partial, part + s * partBytes, b, t, i);
             }
           }
         });
@@ -101,13 +116,14 @@ public final class RopeCpu {
   private static void backward(
       RopeRow row,
       RopeGradSide side,
+      float offset,
       @Nullable MemorySegment partial,
       long partAt,
       int b,
       int t,
       int i) {
     HeadGrad dx = side.dx();
-    row.weight(side.weight(), side.x().type());
+    row.weight(side.weight(), offset, side.x().type());
     for (int h = 0; h < side.heads(); h++) {
       row.open(side.dy(), b, t, h);
       if (side.rstd() == null) {

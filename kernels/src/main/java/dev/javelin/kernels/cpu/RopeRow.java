@@ -69,11 +69,14 @@ final class RopeRow {
     }
   }
 
-  /** Takes the weight of the normalisation, where there is one. */
-  void weight(@Nullable MemorySegment weight, DType type) {
+  /** Takes the weight of the normalisation plus {@code offset}, where there is one. */
+  void weight(@Nullable MemorySegment weight, float offset, DType type) {
     weighted = weight != null;
     if (weight != null) {
       Half.widen(scratch, weightAt, weight, 0, type, dim);
+      for (long i = weightAt; offset != 0 && i < weightAt + 4L * dim; i += 4) {
+        scratch.set(FLOAT, i, scratch.get(FLOAT, i) + offset);
+      }
       pad(weightAt);
     }
   }

@@ -26,6 +26,7 @@ public final class NormCuda {
       CudaRows x,
       @Nullable CudaRows h,
       @Nullable CudaRows w,
+      float offset,
       @Nullable CudaRows b,
       float eps) {
     RowGrid grid = grid(cuda, mean, "norm_forward", x, x.count(), WARP_BYTES);
@@ -42,6 +43,7 @@ public final class NormCuda {
         .ptr(h)
         .i64(CudaRows.stride(h))
         .ptr(w)
+        .f32(offset)
         .ptr(b)
         .f32(eps)
         .i64(x.count())
@@ -61,6 +63,7 @@ public final class NormCuda {
       @Nullable CudaRows dy,
       CudaRows x,
       @Nullable CudaRows w,
+      float offset,
       @Nullable Addressable mean,
       Addressable rstd) {
     int rows = x.count();
@@ -93,6 +96,7 @@ public final class NormCuda {
         .ptr(x)
         .i64(x.stride())
         .ptr(w)
+        .f32(offset)
         .ptr(mean)
         .ptr(rstd)
         .i64(rows)

@@ -44,15 +44,16 @@ public final class RopeCuda {
       @Nullable Addressable rstd) {}
 
   /** One or two sides, in one launch. */
-  public static void forward(Cuda cuda, List<Side> sides, CudaAngles angles, float eps) {
-    turn(cuda, sides.stream().map(RopeCuda::operands).toList(), angles, 1, eps);
+  public static void forward(
+      Cuda cuda, List<Side> sides, CudaAngles angles, float eps, float offset) {
+    turn(cuda, sides.stream().map(RopeCuda::operands).toList(), angles, 1, eps, offset);
   }
 
   /**
    * Sides with upstream gradients. Those without normalisation are turned back; the others are
    * another kernel. Two that write to one place are two launches, in order.
    */
-  public static void backward(Cuda cuda, List<GradSide> sides, CudaAngles angles) {
+  public static void backward(Cuda cuda, List<GradSide> sides, CudaAngles angles, float offset) {
     List<Operand> plain = new ArrayList<>(2);
     List<GradSide> normalised = new ArrayList<>(2);
     for (GradSide s : sides) {
@@ -64,10 +65,10 @@ public final class RopeCuda {
     }
     boolean meet = meet(sides);
     for (List<Operand> group : groups(plain, meet)) {
-      turn(cuda, group, angles, -1, 0);
+      turn(cuda, group, angles, -1, 0, 0);
     }
     for (List<GradSide> group : groups(normalised, meet)) {
-      backwardNormalised(cuda, group, angles);
+      backwardNormalised(cuda, group, angles, offset);
     }
   }
 
@@ -85,7 +86,7 @@ public final class RopeCuda {
   }
 
   private static void turn(
-      Cuda cuda, List<Operand> sides, CudaAngles angles, int direction, float eps) {
+      Cuda cuda, List<Operand> sides, CudaAngles angles, int direction, float eps, float offset) {
     CudaHeads x = sides.getFirst().in();
     boolean vectors = vectors(sides, angles);
     int lanes = lanes(x, angles, vectors);
@@ -103,13 +104,15 @@ public final class RopeCuda {
         .i32(x.time())
         .i32(x.dim())
         .f32(eps)
+        .f32(offset)
         .i32(heads)
         .i32(lanes)
         .i32(CudaRows.flag(vectors))
         .run();
   }
 
-  private static void backwardNormalised(Cuda cuda, List<GradSide> sides, CudaAngles angles) {
+  private static void backwardNormalised(
+      Cuda cuda, List<GradSide> sides, CudaAngles angles, float offset) {
     List<Operand> operands = sides.stream().map(RopeCuda::operands).toList();
     CudaHeads x = operands.getFirst().in();
     boolean vectors = vectors(operands, angles);
@@ -133,6 +136,7 @@ public final class RopeCuda {
         .i64((long) x.batch() * x.time())
         .i32(x.time())
         .i32(x.dim())
+        .f32(offset)
         .i64(heads)
         .i32(lanes)
         .i32(CudaRows.flag(vectors))

@@ -65,6 +65,7 @@ public final class AddLayerNorm {
               rows(x),
               rows(h),
               rowsOrNull(w),
+              0,
               rowsOrNull(b),
               eps);
       case Cuda cuda ->
@@ -77,6 +78,7 @@ public final class AddLayerNorm {
               cudaRows(x),
               cudaRows(h),
               cudaRowsOrNull(w),
+              0,
               cudaRowsOrNull(b),
               eps);
     }
@@ -124,6 +126,7 @@ public final class AddLayerNorm {
               rowsOrNull(dy),
               rows(sum),
               rowsOrNull(w),
+              0,
               mean.segment(),
               rstd.segment());
       case Cuda cuda ->
@@ -137,6 +140,7 @@ public final class AddLayerNorm {
               cudaRowsOrNull(dy),
               cudaRows(sum),
               cudaRowsOrNull(w),
+              0,
               mean,
               rstd);
     }

@@ -20,14 +20,33 @@ import org.jspecify.annotations.Nullable;
 public final class AddRmsNorm {
   private AddRmsNorm() {}
 
+  /** Without an offset. */
+  public static void forward(
+      Tensor sum, Tensor y, Tensor rstd, Tensor x, Tensor h, Tensor w, float eps) {
+    forward(sum, y, rstd, x, h, w, eps, 0);
+  }
+
+  /** Without an offset. */
+  public static void backward(
+      @Nullable Grad dx,
+      @Nullable Grad dh,
+      @Nullable Grad dw,
+      @Nullable Tensor dsum,
+      @Nullable Tensor dy,
+      Tensor sum,
+      Tensor w,
+      Tensor rstd) {
+    backward(dx, dh, dw, dsum, dy, sum, w, rstd, 0);
+  }
+
   /**
-   * {@code sum = x + h} and {@code y = rmsNorm(sum, w, eps)}; x, h, sum, y [.., C] with dense rows,
-   * w [C], all of one float type; rstd F32 [R].
+   * {@code sum = x + h} and {@code y = rmsNorm(sum, w, eps, offset)}; x, h, sum, y [.., C] with
+   * dense rows, w [C], all of one float type; rstd F32 [R].
    *
    * @see RmsNorm#forward
    */
   public static void forward(
-      Tensor sum, Tensor y, Tensor rstd, Tensor x, Tensor h, Tensor w, float eps) {
+      Tensor sum, Tensor y, Tensor rstd, Tensor x, Tensor h, Tensor w, float eps, float offset) {
     Check.that("addRmsNorm")
         .floats("x", x)
         .sameShape("sum", sum, "x", x)
@@ -47,7 +66,17 @@ public final class AddRmsNorm {
     switch (x.device()) {
       case Cpu cpu ->
           NormCpu.forward(
-              cpu, rows(sum), rows(y), null, rstd.segment(), rows(x), rows(h), rows(w), null, eps);
+              cpu,
+              rows(sum),
+              rows(y),
+              null,
+              rstd.segment(),
+              rows(x),
+              rows(h),
+              rows(w),
+              offset,
+              null,
+              eps);
       case Cuda cuda ->
           NormCuda.forward(
               cuda,
@@ -58,6 +87,7 @@ public final class AddRmsNorm {
               cudaRows(x),
               cudaRows(h),
               cudaRows(w),
+              offset,
               null,
               eps);
     }
@@ -78,7 +108,8 @@ public final class AddRmsNorm {
       @Nullable Tensor dy,
       Tensor sum,
       Tensor w,
-      Tensor rstd) {
+      Tensor rstd,
+      float offset) {
     Check check =
         Check.that("addRmsNorm backward")
             .like("dx", dx, "sum", sum)
@@ -101,6 +132,7 @@ public final class AddRmsNorm {
               rowsOrNull(dy),
               rows(sum),
               rows(w),
+              offset,
               null,
               rstd.segment());
       case Cuda cuda ->
@@ -114,6 +146,7 @@ public final class AddRmsNorm {
               cudaRowsOrNull(dy),
               cudaRows(sum),
               cudaRows(w),
+              offset,
               null,
               rstd);
     }

@@ -64,6 +64,7 @@ public final class LayerNorm {
               rows(x),
               null,
               rowsOrNull(w),
+              0,
               rowsOrNull(b),
               eps);
       case Cuda cuda ->
@@ -76,6 +77,7 @@ public final class LayerNorm {
               cudaRows(x),
               null,
               cudaRowsOrNull(w),
+              0,
               cudaRowsOrNull(b),
               eps);
     }
@@ -117,6 +119,7 @@ public final class LayerNorm {
               rows(dy),
               rows(x),
               rowsOrNull(w),
+              0,
               mean.segment(),
               rstd.segment());
       case Cuda cuda ->
@@ -130,6 +133,7 @@ public final class LayerNorm {
               cudaRows(dy),
               cudaRows(x),
               cudaRowsOrNull(w),
+              0,
               mean,
               rstd);
     }

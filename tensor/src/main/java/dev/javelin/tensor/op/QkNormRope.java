@@ -58,9 +58,10 @@ public final class QkNormRope {
       @Nullable Tensor rstd) {}
 
   /**
-   * {@code y = rope(x · rstd · w)} for queries and keys, which may differ in the number of heads.
+   * {@code y = rope(x · rstd · (offset + w))} for queries and keys, which may differ in the number
+   * of heads.
    */
-  public static void forward(Side q, Side k, Rotation rotation, float eps) {
+  public static void forward(Side q, Side k, Rotation rotation, float eps, float offset) {
     check("qkNormRope", "q", q.x, q.weight, q.rstd, rotation);
     check("qkNormRope", "k", k.x, k.weight, k.rstd, rotation);
     like("qkNormRope", "q.y", q.y, q.x);
@@ -75,17 +76,19 @@ public final class QkNormRope {
               q.x.dim(0),
               q.x.dim(1),
               q.x.last(),
-              eps);
+              eps,
+              offset);
       case Cuda cuda ->
-          RopeCuda.forward(cuda, List.of(cudaSide(q), cudaSide(k)), rotation.cuda(), eps);
+          RopeCuda.forward(cuda, List.of(cudaSide(q), cudaSide(k)), rotation.cuda(), eps, offset);
     }
   }
 
   /**
-   * With {@code g} the gradient turned back: {@code dw = Σ g·x·rstd} over batch, time and heads,
-   * {@code dx = rstd · (g·w − x · rstd² · mean_d(g·w·x))}; without normalisation {@code dx = g}.
+   * With {@code g} the gradient turned back and the offset in w: {@code dw = Σ g·x·rstd} over
+   * batch, time and heads, {@code dx = rstd · (g·w − x · rstd² · mean_d(g·w·x))}; without
+   * normalisation {@code dx = g}.
    */
-  public static void backward(GradSide q, GradSide k, Rotation rotation) {
+  public static void backward(GradSide q, GradSide k, Rotation rotation, float offset) {
     List<GradSide> wanted = new ArrayList<>(2);
     for (GradSide s : List.of(q, k)) {
       String op = "qkNormRope backward";
@@ -118,10 +121,11 @@ public final class QkNormRope {
               rotation.cpu(),
               q.x.dim(0),
               q.x.dim(1),
-              q.x.last());
+              q.x.last(),
+              offset);
       case Cuda cuda ->
           RopeCuda.backward(
-              cuda, wanted.stream().map(QkNormRope::cudaSide).toList(), rotation.cuda());
+              cuda, wanted.stream().map(QkNormRope::cudaSide).toList(), rotation.cuda(), offset);
     }
   }
 

@@ -25,12 +25,23 @@ import org.jspecify.annotations.Nullable;
 public final class RmsNorm {
   private RmsNorm() {}
 
-  /**
-   * {@code y[r,c] = x[r,c] · rstd[r] · w[c]} with {@code rstd[r] = 1 / sqrt(mean_c(x[r,c]²) +
-   * eps)}; x, y [.., C] with dense rows, w [C], all of one float type; rstd F32 [R]. Sums in fp32
-   * at least.
-   */
+  /** Without an offset. */
   public static void forward(Tensor y, Tensor rstd, Tensor x, Tensor w, float eps) {
+    forward(y, rstd, x, w, eps, 0);
+  }
+
+  /** Without an offset. */
+  public static void backward(
+      @Nullable Grad dx, @Nullable Grad dw, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
+    backward(dx, dw, dy, x, w, rstd, 0);
+  }
+
+  /**
+   * {@code y[r,c] = x[r,c] · rstd[r] · (offset + w[c])} with {@code rstd[r] = 1 /
+   * sqrt(mean_c(x[r,c]²) + eps)}; x, y [.., C] with dense rows, w [C], all of one float type; rstd
+   * F32 [R]. Sums in fp32 at least.
+   */
+  public static void forward(Tensor y, Tensor rstd, Tensor x, Tensor w, float eps, float offset) {
     Check.that("rmsNorm")
         .floats("x", x)
         .sameShape("y", y, "x", x)
@@ -44,19 +55,35 @@ public final class RmsNorm {
     switch (x.device()) {
       case Cpu cpu ->
           NormCpu.forward(
-              cpu, null, rows(y), null, rstd.segment(), rows(x), null, rows(w), null, eps);
+              cpu, null, rows(y), null, rstd.segment(), rows(x), null, rows(w), offset, null, eps);
       case Cuda cuda ->
           NormCuda.forward(
-              cuda, null, cudaRows(y), null, rstd, cudaRows(x), null, cudaRows(w), null, eps);
+              cuda,
+              null,
+              cudaRows(y),
+              null,
+              rstd,
+              cudaRows(x),
+              null,
+              cudaRows(w),
+              offset,
+              null,
+              eps);
     }
   }
 
   /**
-   * {@code dx = rstd · (dy·w − x · rstd² · mean_c(dy·w·x))} and {@code dw[c] = Σ_r dy[r,c] · x[r,c]
-   * · rstd[r]}; dx of x's type, dw F32. Either may be {@code null}.
+   * With the offset in w: {@code dx = rstd · (dy·w − x · rstd² · mean_c(dy·w·x))} and {@code dw[c]
+   * = Σ_r dy[r,c] · x[r,c] · rstd[r]}; dx of x's type, dw F32. Either may be {@code null}.
    */
   public static void backward(
-      @Nullable Grad dx, @Nullable Grad dw, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
+      @Nullable Grad dx,
+      @Nullable Grad dw,
+      Tensor dy,
+      Tensor x,
+      Tensor w,
+      Tensor rstd,
+      float offset) {
     Check.that("rmsNorm backward")
         .like("dx", dx, "x", x)
         .weightGrad("dw", dw, "w", w)
@@ -77,6 +104,7 @@ public final class RmsNorm {
               rows(dy),
               rows(x),
               rows(w),
+              offset,
               null,
               rstd.segment());
       case Cuda cuda ->
@@ -90,6 +118,7 @@ public final class RmsNorm {
               cudaRows(dy),
               cudaRows(x),
               cudaRows(w),
+              offset,
               null,
               rstd);
     }

@@ -43,12 +43,14 @@ public final class Rope {
               x.dim(0),
               x.dim(1),
               x.dim(3),
+              0,
               0);
       case Cuda cuda ->
           RopeCuda.forward(
               cuda,
               List.of(new RopeCuda.Side(cudaHeads(y), null, cudaHeads(x), null)),
               rotation.cuda(),
+              0,
               0);
     }
   }
@@ -70,14 +72,16 @@ public final class Rope {
               rotation.cpu(),
               dy.dim(0),
               dy.dim(1),
-              dy.dim(3));
+              dy.dim(3),
+              0);
       case Cuda cuda ->
           RopeCuda.backward(
               cuda,
               List.of(
                   new RopeCuda.GradSide(
                       cudaHeadsOrNull(dx), null, cudaHeads(dy), cudaHeads(dy), null, null)),
-              rotation.cuda());
+              rotation.cuda(),
+              0);
     }
   }
 
