@@ -22,11 +22,15 @@ import org.jspecify.annotations.Nullable;
  * @param headDim D
  * @param window keys that a query sees at most, itself included, of those before it; 0 for all
  * @param qkv queries, keys and values packed: [(H + 2·Hkv)·D, C]
- * @param qNorm of each query head, [D]; {@code null} for none, and then {@code kNorm} is, too
- * @param kNorm of each key head, [D]
+ * @param qNorm of each query head, [D], which needs {@code rotary}, or of all together, [H·D];
+ *     {@code null} for none, and then {@code kNorm} is, too
+ * @param kNorm of each key head, [D], or of all together, [Hkv·D]
  * @param out [C, H·D]
  * @param rotary turns queries and keys by their positions; {@code null} for positions that are
- *     learned or none; needed by the norms
+ *     learned or none
+ * @param alibi lowers the scores of far keys; {@code null} for none
+ * @param scale what scores are multiplied by, 1/√D as a rule
+ * @param scoreCap scores become {@code scoreCap·tanh(scores/scoreCap)}; 0 for none
  * @see <a href="https://arxiv.org/abs/1706.03762">Vaswani et al. 2017</a>
  * @see <a href="https://arxiv.org/abs/2305.13245">Ainslie et al. 2023, grouped queries</a>
  */
@@ -40,7 +44,38 @@ public record Attention(
     @Nullable RmsNorm qNorm,
     @Nullable RmsNorm kNorm,
     Linear out,
-    @Nullable RotaryTable rotary) {
+    @Nullable RotaryTable rotary,
+    @Nullable AlibiSlopes alibi,
+    float scale,
+    float scoreCap) {
+
+  /** Scores divided by √D, and no more than that. */
+  public Attention(
+      int index,
+      int heads,
+      int kvHeads,
+      int headDim,
+      int window,
+      Linear qkv,
+      @Nullable RmsNorm qNorm,
+      @Nullable RmsNorm kNorm,
+      Linear out,
+      @Nullable RotaryTable rotary) {
+    this(
+        index,
+        heads,
+        kvHeads,
+        headDim,
+        window,
+        qkv,
+        qNorm,
+        kNorm,
+        out,
+        rotary,
+        null,
+        (float) (1 / Math.sqrt(headDim)),
+        0);
+  }
 
   public Attention {
     if (heads < 1 || kvHeads < 1 || headDim < 1 || heads % kvHeads != 0 || window < 0) {
@@ -48,9 +83,11 @@ public record Attention(
           "attention: %d query heads and %d key heads of width %d, window %d"
               .formatted(heads, kvHeads, headDim, window));
     }
-    if ((qNorm == null) != (kNorm == null) || (qNorm != null && rotary == null)) {
-      throw new IllegalArgumentException(
-          "attention: norms of queries and keys go together, and with rotary positions");
+    if ((qNorm == null) != (kNorm == null)) {
+      throw new IllegalArgumentException("attention: norms of queries and keys go together");
+    }
+    if (qNorm != null && rotary == null && qNorm.weight().value().last() != heads * headDim) {
+      throw new IllegalArgumentException("attention: norms of heads need rotary positions");
     }
   }
 
@@ -83,15 +120,22 @@ public record Attention(
     Reading cached = pass.cached();
     Var o = // [B, T, H, D]
         cached == null
-            ? Functional.attention(turned.q(), turned.k(), turned.v(), mask(pass))
-            : cached.attend(index, turned, mask(pass), scale(turned.q().value()));
+            ? Functional.attention(turned.q(), turned.k(), turned.v(), mask(pass), scale)
+            : cached.attend(index, turned, mask(pass), scale);
     return out.forward(o.reshape(x.shape().dim(0), x.shape().dim(1), heads * headDim), pass);
   }
 
   private AttentionMask mask(Pass pass) {
     AttentionMask mask = pass.mask();
     boolean narrower = window > 0 && (mask.window() == 0 || window < mask.window());
-    return narrower ? mask.window(window) : mask;
+    mask = narrower ? mask.window(window) : mask;
+    mask = alibi == null ? mask : mask.slopes(alibi.get());
+    return scoreCap == 0 ? mask : mask.softCap(scoreCap);
+  }
+
+  /** Whether queries are normalised head by head. */
+  private boolean normsHeads() {
+    return qNorm != null && qNorm.weight().value().last() == headDim && rotary != null;
   }
 
   /** The parts of a packed projection [B, T, (H + 2·Hkv)·D], as views. */
@@ -100,10 +144,15 @@ public record Attention(
     int seqLen = packed.shape().dim(1);
     int keyWidth = kvHeads * headDim;
     List<Var> parts = packed.split(2, heads * headDim, keyWidth, keyWidth);
+    boolean whole = !normsHeads();
     return new Heads(
-        parts.get(0).reshape(batch, seqLen, heads, headDim),
-        parts.get(1).reshape(batch, seqLen, kvHeads, headDim),
+        whole(qNorm, whole, parts.get(0)).reshape(batch, seqLen, heads, headDim),
+        whole(kNorm, whole, parts.get(1)).reshape(batch, seqLen, kvHeads, headDim),
         parts.get(2).reshape(batch, seqLen, kvHeads, headDim));
+  }
+
+  private static Var whole(@Nullable RmsNorm norm, boolean whole, Var x) {
+    return norm != null && whole ? norm.forward(x) : x;
   }
 
   private Heads turned(Heads packed, Pass pass) {
@@ -115,11 +164,12 @@ public record Attention(
         pass.positions() == null
             ? rotary.rotation(pass.firstPosition(), end)
             : rotary.rotation(pass.firstPosition(), end).at(pass.positions());
-    if (qNorm == null || kNorm == null) {
+    if (qNorm == null || kNorm == null || !normsHeads()) {
       return Functional.qkRope(packed, here);
     }
     Tape tape = packed.q().tape();
     Var qWeight = tape.param(qNorm.weight());
-    return Functional.qkNormRope(packed, qWeight, tape.param(kNorm.weight()), qNorm.eps(), here);
+    Var kWeight = tape.param(kNorm.weight());
+    return Functional.qkNormRope(packed, qWeight, kWeight, qNorm.eps(), qNorm.offset(), here);
   }
 }

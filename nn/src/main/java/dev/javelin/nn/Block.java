@@ -1,16 +1,40 @@
 package dev.javelin.nn;
 
 import dev.javelin.autograd.AddNorm;
+import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Var;
 import dev.javelin.nn.Norm.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
- * One layer of a transformer with its norms in front: {@code x += drop1(attn(norm1(x))); x +=
- * drop2(mlp(norm2(x)))}.
+ * One layer of a transformer. Its halves follow one another, or read the same:
  *
+ * <pre>
+ * x += drop1(after1(attn(norm1(x))));  x += drop2(after2(mlp(norm2(x))))
+ * x += drop1(after1(attn(norm1(x)))) + drop2(after2(mlp(norm2(x))))         parallel
+ * </pre>
+ *
+ * @param norm1 {@code null} for none
+ * @param after1 {@code null} for none
+ * @param norm2 {@code null} for none, or where the halves are parallel for {@code norm1}
+ * @param after2 {@code null} for none
  * @see <a href="https://arxiv.org/abs/2002.04745">Xiong et al. 2020</a>
  */
-public record Block(Norm norm1, Attention attn, Dropout drop1, Norm norm2, Mlp mlp, Dropout drop2) {
+public record Block(
+    @Nullable Norm norm1,
+    Attention attn,
+    @Nullable Norm after1,
+    Dropout drop1,
+    @Nullable Norm norm2,
+    Mlp mlp,
+    @Nullable Norm after2,
+    Dropout drop2,
+    boolean parallel) {
+
+  /** The same layer with norms in front of its halves alone, one after the other. */
+  public Block(Norm norm1, Attention attn, Dropout drop1, Norm norm2, Mlp mlp, Dropout drop2) {
+    this(norm1, attn, null, drop1, norm2, mlp, null, drop2, false);
+  }
 
   /** One whose dropout sites follow from its attention's index: 1 + 2·index and the next. */
   public static Block of(Norm norm1, Attention attn, Norm norm2, Mlp mlp, double dropout) {
@@ -29,9 +53,25 @@ public record Block(Norm norm1, Attention attn, Dropout drop1, Norm norm2, Mlp m
 
   /** The same, the last addition left to the norm that follows. */
   public Stream forward(Stream in, Pass pass) {
-    AddNorm first = norm1.forward(in);
-    Var h = drop1.forward(attn.forward(first.norm(), pass), pass);
-    AddNorm second = norm2.add(first.sum(), h);
-    return new Stream(second.sum(), drop2.forward(mlp.forward(second.norm(), pass), pass));
+    AddNorm first = norm1 == null ? plain(in) : norm1.forward(in);
+    Var h = drop1.forward(after(after1, attn.forward(first.norm(), pass)), pass);
+    if (parallel) {
+      Var n = norm2 == null ? first.norm() : norm2.forward(first.sum());
+      Var g = drop2.forward(after(after2, mlp.forward(n, pass)), pass);
+      return new Stream(first.sum(), Algebra.add(h, g));
+    }
+    Stream between = new Stream(first.sum(), h);
+    AddNorm second = norm2 == null ? plain(between) : norm2.forward(between);
+    return new Stream(
+        second.sum(), drop2.forward(after(after2, mlp.forward(second.norm(), pass)), pass));
+  }
+
+  private static AddNorm plain(Stream in) {
+    Var x = in.settled();
+    return new AddNorm(x, x);
+  }
+
+  private static Var after(@Nullable Norm norm, Var x) {
+    return norm == null ? x : norm.forward(x);
   }
 }

@@ -31,13 +31,11 @@ final class ConfigJson {
           "take a model of one of " + String.join(", ", Families.all().keySet()));
     }
     if (json.has("architectures")
-        && Collections.disjoint(
-            json.array("architectures"),
-            List.of(family.className(), family.baseClassName(), Classifiers.className(family)))) {
+        && Collections.disjoint(json.array("architectures"), family.classNames())) {
       throw json.error(
           "architectures",
           "must name "
-              + family.className()
+              + String.join(" or ", family.classNames())
               + ", got "
               + JsonObject.brief(json.array("architectures")));
     }

@@ -9,6 +9,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.IntPredicate;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +22,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ConfigReader {
   private static final int MANY = 1 << 24;
+  private static final String FULL = "full_attention";
+  private static final String SLIDING = "sliding_attention";
 
   private final JsonObject json;
   private final Consumer<String> notes;
@@ -131,23 +136,85 @@ public final class ConfigReader {
     }
   }
 
-  /** Refuses {@code layer_types} that are not so many times {@code kind}. */
-  public void allLayers(int layers, String kind) {
-    if (has("layer_types")) {
-      List<@Nullable Object> kinds = array("layer_types");
-      if (kinds.size() != layers || !kinds.stream().allMatch(kind::equals)) {
-        throw error(
-            "layer_types",
-            "must be %d times \"%s\", got %s"
-                .formatted(layers, kind, JsonObject.brief(new ArrayList<>(kinds))));
-      }
+  /** Refuses a rate of dropping other than 0. */
+  public void noDropout(String key) {
+    if (number(key, 0) != 0) {
+      throw error(key, "is supported only as 0, got " + number(key, 0));
     }
+  }
+
+  /**
+   * The layers, from 0, that {@code layer_types} says to be {@code full_attention}; all others have
+   * the window.
+   *
+   * @param window 0 for none, and then all layers must be
+   * @param absent which are where the key is absent
+   */
+  public Set<Integer> wideLayers(int layers, int window, IntPredicate absent) {
+    List<String> kinds = window == 0 ? List.of(FULL) : List.of(FULL, SLIDING);
+    if (!has("layer_types")) {
+      return layers(layers, i -> window == 0 || absent.test(i));
+    }
+    List<@Nullable Object> types = array("layer_types");
+    if (types.size() != layers || !types.stream().allMatch(t -> kinds.contains(t))) {
+      throw error(
+          "layer_types",
+          "must be %d times \"%s\", got %s"
+              .formatted(
+                  layers,
+                  String.join("\" or \"", kinds),
+                  JsonObject.brief(new ArrayList<>(types))));
+    }
+    return layers(layers, i -> FULL.equals(types.get(i)));
+  }
+
+  /** Those of so many layers that pass. */
+  public static Set<Integer> layers(int layers, IntPredicate which) {
+    return IntStream.range(0, layers).filter(which).boxed().collect(Collectors.toUnmodifiableSet());
   }
 
   /** Rotary positions, for a model of {@code positions}. */
   public RopeConfig rope(int positions) {
-    ignore("rope_theta", "rope_scaling", "rope_parameters");
-    return RopeJson.read(json, positions, notes);
+    return rope(positions, 10_000);
+  }
+
+  /**
+   * Rotary positions, for a model of {@code positions}.
+   *
+   * @param theta the base where the file does not say
+   */
+  public RopeConfig rope(int positions, double theta) {
+    ignore("rope_scaling", "rope_parameters");
+    return RopeJson.read(json, known("rope_theta"), theta, positions, notes);
+  }
+
+  /**
+   * The same, of layers without and with a window, each under its name in {@code rope_parameters}.
+   *
+   * @param local of the latter, with the base {@code rope_local_base_freq}
+   */
+  public List<RopeConfig> ropes(int positions, double theta, double local) {
+    ignore("rope_scaling", "rope_parameters");
+    String key = known("rope_theta");
+    String localKey = known("rope_local_base_freq");
+    return RopeJson.readPair(json, key, theta, localKey, local, positions, notes);
+  }
+
+  /** The share of a head's features that turn, wherever the file says it. */
+  public double rotaryShare(double absent) {
+    String key = known("partial_rotary_factor");
+    double share = json.number(key, absent);
+    if (json.has("rope_parameters")) {
+      double inner = json.object("rope_parameters").number("partial_rotary_factor", share);
+      if (json.has(key) && inner != share) {
+        throw error("partial_rotary_factor", "contradicts the one in rope_parameters");
+      }
+      share = inner;
+    }
+    if (!(share > 0 && share <= 1)) {
+      throw error("partial_rotary_factor", "must be in (0, 1], got " + share);
+    }
+    return share;
   }
 
   /** The longest sequence of a model of {@code positions} under that scaling. */

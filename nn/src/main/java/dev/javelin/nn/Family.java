@@ -1,5 +1,6 @@
 package dev.javelin.nn;
 
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +25,11 @@ public interface Family {
   /** The same without its head, {@code LlamaModel}. */
   default String baseClassName() {
     return className().replaceFirst("(ForCausalLM|LMHeadModel)$", "Model");
+  }
+
+  /** All that {@code architectures} may name. */
+  default List<String> classNames() {
+    return List.of(className(), baseClassName(), Classifiers.className(this));
   }
 
   /**

@@ -38,6 +38,8 @@ public final class Init {
   static void normal(ParameterBuffer<?> buffer, long seed, Predicate<Parameter> which) {
     long layers = buffer.named().keySet().stream().filter(n -> n.endsWith(ATTENTION_OUT)).count();
     double residual = STD / Math.sqrt(2.0 * Math.max(1, layers));
+    float one =
+        buffer.model() instanceof Transformer t ? (float) (1 - t.config().norm().offset()) : 1;
     for (Parameter p : buffer.named().values()) {
       if (!which.test(p)) {
         continue;
@@ -45,7 +47,7 @@ public final class Init {
       if (p.value().rank() >= 2) {
         normal(buffer, p, seed, writesResidual(p.name()) ? residual : STD);
       } else {
-        constant(buffer, p, p.name().endsWith("bias") ? 0f : 1f);
+        constant(buffer, p, p.name().endsWith("bias") ? 0f : one);
       }
     }
   }

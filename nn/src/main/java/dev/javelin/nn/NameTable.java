@@ -42,16 +42,45 @@ public final class NameTable {
    * @param fromRow first row; a vector's element is a row
    * @param rows number of rows
    * @param transposed whether the file holds {@code [in, out]}, as GPT-2's Conv1D does
+   * @param order how the file orders those rows; {@code null} for as ours
    */
-  public record Place(String parameter, int fromRow, int rows, boolean transposed) {
+  public record Place(
+      String parameter, int fromRow, int rows, boolean transposed, @Nullable GroupedHeads order) {
+    public Place(String parameter, int fromRow, int rows, boolean transposed) {
+      this(parameter, fromRow, rows, transposed, null);
+    }
+
     /** The same rows of another parameter. */
     public Place of(String other) {
-      return new Place(other, fromRow, rows, transposed);
+      return new Place(other, fromRow, rows, transposed, order);
     }
 
     /** The same rows alone, which are all of another parameter that files hold as we do. */
     public Place moved(String other) {
-      return new Place(other, 0, rows, false);
+      return new Place(other, 0, rows, false, order);
+    }
+
+    /** Which of our rows a row of the file is. */
+    public int row(int inFile) {
+      return fromRow + (order == null ? inFile : order.row(inFile));
+    }
+  }
+
+  /**
+   * Queries, keys and values as they stand in one tensor of some files: for each key head its query
+   * heads, then the key head, then the value head. Ours are all queries, all keys, all values.
+   */
+  public record GroupedHeads(int heads, int kvHeads, int headDim) {
+    int row(int inFile) {
+      int queries = heads / kvHeads;
+      int head = inFile / headDim;
+      int group = head / (queries + 2);
+      int member = head % (queries + 2);
+      int ours =
+          member < queries
+              ? group * queries + member
+              : heads + (member - queries) * kvHeads + group;
+      return ours * headDim + inFile % headDim;
     }
   }
 
@@ -102,6 +131,13 @@ public final class NameTable {
     /** A tensor that stands where another table's does. */
     public Builder place(String file, Place place) {
       places.put(file, place);
+      return this;
+    }
+
+    /** The packed projection of queries, keys and values, in another order. */
+    public Builder grouped(String file, String ours, GroupedHeads order) {
+      int rows = (order.heads + 2 * order.kvHeads) * order.headDim;
+      places.put(file, new Place(ours, 0, rows, false, order));
       return this;
     }
 

@@ -34,6 +34,7 @@ public record RopeConfig(double theta, Scaling scaling) {
    *
    * @param attentionFactor what cos and sin are multiplied by, {@code 0.1·ln(factor) + 1} unless
    *     given
+   * @param truncate whether the ramp begins and ends at whole pairs
    * @see <a href="https://arxiv.org/abs/2309.00071">YaRN</a>
    */
   public record Yarn(
@@ -41,7 +42,8 @@ public record RopeConfig(double theta, Scaling scaling) {
       double betaFast,
       double betaSlow,
       double attentionFactor,
-      int originalPositions)
+      int originalPositions,
+      boolean truncate)
       implements Scaling {}
 
   /**
@@ -154,8 +156,10 @@ public record RopeConfig(double theta, Scaling scaling) {
   }
 
   private double yarn(double f, int pair, int headDim, Yarn s) {
-    double low = Math.max(Math.floor(pairThatTurns(s.betaFast, headDim, s)), 0);
-    double high = Math.min(Math.ceil(pairThatTurns(s.betaSlow, headDim, s)), headDim - 1);
+    double fast = pairThatTurns(s.betaFast, headDim, s);
+    double slow = pairThatTurns(s.betaSlow, headDim, s);
+    double low = Math.max(s.truncate ? Math.floor(fast) : fast, 0);
+    double high = Math.min(s.truncate ? Math.ceil(slow) : slow, headDim - 1);
     double width = high == low ? 0.001 : high - low;
     double stretched = Math.clamp((pair - low) / width, 0, 1);
     return f / s.factor * stretched + f * (1 - stretched);

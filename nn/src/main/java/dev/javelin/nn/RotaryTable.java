@@ -4,6 +4,7 @@ import dev.javelin.device.HostMemory;
 import dev.javelin.device.Turn;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Rotation;
+import dev.javelin.tensor.op.Rotation.Pairing;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -28,29 +29,41 @@ public final class RotaryTable {
   private final RopeConfig rope;
   private final Tensor cos;
   private final Tensor sin;
-  private final int headDim;
+  private final int width;
+  private final Pairing pairing;
   private int basis = -1;
   private double[] frequencies = {};
   private int from; // rows [from, to) are computed
   private int to;
 
-  private RotaryTable(RopeConfig rope, Tensor cos, Tensor sin, int headDim) {
+  private RotaryTable(RopeConfig rope, Tensor cos, Tensor sin, int width, Pairing pairing) {
     this.rope = rope;
     this.cos = cos;
     this.sin = sin;
-    this.headDim = headDim;
+    this.width = width;
+    this.pairing = pairing;
   }
 
   /** A table for so many positions of heads of that even width. */
   public static RotaryTable declare(Declare d, RopeConfig rope, int positions, int headDim) {
-    Tensor cos = d.constant(positions, headDim / 2);
-    return new RotaryTable(rope, cos, d.constant(positions, headDim / 2), headDim);
+    return declare(d, rope, positions, headDim, Pairing.HALVES);
+  }
+
+  /**
+   * The same.
+   *
+   * @param width features of a head that turn, an even number of the first ones
+   */
+  public static RotaryTable declare(
+      Declare d, RopeConfig rope, int positions, int width, Pairing pairing) {
+    Tensor cos = d.constant(positions, width / 2);
+    return new RotaryTable(rope, cos, d.constant(positions, width / 2), width, pairing);
   }
 
   /** The turns of the last {@code end - first} tokens of a sequence of {@code end}. */
   public Rotation rotation(int first, int end) {
     prepare(first, end);
-    return Rotation.of(cos, sin).from(first);
+    return Rotation.of(cos, sin).pairing(pairing).from(first);
   }
 
   /** Computes the rows of {@link #rotation} that are not there. */
@@ -69,7 +82,7 @@ public final class RotaryTable {
     int needed = rope.basis(end);
     if (needed != basis) {
       basis = needed;
-      frequencies = rope.frequencies(headDim, end);
+      frequencies = rope.frequencies(width, end);
       from = first;
       to = first;
     }

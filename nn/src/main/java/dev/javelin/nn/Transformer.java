@@ -1,5 +1,6 @@
 package dev.javelin.nn;
 
+import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Recompute;
 import dev.javelin.autograd.Tape;
@@ -7,13 +8,18 @@ import dev.javelin.autograd.Var;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.Turn;
+import dev.javelin.kernels.Activation;
 import dev.javelin.nn.Norm.Stream;
+import dev.javelin.nn.TransformerConfig.Form;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.Workspace;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -22,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  * turn on the device, with tape, workspace and cache of the thread's own.
  *
  * @param tokens [V, C]
- * @param positions [P, C], or {@code null} where positions are rotary
+ * @param positions [P, C], or {@code null} where positions are not learned
+ * @param tokenNorm of the embedding; {@code null} for none
  * @param head [V, C], or {@code null} where it is the token embedding
  * @param recompute whether training keeps only the input of each block and runs it again in the
  *     backward pass
@@ -31,6 +38,7 @@ public record Transformer(
     TransformerConfig config,
     Parameter tokens,
     @Nullable Parameter positions,
+    @Nullable Norm tokenNorm,
     List<Block> blocks,
     Norm norm,
     @Nullable Parameter head,
@@ -48,33 +56,62 @@ public record Transformer(
   }
 
   static Transformer declare(TransformerConfig c, Declare d) {
-    RotaryTable rotary =
-        switch (c.encoding()) {
-          case TransformerConfig.Rotary(RopeConfig rope) ->
-              RotaryTable.declare(d, rope, c.positions(), c.headDim());
-          case TransformerConfig.Learned() -> null;
-        };
+    Positions shared = Positions.declare(c, d);
     return new Transformer(
         c,
         d.parameter(c.vocab(), c.hidden()),
-        c.encoding() instanceof TransformerConfig.Learned
-            ? d.parameter(c.positions(), c.hidden())
-            : null,
-        IntStream.range(0, c.layers()).mapToObj(i -> block(c, d, i, rotary)).toList(),
+        c.encoding() instanceof Encoding.Learned ? d.parameter(c.positions(), c.hidden()) : null,
+        c.entry().norm() ? norm(c, d) : null,
+        IntStream.range(0, c.layers()).mapToObj(i -> block(c, d, i, shared)).toList(),
         norm(c, d),
         c.tied() ? null : d.parameter(c.vocab(), c.hidden()),
         false);
   }
 
-  private static Block block(
-      TransformerConfig c, Declare d, int index, @Nullable RotaryTable rotary) {
-    return Block.of(
-        norm(c, d), attention(c, d, index, rotary), norm(c, d), mlp(c, d), c.dropout().residual());
+  /** What blocks share: one table for each way of turning, and the slopes. */
+  private record Positions(Map<RopeConfig, RotaryTable> tables, @Nullable AlibiSlopes alibi) {
+    static Positions declare(TransformerConfig c, Declare d) {
+      Map<RopeConfig, RotaryTable> tables = new LinkedHashMap<>();
+      if (c.encoding() instanceof Encoding.Rotary r) {
+        for (int i = 0; i < c.layers(); i++) {
+          RopeConfig rope = c.rope(i);
+          if (rope != null && !tables.containsKey(rope)) {
+            int width = r.width(c.headDim());
+            tables.put(rope, RotaryTable.declare(d, rope, c.positions(), width, r.pairing()));
+          }
+        }
+      }
+      return new Positions(
+          tables,
+          c.encoding() instanceof Encoding.Alibi(boolean divided)
+              ? AlibiSlopes.declare(d, c.heads(), divided ? scale(c) : 1)
+              : null);
+    }
   }
 
-  private static Attention attention(
-      TransformerConfig c, Declare d, int index, @Nullable RotaryTable rotary) {
-    boolean norms = c.attention().qkNorm();
+  /** What scores are multiplied by. */
+  private static double scale(TransformerConfig c) {
+    return 1 / Math.sqrt(c.attention().divisor());
+  }
+
+  private static Block block(TransformerConfig c, Declare d, int index, Positions shared) {
+    TransformerConfig.Form form = c.form();
+    boolean after = form == Form.NORM_AFTER || form == Form.SANDWICH;
+    int site = 1 + 2 * index;
+    return new Block(
+        form == Form.NORM_AFTER ? null : norm(c, d),
+        attention(c, d, index, shared),
+        after ? norm(c, d) : null,
+        new Dropout(c.dropout().residual(), site),
+        form == Form.NORM_AFTER || form == Form.PARALLEL_ONE_NORM ? null : norm(c, d),
+        mlp(c, d),
+        after ? norm(c, d) : null,
+        new Dropout(c.dropout().residual(), site + 1),
+        form == Form.PARALLEL || form == Form.PARALLEL_ONE_NORM);
+  }
+
+  private static Attention attention(TransformerConfig c, Declare d, int index, Positions shared) {
+    RopeConfig rope = c.rope(index);
     return new Attention(
         index,
         c.heads(),
@@ -82,16 +119,31 @@ public record Transformer(
         c.headDim(),
         c.window(index),
         Linear.declare(d, c.qkvWidth(), c.hidden(), c.biases().qkv()),
-        norms ? RmsNorm.declare(d, c.headDim(), c.norm().eps()) : null,
-        norms ? RmsNorm.declare(d, c.headDim(), c.norm().eps()) : null,
+        headNorm(c, d, c.heads()),
+        headNorm(c, d, c.kvHeads()),
         Linear.declare(d, c.hidden(), c.heads() * c.headDim(), c.biases().out()),
-        rotary);
+        rope == null ? null : shared.tables.get(rope),
+        shared.alibi,
+        (float) scale(c),
+        (float) c.attention().scoreCap());
+  }
+
+  private static @Nullable RmsNorm headNorm(TransformerConfig c, Declare d, int heads) {
+    return switch (c.attention().qkNorm()) {
+      case NONE -> null;
+      case HEADS -> rmsNorm(c, d, c.headDim());
+      case WHOLE -> rmsNorm(c, d, heads * c.headDim());
+    };
+  }
+
+  private static RmsNorm rmsNorm(TransformerConfig c, Declare d, int width) {
+    return new RmsNorm(d.parameter(width), (float) c.norm().eps(), (float) c.norm().offset());
   }
 
   private static Norm norm(TransformerConfig c, Declare d) {
     return switch (c.norm().kind()) {
       case LAYER -> LayerNorm.declare(d, c.hidden(), c.norm().eps());
-      case RMS -> RmsNorm.declare(d, c.hidden(), c.norm().eps());
+      case RMS -> rmsNorm(c, d, c.hidden());
     };
   }
 
@@ -104,7 +156,7 @@ public record Transformer(
 
   /** The same model, its parameters shared, with activations recomputed in the backward pass. */
   public Transformer withRecompute(boolean on) {
-    return new Transformer(config, tokens, positions, blocks, norm, head, on);
+    return new Transformer(config, tokens, positions, tokenNorm, blocks, norm, head, on);
   }
 
   /**
@@ -114,9 +166,15 @@ public record Transformer(
    * may have turned by the angles of another length (see {@link RopeConfig#basis}).
    */
   public void prepare(int seqLen) {
-    RotaryTable rotary = blocks.getFirst().attn().rotary(); // one for all blocks
-    if (rotary != null) {
-      rotary.prepare(0, seqLen);
+    for (Block block : blocks) { // tables are shared: but for the first time there is nothing to do
+      RotaryTable rotary = block.attn().rotary();
+      if (rotary != null) {
+        rotary.prepare(0, seqLen);
+      }
+      AlibiSlopes alibi = block.attn().alibi();
+      if (alibi != null) {
+        alibi.get();
+      }
     }
   }
 
@@ -177,9 +235,17 @@ public record Transformer(
     return rotary == null || rotary.alike(oneLength, otherLength);
   }
 
-  /** The weight of the head, [V, C], for losses that never hold all logits. */
+  /**
+   * The weight of the head, [V, C], for losses that never hold all logits; they are given {@link
+   * #lossOptions}.
+   */
   public Var headWeight(Tape tape) {
     return tape.param(head == null ? tokens : head);
+  }
+
+  /** The form of a loss of this model's logits: their cap, and nothing else. */
+  public LossOptions lossOptions() {
+    return LossOptions.PLAIN.withSoftCap((float) config.logitCap());
   }
 
   /**
@@ -190,7 +256,12 @@ public record Transformer(
    */
   public Var logits(Var hidden) {
     try (Turn _ = hidden.value().device().turn()) {
-      return Functional.linear(hidden, headWeight(hidden.tape()), null);
+      Var logits = Functional.linear(hidden, headWeight(hidden.tape()), null);
+      float cap = (float) config.logitCap();
+      return cap == 0
+          ? logits
+          : Algebra.scale(
+              Functional.activate(Algebra.scale(logits, 1 / cap), Activation.TANH), cap);
     }
   }
 
@@ -233,6 +304,11 @@ public record Transformer(
                 ids,
                 tape.param(positions),
                 pass.positions() == null ? positionIds(tape, ids.shape(), pass) : pass.positions());
+    if (config.entry().scale() != 1) { // of the weights' type, as transformers has it
+      DType type = x.value().dtype();
+      x = Algebra.scale(x, FloatBits.round((float) config.entry().scale(), type));
+    }
+    x = tokenNorm == null ? x : tokenNorm.forward(x);
     return Stream.of(new Dropout(config.dropout().embedding(), 0).forward(x, pass));
   }
 
@@ -257,12 +333,16 @@ public record Transformer(
     Stream out;
     try (Workspace.Scope scope = ws.scope()) {
       out = block.forward(in, pass);
-      scope.keep(out.sum().value());
+      if (out.sum() != in.sum()) { // a parallel block adds nothing yet
+        scope.keep(out.sum().value());
+      }
       if (out.pending() != null) {
         scope.keep(out.pending().value());
       }
     }
-    ws.release(in.sum().value());
+    if (out.sum() != in.sum()) {
+      ws.release(in.sum().value());
+    }
     if (in.pending() != null) {
       ws.release(in.pending().value());
     }

@@ -7,8 +7,10 @@ import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param hidden C, the width of the residual stream
  * @param positions the longest sequence; dynamic scaling of the rotary positions included
  * @param tied whether the head is the token embedding
+ * @param logitCap logits become {@code logitCap·tanh(logits/logitCap)}; 0 for none
  * @param extras keys of {@code config.json} that do not touch the mathematics, such as {@code
  *     eos_token_id}, written back as they were
  */
@@ -33,6 +36,8 @@ public record TransformerConfig(
     int vocab,
     int layers,
     int hidden,
+    Entry entry,
+    Form form,
     Attention attention,
     Mlp mlp,
     Norm norm,
@@ -40,11 +45,49 @@ public record TransformerConfig(
     Encoding encoding,
     int positions,
     boolean tied,
+    double logitCap,
     Dropout dropout,
     Map<String, Object> extras) {
 
   private static final int WIDEST = 1 << 26;
   private static final long MOST_ELEMENTS = 1L << 42;
+
+  /**
+   * What becomes of a token's embedding before the first block.
+   *
+   * @param scale what it is multiplied by
+   * @param norm whether it is normalised
+   */
+  public record Entry(double scale, boolean norm) {
+    public static final Entry PLAIN = new Entry(1, false);
+
+    public Entry {
+      require(scale > 0 && scale < 1e9, "the embedding's scale must be > 0, got " + scale);
+    }
+  }
+
+  /** Where a block's norms stand, and whether its halves read one another. See {@link Block}. */
+  public enum Form {
+    /** {@code x += attn(norm(x)); x += mlp(norm(x))}. */
+    SEQUENTIAL,
+    /** {@code x += attn(norm(x)) + mlp(norm'(x))}. */
+    PARALLEL,
+    /** {@code n = norm(x); x += attn(n) + mlp(n)}. */
+    PARALLEL_ONE_NORM,
+    /** {@code x += norm(attn(x)); x += norm(mlp(x))}. */
+    NORM_AFTER,
+    /** {@code x += norm(attn(norm(x))); x += norm(mlp(norm(x)))}. */
+    SANDWICH
+  }
+
+  /** RMS normalisation of queries and keys, before they are turned. */
+  public enum QkNorm {
+    NONE,
+    /** Of each head by itself, with one weight for all. */
+    HEADS,
+    /** Of all heads together. */
+    WHOLE
+  }
 
   /**
    * Attention with grouped queries.
@@ -53,10 +96,39 @@ public record TransformerConfig(
    * @param kvHeads heads of keys and values, a divisor of it
    * @param headDim D, the width of a head; {@code heads·headDim} may differ from {@code hidden}
    * @param window keys that a query sees, itself included; 0 for all before it
-   * @param qkNorm whether queries and keys are RMS-normalised, head by head
+   * @param wide layers, from 0, whose queries see all keys despite the window
+   * @param divisor scores are divided by its root; {@code headDim} as a rule
+   * @param scoreCap scores become {@code scoreCap·tanh(scores/scoreCap)}; 0 for none
    */
-  public record Attention(int heads, int kvHeads, int headDim, int window, boolean qkNorm) {
+  public record Attention(
+      int heads,
+      int kvHeads,
+      int headDim,
+      int window,
+      Set<Integer> wide,
+      QkNorm qkNorm,
+      double divisor,
+      double scoreCap) {
+    /**
+     * With a window of all layers, or none.
+     *
+     * @param qkNorm whether queries and keys are RMS-normalised, head by head
+     */
+    public Attention(int heads, int kvHeads, int headDim, int window, boolean qkNorm) {
+      this(
+          heads,
+          kvHeads,
+          headDim,
+          window,
+          Set.of(),
+          qkNorm ? QkNorm.HEADS : QkNorm.NONE,
+          headDim,
+          0);
+    }
+
     public Attention {
+      require(divisor > 0 && divisor < 1e9, "what scores are divided by must be > 0");
+      require(scoreCap >= 0 && scoreCap < 1e9, "a cap must not be negative, got " + scoreCap);
       require(heads > 0 && kvHeads > 0 && headDim > 0, "heads and their width must be > 0");
       require(
           heads % kvHeads == 0,
@@ -65,6 +137,20 @@ public record TransformerConfig(
           (heads + 2L * kvHeads) * headDim <= WIDEST,
           "%d heads of width %d are too wide".formatted(heads, headDim));
       require(window >= 0, "the window must not be negative, got " + window);
+      wide = Set.copyOf(wide);
+    }
+
+    /** The same, each layer's query seeing so many keys but those of {@code wide} layers. */
+    public Attention windowed(int window, Set<Integer> wide) {
+      return new Attention(heads, kvHeads, headDim, window, wide, qkNorm, divisor, scoreCap);
+    }
+
+    public Attention normed(QkNorm norm) {
+      return new Attention(heads, kvHeads, headDim, window, wide, norm, divisor, scoreCap);
+    }
+
+    public Attention scored(double divisor, double scoreCap) {
+      return new Attention(heads, kvHeads, headDim, window, wide, qkNorm, divisor, scoreCap);
     }
   }
 
@@ -80,15 +166,25 @@ public record TransformerConfig(
     }
   }
 
-  /** The normalisation in front of a block's halves and of the head. */
-  public record Norm(Kind kind, double eps) {
+  /**
+   * The normalisation of a block's halves and in front of the head.
+   *
+   * @param offset what is added to an RMS norm's weights: 1 in Gemma, whose weights are stored as
+   *     differences from 1; 0 as a rule
+   */
+  public record Norm(Kind kind, double eps, double offset) {
     /** {@link RmsNorm} or {@link LayerNorm}. */
     public enum Kind {
       RMS,
       LAYER
     }
 
+    public Norm(Kind kind, double eps) {
+      this(kind, eps, 0);
+    }
+
     public Norm {
+      require(offset == 0 || kind == Kind.RMS, "only RMS norms have an offset");
       require(eps > 0, "the norm's epsilon must be > 0, got " + eps);
     }
   }
@@ -100,15 +196,6 @@ public record TransformerConfig(
     public static final Biases NONE = new Biases(false, false, false);
     public static final Biases ALL = new Biases(true, true, true);
   }
-
-  /** How a token knows its position. */
-  public sealed interface Encoding {}
-
-  /** A learned vector for each position is added to the embedding. */
-  public record Learned() implements Encoding {}
-
-  /** Queries and keys are turned. */
-  public record Rotary(RopeConfig rope) implements Encoding {}
 
   /**
    * Probabilities, in training, of dropping an element of the embedding, of an attention weight,
@@ -126,22 +213,40 @@ public record TransformerConfig(
 
   public TransformerConfig {
     require(vocab > 0 && layers > 0 && hidden > 0 && positions > 0, "sizes must be > 0");
-    if (encoding instanceof Rotary(RopeConfig rope)) {
-      rope.check(attention.headDim);
+    require(logitCap >= 0 && logitCap < 1e9, "a cap must not be negative, got " + logitCap);
+    attention =
+        attention.windowed(
+            attention.window, attention.window == 0 ? Set.of() : below(layers, attention.wide));
+    if (encoding instanceof Encoding.Rotary r) {
+      r.check(attention.headDim);
+      encoding = r.stillIn(below(layers, r.still()));
     }
     require(
-        !attention.qkNorm || encoding instanceof Rotary,
+        attention.qkNorm != QkNorm.HEADS
+            || (encoding instanceof Encoding.Rotary r && r.still().isEmpty()),
         "norms of queries and keys need rotary positions");
     double width = 2.0 * (attention.heads + attention.kvHeads) * attention.headDim;
     double elements =
         layers * hidden * (width + (mlp.gated ? 3.0 : 2.0) * mlp.inner)
             + (tied ? 1.0 : 2.0) * vocab * hidden
-            + (double) positions * (encoding instanceof Rotary ? attention.headDim : hidden);
+            + perPosition(encoding, hidden, attention.headDim) * positions;
     require(
         elements <= MOST_ELEMENTS,
         "the sizes amount to %.0f numbers, at most %d are possible"
             .formatted(elements, MOST_ELEMENTS));
     extras = Map.copyOf(extras);
+  }
+
+  private static double perPosition(Encoding encoding, int hidden, int headDim) {
+    return switch (encoding) {
+      case Encoding.Learned() -> hidden;
+      case Encoding.Rotary _ -> headDim;
+      case Encoding.Alibi _ -> 0;
+    };
+  }
+
+  private static Set<Integer> below(int layers, Set<Integer> set) {
+    return set.stream().filter(i -> i >= 0 && i < layers).collect(Collectors.toUnmodifiableSet());
   }
 
   private static void require(boolean condition, String message) {
@@ -189,7 +294,12 @@ public record TransformerConfig(
 
   /** Keys that a query of that layer sees, itself included; 0 for all before it. */
   public int window(int layer) {
-    return attention.window;
+    return attention.wide.contains(layer) ? 0 : attention.window;
+  }
+
+  /** How that layer turns queries and keys; {@code null} where it does not. */
+  public @Nullable RopeConfig rope(int layer) {
+    return encoding instanceof Encoding.Rotary r ? r.of(layer, window(layer) > 0) : null;
   }
 
   /** The width inside the MLP. */
@@ -202,9 +312,9 @@ public record TransformerConfig(
     return (attention.heads + 2 * attention.kvHeads) * attention.headDim;
   }
 
-  /** The rotary positions; {@code null} where there are none. */
+  /** The rotary positions, of layers without a window; {@code null} where there are none. */
   public @Nullable RopeConfig rope() {
-    return encoding instanceof Rotary(RopeConfig rope) ? rope : null;
+    return encoding instanceof Encoding.Rotary r ? r.rope() : null;
   }
 
   /** This configuration with some features changed. */
@@ -251,13 +361,16 @@ public record TransformerConfig(
     private int vocab = 1;
     private int layers = 1;
     private int hidden = 2;
+    private Entry entry = Entry.PLAIN;
+    private Form form = Form.SEQUENTIAL;
     private Attention attention = new Attention(1, 1, 2, 0, false);
     private Mlp mlp = new Mlp(2, true, Activation.SILU);
     private Norm norm = new Norm(Norm.Kind.RMS, 1e-5);
     private Biases biases = Biases.NONE;
-    private Encoding encoding = new Rotary(RopeConfig.of(10_000));
+    private Encoding encoding = new Encoding.Rotary(RopeConfig.of(10_000));
     private int positions = 1;
     private boolean tied;
+    private double logitCap;
     private Dropout dropout = Dropout.NONE;
     private Map<String, Object> extras = Map.of();
 
@@ -270,6 +383,8 @@ public record TransformerConfig(
       vocab = c.vocab;
       layers = c.layers;
       hidden = c.hidden;
+      entry = c.entry;
+      form = c.form;
       attention = c.attention;
       mlp = c.mlp;
       norm = c.norm;
@@ -277,6 +392,7 @@ public record TransformerConfig(
       encoding = c.encoding;
       positions = c.positions;
       tied = c.tied;
+      logitCap = c.logitCap;
       dropout = c.dropout;
       extras = c.extras;
     }
@@ -298,6 +414,16 @@ public record TransformerConfig(
 
     public Builder hidden(int value) {
       hidden = value;
+      return this;
+    }
+
+    public Builder entry(Entry value) {
+      entry = value;
+      return this;
+    }
+
+    public Builder form(Form value) {
+      form = value;
       return this;
     }
 
@@ -327,7 +453,7 @@ public record TransformerConfig(
     }
 
     public Builder rope(RopeConfig value) {
-      return encoding(new Rotary(value));
+      return encoding(new Encoding.Rotary(value));
     }
 
     public Builder positions(int value) {
@@ -337,6 +463,11 @@ public record TransformerConfig(
 
     public Builder tied(boolean value) {
       tied = value;
+      return this;
+    }
+
+    public Builder logitCap(double value) {
+      logitCap = value;
       return this;
     }
 
@@ -355,8 +486,8 @@ public record TransformerConfig(
      */
     public TransformerConfig build() {
       return new TransformerConfig(
-          family, vocab, layers, hidden, attention, mlp, norm, biases, encoding, positions, tied,
-          dropout, extras);
+          family, vocab, layers, hidden, entry, form, attention, mlp, norm, biases, encoding,
+          positions, tied, logitCap, dropout, extras);
     }
   }
 }

@@ -242,7 +242,7 @@ public final class Weights {
               "training that wrote it diverged, or the file is damaged: use an earlier checkpoint");
         }
       }
-      sink.put((long) (place.fromRow() + r) * columns, row);
+      sink.put((long) place.row(r) * columns, row);
     }
   }
 
@@ -319,11 +319,19 @@ public final class Weights {
     int columns = t.rank() < 2 ? 1 : t.last();
     long from = t.dtype().bytes((long) place.fromRow() * columns);
     MemorySegment rows = t.toHost().asSlice(from, t.dtype().bytes((long) place.rows() * columns));
-    if (!place.transposed()) {
+    if (!place.transposed() && place.order() == null) {
       return rows;
     }
     int size = t.dtype().byteSize();
     MemorySegment out = MemorySegment.ofArray(new byte[Math.toIntExact(rows.byteSize())]);
+    if (!place.transposed()) {
+      long bytes = (long) columns * size;
+      for (int r = 0; r < place.rows(); r++) {
+        long ours = place.row(r) - place.fromRow();
+        MemorySegment.copy(rows, ours * bytes, out, r * bytes, bytes);
+      }
+      return out;
+    }
     for (int c = 0; c < columns; c++) {
       for (int r = 0; r < place.rows(); r++) {
         long to = (long) c * place.rows() + r;

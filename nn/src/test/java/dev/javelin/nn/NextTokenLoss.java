@@ -4,7 +4,6 @@ import dev.javelin.autograd.Losses;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.StepState;
 
 /** The loss that the reference models were trained with. */
@@ -17,7 +16,7 @@ final class NextTokenLoss {
         model.hidden(tape, tokens, pass),
         model.headWeight(tape),
         targets,
-        LossOptions.PLAIN,
+        model.lossOptions(),
         state);
   }
 }

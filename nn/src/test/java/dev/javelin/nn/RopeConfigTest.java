@@ -18,7 +18,9 @@ class RopeConfigTest {
   void frequenciesAreThoseOfTransformers() {
     for (JsonObject c : objects(Json.read(GOLDEN), "frequencies")) {
       int headDim = c.integer("head_dim", 2, 256);
-      RopeConfig rope = RopeJson.read(c, c.integer("max_position_embeddings", 1, 1 << 20), n -> {});
+      RopeConfig rope =
+          RopeJson.read(
+              c, "rope_theta", 1e4, c.integer("max_position_embeddings", 1, 1 << 20), n -> {});
       int length = c.integer("length", 1, 1 << 20);
       double[] got = rope.frequencies(headDim, length);
       List<@Nullable Object> expected = c.array("frequencies");

@@ -1,6 +1,7 @@
 package dev.javelin.train;
 
 import dev.javelin.device.Device;
+import dev.javelin.nn.Encoding;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
@@ -268,7 +269,7 @@ public record Run(
           "%s: %s is %s, and training drops no attention weights: give --dropout 0, or --dropout P to drop of the embedding and of what each layer adds"
               .formatted(
                   name.path().resolve("config.json"),
-                  fitted.encoding() instanceof TransformerConfig.Learned
+                  fitted.encoding() instanceof Encoding.Learned
                       ? "attn_pdrop"
                       : "attention_dropout",
                   attention));

@@ -2,6 +2,7 @@ package dev.javelin.nn.family;
 
 import dev.javelin.kernels.Activation;
 import dev.javelin.nn.ConfigReader;
+import dev.javelin.nn.Encoding;
 import dev.javelin.nn.Family;
 import dev.javelin.nn.NameTable;
 import dev.javelin.nn.TransformerConfig;
@@ -9,10 +10,8 @@ import dev.javelin.nn.TransformerConfig.Attention;
 import dev.javelin.nn.TransformerConfig.Biases;
 import dev.javelin.nn.TransformerConfig.Builder;
 import dev.javelin.nn.TransformerConfig.Dropout;
-import dev.javelin.nn.TransformerConfig.Learned;
 import dev.javelin.nn.TransformerConfig.Mlp;
 import dev.javelin.nn.TransformerConfig.Norm;
-import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -35,7 +34,9 @@ public record Gpt2() implements Family {
   }
 
   private static Builder features() {
-    return TransformerConfig.builder(new Gpt2()).encoding(new Learned()).biases(Biases.ALL);
+    return TransformerConfig.builder(new Gpt2())
+        .encoding(new Encoding.Learned())
+        .biases(Biases.ALL);
   }
 
   @Override
@@ -54,7 +55,6 @@ public record Gpt2() implements Family {
     json.onlyIf("scale_attn_by_inverse_layer_idx", false);
     json.onlyIf("reorder_and_upcast_attn", false);
     json.onlyIf("add_cross_attention", false);
-    json.oneOf("activation_function", "gelu_new", List.of("gelu_new", "gelu_pytorch_tanh"));
     json.ignore("n_ctx"); // a second name for n_positions
     int hidden = json.size("n_embd");
     int heads = json.size("n_head");
@@ -65,7 +65,7 @@ public record Gpt2() implements Family {
         .layers(json.integer("n_layer", 1, 1 << 12))
         .hidden(hidden)
         .attention(new Attention(heads, heads, headDim, 0, false))
-        .mlp(new Mlp(inner, false, Activation.GELU_TANH))
+        .mlp(new Mlp(inner, false, Activations.read(json, "activation_function", "gelu_new")))
         .norm(new Norm(Norm.Kind.LAYER, json.epsilon("layer_norm_epsilon", 1e-5)))
         .positions(json.size("n_positions"))
         .tied(json.flag("tie_word_embeddings", true))
@@ -86,7 +86,8 @@ public record Gpt2() implements Family {
     json.put("n_positions", c.positions());
     json.put("n_ctx", c.positions());
     json.put("layer_norm_epsilon", c.norm().eps());
-    json.put("activation_function", "gelu_new");
+    Activation f = c.mlp().activation();
+    json.put("activation_function", f == Activation.GELU_TANH ? "gelu_new" : Activations.word(f));
     json.put("embd_pdrop", c.dropout().embedding());
     json.put("attn_pdrop", c.dropout().attention());
     json.put("resid_pdrop", c.dropout().residual());

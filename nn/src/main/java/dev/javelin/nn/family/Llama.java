@@ -4,6 +4,7 @@ import dev.javelin.nn.ConfigReader;
 import dev.javelin.nn.Family;
 import dev.javelin.nn.NameTable;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.TransformerConfig.Biases;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -31,15 +32,17 @@ public record Llama() implements Family {
     if (json.has("sliding_window")) {
       throw json.error("sliding_window", "is not supported for llama");
     }
-    int heads = json.size("num_attention_heads");
-    return Rotary.read(json, this, heads, 0, 0, false).build();
+    boolean attention = json.flag("attention_bias", false);
+    Biases biases = new Biases(attention, attention, json.flag("mlp_bias", false));
+    TransformerConfig c = Rotary.read(json, this, Rotary.Absent.LLAMA).biases(biases).build();
+    return Rotary.windowed(json, c, 0, i -> true);
   }
 
   @Override
   public void write(TransformerConfig config, Map<String, @Nullable Object> json) {
     Rotary.write(config, json);
-    json.put("attention_bias", false);
-    json.put("mlp_bias", false);
+    json.put("attention_bias", config.biases().qkv());
+    json.put("mlp_bias", config.biases().mlp());
   }
 
   @Override

@@ -27,7 +27,8 @@ public record Mistral() implements Family {
         json.mentions("sliding_window")
             ? json.integer("sliding_window", 1, Integer.MAX_VALUE, 0)
             : 4096;
-    return Rotary.read(json, this, 0, 0, window, false).build();
+    TransformerConfig c = Rotary.read(json, this, Rotary.Absent.LLAMA.kvHeads(-1)).build();
+    return Rotary.windowed(json, c, window, i -> false);
   }
 
   @Override
@@ -35,6 +36,9 @@ public record Mistral() implements Family {
     Rotary.write(config, json);
     int window = config.attention().window();
     json.put("sliding_window", window == 0 ? null : window);
+    if (!config.attention().wide().isEmpty()) {
+      Rotary.writeLayerTypes(config, json);
+    }
   }
 
   @Override

@@ -23,8 +23,11 @@ public record Qwen2() implements Family {
 
   @Override
   public TransformerConfig read(ConfigReader json) {
-    json.ignore("sliding_window", "max_window_layers"); // of use_sliding_window, which is false
-    return Rotary.read(json, this, 0, 0, 0, false).biases(new Biases(true, false, false)).build();
+    return Rotary.qwenWindows(
+        json,
+        Rotary.read(json, this, Rotary.Absent.LLAMA.kvHeads(-1))
+            .biases(new Biases(true, false, false))
+            .build());
   }
 
   @Override
@@ -33,7 +36,7 @@ public record Qwen2() implements Family {
     if (config.headDim() * config.heads() == config.hidden()) {
       json.remove("head_dim");
     }
-    Rotary.writeNoWindow(config, json);
+    Rotary.writeQwenWindows(config, json);
   }
 
   @Override

@@ -4,6 +4,8 @@ import dev.javelin.nn.ConfigReader;
 import dev.javelin.nn.Family;
 import dev.javelin.nn.NameTable;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.TransformerConfig.Biases;
+import dev.javelin.nn.TransformerConfig.QkNorm;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -22,15 +24,19 @@ public record Qwen3() implements Family {
 
   @Override
   public TransformerConfig read(ConfigReader json) {
-    json.ignore("sliding_window", "max_window_layers"); // of use_sliding_window, which is false
-    return Rotary.read(json, this, 0, 128, 0, true).build();
+    boolean bias = json.flag("attention_bias", false);
+    TransformerConfig c =
+        Rotary.read(json, this, Rotary.Absent.LLAMA.kvHeads(-1).headDim(128))
+            .biases(new Biases(bias, bias, false))
+            .build();
+    return Rotary.qwenWindows(json, c.with(b -> b.attention(c.attention().normed(QkNorm.HEADS))));
   }
 
   @Override
   public void write(TransformerConfig config, Map<String, @Nullable Object> json) {
     Rotary.write(config, json);
-    json.put("attention_bias", false);
-    Rotary.writeNoWindow(config, json);
+    json.put("attention_bias", config.biases().qkv());
+    Rotary.writeQwenWindows(config, json);
   }
 
   @Override

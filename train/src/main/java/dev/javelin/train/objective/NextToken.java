@@ -13,7 +13,6 @@ import dev.javelin.nn.Pass;
 import dev.javelin.nn.Transformer;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AttentionMask;
-import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.data.Batch;
 
@@ -36,7 +35,7 @@ public record NextToken(Transformer model) implements Objective {
           model.hidden(tape, tokens, pass(tape, batch, state)),
           model.headWeight(tape),
           batch.get(TARGETS),
-          LossOptions.PLAIN,
+          model.lossOptions(),
           state);
     }
   }
