@@ -1,7 +1,5 @@
 package dev.javelin.nn;
 
-import static dev.javelin.tensor.op.Attention.scale;
-
 import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Heads;
 import dev.javelin.autograd.Tape;

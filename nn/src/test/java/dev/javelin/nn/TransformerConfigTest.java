@@ -122,7 +122,7 @@ class TransformerConfigTest {
       delimiter = '|',
       value = {
         "model_type | \"mixtral\" | the model_type \"mixtral\" is not supported; take a model of one of",
-        "architectures | [\"LlamaForSequenceClassification\"] | architectures must name LlamaForCausalLM",
+        "architectures | [\"LlamaForTokenClassification\"] | architectures must name LlamaForCausalLM",
         "hidden_act | \"quick_gelu\" | hidden_act must be one of silu, swish, gelu",
         "pretraining_tp | 0 | pretraining_tp must be from 1",
         "partial_rotary_factor | 0.5 | partial_rotary_factor is supported only as 1",
