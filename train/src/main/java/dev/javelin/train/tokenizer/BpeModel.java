@@ -8,9 +8,8 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Byte-pair encoding of one word: start from its characters (or bytes), then join the neighbouring
- * pair of lowest rank, the leftmost of equals, until no pair has a rank. A linked list and a heap
- * of candidates make it O(n log n), so a word may be a whole text.
+ * Byte-pair encoding of one word: start from its characters (or bytes), then join neighbours. It
+ * takes O(n log n), so a word may be a whole text.
  *
  * @see <a href="https://arxiv.org/abs/1508.07909">Sennrich, Haddow, Birch 2016</a>
  */
@@ -48,21 +47,18 @@ final class BpeModel implements Model {
   }
 
   private final Map<String, Integer> vocabulary;
-  private final LongIntMap ranks;
-  private final int[] merged;
+  private final PairJoiner pairs;
   private final Options options;
   private final int[] byteIds;
   private final LongIntMap characters;
   private final ConcurrentHashMap<String, int[]> cache = new ConcurrentHashMap<>();
 
   /**
-   * @param ranks pair of ids (see {@link #pair}) to rank
-   * @param merged rank to the id of the joined pair
+   * @param pairs that are joined
    */
-  BpeModel(Map<String, Integer> vocabulary, LongIntMap ranks, int[] merged, Options options) {
+  BpeModel(Map<String, Integer> vocabulary, PairJoiner pairs, Options options) {
     this.vocabulary = vocabulary;
-    this.ranks = ranks;
-    this.merged = merged;
+    this.pairs = pairs;
     this.options = options;
     this.byteIds = byteIds(vocabulary, options);
     this.characters = new LongIntMap(256);
@@ -83,10 +79,6 @@ final class BpeModel implements Model {
       ids[b] = vocabulary.getOrDefault(String.valueOf(ByteSymbols.symbol(b)), -1);
     }
     return ids;
-  }
-
-  static long pair(int left, int right) {
-    return (long) left << 32 | right;
   }
 
   /** A byte of UTF-8 that neither a token nor the unknown token stands for, or -1. */
@@ -124,7 +116,7 @@ final class BpeModel implements Model {
     }
     int[] ids = new int[utf8 == null ? (4 + options.affixBytes()) * word.length() : utf8.length];
     int n = utf8 == null ? characters(word, ids) : bytes(utf8, ids);
-    return Arrays.copyOf(ids, join(ids, n));
+    return Arrays.copyOf(ids, pairs.join(ids, n));
   }
 
   private int bytes(byte[] utf8, int[] ids) {
@@ -195,54 +187,5 @@ final class BpeModel implements Model {
       }
     }
     return end;
-  }
-
-  /** Joins pairs within {@code ids[0, n)} in place and returns how many ids remain. */
-  private int join(int[] ids, int n) {
-    if (n < 2 || ranks.size() == 0) {
-      return n;
-    }
-    int[] next = new int[n];
-    int[] previous = new int[n];
-    LongHeap candidates = new LongHeap(n);
-    for (int i = 0; i < n; i++) {
-      next[i] = i + 1 < n ? i + 1 : -1;
-      previous[i] = i - 1;
-      offer(candidates, ids, i, next[i]);
-    }
-    while (!candidates.isEmpty()) {
-      long candidate = candidates.poll();
-      int left = (int) candidate;
-      int rank = (int) (candidate >>> 32);
-      int right = next[left];
-      // Joined meanwhile (ids < 0), or one of the two has grown since it was offered.
-      if (ids[left] < 0 || right < 0 || ranks.get(pair(ids[left], ids[right])) != rank) {
-        continue;
-      }
-      ids[left] = merged[rank];
-      ids[right] = -1;
-      next[left] = next[right];
-      if (next[left] >= 0) {
-        previous[next[left]] = left;
-      }
-      offer(candidates, ids, left, next[left]);
-      if (previous[left] >= 0) {
-        offer(candidates, ids, previous[left], left);
-      }
-    }
-    int kept = 0;
-    for (int i = 0; i >= 0; i = next[i]) {
-      ids[kept++] = ids[i];
-    }
-    return kept;
-  }
-
-  private void offer(LongHeap candidates, int[] ids, int left, int right) {
-    if (right >= 0) {
-      int rank = ranks.get(pair(ids[left], ids[right]));
-      if (rank != LongIntMap.ABSENT) {
-        candidates.offer((long) rank << 32 | left);
-      }
-    }
   }
 }

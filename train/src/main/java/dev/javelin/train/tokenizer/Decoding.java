@@ -61,7 +61,7 @@ record Decoding(UnaryOperator<List<String>> steps, boolean byteLevel, boolean by
       case "ByteLevel" ->
           add(steps, Decoding::byteLevel, json, "add_prefix_space", "trim_offsets", "use_regex");
       case "ByteFallback" -> add(steps, Decoding::byteFallback, json);
-      case "Fuse" -> add(steps, tokens -> List.of(String.join("", tokens)), json);
+      case "Fuse" -> add(steps, Decoding::fuse, json);
       case "Replace" -> add(steps, each(Normalization.replace(json)), json, "pattern", "content");
       case "Strip" -> add(steps, strip(json), json, "content", "start", "stop");
       case "Metaspace" ->
@@ -99,11 +99,11 @@ record Decoding(UnaryOperator<List<String>> steps, boolean byteLevel, boolean by
     steps.add(step);
   }
 
-  private static UnaryOperator<List<String>> each(UnaryOperator<String> one) {
+  static UnaryOperator<List<String>> each(UnaryOperator<String> one) {
     return tokens -> tokens.stream().map(one).toList();
   }
 
-  private static UnaryOperator<List<String>> sequence(List<UnaryOperator<List<String>>> steps) {
+  static UnaryOperator<List<String>> sequence(List<UnaryOperator<List<String>>> steps) {
     return tokens -> {
       long before = length(tokens);
       List<String> result = tokens;
@@ -123,6 +123,10 @@ record Decoding(UnaryOperator<List<String>> steps, boolean byteLevel, boolean by
     return length;
   }
 
+  static List<String> fuse(List<String> tokens) {
+    return List.of(String.join("", tokens));
+  }
+
   static List<String> byteLevel(List<String> tokens) {
     ByteArrayOutputStream utf8 = new ByteArrayOutputStream();
     tokens.forEach(token -> ByteSymbols.appendBytes(token, utf8));
@@ -130,7 +134,7 @@ record Decoding(UnaryOperator<List<String>> steps, boolean byteLevel, boolean by
   }
 
   /** A run of byte tokens is read as UTF-8 as a whole, or is one U+FFFD a byte. */
-  private static List<String> byteFallback(List<String> tokens) {
+  static List<String> byteFallback(List<String> tokens) {
     List<String> pieces = new ArrayList<>(tokens.size());
     ByteArrayOutputStream run = new ByteArrayOutputStream();
     for (String token : tokens) {

@@ -145,7 +145,7 @@ final class MergeLearner {
   }
 
   private int place(int left, int right) {
-    long pair = BpeModel.pair(left, right);
+    long pair = PairJoiner.pair(left, right);
     int place = places.get(pair);
     if (place == LongIntMap.ABSENT) {
       place = occurrences.size();

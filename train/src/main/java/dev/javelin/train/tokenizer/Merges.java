@@ -29,12 +29,12 @@ final class Merges {
     if (leftId == null || rightId == null || joined == null) {
       return false;
     }
-    ranks.put(BpeModel.pair(leftId, rightId), size);
+    ranks.put(PairJoiner.pair(leftId, rightId), size);
     merged[size++] = joined;
     return true;
   }
 
   BpeModel model(BpeModel.Options options) {
-    return new BpeModel(vocabulary, ranks, merged, options);
+    return new BpeModel(vocabulary, new PairJoiner(ranks, merged, null), options);
   }
 }

@@ -4,7 +4,8 @@ import java.util.Map;
 import java.util.function.IntConsumer;
 
 /** Cuts a word into tokens. Immutable but for caches, and shared by threads. */
-sealed interface Model permits BpeModel, UnigramModel, WordPieceModel, WordLevelModel {
+sealed interface Model
+    permits BpeModel, SentencePieceBpe, UnigramModel, WordPieceModel, WordLevelModel {
 
   /**
    * Hands the ids of {@code word} to {@code out}, in time linear in its length but for logarithms.

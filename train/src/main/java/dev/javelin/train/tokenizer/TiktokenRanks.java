@@ -58,7 +58,7 @@ public final class TiktokenRanks {
             Integer left = vocabulary.get(token.substring(0, cut));
             Integer right = vocabulary.get(token.substring(cut));
             if (left != null && right != null) {
-              ranks.put(BpeModel.pair(left, right), id);
+              ranks.put(PairJoiner.pair(left, right), id);
             }
           }
         });
@@ -68,7 +68,9 @@ public final class TiktokenRanks {
     @Nullable Integer end = specials.get("<|endoftext|>");
     BpeModel model =
         new BpeModel(
-            vocabulary, ranks, merged, new BpeModel.Options(true, -1, false, false, true, "", ""));
+            vocabulary,
+            new PairJoiner(ranks, merged, null),
+            new BpeModel.Options(true, -1, false, false, true, "", ""));
     int missing = model.missingByte();
     if (missing >= 0) {
       throw new FileFormatException(

@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -53,20 +54,8 @@ final class TokenizerFiles {
       Path named = path.getFileName();
       return tokenizer(path.resolveSibling(named == null ? path : named), files, null, path);
     }
-    if (Files.exists(path.resolve("tokenizer.json"))) {
-      take(path, "tokenizer.json", files);
-    } else if (Files.exists(path.resolve("vocab.json"))
-        && Files.exists(path.resolve("merges.txt"))) {
-      take(path, "vocab.json", files);
-      take(path, "merges.txt", files);
-    } else {
-      boolean sentencePiece = Files.exists(path.resolve("tokenizer.model"));
-      throw new FileFormatException(
-          path,
-          "holds "
-              + (sentencePiece ? "tokenizer.model" : "no tokenizer")
-              + ": neither tokenizer.json nor vocab.json with merges.txt",
-          "write one with transformers' save_pretrained, or name byte, char or another directory");
+    for (String name : form(path)) {
+      take(path, name, files);
     }
     for (String name : COMPANIONS) {
       if (Files.exists(path.resolve(name))) {
@@ -76,6 +65,23 @@ final class TokenizerFiles {
     Path model = path.resolve("config.json");
     return tokenizer(
         path.resolve("tokenizer.json"), files, Files.exists(model) ? Json.read(model) : null, path);
+  }
+
+  /** The files of the first form that the directory has. */
+  private static List<String> form(Path directory) {
+    List<List<String>> forms = new ArrayList<>();
+    forms.add(List.of("tokenizer.json"));
+    forms.add(List.of("vocab.json", "merges.txt"));
+    SentencePiece.NAMES.forEach(name -> forms.add(List.of(name)));
+    for (List<String> form : forms) {
+      if (form.stream().allMatch(name -> Files.exists(directory.resolve(name)))) {
+        return form;
+      }
+    }
+    throw new FileFormatException(
+        directory,
+        "holds no tokenizer: none of tokenizer.json, vocab.json with merges.txt and tokenizer.model",
+        "write one with transformers' save_pretrained, or name byte, char or another directory");
   }
 
   /** The tokenizer that {@code files} restore. */
@@ -95,24 +101,42 @@ final class TokenizerFiles {
             json(file, "tokenizer_config.json", files),
             json(file, "added_tokens.json", files),
             json(file, "special_tokens_map.json", files));
-    byte[] content = files.get("tokenizer.json");
-    PipelineTokenizer.Parts parts;
-    if (content != null) {
-      parts = TokenizerJson.read(file, content, beside);
-    } else {
-      VocabAndMerges.Kind kind = VocabAndMerges.kind(where, beside.config(), model);
-      parts = VocabAndMerges.read(file, files, kind, beside);
-      if (beside.config() == null) { // so that the files alone say it too
-        files.put(
-            "tokenizer_config.json",
-            TokenizerJsonWriter.bytes(Map.of("tokenizer_class", kind.className())));
-      }
-    }
+    PipelineTokenizer.Parts parts = parts(file, files, beside, model, where);
     return new PipelineTokenizer(
         parts,
         first(ends("bos", beside, model, parts)),
         ends("eos", beside, model, parts),
         Collections.unmodifiableSequencedMap(files));
+  }
+
+  private static PipelineTokenizer.Parts parts(
+      Path file,
+      SequencedMap<String, byte[]> files,
+      AddedTokensFiles beside,
+      @Nullable JsonObject model,
+      Path where) {
+    byte[] content = files.get("tokenizer.json");
+    if (content != null) {
+      return TokenizerJson.read(file, content, beside);
+    }
+    for (String name : SentencePiece.NAMES) {
+      byte[] pieces = files.get(name);
+      if (pieces != null) {
+        sayClass(files, SentencePiece.className(beside.config(), model));
+        return SentencePiece.read(file.resolveSibling(name), pieces, beside, model);
+      }
+    }
+    VocabAndMerges.Kind kind = VocabAndMerges.kind(where, beside.config(), model);
+    sayClass(files, beside.config() == null ? kind.className() : null);
+    return VocabAndMerges.read(file, files, kind, beside);
+  }
+
+  /** So that the files alone say it too. */
+  private static void sayClass(SequencedMap<String, byte[]> files, @Nullable String className) {
+    if (className != null) {
+      files.put(
+          "tokenizer_config.json", TokenizerJsonWriter.bytes(Map.of("tokenizer_class", className)));
+    }
   }
 
   private static @Nullable JsonObject json(Path file, String name, Map<String, byte[]> files) {

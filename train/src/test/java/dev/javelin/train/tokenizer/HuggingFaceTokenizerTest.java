@@ -85,14 +85,13 @@ class HuggingFaceTokenizerTest {
         names.add(left + right);
       }
       merged[rank] = names.indexOf(left + right);
-      ranks.put(BpeModel.pair(names.indexOf(left), names.indexOf(right)), rank);
+      ranks.put(PairJoiner.pair(names.indexOf(left), names.indexOf(right)), rank);
     }
     names.forEach(name -> vocabulary.put(name, vocabulary.size()));
     BpeModel model =
         new BpeModel(
             vocabulary,
-            ranks,
-            merged,
+            new PairJoiner(ranks, merged, null),
             new BpeModel.Options(false, -1, false, false, false, "", ""));
     for (int length : new int[] {1, 2, 7, 31, 33, 127, 1000}) {
       StringBuilder word = new StringBuilder();
@@ -106,7 +105,7 @@ class HuggingFaceTokenizerTest {
         int best = -1;
         int bestRank = Integer.MAX_VALUE;
         for (int i = 0; i + 1 < scanned.size(); i++) {
-          int rank = ranks.get(BpeModel.pair(scanned.get(i), scanned.get(i + 1)));
+          int rank = ranks.get(PairJoiner.pair(scanned.get(i), scanned.get(i + 1)));
           if (rank != LongIntMap.ABSENT && rank < bestRank) {
             best = i;
             bestRank = rank;
@@ -186,10 +185,11 @@ class HuggingFaceTokenizerTest {
   void directoriesWithoutATokenizerSaySo() throws IOException {
     assertThatThrownBy(() -> Tokenizer.load(directory))
         .isInstanceOf(FileFormatException.class)
-        .hasMessageContaining("neither tokenizer.json nor vocab.json");
+        .hasMessageContaining(
+            "holds no tokenizer: none of tokenizer.json, vocab.json with merges.txt");
     Files.write(directory.resolve("tokenizer.model"), new byte[1]);
     assertThatThrownBy(() -> Tokenizer.load(directory))
-        .hasMessageContaining("holds tokenizer.model");
+        .hasMessageContaining("tokenizer.model: is not a sentencepiece model");
     assertThatThrownBy(() -> Tokenizer.load(directory.resolve("gone")))
         .hasMessageContaining("does not exist");
   }
