@@ -5,6 +5,8 @@ import dev.javelin.train.data.Prepare;
 import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.data.Texts;
 import dev.javelin.train.tokenizer.Tokenizer;
+import dev.javelin.train.tokenizer.UnigramTrainer;
+import dev.javelin.train.tokenizer.WordPieceTrainer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -40,11 +42,11 @@ final class TokenizerCommand implements Callable<Integer> {
         self.commandLine(), "javelin tokenizer needs a verb: train, encode or decode");
   }
 
-  /** Learns a byte-level BPE vocabulary and writes it as a Hugging Face tokenizer. */
+  /** Learns a vocabulary and writes it as a Hugging Face tokenizer. */
   @Command(
       name = "train",
       mixinStandardHelpOptions = true,
-      description = "Learns a byte-level BPE vocabulary from text.")
+      description = "Learns a vocabulary from text: byte-level BPE, WordPiece or Unigram.")
   static final class Train implements Callable<Integer> {
     @Spec private @Nullable CommandSpec spec;
 
@@ -60,14 +62,27 @@ final class TokenizerCommand implements Callable<Integer> {
         names = "--vocab-size",
         required = true,
         paramLabel = "N",
-        description = "Size of the vocabulary: special tokens, 256 bytes and merges together.")
+        description =
+            "Size of the vocabulary: special tokens, bytes or characters, and what is learned, together.")
     private int vocabSize;
+
+    @Option(
+        names = "--kind",
+        paramLabel = "bpe|wordpiece|unigram",
+        description = "What is learned. Default: ${DEFAULT-VALUE}.")
+    private String kind = "bpe";
+
+    @Option(
+        names = "--lowercase",
+        description = "WordPiece: read upper case as lower case, and letters without accents.")
+    private boolean lowercase;
 
     @Option(
         names = "--special-tokens",
         arity = "1..*",
         paramLabel = "TOKEN",
-        description = "Special tokens; the first one ends a document. Default: <|endoftext|>.")
+        description =
+            "Special tokens; the first one ends a document. Default: <|endoftext|>; WordPiece has those of BERT.")
     private List<String> specials = new ArrayList<>();
 
     @Option(
@@ -89,10 +104,23 @@ final class TokenizerCommand implements Callable<Integer> {
       List<String> names = specials.isEmpty() ? List.of("<|endoftext|>") : specials;
       TextFiles texts = TextFiles.of(data, column);
       Main.notes(spec, texts.notes());
-      Tokenizer trained = texts.trainTokenizer(vocabSize, names);
+      if (!kind.equals("wordpiece") && lowercase) {
+        throw new InputException("--lowercase is for --kind wordpiece");
+      }
+      if (kind.equals("wordpiece") && !specials.isEmpty()) {
+        throw new InputException("--special-tokens is not for --kind wordpiece, which has BERT's");
+      }
+      Tokenizer trained =
+          switch (kind) {
+            case "bpe" -> texts.trainTokenizer(vocabSize, names);
+            case "wordpiece" ->
+                texts.trainTokenizer(t -> WordPieceTrainer.train(t, vocabSize, lowercase));
+            case "unigram" -> texts.trainTokenizer(t -> UnigramTrainer.train(t, vocabSize, names));
+            default ->
+                throw new InputException("--kind must be bpe, wordpiece or unigram, got " + kind);
+          };
       Prepare.save(trained, outputDir);
-      String shortfall =
-          trained.vocabSize() < vocabSize ? " (no further pair occurs twice in the text)" : "";
+      String shortfall = trained.vocabSize() < vocabSize ? " (the text has no more)" : "";
       Main.out(spec)
           .printf(Locale.ROOT, "%s: vocabulary %,d%s%n", outputDir, trained.vocabSize(), shortfall);
       return Main.OK;

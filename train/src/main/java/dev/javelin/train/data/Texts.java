@@ -6,6 +6,7 @@ import dev.javelin.train.tokenizer.CharTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.IntConsumer;
 import java.util.stream.Stream;
 
@@ -72,8 +73,18 @@ public interface Texts {
 
   /** Learns a byte-level BPE vocabulary from these texts; see {@link BpeTrainer#train}. */
   default Tokenizer trainTokenizer(int vocabSize, List<String> specials) {
+    return trainTokenizer(texts -> BpeTrainer.train(texts, vocabSize, specials));
+  }
+
+  /**
+   * Learns a vocabulary from these texts.
+   *
+   * @param trainer from the texts to the tokenizer, like {@link
+   *     dev.javelin.train.tokenizer.UnigramTrainer#train}
+   */
+  default Tokenizer trainTokenizer(Function<Stream<String>, Tokenizer> trainer) {
     try (Stream<TextDocument> documents = documents()) {
-      return BpeTrainer.train(documents.map(TextDocument::text), vocabSize, specials);
+      return trainer.apply(documents.map(TextDocument::text));
     } catch (OutOfMemoryError e) {
       throw InputException.outOfMemory(
           name(), "learn the vocabulary from a part of it with javelin tokenizer train", e);

@@ -45,8 +45,6 @@ final class TokenizerJsonWriter {
       SequencedMap<String, Integer> specials,
       @Nullable Map<String, @Nullable Object> preTokenizer,
       Map<String, ? extends @Nullable Object> decoder) {
-    List<Map<String, @Nullable Object>> added = new ArrayList<>();
-    specials.forEach((content, id) -> added.add(special(content, id)));
     Map<String, @Nullable Object> model = new LinkedHashMap<>();
     model.put("type", "BPE");
     for (String none :
@@ -58,27 +56,58 @@ final class TokenizerJsonWriter {
     }
     model.put("vocab", tokens);
     model.put("merges", merges.stream().map(List::of).toList());
-    Map<String, @Nullable Object> root = new LinkedHashMap<>();
-    root.put("version", "1.0");
-    root.put("truncation", null);
-    root.put("padding", null);
-    root.put("added_tokens", added);
-    root.put("normalizer", null);
+    Map<String, @Nullable Object> root = root();
+    root.put("added_tokens", added(List.copyOf(specials.keySet()), specials));
     root.put("pre_tokenizer", preTokenizer);
-    root.put("post_processor", null);
     root.put("decoder", decoder);
     root.put("model", model);
-
-    Map<String, @Nullable Object> config = new LinkedHashMap<>();
-    config.put("tokenizer_class", "PreTrainedTokenizerFast");
-    config.put("clean_up_tokenization_spaces", false);
+    Map<String, @Nullable Object> config = config();
     if (!specials.isEmpty()) {
       config.put("eos_token", specials.firstEntry().getKey());
     }
+    return files(root, config);
+  }
+
+  /** {@code tokenizer.json} in its usual order, without parts. */
+  static Map<String, @Nullable Object> root() {
+    Map<String, @Nullable Object> root = new LinkedHashMap<>();
+    root.put("version", "1.0");
+    for (String part :
+        List.of(
+            "truncation",
+            "padding",
+            "added_tokens",
+            "normalizer",
+            "pre_tokenizer",
+            "post_processor",
+            "decoder",
+            "model")) {
+      root.put(part, null);
+    }
+    return root;
+  }
+
+  /** {@code tokenizer_config.json} of a tokenizer that {@code tokenizer.json} says whole. */
+  static Map<String, @Nullable Object> config() {
+    Map<String, @Nullable Object> config = new LinkedHashMap<>();
+    config.put("tokenizer_class", "PreTrainedTokenizerFast");
+    config.put("clean_up_tokenization_spaces", false);
+    return config;
+  }
+
+  static SequencedMap<String, byte[]> files(
+      Map<String, @Nullable Object> root, Map<String, @Nullable Object> config) {
     SequencedMap<String, byte[]> files = new LinkedHashMap<>();
     files.put("tokenizer.json", bytes(root));
     files.put("tokenizer_config.json", bytes(config));
     return files;
+  }
+
+  /** Special tokens with their ids. */
+  static List<Object> added(List<String> specials, Map<String, Integer> ids) {
+    List<Object> added = new ArrayList<>();
+    specials.forEach(content -> added.add(special(content, ids.get(content))));
+    return added;
   }
 
   private static Map<String, @Nullable Object> special(String content, int id) {
