@@ -1,5 +1,6 @@
 package dev.javelin.train;
 
+import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.JsonObject;
@@ -66,6 +67,20 @@ public record Companions(SequencedMap<String, byte[]> files, SequencedSet<Intege
             ? Collections.emptySortedSet()
             : endTokens(Json.parse(directory.resolve(GENERATION), ByteBuffer.wrap(generation)));
     return new Companions(files, ends);
+  }
+
+  /** Writes files by name, each whole or not at all. */
+  static void write(Path directory, Map<String, byte[]> files) {
+    files.forEach(
+        (name, bytes) ->
+            AtomicFile.write(
+                directory.resolve(name),
+                channel -> {
+                  ByteBuffer rest = ByteBuffer.wrap(bytes);
+                  while (rest.hasRemaining()) {
+                    channel.write(rest);
+                  }
+                }));
   }
 
   private static boolean isAnother(Tokenizer tokenizer, Path directory) {

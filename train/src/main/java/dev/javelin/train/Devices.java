@@ -46,6 +46,11 @@ public final class Devices {
    *     auto} takes the CPU then
    */
   public static Choice open(String name, int threads, TransformerConfig model) {
+    return open(name, threads, model.headDim());
+  }
+
+  /** The same for a model of which that is the width of a head. */
+  public static Choice open(String name, int threads, int headDim) {
     if (name.equals("cpu") || name.equals("auto") && !Cuda.hasDriver()) {
       return new Choice(Cpu.open(threads), null);
     }
@@ -54,7 +59,7 @@ public final class Devices {
       Cuda cuda = cuda(name);
       boolean taken = false;
       try {
-        obstacle = obstacle(cuda, model);
+        obstacle = obstacle(cuda, headDim);
         taken = obstacle == null;
       } finally {
         if (!taken) {
@@ -83,12 +88,12 @@ public final class Devices {
   }
 
   /** Why the model cannot run there; {@code null} where it can. */
-  private static @Nullable String obstacle(Cuda cuda, TransformerConfig model) {
+  private static @Nullable String obstacle(Cuda cuda, int headDim) {
     try (DeviceMemory word = cuda.allocate(DType.F32.bytes(1))) {
       FillCuda.constant(cuda, word, DType.F32, 1, 0);
       cuda.synchronize();
     }
-    String obstacle = Attention.obstacle(cuda, model.headDim());
+    String obstacle = Attention.obstacle(cuda, headDim);
     return obstacle == null ? null : "attention: " + obstacle;
   }
 }

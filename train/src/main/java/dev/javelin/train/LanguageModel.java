@@ -9,7 +9,6 @@ import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.Transformer;
 import dev.javelin.nn.TransformerConfig;
-import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.train.checkpoint.Checkpoints;
@@ -18,7 +17,6 @@ import dev.javelin.train.inference.Request;
 import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -231,7 +229,7 @@ public record LanguageModel(
       files.putAll(tokenizer.files());
     }
     files.putIfAbsent(Companions.GENERATION, generation().getBytes(StandardCharsets.UTF_8));
-    files.forEach((name, bytes) -> write(directory.resolve(name), bytes));
+    Companions.write(directory, files);
   }
 
   /** For a model that brought no {@code generation_config.json}. */
@@ -246,17 +244,6 @@ public record LanguageModel(
       generation.put("eos_token_id", ends.size() == 1 ? ends.getFirst() : ends);
     }
     return Json.write(generation) + "\n";
-  }
-
-  private static void write(Path file, byte[] bytes) {
-    AtomicFile.write(
-        file,
-        channel -> {
-          ByteBuffer rest = ByteBuffer.wrap(bytes);
-          while (rest.hasRemaining()) {
-            channel.write(rest);
-          }
-        });
   }
 
   @Override

@@ -18,6 +18,7 @@ public final class Objectives {
 
   static {
     ALL.put("next-token", Objectives::nextToken);
+    ALL.put(ClassifierRun.OBJECTIVE, Objectives::classify);
   }
 
   private Objectives() {}
@@ -48,6 +49,10 @@ public final class Objectives {
           "--objective must be one of %s, got %s".formatted(String.join(", ", ALL.keySet()), name));
     }
     return kind;
+  }
+
+  private static Task classify(LanguageModel model, Dataset data, RunSettings settings) {
+    throw new InputException("--objective classify: open such a run with ClassifierRun");
   }
 
   private static Task nextToken(LanguageModel model, Dataset data, RunSettings settings) {

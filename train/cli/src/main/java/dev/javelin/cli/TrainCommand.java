@@ -1,8 +1,10 @@
 package dev.javelin.cli;
 
 import dev.javelin.nn.family.Presets;
+import dev.javelin.train.ClassifierRun;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.Run;
+import dev.javelin.train.TextClassifier;
 import dev.javelin.train.Trainer;
 import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.monitor.MetricsFile;
@@ -101,6 +103,9 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private int train(RunSettings settings, PrintWriter out) throws IOException {
+    if (settings.objective().objective().equals(ClassifierRun.OBJECTIVE)) {
+      return classify(settings, out);
+    }
     try (Run run = Run.open(settings)) {
       Main.stopBy(spec, run.trainer()::requestStop);
       Main.notes(spec, run.passedOver().stream().map(line -> "skipped " + line).toList());
@@ -115,6 +120,42 @@ final class TrainCommand implements Callable<Integer> {
       }
       if (!quiet) {
         report(out, run, outcome);
+      }
+      return Main.OK;
+    }
+  }
+
+  private int classify(RunSettings settings, PrintWriter out) throws IOException {
+    try (ClassifierRun run = ClassifierRun.open(settings)) {
+      Main.stopBy(spec, run.trainer()::requestStop);
+      boolean quiet = settings.run().quiet();
+      if (!quiet) {
+        TextClassifier model = run.model();
+        out.printf(
+            Locale.ROOT,
+            "%s: %,d parameters (%s)%n%,d texts to train on, %,d for validation; %,d steps on %s%n",
+            settings.model().model(),
+            model.parameters().size(),
+            model.describe(),
+            run.train().count(),
+            run.held() == null ? 0 : run.held().count(),
+            settings.run().maxSteps(),
+            model.device());
+        run.notes().forEach(out::println);
+        out.flush();
+        run.trainer().watch(Terminal.open(run.trainer().step(), settings.run().maxSteps()));
+      }
+      Trainer.Outcome outcome = run.trainer().run();
+      if (outcome.interrupted()) {
+        return Main.INTERRUPTED;
+      }
+      if (!quiet) {
+        if (run.held() != null) {
+          int batch = settings.batch().batchSize();
+          out.println("validation: " + run.model().evaluate(run.held(), batch));
+        }
+        out.println("model: " + run.directory().path().resolve("last"));
+        out.flush();
       }
       return Main.OK;
     }

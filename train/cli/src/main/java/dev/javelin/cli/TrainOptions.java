@@ -45,6 +45,7 @@ final class TrainOptions {
         "byte|char|bpe|DIR",
         "Tokenizer. Default: the one that comes with the model or the data.");
     add("objective", String.join("|", Objectives.names()), "What training minimises.");
+    add("label_column", "NAME", "Field or column of the class, for --objective classify.");
     add("order", "shuffled|sequential", "Order in which sequences are read.");
     add(
         "packing",

@@ -1,0 +1,250 @@
+package dev.javelin.train;
+
+import dev.javelin.device.Device;
+import dev.javelin.nn.Classifiers;
+import dev.javelin.nn.Labels;
+import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.RunIdentity;
+import dev.javelin.train.data.BatchSource;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.LabelledRows;
+import dev.javelin.train.data.LabelledTexts;
+import dev.javelin.train.data.Order;
+import dev.javelin.train.data.TextFrame;
+import dev.javelin.train.objective.Classify;
+import dev.javelin.train.run.RunDirectory;
+import dev.javelin.train.settings.DataSpec;
+import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.settings.RunSpec;
+import dev.javelin.train.tokenizer.ByteTokenizer;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The training of a classifier put together from its settings, as {@link Run} is that of a language
+ * model: {@code javelin train --objective classify}.
+ *
+ * @param train the rows to train on
+ * @param held held-out rows; {@code null} for none
+ * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
+ * @param notes what the user should know and did not say, a line each
+ */
+public record ClassifierRun(
+    RunSettings settings,
+    RunDirectory directory,
+    TextClassifier model,
+    LabelledRows train,
+    @Nullable LabelledRows held,
+    Trainer trainer,
+    @Nullable Checkpoint resumedFrom,
+    List<String> notes)
+    implements AutoCloseable {
+  public static final String OBJECTIVE = "classify";
+
+  /**
+   * Reads what is to be read, refuses what does not fit, allocates the rest.
+   *
+   * @throws InputException where settings, data, model or directory cannot be used
+   * @throws dev.javelin.tensor.io.FileFormatException for a damaged file
+   */
+  public static ClassifierRun open(RunSettings settings) {
+    RunDirectory directory =
+        RunDirectory.claim(settings.run().outputDir(), settings.run().resume());
+    try {
+      return open(settings.withRun(r -> r.withOutputDir(directory.path())), directory);
+    } catch (RuntimeException | Error e) {
+      directory.close();
+      throw e;
+    }
+  }
+
+  private static ClassifierRun open(RunSettings config, RunDirectory directory) {
+    List<String> notes = new ArrayList<>();
+    Checkpoint checkpoint =
+        directory.start(config.run().resume(), line -> notes.add("skipped " + line));
+    Path from = checkpoint != null ? checkpoint.directory() : modelDirectory(config);
+    TextClassifier.Shape shape = fitted(config, from, TextClassifier.shape(from, notes::add));
+    String named = config.model().tokenizer();
+    Tokenizer tokenizer =
+        named == null || checkpoint != null
+            ? TextClassifier.tokenizer(from)
+            : named.equals("byte") ? new ByteTokenizer() : Tokenizer.load(Path.of(named));
+    LabelledTexts.Split texts = texts(config, tokenizer, notes);
+    Labels labels = labels(Classifiers.labels(from), texts.train());
+    LabelledRows train = rows(config, texts.train(), tokenizer, shape, labels);
+    LabelledRows held =
+        texts.held() == null ? null : rows(config, texts.held(), tokenizer, shape, labels);
+    notes.addAll(train.notes());
+    if (held != null && texts.held() != null && !texts.held().name().equals(texts.train().name())) {
+      notes.addAll(held.notes());
+    }
+    RunIdentity identity = identity(config, texts.train(), tokenizer);
+    if (checkpoint != null) {
+      notes.addAll(
+          checkpoint
+              .state()
+              .requireSame(checkpoint.directory(), identity, config.run().override()));
+    }
+    Devices.Choice chosen =
+        Devices.open(config.device().device(), config.device().effectiveThreads(), shape.headDim());
+    if (chosen.note() != null) {
+      notes.add(chosen.note());
+    }
+    Device device = chosen.device();
+    TextClassifier model = null;
+    try {
+      model =
+          TextClassifier.load(
+              device,
+              from,
+              shape,
+              labels,
+              config.device().precision(),
+              config.optimizer().grouping(),
+              config.run().seed(),
+              tokenizer);
+      if (checkpoint != null && !checkpoint.state().model().equals(model.describe())) {
+        throw new InputException(
+            "--resume: %s holds another model (%s) than the run asks for (%s): give the same --precision and labels"
+                .formatted(from, checkpoint.state().model(), model.describe()));
+      }
+      RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
+      directory.describe(kept.toYaml(), config.run().keep(), identity);
+      Trainer trainer = training(config, model, train, held).trainer().into(directory);
+      if (checkpoint != null) {
+        trainer.resume(checkpoint);
+      }
+      return new ClassifierRun(config, directory, model, train, held, trainer, checkpoint, notes);
+    } catch (RuntimeException | Error e) {
+      if (model != null) {
+        model.close();
+      }
+      device.close();
+      throw e;
+    }
+  }
+
+  private static Path modelDirectory(RunSettings config) {
+    Path directory = ModelName.of(config.model().model()).directory();
+    if (directory == null) {
+      throw new InputException(
+          "--objective classify goes on from a trained model: name its directory with --model");
+    }
+    return directory;
+  }
+
+  private static TextClassifier.Shape fitted(
+      RunSettings config, Path from, TextClassifier.Shape shape) {
+    if (config.model().dropout() != null) {
+      return shape.withDropout(config.model().dropout());
+    }
+    if (shape.attentionDropout() > 0) {
+      throw new InputException(
+          "%s asks for dropout of attention weights (%s), and training drops none: give --dropout 0, or --dropout P to drop elsewhere"
+              .formatted(from.resolve("config.json"), shape.attentionDropout()));
+    }
+    return shape;
+  }
+
+  private static LabelledTexts.Split texts(
+      RunSettings config, Tokenizer tokenizer, List<String> notes) {
+    DataSpec spec = config.data();
+    String label = config.objective().labelColumn();
+    LabelledTexts all = LabelledTexts.read(spec.data(), spec.column(), label, tokenizer);
+    if (!spec.valData().isEmpty()) {
+      return new LabelledTexts.Split(
+          all, LabelledTexts.read(spec.valData(), spec.column(), label, tokenizer));
+    }
+    double fraction =
+        spec.valFraction() == null ? DataSpec.DEFAULT_VAL_FRACTION : spec.valFraction();
+    LabelledTexts.Split split = all.split(fraction, spec.seed(config.run().seed()));
+    if (spec.valFraction() == null && split.held() != null) {
+      notes.add(
+          "a tenth of --data, drawn by the seed, is kept for validation; --val-fraction 0 trains on all of it");
+    }
+    return split;
+  }
+
+  /**
+   * Those that the model has, where they cover the data; else those of the data. Numbers from 0 on
+   * are called as transformers calls classes without names.
+   */
+  static Labels labels(@Nullable Labels stored, LabelledTexts texts) {
+    List<String> classes = texts.classes();
+    if (stored != null && classes.stream().allMatch(c -> stored.indexOf(c) >= 0)) {
+      return stored;
+    }
+    List<String> numbers = IntStream.range(0, classes.size()).mapToObj(Integer::toString).toList();
+    if (classes.size() < 2) {
+      throw new InputException(
+          "%s holds one class only, %s: a classifier needs at least two"
+              .formatted(texts.name(), classes.getFirst()));
+    }
+    return classes.equals(numbers) ? Labels.numbered(classes.size()) : new Labels(classes);
+  }
+
+  private static LabelledRows rows(
+      RunSettings config,
+      LabelledTexts texts,
+      Tokenizer tokenizer,
+      TextClassifier.Shape shape,
+      Labels labels) {
+    int longest = Math.min(config.batch().seqLen(), shape.positions());
+    if (tokenizer.vocabSize() > shape.vocab()) {
+      throw new InputException(
+          "the tokenizer has %d tokens, the model %d: name the model's own with --tokenizer"
+              .formatted(tokenizer.vocabSize(), shape.vocab()));
+    }
+    TextFrame frame = TextFrame.of(tokenizer);
+    return new LabelledRows(texts, frame, longest, shape.vocab(), labels::indexOf);
+  }
+
+  private static RunIdentity identity(
+      RunSettings config, LabelledTexts texts, Tokenizer tokenizer) {
+    String order = config.data().order().name().toLowerCase(Locale.ROOT);
+    long seed = config.run().seed();
+    long own = config.data().seed(seed);
+    return new RunIdentity(
+        texts.identity(tokenizer),
+        own == seed ? order : order + " by --data-seed " + own,
+        seed,
+        config.batch().seqLen());
+  }
+
+  private static Training training(
+      RunSettings config, TextClassifier model, LabelledRows train, @Nullable LabelledRows held) {
+    RunSpec run = config.run();
+    Order order =
+        switch (config.data().order()) {
+          case SHUFFLED -> Order.shuffled(config.data().seed(run.seed()));
+          case SEQUENTIAL -> Order.sequential();
+        };
+    Classify objective = new Classify(model.model(config.model().recompute()));
+    return Training.of(model.parameters(), objective, BatchSource.endless(train, order))
+        .batch(config.batch().batchSize())
+        .accumulate(config.batch().gradientAccumulationSteps())
+        .optimizer(config.optimizer()::create)
+        .clip(config.optimizer().clip(model.precision().lossScaling()))
+        .schedule(config.lrSchedule())
+        .steps(run.maxSteps())
+        .seed(run.seed())
+        .validation(held == null ? null : BatchSource.once(held), run.evalBatches())
+        .logEvery(run.loggingSteps())
+        .evalEvery(run.evalEvery())
+        .saveEvery(run.saveEvery())
+        .model(model.describe(), to -> model.save(to, run.maxShardSize().bytes()));
+  }
+
+  @Override
+  public void close() {
+    trainer.close();
+    model.close();
+    model.device().close();
+    directory.close();
+  }
+}
