@@ -5,17 +5,14 @@ import dev.javelin.nn.Classifiers;
 import dev.javelin.nn.Labels;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.RunIdentity;
-import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.LabelledRows;
 import dev.javelin.train.data.LabelledTexts;
-import dev.javelin.train.data.Order;
 import dev.javelin.train.data.TextFrame;
 import dev.javelin.train.objective.Classify;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.DataSpec;
 import dev.javelin.train.settings.RunSettings;
-import dev.javelin.train.settings.RunSpec;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Path;
@@ -218,26 +215,17 @@ public record ClassifierRun(
 
   private static Training training(
       RunSettings config, TextClassifier model, LabelledRows train, @Nullable LabelledRows held) {
-    RunSpec run = config.run();
-    Order order =
-        switch (config.data().order()) {
-          case SHUFFLED -> Order.shuffled(config.data().seed(run.seed()));
-          case SEQUENTIAL -> Order.sequential();
-        };
-    Classify objective = new Classify(model.model(config.model().recompute()));
-    return Training.of(model.parameters(), objective, BatchSource.endless(train, order))
-        .batch(config.batch().batchSize())
-        .accumulate(config.batch().gradientAccumulationSteps())
-        .optimizer(config.optimizer()::create)
-        .clip(config.optimizer().clip(model.precision().lossScaling()))
-        .schedule(config.lrSchedule())
-        .steps(run.maxSteps())
-        .seed(run.seed())
-        .validation(held == null ? null : BatchSource.once(held), run.evalBatches())
-        .logEvery(run.loggingSteps())
-        .evalEvery(run.evalEvery())
-        .saveEvery(run.saveEvery())
-        .model(model.describe(), to -> model.save(to, run.maxShardSize().bytes()));
+    Task task =
+        new Task(
+            new Classify(model.model(config.model().recompute())),
+            train,
+            held,
+            true,
+            null,
+            List.of());
+    long shardBytes = config.run().maxShardSize().bytes();
+    return TextTraining.of(model.parameters(), model.precision(), task, config)
+        .model(model.describe(), to -> model.save(to, shardBytes));
   }
 
   @Override

@@ -1,5 +1,7 @@
 package dev.javelin.train;
 
+import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.nn.Precision;
 import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
@@ -55,6 +57,16 @@ public final class TextTraining {
   }
 
   static Training of(LanguageModel model, Task task, RunSettings settings) {
+    long shardBytes = settings.run().maxShardSize().bytes();
+    return of(model.parameters(), model.precision(), task, settings)
+        .model(
+            LanguageModel.describe(model.config(), model.precision()),
+            directory -> model.save(directory, shardBytes));
+  }
+
+  /** Whatever the model, whose files are still to be named. */
+  static Training of(
+      ParameterBuffer<?> parameters, Precision precision, Task task, RunSettings settings) {
     RunSpec run = settings.run();
     Order order =
         switch (settings.data().order()) {
@@ -63,11 +75,11 @@ public final class TextTraining {
         };
     BatchSource source = BatchSource.endless(task.train(), order);
     int steps = run.steps(task.train().count(), settings.batch().sequences(), task.examples());
-    return Training.of(model.parameters(), task.objective(), source)
+    return Training.of(parameters, task.objective(), source)
         .batch(settings.batch().batchSize())
         .accumulate(settings.batch().gradientAccumulationSteps())
         .optimizer(settings.optimizer()::create)
-        .clip(settings.optimizer().clip(model.precision().lossScaling()))
+        .clip(settings.optimizer().clip(precision.lossScaling()))
         .schedule(settings.schedule().over(steps))
         .steps(steps)
         .seed(run.seed())
@@ -75,9 +87,6 @@ public final class TextTraining {
         .textBytes(task.textBytes())
         .logEvery(run.loggingSteps())
         .evalEvery(run.evalEvery())
-        .saveEvery(run.saveEvery())
-        .model(
-            LanguageModel.describe(model.config(), model.precision()),
-            directory -> model.save(directory, run.maxShardSize().bytes()));
+        .saveEvery(run.saveEvery());
   }
 }

@@ -17,6 +17,7 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.nn.family.Gpt2;
 import dev.javelin.nn.family.Llama;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.LabelledRows;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import java.io.IOException;
@@ -24,6 +25,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -108,9 +110,10 @@ class ClassifierRunTest {
     double after;
     try (ClassifierRun run = ClassifierRun.open(settings(data, 60))) {
       assertThat(run.train().count()).isEqualTo(180);
-      before = run.model().evaluate(run.held(), 7).accuracy();
+      LabelledRows held = Objects.requireNonNull(run.held());
+      before = run.model().evaluate(held, 7).accuracy();
       run.trainer().run();
-      after = run.model().evaluate(run.held(), 7).accuracy();
+      after = run.model().evaluate(held, 7).accuracy();
     }
     assertThat(after).isGreaterThan(0.9).isGreaterThan(before);
     try (Cpu cpu = Cpu.open(1);

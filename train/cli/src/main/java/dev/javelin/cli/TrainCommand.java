@@ -139,11 +139,11 @@ final class TrainCommand implements Callable<Integer> {
             model.describe(),
             run.train().count(),
             run.held() == null ? 0 : run.held().count(),
-            settings.run().maxSteps(),
+            run.trainer().steps(),
             model.device());
         run.notes().forEach(out::println);
         out.flush();
-        run.trainer().watch(Terminal.open(run.trainer().step(), settings.run().maxSteps()));
+        run.trainer().watch(Terminal.open(run.trainer().step(), run.trainer().steps()));
       }
       Trainer.Outcome outcome = run.trainer().run();
       if (outcome.interrupted()) {
