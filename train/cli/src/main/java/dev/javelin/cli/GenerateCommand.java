@@ -2,28 +2,33 @@ package dev.javelin.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import dev.javelin.device.Device;
-import dev.javelin.nn.Grouping;
-import dev.javelin.nn.Precision;
-import dev.javelin.nn.TransformerConfig;
-import dev.javelin.train.Devices;
+import dev.javelin.tensor.io.Json;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.inference.Inference;
+import dev.javelin.train.inference.PromptRow;
+import dev.javelin.train.inference.PromptRows;
+import dev.javelin.train.inference.Reply;
 import dev.javelin.train.inference.Request;
-import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.io.Writer;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -31,22 +36,21 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "generate",
     mixinStandardHelpOptions = true,
-    description = "Continues a prompt with text from a trained model.")
+    description = "Continues a prompt, or many, with text from a trained model.")
 final class GenerateCommand implements Callable<Integer> {
-  @Spec private @Nullable CommandSpec spec;
+  private static final String STDIN = "-";
+  private static final int MOST_BYTES = 1 << 28;
+  private static final int MOST_AT_ONCE = 1024;
 
-  @Option(
-      names = {"--model", "--model-name-or-path"},
-      required = true,
-      paramLabel = "DIR",
-      description = "Hugging Face directory with a tokenizer, such as a checkpoint.")
-  private Path model = Path.of("");
+  @Spec private @Nullable CommandSpec spec;
+  @Mixin private ModelOptions model = new ModelOptions();
 
   @Option(
       names = "--prompt",
       paramLabel = "TEXT",
-      description = "Text to continue; - reads it from standard input. Default: the empty text.")
-  private @Nullable String prompt;
+      description =
+          "Text to continue; may be repeated; - reads it from standard input. Default: the empty text.")
+  private List<String> prompts = List.of();
 
   @Option(
       names = "--prompt-file",
@@ -55,117 +59,175 @@ final class GenerateCommand implements Callable<Integer> {
   private @Nullable Path promptFile;
 
   @Option(
-      names = {"--max-new-tokens", "--num-tokens"},
+      names = "--prompts",
+      paramLabel = "FILE",
+      description =
+          "UTF-8 file, or - for standard input, with a prompt in each line; or JSONL with \"prompt\" or \"messages\" in each row, and options of its own such as \"max_new_tokens\", \"temperature\", \"stop\" or \"seed\". Default: none.")
+  private @Nullable Path promptsFile;
+
+  @Option(
+      names = "--output",
+      paramLabel = "FILE",
+      description =
+          "New JSONL file for the replies, in the order of the prompts. Default: standard output.")
+  private @Nullable Path output;
+
+  @Option(
+      names = "--batch-size",
       paramLabel = "N",
-      description = "Stop after this many tokens. Default: ${DEFAULT-VALUE}.")
-  private int maxNewTokens = 200;
-
-  @Option(
-      names = "--temperature",
-      paramLabel = "T",
       description =
-          "Divide the logits by this; 0 always takes the most likely token. Default: ${DEFAULT-VALUE}.")
-  private double temperature = 0.8;
+          "Prompts that are continued at the same time; the texts do not depend on it. Default: ${DEFAULT-VALUE}.")
+  private int batchSize = 8;
 
-  @Option(
-      names = "--top-k",
-      paramLabel = "K",
-      description = "Sample from the K most likely tokens; 0 uses all. Default: ${DEFAULT-VALUE}.")
-  private int topK;
+  @Mixin private SamplingOptions sampling = new SamplingOptions();
 
-  @Option(
-      names = "--top-p",
-      paramLabel = "P",
-      description =
-          "Sample from the smallest set of tokens whose probabilities add up to P. Default: ${DEFAULT-VALUE}.")
-  private double topP = 1;
-
-  @Option(
-      names = "--repetition-penalty",
-      paramLabel = "P",
-      description =
-          "Above 1 makes tokens that already occurred less likely. Default: ${DEFAULT-VALUE}.")
-  private double repetitionPenalty = 1;
-
-  @Option(
-      names = "--stop",
-      paramLabel = "TEXT",
-      description = "Stop before this text; may be repeated. Default: none.")
-  private List<String> stop = List.of();
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      description = "Seed for sampling. Default: ${DEFAULT-VALUE}.")
-  private long seed = 1;
-
-  @Option(
-      names = "--dtype",
-      paramLabel = "fp32|bf16|fp16",
-      description = "Number format of weights, activations and cache. Default: ${DEFAULT-VALUE}.")
-  private String dtype = "fp32";
-
-  @Option(
-      names = "--device",
-      paramLabel = Devices.NAMES,
-      description =
-          "Where to compute. auto uses a GPU if it can run the model, otherwise the CPU. Default: ${DEFAULT-VALUE}.")
-  private String device = "auto";
-
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "CPU threads. Default: one per core.")
-  private int threads = Runtime.getRuntime().availableProcessors();
+  private boolean json; // whether replies are written as JSONL
 
   @Override
   public Integer call() throws IOException {
-    Request request =
-        new Request(
-            prompt(),
-            maxNewTokens,
-            new Sampler(temperature, topK, topP, seed),
-            repetitionPenalty,
-            stop);
-    Precision precision = precision();
-    List<String> notes = new ArrayList<>();
-    TransformerConfig config = LanguageModel.readConfig(model, notes::add);
-    Main.notes(spec, notes);
-    if (!LanguageModel.hasTokenizer(model)) {
+    if (batchSize < 1 || batchSize > MOST_AT_ONCE) {
       throw new InputException(
-          model + " has no tokenizer.json: copy the model's tokenizer there to use text");
+          "--batch-size must lie between 1 and " + MOST_AT_ONCE + ", got " + batchSize);
     }
-    PrintWriter out = Main.out(spec);
-    try (Device on = Main.device(device, threads, config);
-        LanguageModel loaded =
-            LanguageModel.load(
-                on, model, config, precision, Grouping.frozen(), Tokenizer.load(model));
-        Inference inference = loaded.inference()) {
-      out.print(request.prompt());
-      out.flush();
-      inference.generate(
-          request,
-          piece -> {
-            out.print(Terminal.text(piece));
-            out.flush();
-          });
-      out.println();
-      out.flush();
+    List<PromptRow> rows = rows(sampling.request());
+    json |= output != null;
+    if (output != null && Files.exists(output)) {
+      throw new InputException(output + " exists: name a new file, or remove it");
     }
+    List<String> others = json ? List.copyOf(PromptRows.otherKeys(rows)) : List.of();
+    if (!others.isEmpty()) {
+      Main.notes(
+          spec,
+          List.of(
+              "keys that are no options are copied to the output: " + String.join(", ", others)));
+    }
+    model.load(
+        spec,
+        (loaded, tokenizer) -> {
+          if (rows.size() == 1 && !json) {
+            stream(loaded, rows.getFirst());
+          } else {
+            all(loaded, tokenizer, rows);
+          }
+        });
     return Main.OK;
   }
 
-  private String prompt() throws IOException {
-    if (promptFile != null) {
-      if (prompt != null) {
-        throw new InputException("--prompt and --prompt-file both say what to continue: give one");
+  private void stream(LanguageModel loaded, PromptRow row) {
+    PrintWriter out = Main.out(spec);
+    try (Inference inference = loaded.inference()) {
+      out.print(row.request().prompt());
+      out.flush();
+      Reply reply =
+          inference.generate(
+              row.request(),
+              piece -> {
+                out.print(Terminal.text(piece));
+                out.flush();
+              });
+      out.println();
+      out.flush();
+      sayForgotten(loaded, row, reply);
+    }
+  }
+
+  private void all(LanguageModel loaded, Tokenizer tokenizer, List<PromptRow> rows)
+      throws IOException {
+    try (Inference inference = loaded.inference();
+        Writer file =
+            output == null
+                ? Writer.nullWriter()
+                : Files.newBufferedWriter(output, UTF_8, StandardOpenOption.CREATE_NEW)) {
+      List<int[]> ids = new ArrayList<>();
+      for (PromptRow row : rows) {
+        if (row.conversation() != null) {
+          throw new InputException(row.place() + ": messages are not supported yet: give a prompt");
+        }
+        try {
+          ids.add(inference.tokens(row.request().prompt()));
+        } catch (IllegalArgumentException e) {
+          throw new InputException(row.place() + ": " + e.getMessage(), e);
+        }
       }
-      return utf8(promptFile.toString(), Files.readAllBytes(promptFile));
+      Map<Integer, Reply> early = new TreeMap<>();
+      int[] next = {0};
+      inference.generate(
+          ids,
+          rows.stream().map(PromptRow::request).toList(),
+          batchSize,
+          (number, reply) -> {
+            early.put(number, reply);
+            for (Reply r; (r = early.remove(next[0])) != null; next[0]++) {
+              write(file, rows.get(next[0]), r, next[0] > 0);
+              sayForgotten(loaded, rows.get(next[0]), r);
+            }
+          });
     }
-    if (prompt == null) {
-      return "";
+  }
+
+  private void write(Writer file, PromptRow row, Reply reply, boolean behindOthers) {
+    PrintWriter out = Main.out(spec);
+    String line = json ? Json.writeCompact(row.with(reply)) : "";
+    if (output != null) {
+      try {
+        file.write(line + "\n");
+        file.flush();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    } else if (json) {
+      out.println(line);
+    } else {
+      out.print(behindOthers ? "---\n" : "");
+      out.println(row.request().prompt() + Terminal.text(reply.text()));
     }
-    return prompt.equals("-") ? utf8("standard input", System.in.readAllBytes()) : prompt;
+    out.flush();
+  }
+
+  private void sayForgotten(LanguageModel loaded, PromptRow row, Reply reply) {
+    if (reply.forgotten() > 0) {
+      Main.notes(
+          spec,
+          List.of(
+              "%s: the first %d tokens were forgotten, since the model has %d positions"
+                  .formatted(row.place(), reply.forgotten(), loaded.config().positions())));
+    }
+  }
+
+  private List<PromptRow> rows(Request options) throws IOException {
+    if ((prompts.isEmpty() ? 0 : 1) + (promptFile == null ? 0 : 1) + (promptsFile == null ? 0 : 1)
+        > 1) {
+      throw new InputException(
+          "--prompt, --prompt-file and --prompts all say what to continue: give one");
+    }
+    if (promptsFile != null) {
+      boolean stdin = promptsFile.toString().equals(STDIN);
+      byte[] content = stdin ? bytes("standard input", System.in) : bytes(promptsFile);
+      json = PromptRows.isJson(content);
+      return PromptRows.read(stdin ? Path.of("standard input") : promptsFile, content, options);
+    }
+    if (promptFile != null) {
+      return PromptRows.of(List.of(utf8(promptFile.toString(), bytes(promptFile))), options);
+    }
+    if (prompts.equals(List.of(STDIN))) {
+      String source = "standard input";
+      return PromptRows.of(List.of(utf8(source, bytes(source, System.in))), options);
+    }
+    return PromptRows.of(prompts.isEmpty() ? List.of("") : prompts, options);
+  }
+
+  private static byte[] bytes(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      return bytes(file.toString(), in);
+    }
+  }
+
+  private static byte[] bytes(String source, InputStream in) throws IOException {
+    byte[] bytes = in.readNBytes(MOST_BYTES + 1);
+    if (bytes.length > MOST_BYTES) {
+      throw new InputException(source + " is larger than 256 MiB: split it");
+    }
+    return bytes;
   }
 
   /** The text as it is, without a byte order mark. */
@@ -176,14 +238,5 @@ final class GenerateCommand implements Callable<Integer> {
     } catch (CharacterCodingException e) {
       throw new InputException(source + ": is not UTF-8 text: convert it with iconv", e);
     }
-  }
-
-  private Precision precision() {
-    return switch (dtype) {
-      case "fp32" -> Precision.FP32;
-      case "bf16" -> Precision.BF16;
-      case "fp16" -> Precision.FP16;
-      default -> throw new InputException("--dtype must be fp32, bf16 or fp16, got " + dtype);
-    };
   }
 }

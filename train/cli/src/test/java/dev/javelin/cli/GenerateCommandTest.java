@@ -90,6 +90,57 @@ class GenerateCommandTest {
         "--max-new-tokens must lie between 0 and 16777216, got 2147483647");
   }
 
+  @Test
+  void manyPromptsAreContinuedInTheirOrderAsEachIsAlone() throws IOException {
+    List<String> prompts = List.of("line", "quick brown", "f", "line");
+    StringBuilder lines = new StringBuilder();
+    for (int i = 0; i < prompts.size(); i++) {
+      String alone =
+          generate("--prompt=" + prompts.get(i), "--seed=" + (4 + i), "--max-new-tokens=20").out();
+      lines.append(i == 0 ? "" : "---\n").append(alone);
+    }
+    Path file = dir.resolve("prompts.txt");
+    Files.writeString(file, String.join("\n", prompts) + "\n\n");
+    for (String size : List.of("1", "3", "50")) {
+      var written =
+          generate("--prompts=" + file, "--seed=4", "--max-new-tokens=20", "--batch-size=" + size);
+      assertThat(written.out()).as(written.err()).isEqualTo(lines.toString());
+    }
+    List<String> flags = new ArrayList<>(List.of("--seed=4", "--max-new-tokens=20"));
+    prompts.forEach(p -> flags.add("--prompt=" + p));
+    assertThat(generate(flags.toArray(new String[0])).out()).isEqualTo(lines.toString());
+  }
+
+  @Test
+  void jsonLinesHaveOptionsOfTheirOwnAndGoToJsonLines() throws IOException {
+    Path file = dir.resolve("rows.jsonl");
+    Files.writeString(
+        file,
+        """
+        {"id": "a", "prompt": "line", "max_new_tokens": 3}
+        {"id": "b", "prompt": "quick", "max_new_tokens": 40, "seed": 9, "temperature": 1.5}
+        """);
+    String shown = generate("--prompts=" + file).out();
+    Path output = dir.resolve("replies.jsonl");
+    var written = generate("--prompts=" + file, "--output=" + output);
+    assertThat(written.exit()).as(written.err()).isZero();
+    assertThat(written.out()).isEmpty();
+    assertThat(written.err()).contains("copied to the output: id");
+    assertThat(Files.readString(output)).isEqualTo(shown);
+    List<String> lines = Files.readAllLines(output);
+    assertThat(lines.get(0))
+        .startsWith("{\"id\":\"a\",\"prompt\":\"line\",\"max_new_tokens\":3,\"reply\":\"")
+        .endsWith("\"finish\":\"length\",\"new_tokens\":3}");
+    assertThat(lines.get(1)).contains("\"new_tokens\":40,\"forgotten_tokens\":");
+    assertThat(written.err()).contains("rows.jsonl: line 2: the first ", "32 positions");
+    refused(generate("--prompts=" + file, "--output=" + output), "exists: name a new file");
+    Files.writeString(file, "{\"prompt\": \"line\", \"top_p\": 7}\n");
+    refused(generate("--prompts=" + file), "rows.jsonl: line 1: top_p must lie in (0, 1]");
+    refused(generate("--prompts=" + file, "--prompt=a"), "give one");
+    refused(generate("--prompts=" + dir.resolve("none")), "none: no such file");
+    refused(generate("--batch-size=0"), "--batch-size must lie between 1 and 1024, got 0");
+  }
+
   private static void refused(CommandLineTest.Result result, String message) {
     assertThat(result.exit()).isEqualTo(Main.USAGE);
     assertThat(result.err()).contains(message).hasLineCount(1);

@@ -76,7 +76,7 @@ public final class Inference implements AutoCloseable {
    * two passes. The pieces are whole characters and together are the reply's text.
    */
   public Reply generate(Request request, Consumer<String> out) {
-    return generate(prompt(request.prompt()), request, out);
+    return generate(tokens(request.prompt()), request, out);
   }
 
   /**
@@ -92,14 +92,25 @@ public final class Inference implements AutoCloseable {
   }
 
   /**
-   * The replies to several requests, in their order.
+   * The replies to several requests, in their order; see {@link #generate(List, List, int,
+   * Replies)}.
+   */
+  public List<Reply> generate(List<Request> requests, int most, Replies replied) {
+    return generate(
+        requests.stream().map(r -> tokens(r.prompt())).toList(), requests, most, replied);
+  }
+
+  /**
+   * The same for prompts that are tokens already; the requests' own are not read.
    *
    * @param most requests under way at a time, at least 1
    * @param replied takes the number of a request and its reply as soon as there is one; in any
    *     order, by one thread at a time
-   * @throws IllegalArgumentException where a request cannot be served; the others are then ended
+   * @throws IllegalArgumentException where a prompt is empty or holds an id that is none
    */
-  public List<Reply> generate(List<Request> requests, int most, Replies replied) {
+  public List<Reply> generate(
+      List<int[]> prompts, List<Request> requests, int most, Replies replied) {
+    prompts.forEach(this::requirePrompt);
     List<Future<Reply>> replies = new ArrayList<>();
     ExecutorService threads = Executors.newFixedThreadPool(Math.clamp(requests.size(), 1, most));
     try {
@@ -108,7 +119,7 @@ public final class Inference implements AutoCloseable {
         replies.add(
             threads.submit(
                 () -> {
-                  Reply reply = generate(requests.get(number));
+                  Reply reply = generate(prompts.get(number), requests.get(number), piece -> {});
                   synchronized (replies) {
                     replied.reply(number, reply);
                   }
@@ -236,7 +247,11 @@ public final class Inference implements AutoCloseable {
     return tokenizer;
   }
 
-  private int[] prompt(String text) {
+  /**
+   * A prompt in tokens: special ones in the text are recognised, and what the tokenizer begins a
+   * text with is added. For the empty text, what a text begins with.
+   */
+  public int[] tokens(String text) {
     Tokenizer t = tokenizer();
     return text.isEmpty() ? beginning(t) : t.encodePrompt(text);
   }

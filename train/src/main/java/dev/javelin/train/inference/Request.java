@@ -40,6 +40,11 @@ public record Request(
     return new Request(prompt, DEFAULT_NEW_TOKENS, Sampler.GREEDY, 1, List.of());
   }
 
+  /** The same options for another prompt. */
+  public Request prompt(String other) {
+    return new Request(other, maxNewTokens, sampler, repetitionPenalty, stop);
+  }
+
   public Request maxNewTokens(int most) {
     return new Request(prompt, most, sampler, repetitionPenalty, stop);
   }

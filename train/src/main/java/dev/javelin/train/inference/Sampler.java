@@ -43,6 +43,10 @@ public record Sampler(double temperature, int topK, double topP, double minP, lo
     }
   }
 
+  public Sampler withSeed(long other) {
+    return new Sampler(temperature, topK, topP, minP, other);
+  }
+
   /**
    * The token of draw {@code draw}.
    *

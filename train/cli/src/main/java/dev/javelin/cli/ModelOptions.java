@@ -1,0 +1,78 @@
+package dev.javelin.cli;
+
+import dev.javelin.device.Device;
+import dev.javelin.nn.Grouping;
+import dev.javelin.nn.Precision;
+import dev.javelin.nn.TransformerConfig;
+import dev.javelin.train.Devices;
+import dev.javelin.train.LanguageModel;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+
+/** The model that writes, and where: the flags that {@code generate} and {@code chat} share. */
+final class ModelOptions {
+  @Option(
+      names = {"--model", "--model-name-or-path"},
+      required = true,
+      paramLabel = "DIR",
+      description = "Hugging Face directory with a tokenizer, such as a checkpoint.")
+  private Path model = Path.of("");
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "fp32|bf16|fp16",
+      description = "Number format of weights, activations and cache. Default: ${DEFAULT-VALUE}.")
+  private String dtype = "fp32";
+
+  @Option(
+      names = "--device",
+      paramLabel = Devices.NAMES,
+      description =
+          "Where to compute. auto uses a GPU if it can run the model, otherwise the CPU. Default: ${DEFAULT-VALUE}.")
+  private String device = "auto";
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "CPU threads. Default: one per core.")
+  private int threads = Runtime.getRuntime().availableProcessors();
+
+  /** What is done with the model while it is loaded. */
+  @FunctionalInterface
+  interface Work {
+    void run(LanguageModel model, Tokenizer tokenizer) throws IOException;
+  }
+
+  void load(@Nullable CommandSpec spec, Work work) throws IOException {
+    Precision precision = precision();
+    List<String> notes = new ArrayList<>();
+    TransformerConfig config = LanguageModel.readConfig(model, notes::add);
+    Main.notes(spec, notes);
+    if (!LanguageModel.hasTokenizer(model)) {
+      throw new InputException(
+          model + " has no tokenizer.json: copy the model's tokenizer there to use text");
+    }
+    Tokenizer tokenizer = Tokenizer.load(model);
+    try (Device on = Main.device(device, threads, config);
+        LanguageModel loaded =
+            LanguageModel.load(on, model, config, precision, Grouping.frozen(), tokenizer)) {
+      work.run(loaded, tokenizer);
+    }
+  }
+
+  private Precision precision() {
+    return switch (dtype) {
+      case "fp32" -> Precision.FP32;
+      case "bf16" -> Precision.BF16;
+      case "fp16" -> Precision.FP16;
+      default -> throw new InputException("--dtype must be fp32, bf16 or fp16, got " + dtype);
+    };
+  }
+}
