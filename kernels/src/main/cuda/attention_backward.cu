@@ -11,6 +11,7 @@
 // Traffic (s = bytes per element): rows once, columns once per tile of rows, from the L2 cache; delta reads dy and o.
 //   FLOPs: 14·B·H·Tq·Tk·D (16 for D > 128), half of that for a causal mask; 10 if dq were added up by atomics.
 // Measured: not yet.
+#include "attention_dropout.cuh"
 #include "attention_mask.cuh"
 #include "attention_product.cuh"
 
@@ -51,9 +52,9 @@ __device__ __forceinline__ void attention_delta(float* stats, Heads<const T> dy,
 }
 
 // kOfKeys: rows are keys; `first` is dk and `second` dv. Otherwise rows are queries, `first` is dq. Either may be null.
-template <class M, bool kOfKeys, bool kFirst, bool kSecond, class T = typename M::Element>
+template <class M, bool kOfKeys, bool kFirst, bool kSecond, class D, class T = typename M::Element>
 __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first, Heads<T> second, int add_second, Heads<const T> dy, Heads<const T> q,
-                                                   Heads<const T> k, Heads<const T> v, const float* stats, int padded, Mask mask) {
+                                                   Heads<const T> k, Heads<const T> v, const float* stats, int padded, Mask mask, D dropout) {
   using Rows = typename M::RowTile;
   using Cols = typename M::ColTile;
   constexpr int kStage = 2 * Cols::kElements;
@@ -69,6 +70,7 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
   int row = (kOfKeys ? tile : tiles - 1 - tile) * M::kRows;  // those that see, or are seen, most come first
   int head = block / tiles % row_heads, batch = block / tiles / row_heads;
   mask.open(batch);
+  if (!kOfKeys) dropout.open(batch, head);
   Scoring score(mask);
   int my_row = row + warp_index() * M::kWarpRows;
   int real_rows = (kOfKeys ? mask.length : mask.queries) - row, real_columns = kOfKeys ? mask.queries : mask.length;
@@ -143,6 +145,15 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
     float s[M::kMyRows][M::kMyCols], dp[M::kMyRows][M::kMyCols];
     M::product(s, rows_a, columns_c);
     if constexpr (kFirst) M::product(dp, rows_b, columns_d);
+    uint32_t dropped = 0;  // a bit for each element
+    if constexpr (D::kOn) {
+      static_assert(M::kMyRows * M::kMyCols <= 32);
+      if (kOfKeys) dropout.open(batch, of_head);
+      draw<M, kOfKeys>(dropout, row, col, [&](int r, int c, bool stays) {
+        dropped |= (stays ? 0u : 1u) << (r * M::kMyCols + c);
+        if constexpr (kFirst) dp[r][c] = stays ? dp[r][c] * dropout.kept : 0.0f;
+      });
+    }
     if (score.transforms) {
       transform<M, kOfKeys>(s, mask, of_head, row, col, [&](int r, int c, float t) {
         if constexpr (kFirst) {
@@ -158,6 +169,13 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
       for (int r = 0; r < M::kMyRows; r++) {
         s[r][c] = exp2_approx(fmaf(s[r][c], score.factor, -lse_of(r, c)));
         if constexpr (kFirst) dp[r][c] = s[r][c] * (dp[r][c] - delta_of(r, c));
+      }
+    }
+    if constexpr (kSecond && D::kOn) {
+#pragma unroll
+      for (int r = 0; r < M::kMyRows; r++) {
+#pragma unroll
+        for (int c = 0; c < M::kMyCols; c++) s[r][c] = dropped >> (r * M::kMyCols + c) & 1 ? 0.0f : s[r][c];
       }
     }
     if constexpr (kSecond) {
@@ -182,6 +200,13 @@ __device__ __forceinline__ void attention_backward(Heads<T> first, int add_first
   }
   if constexpr (kSecond) {
     if (second.data != nullptr) {
+      if constexpr (D::kOn) {
+#pragma unroll
+        for (int r = 0; r < M::kMyRows; r++) {
+#pragma unroll
+          for (int e = 0; e < M::kMyDims; e++) sums_b[r][e] *= dropout.kept;
+        }
+      }
       store_rows<M>(rows_a, sums_b, second.of(batch, head) + row * second.time, second.time, count - row, mask.dim, add_second != 0);
     }
   }
@@ -198,13 +223,22 @@ DELTA(f16, f16)
 // For heads of up to d elements; tiles of rows and columns are part of the name by which AttentionCuda asks for a kernel.
 #define BACKWARD(name, d, rows, cols, T, suffix, kOfKeys, kFirst, kSecond)                                                            \
   KERNEL(attention_backward_##name##_d##d##_##rows##x##cols##_##suffix, (HEADS(T, first), int add_first, HEADS(T, second), int add_second, HEADS(const T, dy), HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), const float* stats, int padded, MASK_PARAMETERS), kThreads, kBlocks) { \
-    attention_backward<Products<T, d, rows, cols>, kOfKeys, kFirst, kSecond>(AS_HEADS(T, first), add_first, AS_HEADS(T, second), add_second, AS_HEADS(const T, dy), AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), stats, padded, AS_MASK); \
+    attention_backward<Products<T, d, rows, cols>, kOfKeys, kFirst, kSecond>(AS_HEADS(T, first), add_first, AS_HEADS(T, second), add_second, AS_HEADS(const T, dy), AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), stats, padded, AS_MASK, NoDropout{}); \
+  }
+#define DROPPED(name, d, rows, cols, T, suffix, kOfKeys, kFirst, kSecond)                                                            \
+  KERNEL(attention_backward_##name##_dropped_d##d##_##rows##x##cols##_##suffix, (HEADS(T, first), int add_first, HEADS(T, second), int add_second, HEADS(const T, dy), HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), const float* stats, int padded, MASK_PARAMETERS, DROPOUT_PARAMETERS), kThreads, kBlocks) { \
+    attention_backward<Products<T, d, rows, cols>, kOfKeys, kFirst, kSecond>(AS_HEADS(T, first), add_first, AS_HEADS(T, second), add_second, AS_HEADS(const T, dy), AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), stats, padded, AS_MASK, AS_DROPOUT); \
   }
 #define OF_QUERIES(d, rows, cols, T, suffix) BACKWARD(queries, d, rows, cols, T, suffix, false, true, false)
 #define OF_KEYS(d, rows, cols, T, suffix) BACKWARD(keys, d, rows, cols, T, suffix, true, true, true)
 #define OF_KEYS_APART(d, rows, cols, T, suffix)                       \
   BACKWARD(keys, d, rows, cols, T, suffix, true, true, false)         \
   BACKWARD(values, d, rows, cols, T, suffix, true, false, true)
+#define DROPPED_OF_QUERIES(d, rows, cols, T, suffix) DROPPED(queries, d, rows, cols, T, suffix, false, true, false)
+#define DROPPED_OF_KEYS(d, rows, cols, T, suffix) DROPPED(keys, d, rows, cols, T, suffix, true, true, true)
+#define DROPPED_OF_KEYS_APART(d, rows, cols, T, suffix)               \
+  DROPPED(keys, d, rows, cols, T, suffix, true, true, false)          \
+  DROPPED(values, d, rows, cols, T, suffix, true, false, true)
 #define HALVES(KIND, d, rows, cols) \
   KIND(d, rows, cols, bf16, bf16)   \
   KIND(d, rows, cols, f16, f16)
@@ -226,3 +260,21 @@ OF_QUERIES(256, 16, 8, float, f32)
 OF_KEYS(64, 64, 32, float, f32)
 OF_KEYS(128, 32, 16, float, f32)
 OF_KEYS(256, 16, 8, float, f32)
+HALVES(DROPPED_OF_QUERIES, 32, 128, 32)
+HALVES(DROPPED_OF_QUERIES, 64, 128, 32)
+HALVES(DROPPED_OF_QUERIES, 96, 64, 32)
+HALVES(DROPPED_OF_QUERIES, 128, 64, 32)
+HALVES(DROPPED_OF_QUERIES, 192, 64, 32)
+HALVES(DROPPED_OF_QUERIES, 256, 64, 16)
+HALVES(DROPPED_OF_KEYS, 32, 128, 32)
+HALVES(DROPPED_OF_KEYS, 64, 64, 64)
+HALVES(DROPPED_OF_KEYS, 96, 64, 32)
+HALVES(DROPPED_OF_KEYS, 128, 64, 32)
+HALVES(DROPPED_OF_KEYS_APART, 192, 64, 32)
+HALVES(DROPPED_OF_KEYS_APART, 256, 64, 16)
+DROPPED_OF_QUERIES(64, 64, 32, float, f32)
+DROPPED_OF_QUERIES(128, 32, 16, float, f32)
+DROPPED_OF_QUERIES(256, 16, 8, float, f32)
+DROPPED_OF_KEYS(64, 64, 32, float, f32)
+DROPPED_OF_KEYS(128, 32, 16, float, f32)
+DROPPED_OF_KEYS(256, 16, 8, float, f32)

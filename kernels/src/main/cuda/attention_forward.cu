@@ -11,6 +11,7 @@
 // Traffic (s = bytes per element): q, o once, 2·B·H·Tq·D·s; k and v once per tile of queries, from the L2 cache;
 //   lse 4·B·H·Tq.  FLOPs: 4·B·H·Tq·Tk·D, half of that for a causal mask: compute bound from a few hundred keys.
 // Measured: not yet.
+#include "attention_dropout.cuh"
 #include "attention_mask.cuh"
 #include "attention_product.cuh"
 
@@ -22,8 +23,8 @@ __device__ __forceinline__ float power(float s, float base, float factor) {
 }
 
 // `partial`: null, or where the results of each part of the keys go, [part, B, H, Tq, D], and then their lse.
-template <class M, class T = typename M::Element>
-__device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float* partial, Heads<const T> q, Heads<const T> k, Heads<const T> v, Mask mask) {
+template <class M, class D, class T = typename M::Element>
+__device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float* partial, Heads<const T> q, Heads<const T> k, Heads<const T> v, Mask mask, D dropout) {
   using Rows = typename M::RowTile;
   using Cols = typename M::ColTile;
   static_assert((Rows::kElements + 2 * Cols::kElements) * sizeof(T) + M::kExchange * 4 <= kMostShared);
@@ -36,6 +37,7 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
   int tiles = (mask.queries + M::kRows - 1) / M::kRows, block = static_cast<int>(blockIdx.x);
   int row = (tiles - 1 - block % tiles) * M::kRows, head = block / tiles % mask.heads, batch = block / tiles / mask.heads;
   mask.open(batch);
+  dropout.open(batch, head);
   Scoring score(mask);
   int my_row = row + warp_index() * M::kWarpRows;
   Reach all = mask.reach(row, min(row + M::kRows, mask.queries));
@@ -94,6 +96,9 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
 #pragma unroll
       for (int d = 0; d < M::kMyDims; d++) sums[r][d] *= shrink;
     }
+    if constexpr (D::kOn) {
+      draw<M, false>(dropout, row, col, [&](int r, int c, bool stays) { s[r][c] = stays ? s[r][c] : 0.0f; });
+    }
     M::accumulate(sums, s, values, exchange);
   }
 
@@ -105,7 +110,7 @@ __device__ __forceinline__ void attention_forward(Heads<T> o, float* lse, float*
   }
 #pragma unroll
   for (int r = 0; r < M::kMyRows; r++) {
-    float sum = M::row_sum(total[r]), inverse = sum > 0.0f ? 1.0f / sum : 0.0f;
+    float sum = M::row_sum(total[r]), inverse = sum > 0.0f ? (D::kOn ? dropout.kept : 1.0f) / sum : 0.0f;
     int query = row + M::row(r);
     if (M::leads_row() && query < mask.queries) lse[first + query] = sum > 0.0f ? kLn2 * fmaf(top[r], score.factor, log2f(sum)) : -INFINITY;
 #pragma unroll
@@ -153,17 +158,30 @@ COMBINE(f16, f16)
 // For heads of up to d elements; tiles of rows and columns are part of the name by which AttentionCuda asks for a kernel.
 #define FORWARD(d, rows, cols, T, suffix)                                                                                     \
   KERNEL(attention_forward_d##d##_##rows##x##cols##_##suffix, (HEADS(T, o), float* lse, float* partial, HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), MASK_PARAMETERS), kThreads, kBlocks) { \
-    attention_forward<Products<T, d, rows, cols>>(AS_HEADS(T, o), lse, partial, AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), AS_MASK); \
+    attention_forward<Products<T, d, rows, cols>>(AS_HEADS(T, o), lse, partial, AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), AS_MASK, NoDropout{}); \
   }
-#define FORWARD_HALVES(d, rows, cols)  \
-  FORWARD(d, rows, cols, bf16, bf16)   \
-  FORWARD(d, rows, cols, f16, f16)
-FORWARD_HALVES(32, 128, 64)
-FORWARD_HALVES(64, 128, 64)
-FORWARD_HALVES(96, 128, 32)
-FORWARD_HALVES(128, 128, 32)
-FORWARD_HALVES(192, 64, 64)
-FORWARD_HALVES(256, 64, 64)
+#define DROPPED(d, rows, cols, T, suffix)                                                                                     \
+  KERNEL(attention_forward_dropped_d##d##_##rows##x##cols##_##suffix, (HEADS(T, o), float* lse, float* partial, HEADS(const T, q), HEADS(const T, k), HEADS(const T, v), MASK_PARAMETERS, DROPOUT_PARAMETERS), kThreads, kBlocks) { \
+    attention_forward<Products<T, d, rows, cols>>(AS_HEADS(T, o), lse, partial, AS_HEADS(const T, q), AS_HEADS(const T, k), AS_HEADS(const T, v), AS_MASK, AS_DROPOUT); \
+  }
+#define HALVES(KIND, d, rows, cols) \
+  KIND(d, rows, cols, bf16, bf16)   \
+  KIND(d, rows, cols, f16, f16)
+HALVES(FORWARD, 32, 128, 64)
+HALVES(FORWARD, 64, 128, 64)
+HALVES(FORWARD, 96, 128, 32)
+HALVES(FORWARD, 128, 128, 32)
+HALVES(FORWARD, 192, 64, 64)
+HALVES(FORWARD, 256, 64, 64)
 FORWARD(64, 64, 32, float, f32)
 FORWARD(128, 32, 32, float, f32)
 FORWARD(256, 32, 16, float, f32)
+HALVES(DROPPED, 32, 128, 64)
+HALVES(DROPPED, 64, 128, 64)
+HALVES(DROPPED, 96, 128, 32)
+HALVES(DROPPED, 128, 64, 64)
+HALVES(DROPPED, 192, 64, 64)
+HALVES(DROPPED, 256, 64, 32)
+DROPPED(64, 64, 32, float, f32)
+DROPPED(128, 32, 32, float, f32)
+DROPPED(256, 32, 16, float, f32)

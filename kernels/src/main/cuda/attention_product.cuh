@@ -22,6 +22,7 @@ struct TensorCores {
   static constexpr int kDim = kDim_, kRows = kRows_, kCols = kCols_;
   static constexpr int kWarpRows = kRows / kWarps, kMs = kWarpRows / 16;  // m16n8 blocks, one below the other
   static constexpr int kMyRows = 2 * kMs, kMyCols = kCols / 4, kMyDims = kDim / 4;
+  static constexpr int kRowMate = 1, kColMate = 2;  // elements to the one 8 rows, 8 columns away
   static constexpr int kRowPasses = 2;  // of results through shared memory, in which fp32 is twice as long
   using RowTile = Tile<T, kRows, kDim>;
   using ColTile = Tile<T, kCols, kDim>;
@@ -117,6 +118,7 @@ struct Simt {
   static constexpr int kDim = kDim_, kRows = kRows_, kCols = kCols_;
   static constexpr int kWarpRows = kRows / kWarps;
   static constexpr int kMyRows = kWarpRows / 4, kMyCols = kCols / 8, kMyDims = kDim / 8;
+  static constexpr int kRowMate = kWarpRows % 16 == 0 ? 2 : 0, kColMate = kCols % 16 == 0 ? 1 : 0;
   static constexpr int kRowPasses = 1;
   using RowTile = Tile<float, kRows, kDim>;
   using ColTile = Tile<float, kCols, kDim>;

@@ -7,24 +7,9 @@
 // Traffic (n elements, s bytes each): 2·n·s, 3·n·s where added to.  Integer work: 10 rounds of two 32-bit multiplications
 //   with high halves for 4 elements, about 20 instructions an element, so still memory bound.
 // Measured: not yet.
+#include "philox.cuh"
 #include "row.cuh"
 #include "step_state.cuh"
-
-constexpr int kWords = 4;  // of a block of Philox
-
-__device__ __forceinline__ void philox(uint32_t (&c)[kWords], uint32_t key0, uint32_t key1) {
-#pragma unroll
-  for (int round = 0; round < 10; round++) {
-    uint32_t high0 = __umulhi(0xD2511F53u, c[0]), low0 = 0xD2511F53u * c[0];
-    uint32_t high1 = __umulhi(0xCD9E8D57u, c[2]), low1 = 0xCD9E8D57u * c[2];
-    c[0] = high1 ^ c[1] ^ key0;
-    c[1] = low1;
-    c[2] = high0 ^ c[3] ^ key1;
-    c[3] = low0;
-    key0 += 0x9E3779B9u;
-    key1 += 0xBB67AE85u;
-  }
-}
 
 // What decides a mask besides the place of the element.
 struct Mask {

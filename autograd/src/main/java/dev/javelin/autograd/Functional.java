@@ -11,6 +11,7 @@ import dev.javelin.tensor.op.Activate;
 import dev.javelin.tensor.op.AddLayerNorm;
 import dev.javelin.tensor.op.AddRmsNorm;
 import dev.javelin.tensor.op.Attention;
+import dev.javelin.tensor.op.AttentionDropout;
 import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.op.Dropout;
 import dev.javelin.tensor.op.Embedding;
@@ -120,10 +121,16 @@ public final class Functional {
 
   /** Attention of heads [B, T, H, D]; see {@link Attention}. */
   public static Var attention(Var q, Var k, Var v, AttentionMask mask, float scale) {
+    return attention(q, k, v, mask, scale, null);
+  }
+
+  /** The same with dropout of its weights, which a re-run repeats; {@code null} for none. */
+  public static Var attention(
+      Var q, Var k, Var v, AttentionMask mask, float scale, @Nullable AttentionDropout dropout) {
     Shape s = q.shape();
     Tensor o = q.like();
     Tensor lse = q.alloc(DType.F32, s.dim(0), s.dim(2), s.dim(1));
-    Attention.forward(o, lse, q.value(), k.value(), v.value(), mask, scale);
+    Attention.forward(o, lse, q.value(), k.value(), v.value(), mask, scale, dropout);
     return q.tape()
         .record(
             "attention",
@@ -132,7 +139,7 @@ public final class Functional {
             out ->
                 Attention.backward(
                     q.grad(), k.grad(), v.grad(), out.dy(), o, lse, q.value(), k.value(), v.value(),
-                    mask, scale));
+                    mask, scale, dropout));
   }
 
   /** Random zeros, the same in a re-run; {@code x} itself for p = 0. See {@link Dropout}. */

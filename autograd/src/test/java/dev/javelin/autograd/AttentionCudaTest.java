@@ -15,7 +15,9 @@ import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Attention;
+import dev.javelin.tensor.op.AttentionDropout;
 import dev.javelin.tensor.op.AttentionMask;
+import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -57,7 +59,17 @@ class AttentionCudaTest {
     SLOPES,
     CAP,
     NEGATIVE_SCALE,
-    EVERYTHING
+    EVERYTHING,
+    DROPOUT,
+    EVERYTHING_AND_DROPOUT;
+
+    boolean all() {
+      return this == EVERYTHING || this == EVERYTHING_AND_DROPOUT;
+    }
+
+    boolean drops() {
+      return this == DROPOUT || this == EVERYTHING_AND_DROPOUT;
+    }
   }
 
   /** Where the rows of a tensor lie. */
@@ -134,6 +146,7 @@ class AttentionCudaTest {
     int seed = 10_000 + 10 * dim;
     for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
       compare(Case.random(t, dim, seed % 2 == 0 ? Masking.CAUSAL : Masking.EVERYTHING, seed++));
+      compare(Case.random(t, dim, Masking.DROPOUT, seed + 5));
     }
   }
 
@@ -153,7 +166,7 @@ class AttentionCudaTest {
 
   /** Their keys are cut into parts for several blocks, whose results are added up. */
   @ParameterizedTest
-  @EnumSource(names = {"CAUSAL", "LENGTHS", "WINDOW", "EVERYTHING"})
+  @EnumSource(names = {"CAUSAL", "LENGTHS", "WINDOW", "EVERYTHING", "DROPOUT"})
   void agreeWithTheCpuForFewQueriesOfManyKeys(Masking masking) {
     int seed = 20_000 + masking.ordinal();
     for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
@@ -219,6 +232,7 @@ class AttentionCudaTest {
                 Stream.of(
                     new Case(t, 1, 40, 67, 2, 1, 40, Masking.EVERYTHING, true, 7, 1),
                     new Case(t, 1, 33, 33, 1, 1, 136, Masking.DOCUMENTS, false, 7, 2),
+                    new Case(t, 2, 37, 37, 2, 1, 72, Masking.DROPOUT, false, 7, 4),
                     new Case(t, 1, 2, 600, 1, 1, 16, Masking.CAUSAL, false, 0, 3)));
   }
 
@@ -265,7 +279,11 @@ class AttentionCudaTest {
     Random random = new Random(c.seed);
     Shape ofQueries = Shape.of(c.batch, c.queries, c.heads, c.dim);
     Shape ofKeys = Shape.of(c.batch, c.keys, c.kvHeads, c.dim);
-    try (Workspace ws = Workspace.on(device, SLAB_BYTES)) {
+    try (Workspace ws = Workspace.on(device, SLAB_BYTES);
+        StepState state = StepState.on(device)) {
+      state.begin(0x123456789ABCDEFL + c.seed, 17, 0, 1);
+      state.firstSequence(5);
+      AttentionDropout dropout = c.masking.drops() ? new AttentionDropout(0.3f, 9, state) : null;
       Tensor q = input(ws, random, c.type, ofQueries);
       Tensor k = input(ws, random, c.type, ofKeys);
       Tensor v = input(ws, random, c.type, ofKeys);
@@ -274,7 +292,7 @@ class AttentionCudaTest {
       float scale = Attention.scale(q) * (c.masking == Masking.NEGATIVE_SCALE ? -1 : 1);
       Output o = new Output(ws, random, c.type, ofQueries, false);
       Tensor lse = ws.alloc(DType.F32, Shape.of(c.batch, c.heads, c.queries));
-      Attention.forward(o.view, lse, q, k, v, mask, scale);
+      Attention.forward(o.view, lse, q, k, v, mask, scale, dropout);
       Output dq = new Output(ws, random, c.type, ofQueries, c.accumulate);
       Output dk = new Output(ws, random, c.type, ofKeys, c.accumulate);
       Output dv = new Output(ws, random, c.type, ofKeys, c.accumulate);
@@ -289,7 +307,8 @@ class AttentionCudaTest {
           k,
           v,
           mask,
-          scale);
+          scale,
+          dropout);
       return List.of(
           o.read(),
           Tensors.toDoubles(lse),
@@ -340,7 +359,7 @@ class AttentionCudaTest {
   }
 
   private static AttentionMask mask(Workspace ws, Random random, Case c) {
-    boolean all = c.masking == Masking.EVERYTHING;
+    boolean all = c.masking.all();
     AttentionMask m = c.masking == Masking.FULL ? AttentionMask.FULL : AttentionMask.CAUSAL;
     if (all || c.masking == Masking.WINDOW) {
       int any = 1 + random.nextInt(c.keys + 5);

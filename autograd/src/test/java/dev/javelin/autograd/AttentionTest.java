@@ -54,7 +54,16 @@ class AttentionTest {
           1 / Math.sqrt(dim));
     }
 
+    /** What a weight is multiplied by after the softmax. */
+    interface Factor {
+      double of(int b, int h, int i, int j);
+    }
+
     double[] apply(double[] q, double[] k, double[] v) {
+      return apply(q, k, v, (b, h, i, j) -> 1);
+    }
+
+    double[] apply(double[] q, double[] k, double[] v, Factor factor) {
       double[] o = new double[q.length];
       double[] p = new double[keys];
       for (int row = 0; row < batch * queries * heads; row++) {
@@ -73,8 +82,9 @@ class AttentionTest {
           sum += p[j];
         }
         for (int j = 0; j < keys && sum > 0; j++) {
+          double weight = p[j] / sum * factor.of(b, h, i, j);
           for (int d = 0; d < dim; d++) {
-            o[row * dim + d] += p[j] / sum * v[((b * keys + j) * kvHeads + kvHead) * dim + d];
+            o[row * dim + d] += weight * v[((b * keys + j) * kvHeads + kvHead) * dim + d];
           }
         }
       }

@@ -20,7 +20,10 @@ import org.jspecify.annotations.Nullable;
  *   dV += P·dO             dK += dS·Q             dQ += dSᵀ·K
  * </pre>
  *
- * dK and dV of the whole head are summed in scratch memory in the order of the query heads and
+ * With dropout, dP is multiplied by the factors before it enters dS, and P before it enters dV;
+ * delta is the same formula, O having been summed with them.
+ *
+ * <p>dK and dV of the whole head are summed in scratch memory in the order of the query heads and
  * panels, and written at the end.
  */
 final class AttentionBackward {
@@ -35,6 +38,7 @@ final class AttentionBackward {
   private final HeadMatrix v;
   private final AttentionShape shape;
   private final MaskView mask;
+  private final @Nullable AttentionDropout dropout;
   private final int dim;
   private final long rowBytes;
   private final long limitsAt;
@@ -43,6 +47,7 @@ final class AttentionBackward {
   private final long outAt;
   private final long scoresAt;
   private final long gradScoresAt;
+  private final long factorsAt;
   private final long lseAt;
   private final long deltaAt;
   private final long zeroAt;
@@ -63,13 +68,15 @@ final class AttentionBackward {
       HeadView k,
       HeadView v,
       AttentionShape shape,
-      MaskView mask) {
+      MaskView mask,
+      @Nullable AttentionDropout dropout) {
     this.dq = dq;
     this.dk = dk;
     this.dv = dv;
     this.lse = lse;
     this.shape = shape;
     this.mask = mask;
+    this.dropout = dropout;
     this.dim = Lanes.pad(shape.dim());
     this.rowBytes = 4L * dim;
     ScratchLayout layout = new ScratchLayout();
@@ -84,6 +91,7 @@ final class AttentionBackward {
     this.outAt = layout.reserve(dim * ROW);
     this.scoresAt = layout.reserve(KEYS * ROW);
     this.gradScoresAt = layout.reserve(KEYS * ROW);
+    this.factorsAt = layout.reserve(dropout == null ? 0 : KEYS * ROW);
     this.lseAt = layout.reserve(ROW);
     this.deltaAt = layout.reserve(ROW);
     this.zeroAt = layout.reserve(Lanes.BYTES);
@@ -187,6 +195,9 @@ final class AttentionBackward {
         panel, scoresAt, k.data(scratch), panel.keysAt, k.row(), queryAt, dim, from, to);
     AttentionScores.product(
         panel, gradScoresAt, v.data(scratch), panel.valuesAt, v.row(), gradOutAt, dim, from, to);
+    if (dropout != null) {
+      panel.drop(dropout, factorsAt, head, from, to);
+    }
     for (int i = 0; i < panel.vectors(); i++) {
       int low = Math.max(from, Math.min(to, panel.low(i)));
       int high = Math.max(low, Math.min(to, panel.high(i)));
@@ -204,12 +215,19 @@ final class AttentionBackward {
     long at = scoresAt + (low - from) * ROW + lane;
     long gradAt = gradScoresAt + (low - from) * ROW + lane;
     long delta = deltaAt + lane;
+    long factor = at - scoresAt + factorsAt;
+    if (dropout != null) {
+      AttentionScores.multiply(scratch, gradAt, factor, high - low);
+    }
     if (mask.softCap() != 0) {
       AttentionScores.capWithGradient(scratch, at, gradAt, high - low, mask.softCap(), delta);
       delta = zeroAt;
     }
     AttentionScores.restrict(panel, at, i, low, high, head);
     AttentionScores.gradient(scratch, at, gradAt, high - low, lseAt + lane, delta, mask.scale());
+    if (dropout != null) {
+      AttentionScores.multiply(scratch, at, factor, high - low);
+    }
     if (dq != null) {
       TileProduct.multiply(
           scratch,

@@ -25,6 +25,7 @@ public final class AttentionCpu {
    * 0 and −∞.
    *
    * @param lse F32 [batch, queryHeads, queries]
+   * @param dropout of p after the softmax, which lse does not feel; {@code null} for none
    */
   public static void forward(
       Cpu cpu,
@@ -34,8 +35,9 @@ public final class AttentionCpu {
       HeadView k,
       HeadView v,
       AttentionShape s,
-      MaskView mask) {
-    if (s.queries() == 1) {
+      MaskView mask,
+      @Nullable AttentionDropout dropout) {
+    if (s.queries() == 1 && dropout == null) {
       decode(cpu, new AttentionDecode(o, lse, q, k, v, s, mask), s);
       return;
     }
@@ -45,7 +47,7 @@ public final class AttentionCpu {
     int chunks = (panels + chunk - 1) / chunk;
     int items = s.batch() * s.kvHeads() * chunks;
     long queries = Math.min(s.queries(), (long) chunk * AttentionPanel.WIDTH);
-    AttentionForward pass = new AttentionForward(o, lse, q, k, v, s, mask);
+    AttentionForward pass = new AttentionForward(o, lse, q, k, v, s, mask, dropout);
     cpu.parallel(
         items,
         grain(items, 2 * s.group() * queries * s.keys() * s.dim()),
@@ -124,7 +126,8 @@ public final class AttentionCpu {
   /**
    * The gradients of {@link #forward} from what it left: {@code ds = p · (dp − Σ_d dO·o)} with
    * {@code dp_j = dO · v_j}, {@code p} computed again from lse. Gradients of a key head are summed
-   * over its query heads in one fixed order. Each of dq, dk, dv may be {@code null}.
+   * over its query heads in one fixed order. Each of dq, dk, dv may be {@code null}; {@code
+   * dropout} is that of the forward pass.
    */
   public static void backward(
       Cpu cpu,
@@ -138,9 +141,11 @@ public final class AttentionCpu {
       HeadView k,
       HeadView v,
       AttentionShape s,
-      MaskView mask) {
+      MaskView mask,
+      @Nullable AttentionDropout dropout) {
     int items = s.batch() * s.kvHeads();
-    AttentionBackward pass = new AttentionBackward(dq, dk, dv, gradOut, o, lse, q, k, v, s, mask);
+    AttentionBackward pass =
+        new AttentionBackward(dq, dk, dv, gradOut, o, lse, q, k, v, s, mask, dropout);
     cpu.parallel(
         items,
         grain(items, 5L * s.group() * s.queries() * s.keys() * s.dim()),

@@ -11,15 +11,18 @@ import static dev.javelin.kernels.cpu.AttentionSoftmax.SUM;
 import dev.javelin.device.Cpu;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The forward pass over panels of queries. For each block of keys: {@code S = K·(scale·Q)ᵀ}, the
- * online softmax down its columns, {@code O = shrink·O + Pᵀ·V}. Queries lie in lanes, so K and V
- * are read where they are; only Q is transposed, once per panel.
+ * online softmax down its columns, {@code O = shrink·O + Pᵀ·V}, with dropout after P has been
+ * summed. Queries lie in lanes, so K and V are read where they are; only Q is transposed, once per
+ * panel.
  */
 final class AttentionForward {
   private final AttentionShape shape;
   private final MaskView mask;
+  private final @Nullable AttentionDropout dropout;
   private final HeadView o;
   private final MemorySegment lse;
   private final HeadMatrix q;
@@ -30,6 +33,7 @@ final class AttentionForward {
   private final long limitsAt;
   private final long queryAt;
   private final long blockAt;
+  private final long factorsAt;
   private final long outAt;
   private final long stateAt;
   private final long scratchBytes;
@@ -41,9 +45,11 @@ final class AttentionForward {
       HeadView k,
       HeadView v,
       AttentionShape shape,
-      MaskView mask) {
+      MaskView mask,
+      @Nullable AttentionDropout dropout) {
     this.shape = shape;
     this.mask = mask;
+    this.dropout = dropout;
     this.o = o;
     this.lse = lse;
     this.dim = Lanes.pad(shape.dim());
@@ -55,6 +61,7 @@ final class AttentionForward {
     this.limitsAt = layout.reserve(AttentionPanel.LIMITS);
     this.queryAt = layout.reserve(dim * ROW);
     this.blockAt = layout.reserve(KEYS * ROW);
+    this.factorsAt = layout.reserve(dropout == null ? 0 : KEYS * ROW);
     this.outAt = layout.reserve(WIDTH * rowBytes);
     this.stateAt = layout.reserve(STATE);
     this.scratchBytes = layout.bytes();
@@ -106,6 +113,9 @@ final class AttentionForward {
       int to = Math.min(from + KEYS, end);
       AttentionScores.product(
           panel, blockAt, k.data(scratch), panel.keysAt, k.row(), queryAt, dim, from, to);
+      if (dropout != null) {
+        panel.drop(dropout, factorsAt, head, from, to);
+      }
       for (int i = 0; i < panel.vectors(); i++) {
         vector(panel, i, head, from, to, from > begin);
       }
@@ -125,6 +135,9 @@ final class AttentionForward {
       }
       AttentionScores.restrict(panel, at, i, low, high, head);
       panel.softmax().step(stateAt + lane, at, high - low);
+      if (dropout != null) {
+        AttentionScores.multiply(scratch, at, at - blockAt + factorsAt, high - low);
+      }
       if (add) {
         shrink(scratch, i * Lanes.COUNT, panel.queries(i));
       }

@@ -46,6 +46,7 @@ final class AttentionPanel {
   private final MaskView mask;
   private final MemorySegment scratch;
   private final AttentionSoftmax softmax;
+  private final int[] words = new int[Philox.WORDS];
   private final long limitsAt;
   private int batch;
   private int start;
@@ -99,6 +100,23 @@ final class AttentionPanel {
     }
     for (int v = vectors - 2; v >= 0; v--) {
       range(LOW + v, Math.min(low(v), low(v + 1)));
+    }
+  }
+
+  /**
+   * Draws the factors of a block of weights, for the queries and keys of this panel that see each
+   * other.
+   *
+   * @param from the block's first key, a multiple of {@link AttentionDropout#TILE}
+   */
+  void drop(AttentionDropout dropout, long factorsAt, int head, int from, int to) {
+    long key = dropout.headKey(words, batch, head);
+    for (int i = 0; i < count; i += AttentionDropout.TILE) {
+      int v = i / Lanes.COUNT;
+      int last = Math.min(vectors, (i + AttentionDropout.TILE) / Lanes.COUNT) - 1;
+      int low = Math.max(from, low(v)) / AttentionDropout.TILE * AttentionDropout.TILE;
+      long at = factorsAt + (low - from) * ROW + 4L * i;
+      dropout.factors(scratch, at, key, start + i, low, Math.min(to, high(last)));
     }
   }
 

@@ -162,6 +162,13 @@ final class AttentionScores {
     }
   }
 
+  /** {@code x *= f} for a column of factors that lies as x does. */
+  static void multiply(MemorySegment m, long at, long factorsAt, int rows) {
+    for (int r = 0; r < rows; r++, at += ROW, factorsAt += ROW) {
+      Lanes.store(Lanes.load(m, at).mul(Lanes.load(m, factorsAt)), m, at);
+    }
+  }
+
   /** Hides keys, {@code firstKey} in row 0, from the queries outside whose limits they lie. */
   private static void hide(MemorySegment m, long at, int rows, int firstKey, long limitsAt) {
     FloatVector first = Lanes.load(m, limitsAt);

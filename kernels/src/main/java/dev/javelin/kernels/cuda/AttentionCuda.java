@@ -63,57 +63,83 @@ public final class AttentionCuda {
 
   private static final int MAX_JOINT_DIM = 128; // of a kernel for both dk and dv, in half types
 
-  private static final Instance[] FORWARD =
-      Instance.table(
-          "attention_forward",
-          new int[][] {
-            {32, 128, 64},
-            {64, 128, 64},
-            {96, 128, 32},
-            {128, 128, 32},
-            {192, 64, 64},
-            {256, 64, 64}
-          });
-  private static final Instance[] FORWARD_F32 =
-      Instance.table("attention_forward", new int[][] {{64, 64, 32}, {128, 32, 32}, {256, 32, 16}});
+  /** What there is for each head dimension, with dropout of weights or without. */
+  private record Kernels(
+      Instance[] forward,
+      Instance[] forwardF32,
+      Instance[] queries,
+      Instance[] queriesF32,
+      Instance[] keys,
+      Instance[] keysF32,
+      Instance[] values) {
 
-  private static final Instance[] QUERIES =
-      Instance.table(
-          "attention_backward_queries",
-          new int[][] {
-            {32, 128, 32}, {64, 128, 32}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
-          });
-  private static final int[][] KEYS_SIZES = {
-    {32, 128, 32}, {64, 64, 64}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
-  };
-  private static final Instance[] KEYS = Instance.table("attention_backward_keys", KEYS_SIZES);
-  private static final Instance[] VALUES = Instance.table("attention_backward_values", KEYS_SIZES);
-  private static final int[][] BACKWARD_F32 = {{64, 64, 32}, {128, 32, 16}, {256, 16, 8}};
-  private static final Instance[] QUERIES_F32 =
-      Instance.table("attention_backward_queries", BACKWARD_F32);
-  private static final Instance[] KEYS_F32 =
-      Instance.table("attention_backward_keys", BACKWARD_F32);
+    static final Kernels PLAIN =
+        of(
+            "",
+            new int[][] {
+              {32, 128, 64}, {64, 128, 64}, {96, 128, 32},
+              {128, 128, 32}, {192, 64, 64}, {256, 64, 64}
+            });
+
+    /** Random numbers want registers: smaller tiles where they would spill. */
+    static final Kernels DROPPED =
+        of(
+            "_dropped",
+            new int[][] {
+              {32, 128, 64}, {64, 128, 64}, {96, 128, 32},
+              {128, 64, 64}, {192, 64, 64}, {256, 64, 32}
+            });
+
+    static Kernels of(@Nullable CudaDropout dropout) {
+      return dropout == null ? PLAIN : DROPPED;
+    }
+
+    private static Kernels of(String kind, int[][] forward) {
+      int[][] queries = {
+        {32, 128, 32}, {64, 128, 32}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
+      };
+      int[][] keys = {
+        {32, 128, 32}, {64, 64, 64}, {96, 64, 32}, {128, 64, 32}, {192, 64, 32}, {256, 64, 16}
+      };
+      int[][] f32 = {{64, 64, 32}, {128, 32, 16}, {256, 16, 8}};
+      return new Kernels(
+          Instance.table("attention_forward" + kind, forward),
+          Instance.table(
+              "attention_forward" + kind, new int[][] {{64, 64, 32}, {128, 32, 32}, {256, 32, 16}}),
+          Instance.table("attention_backward_queries" + kind, queries),
+          Instance.table("attention_backward_queries" + kind, f32),
+          Instance.table("attention_backward_keys" + kind, keys),
+          Instance.table("attention_backward_keys" + kind, f32),
+          Instance.table("attention_backward_values" + kind, keys));
+    }
+  }
 
   /** The names of all kernels that may be asked for. */
   static List<String> instances() {
     List<String> names = new ArrayList<>();
-    for (Instance[] table : List.of(FORWARD, QUERIES, KEYS, VALUES)) {
-      for (Instance i : table) {
-        if (table != VALUES || i.dim > MAX_JOINT_DIM) {
-          names.add(i.name + "_bf16");
-          names.add(i.name + "_f16");
+    for (Kernels k : List.of(Kernels.PLAIN, Kernels.DROPPED)) {
+      for (Instance[] table : List.of(k.forward, k.queries, k.keys, k.values)) {
+        for (Instance i : table) {
+          if (table != k.values || i.dim > MAX_JOINT_DIM) {
+            names.add(i.name + "_bf16");
+            names.add(i.name + "_f16");
+          }
         }
       }
-    }
-    for (Instance[] table : List.of(FORWARD_F32, QUERIES_F32, KEYS_F32)) {
-      for (Instance i : table) {
-        names.add(i.name + "_f32");
+      for (Instance[] table : List.of(k.forwardF32, k.queriesF32, k.keysF32)) {
+        for (Instance i : table) {
+          names.add(i.name + "_f32");
+        }
       }
     }
     return names;
   }
 
-  /** Attention of the heads q to k and v; lse F32 [B, H, Tq]. */
+  /**
+   * Attention of the heads q to k and v; lse F32 [B, H, Tq].
+   *
+   * @param dropout of the weights; {@code null} for none
+   */
   public static void forward(
       Cuda cuda,
       CudaHeads o,
@@ -122,16 +148,20 @@ public final class AttentionCuda {
       CudaHeads k,
       CudaHeads v,
       CudaMask mask,
-      float scale) {
+      float scale,
+      @Nullable CudaDropout dropout) {
     int group = q.heads() / k.heads();
-    if (q.time() == 1 && group > 1 && seesByKeyAlone(mask, k.time())) {
+    if (dropout == null && q.time() == 1 && group > 1 && seesByKeyAlone(mask, k.time())) {
       CudaMask all =
           new CudaMask(false, 0, mask.softCap(), mask.lengths(), mask.keys(), null, null);
-      forward(cuda, groupAsQueries(o, group), lse, groupAsQueries(q, group), k, v, all, scale);
+      forward(
+          cuda, groupAsQueries(o, group), lse, groupAsQueries(q, group), k, v, all, scale, null);
       return;
     }
     DType type = q.type();
-    Instance instance = Instance.of(type == DType.F32 ? FORWARD_F32 : FORWARD, q.dim());
+    Kernels kernels = Kernels.of(dropout);
+    Instance instance =
+        Instance.of(type == DType.F32 ? kernels.forwardF32 : kernels.forward, q.dim());
     long blocks = blocks(q.time(), instance, q.heads(), q.batch());
     int parts = parts(cuda, blocks, k.time());
     DeviceMemory partial =
@@ -145,7 +175,7 @@ public final class AttentionCuda {
     heads(launch, q);
     heads(launch, k);
     heads(launch, v);
-    masked(launch, q, k, mask, scale).run();
+    dropped(masked(launch, q, k, mask, scale), dropout).run();
     if (partial != null) {
       CudaKernel kernel = cuda.kernel("attention_forward_combine", type);
       Launch combine = kernel.grid(RowGrid.blocks(kernel, q.rows()));
@@ -196,7 +226,10 @@ public final class AttentionCuda {
     return (int) Math.clamp(wanted, 1, Math.max(1, keys / MIN_PART_KEYS));
   }
 
-  /** The gradients of {@link #forward}; any destination may be {@code null}. */
+  /**
+   * The gradients of {@link #forward}, whose dropout is drawn again; any destination may be {@code
+   * null}.
+   */
   public static void backward(
       Cuda cuda,
       @Nullable CudaHeads dq,
@@ -209,7 +242,8 @@ public final class AttentionCuda {
       CudaHeads k,
       CudaHeads v,
       CudaMask mask,
-      float scale) {
+      float scale,
+      @Nullable CudaDropout dropout) {
     if (dq == null && dk == null && dv == null) {
       return;
     }
@@ -218,23 +252,25 @@ public final class AttentionCuda {
     int padded = Math.ceilDiv(q.time(), STATS_ALIGNMENT) * STATS_ALIGNMENT;
     long rows = (long) q.batch() * padded * q.heads();
     Backward pass =
-        new Backward(cuda, cuda.scratch(rows * STATS_BYTES), padded, dy, q, k, v, mask, scale);
+        new Backward(
+            cuda, cuda.scratch(rows * STATS_BYTES), padded, dy, q, k, v, mask, scale, dropout);
     delta(cuda, pass.stats, dy, o, lse, rows, padded);
     int dim = q.dim();
+    Kernels kernels = Kernels.of(dropout);
     if (dq != null) {
-      pass.run(Instance.of(simt ? QUERIES_F32 : QUERIES, dim), dq, null, false, 2);
+      pass.run(Instance.of(simt ? kernels.queriesF32 : kernels.queries, dim), dq, null, false, 2);
     }
     if (simt || dim <= MAX_JOINT_DIM) {
       if (dk != null || dv != null) {
-        pass.run(Instance.of(simt ? KEYS_F32 : KEYS, dim), dk, dv, true, 2);
+        pass.run(Instance.of(simt ? kernels.keysF32 : kernels.keys, dim), dk, dv, true, 2);
       }
       return;
     }
     if (dk != null) {
-      pass.run(Instance.of(KEYS, dim), dk, null, true, 2);
+      pass.run(Instance.of(kernels.keys, dim), dk, null, true, 2);
     }
     if (dv != null) {
-      pass.run(Instance.of(VALUES, dim), null, dv, true, 1);
+      pass.run(Instance.of(kernels.values, dim), null, dv, true, 1);
     }
   }
 
@@ -264,7 +300,8 @@ public final class AttentionCuda {
       CudaHeads k,
       CudaHeads v,
       CudaMask mask,
-      float scale) {
+      float scale,
+      @Nullable CudaDropout dropout) {
 
     /**
      * @param ofKeys whether positions and heads of k have blocks, or those of q
@@ -295,7 +332,7 @@ public final class AttentionCuda {
       heads(launch, k);
       heads(launch, v);
       launch.ptr(stats).i32(padded);
-      masked(launch, q, k, mask, scale).run();
+      dropped(masked(launch, q, k, mask, scale), dropout).run();
     }
   }
 
@@ -309,6 +346,12 @@ public final class AttentionCuda {
     } else {
       launch.ptr(h).i64(h.batchStride()).i64(h.timeStride()).i64(h.headStride());
     }
+  }
+
+  private static Launch dropped(Launch launch, @Nullable CudaDropout d) {
+    return d == null
+        ? launch
+        : launch.ptr(d.state()).i32(d.site()).i32(d.threshold()).f32(d.scale());
   }
 
   private static Launch masked(Launch launch, CudaHeads q, CudaHeads k, CudaMask m, float scale) {

@@ -200,7 +200,7 @@ class AttentionCpuTest {
       HeadView g = view(arena, type, s.batch(), s.queries(), s.queryHeads(), s.dim(), x.gradOut);
       HeadView o = view(arena, type, s.batch(), s.queries(), s.queryHeads(), s.dim(), null);
       MemorySegment lse = arena.allocate(4L * s.batch() * s.queryHeads() * s.queries(), 64);
-      AttentionCpu.forward(cpu, o, lse, q, k, v, s, c.mask);
+      AttentionCpu.forward(cpu, o, lse, q, k, v, s, c.mask, null);
       HeadView dq = view(arena, type, s.batch(), s.queries(), s.queryHeads(), s.dim(), null);
       HeadView dk = view(arena, type, s.batch(), s.keys(), s.kvHeads(), s.dim(), null);
       HeadView dv = view(arena, type, s.batch(), s.keys(), s.kvHeads(), s.dim(), null);
@@ -216,7 +216,8 @@ class AttentionCpuTest {
           k,
           v,
           s,
-          c.mask);
+          c.mask,
+          null);
       float[] sums = new float[s.batch() * s.queryHeads() * s.queries()];
       MemorySegment.copy(lse, HeadRows.FLOAT, 0, sums, 0, sums.length);
       return new Result(

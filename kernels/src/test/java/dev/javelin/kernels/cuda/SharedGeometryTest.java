@@ -55,7 +55,7 @@ class SharedGeometryTest {
 
   @Test
   void dropoutUpdatesAndHead() {
-    assertThat(DropoutCuda.WORDS).isEqualTo(constant("dropout.cu", "kWords"));
+    assertThat(DropoutCuda.WORDS).isEqualTo(constant("philox.cuh", "kWords"));
     assertThat(UpdateCuda.MAX_SEGMENTS).isEqualTo(constant("segments.cuh", "kMaxSegments"));
     assertThat(UpdateCuda.CONSTANTS_BYTES).isEqualTo(constant("segments.cuh", "kConstantsBytes"));
     assertThat(LinearCrossEntropyCuda.UNIT).isEqualTo(constant("linear_cross_entropy.cu", "kUnit"));
@@ -91,12 +91,18 @@ class SharedGeometryTest {
   @Test
   void attentionHasTheInstancesThatAreAskedForAndNoOthers() {
     List<String> kernels = new ArrayList<>();
-    expand(kernels, source("attention_forward.cu"), "FORWARD", "attention_forward");
+    String forward = source("attention_forward.cu");
+    expand(kernels, forward, "FORWARD", "attention_forward");
+    expand(kernels, forward, "DROPPED", "attention_forward_dropped");
     String backward = source("attention_backward.cu");
     expand(kernels, backward, "OF_QUERIES", "attention_backward_queries");
     expand(kernels, backward, "OF_KEYS", "attention_backward_keys");
     expand(kernels, backward, "OF_KEYS_APART", "attention_backward_keys");
     expand(kernels, backward, "OF_KEYS_APART", "attention_backward_values");
+    expand(kernels, backward, "DROPPED_OF_QUERIES", "attention_backward_queries_dropped");
+    expand(kernels, backward, "DROPPED_OF_KEYS", "attention_backward_keys_dropped");
+    expand(kernels, backward, "DROPPED_OF_KEYS_APART", "attention_backward_keys_dropped");
+    expand(kernels, backward, "DROPPED_OF_KEYS_APART", "attention_backward_values_dropped");
     assertThat(AttentionCuda.instances()).containsExactlyInAnyOrderElementsOf(kernels);
   }
 

@@ -11,8 +11,10 @@ import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.kernels.cpu.AttentionCpu;
 import dev.javelin.kernels.cpu.AttentionShape;
+import dev.javelin.kernels.cpu.DropoutCpu;
 import dev.javelin.kernels.cpu.MaskView;
 import dev.javelin.kernels.cuda.AttentionCuda;
+import dev.javelin.kernels.cuda.CudaDropout;
 import dev.javelin.kernels.cuda.CudaMask;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Grad;
@@ -68,6 +70,23 @@ public final class Attention {
    */
   public static void forward(
       Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionMask mask, float scale) {
+    forward(o, lse, q, k, v, mask, scale, null);
+  }
+
+  /**
+   * The same with dropout of the softmax's weights; lse does not feel it. {@code null} for none,
+   * and then with the bits of {@link #forward(Tensor, Tensor, Tensor, Tensor, Tensor,
+   * AttentionMask, float)}.
+   */
+  public static void forward(
+      Tensor o,
+      Tensor lse,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionMask mask,
+      float scale,
+      @Nullable AttentionDropout dropout) {
     Check check = check("attention", lse, q, k, v, mask);
     operand(check, "o", o, "q", q);
     switch (q.device()) {
@@ -80,11 +99,20 @@ public final class Attention {
               heads(k),
               heads(v),
               shape(q, k),
-              cpu(mask, scale));
+              cpu(mask, scale),
+              cpu(dropout));
       case Cuda cuda -> {
         checkKernels(check, q);
         AttentionCuda.forward(
-            cuda, cudaHeads(o), lse, cudaHeads(q), cudaHeads(k), cudaHeads(v), cuda(mask), scale);
+            cuda,
+            cudaHeads(o),
+            lse,
+            cudaHeads(q),
+            cudaHeads(k),
+            cudaHeads(v),
+            cuda(mask),
+            scale,
+            cuda(dropout));
       }
     }
   }
@@ -107,6 +135,23 @@ public final class Attention {
       Tensor v,
       AttentionMask mask,
       float scale) {
+    backward(dq, dk, dv, dy, o, lse, q, k, v, mask, scale, null);
+  }
+
+  /** The same where the forward pass had dropout: its mask is drawn again. */
+  public static void backward(
+      @Nullable Grad dq,
+      @Nullable Grad dk,
+      @Nullable Grad dv,
+      Tensor dy,
+      Tensor o,
+      Tensor lse,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionMask mask,
+      float scale,
+      @Nullable AttentionDropout dropout) {
     Check check =
         check("attention backward", lse, q, k, v, mask)
             .like("dq", dq, "q", q)
@@ -128,7 +173,8 @@ public final class Attention {
               heads(k),
               heads(v),
               shape(q, k),
-              cpu(mask, scale));
+              cpu(mask, scale),
+              cpu(dropout));
       case Cuda cuda -> {
         checkKernels(check, q);
         AttentionCuda.backward(
@@ -143,7 +189,8 @@ public final class Attention {
             cudaHeads(k),
             cudaHeads(v),
             cuda(mask),
-            scale);
+            scale,
+            cuda(dropout));
       }
     }
   }
@@ -215,6 +262,20 @@ public final class Attention {
   private static CudaMask cuda(AttentionMask m) {
     return new CudaMask(
         m.causal(), m.window(), m.softCap(), m.lengths(), m.keys(), m.documentStarts(), m.slopes());
+  }
+
+  private static dev.javelin.kernels.cpu.@Nullable AttentionDropout cpu(
+      @Nullable AttentionDropout d) {
+    return d == null || d.p() == 0
+        ? null
+        : new dev.javelin.kernels.cpu.AttentionDropout(d.p(), Dropout.key(d.site(), d.state()));
+  }
+
+  private static @Nullable CudaDropout cuda(@Nullable AttentionDropout d) {
+    return d == null || d.p() == 0
+        ? null
+        : new CudaDropout(
+            d.state(), d.site(), (int) DropoutCpu.threshold(d.p()), DropoutCpu.scale(d.p()));
   }
 
   private static @Nullable MemorySegment segment(@Nullable Tensor t) {

@@ -43,6 +43,10 @@ public final class Dropout {
     }
   }
 
+  static DropoutCpu.Key key(int site, StepState state) {
+    return new DropoutCpu.Key(state.seed(), state.step(), state.firstSequence(), site);
+  }
+
   private static void run(
       String op, Tensor y, boolean accumulate, Tensor x, float p, int site, StepState state) {
     Check.that(op)
@@ -65,7 +69,7 @@ public final class Dropout {
               x.dim(0),
               x.elements() / x.dim(0),
               p,
-              new DropoutCpu.Key(state.seed(), state.step(), state.firstSequence(), site));
+              key(site, state));
       case Cuda cuda ->
           DropoutCuda.apply(
               cuda,
