@@ -4,8 +4,10 @@ import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Heads;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
+import dev.javelin.tensor.op.AttentionDropout;
 import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.op.Rotation;
+import dev.javelin.tensor.step.StepState;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param alibi lowers the scores of far keys; {@code null} for none
  * @param scale what scores are multiplied by, 1/√D as a rule
  * @param scoreCap scores become {@code scoreCap·tanh(scores/scoreCap)}; 0 for none
+ * @param dropout probability, in training, with which a weight of the softmax is dropped
  * @see <a href="https://arxiv.org/abs/1706.03762">Vaswani et al. 2017</a>
  * @see <a href="https://arxiv.org/abs/2305.13245">Ainslie et al. 2023, grouped queries</a>
  */
@@ -45,9 +48,10 @@ public record Attention(
     @Nullable RotaryTable rotary,
     @Nullable AlibiSlopes alibi,
     float scale,
-    float scoreCap) {
+    float scoreCap,
+    double dropout) {
 
-  /** Scores divided by √D, and no more than that. */
+  /** Scores divided by √D, and no more than that; without dropout. */
   public Attention(
       int index,
       int heads,
@@ -72,6 +76,7 @@ public record Attention(
         rotary,
         null,
         (float) (1 / Math.sqrt(headDim)),
+        0,
         0);
   }
 
@@ -86,6 +91,9 @@ public record Attention(
     }
     if (qNorm != null && rotary == null && qNorm.weight().value().last() != heads * headDim) {
       throw new IllegalArgumentException("attention: norms of heads need rotary positions");
+    }
+    if (!(dropout >= 0 && dropout < 1)) {
+      throw new IllegalArgumentException("attention: dropout must be in [0, 1), got " + dropout);
     }
   }
 
@@ -109,6 +117,13 @@ public record Attention(
         rotary);
   }
 
+  /** The same layer, its parameters shared, with that dropout of weights. */
+  public Attention withDropout(double p) {
+    return new Attention(
+        index, heads, kvHeads, headDim, window, qkv, qNorm, kNorm, out, rotary, alibi, scale,
+        scoreCap, p);
+  }
+
   /**
    * @param x [B, T, C]
    * @return [B, T, C]
@@ -118,9 +133,18 @@ public record Attention(
     Reading cached = pass.cached();
     Var o = // [B, T, H, D]
         cached == null
-            ? Functional.attention(turned.q(), turned.k(), turned.v(), mask(pass), scale)
+            ? Functional.attention(
+                turned.q(), turned.k(), turned.v(), mask(pass), scale, dropping(pass))
             : cached.attend(index, turned, mask(pass), scale);
     return out.forward(o.reshape(x.shape().dim(0), x.shape().dim(1), heads * headDim), pass);
+  }
+
+  /** Its site is a negative number: those of other dropouts are not. */
+  private @Nullable AttentionDropout dropping(Pass pass) {
+    StepState training = pass.training();
+    return training == null || dropout == 0
+        ? null
+        : new AttentionDropout((float) dropout, -1 - index, training);
   }
 
   private AttentionMask mask(Pass pass) {

@@ -125,7 +125,8 @@ public record Transformer(
         rope == null ? null : shared.tables.get(rope),
         shared.alibi,
         (float) scale(c),
-        (float) c.attention().scoreCap());
+        (float) c.attention().scoreCap(),
+        c.dropout().attention());
   }
 
   private static @Nullable RmsNorm headNorm(TransformerConfig c, Declare d, int heads) {
@@ -273,11 +274,6 @@ public record Transformer(
    * @return [B, T, C], of the weights' element type
    */
   public Var hidden(Tape tape, Tensor ids, Pass pass) {
-    if (pass.training() != null && config.dropout().attention() > 0) {
-      throw new IllegalArgumentException(
-          "dropout of attention weights (%s) is not supported in training: use TransformerConfig.withDropout"
-              .formatted(config.dropout().attention()));
-    }
     try (Turn _ = ids.device().turn()) { // passes of several threads share the rotary angles
       Stream stream = embed(tape, ids, pass);
       for (Block block : blocks) {

@@ -338,10 +338,7 @@ public record TransformerConfig(
     return with(b -> b.dropout(dropout));
   }
 
-  /**
-   * Dropout of the embedding and of what blocks add to the residual stream; none of attention
-   * weights, which training does not support.
-   */
+  /** Dropout of the embedding and of what blocks add to the residual stream, and no other. */
   public TransformerConfig withDropout(double p) {
     return withDropout(new Dropout(p, 0, p));
   }

@@ -1,7 +1,6 @@
 package dev.javelin.train;
 
 import dev.javelin.device.Device;
-import dev.javelin.nn.Encoding;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
@@ -15,6 +14,7 @@ import dev.javelin.train.data.Separator;
 import dev.javelin.train.data.Texts;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.DataSpec;
+import dev.javelin.train.settings.ModelSpec;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Files;
@@ -260,21 +260,18 @@ public record Run(
           "the tokenizer has %d tokens, the model %d: name the model's own with --tokenizer"
               .formatted(tokenizer.vocabSize(), shape.vocab()));
     }
-    if (config.model().dropout() != null) {
-      return fitted.withDropout(config.model().dropout());
+    return dropping(fitted, config.model());
+  }
+
+  private static TransformerConfig dropping(TransformerConfig shape, ModelSpec model) {
+    TransformerConfig dropping =
+        model.dropout() == null ? shape : shape.withDropout(model.dropout());
+    if (model.attentionDropout() == null) {
+      return dropping;
     }
-    double attention = fitted.dropout().attention();
-    if (attention > 0) {
-      throw new InputException(
-          "%s: %s is %s, and training drops no attention weights: give --dropout 0, or --dropout P to drop of the embedding and of what each layer adds"
-              .formatted(
-                  name.path().resolve("config.json"),
-                  fitted.encoding() instanceof Encoding.Learned
-                      ? "attn_pdrop"
-                      : "attention_dropout",
-                  attention));
-    }
-    return fitted;
+    TransformerConfig.Dropout d = dropping.dropout();
+    return dropping.withDropout(
+        new TransformerConfig.Dropout(d.embedding(), model.attentionDropout(), d.residual()));
   }
 
   private static LanguageModel model(

@@ -97,7 +97,7 @@ class RanksTest {
   /** Dropout too: a mask belongs to a row of the step, whichever rank has it. */
   private static Trained train(int rows, int parts, Communicator ranks) throws Exception {
     TransformerConfig config =
-        TinyModels.llama().withDropout(new TransformerConfig.Dropout(0.2, 0, 0.2));
+        TinyModels.llama().withDropout(new TransformerConfig.Dropout(0.2, 0.2, 0.2));
     try (Cpu cpu = Cpu.open(1);
         LanguageModel model = TinyModels.model(cpu, config, Precision.FP32);
         Trainer trainer =

@@ -25,7 +25,7 @@ final class TinyModels {
   /** Learned positions, LayerNorm, biases, dropout. */
   static TransformerConfig gpt2() {
     return Gpt2.config(VOCAB, 2, 4, 32, SEQ_LEN)
-        .withDropout(new TransformerConfig.Dropout(0.1, 0, 0.1));
+        .withDropout(new TransformerConfig.Dropout(0.1, 0.1, 0.1));
   }
 
   /** Rotary angles that depend on the length of a sequence beyond half of {@link #SEQ_LEN}. */

@@ -58,6 +58,10 @@ final class TrainOptions {
         "P",
         "Dropout probability for embeddings and residual branches. Default: the model's own.");
     add(
+        "attention_dropout",
+        "P",
+        "Dropout probability for attention weights. Default: the model's own, 0 with --dropout.");
+    add(
         "recompute",
         "true|false",
         "Recompute activations in the backward pass: less memory, about a third more time.");

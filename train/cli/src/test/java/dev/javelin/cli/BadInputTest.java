@@ -99,34 +99,6 @@ class BadInputTest {
     refused(Tiny.train(dir, dir.resolve("run"), "--data=" + dir.resolve("no.txt")), "no.txt");
   }
 
-  /** Published GPT-2 files name 0.1; where nothing is said, transformers takes it too. */
-  @Test
-  void dropoutOfAttentionWeightsIsRefusedInTrainingAndNamesTheWayOut() throws IOException {
-    Path gpt2 = Files.createDirectory(dir.resolve("gpt2"));
-    Files.writeString(
-        gpt2.resolve("config.json"),
-        """
-        {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "vocab_size": 256, "n_layer": 1,
-         "n_embd": 16, "n_head": 2, "n_positions": 32, "attn_pdrop": 0.1}
-        """);
-    Path run = dir.resolve("run");
-    String model = "--model=" + gpt2;
-    refused(Tiny.train(dir, run, model), "config.json", "attn_pdrop is 0.1", "--dropout 0");
-    assertThat(run).doesNotExist();
-    ResumeTest.assertSuccess(Tiny.train(dir, run, model, "--dropout=0.1", "--max-steps=2"));
-    ResumeTest.assertSuccess(
-        run("train", "--resume", "--output-dir=" + run, "--max-steps=3", "--quiet"));
-    assertThat(Files.readString(run.resolve("last/config.json")))
-        .contains("\"attn_pdrop\": 0", "\"resid_pdrop\": 0.1,");
-    // Without training the model's own dropout does not matter.
-    Path config = run.resolve("last/config.json");
-    Files.writeString(
-        config, Files.readString(config).replaceFirst("(attn_pdrop\": )0\\.0", "$10.1"));
-    ResumeTest.assertSuccess(eval(run));
-    refused(
-        Tiny.train(dir, dir.resolve("on"), "--model=" + config.getParent()), "attn_pdrop is 0.1");
-  }
-
   @Test
   void aSequenceLongerThanTheModelsPositions() {
     refused(Tiny.train(dir, dir.resolve("run"), "--seq-len=33"), "--seq-len 33", "32 positions");

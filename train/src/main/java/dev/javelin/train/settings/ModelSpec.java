@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
  *     that comes with the model or the data
  * @param dropout probability with which the embedding and what each layer adds are dropped; {@code
  *     null} for what the model says
+ * @param attentionDropout probability with which a weight of attention is dropped; {@code null} for
+ *     what the model says, or for none where {@code dropout} is given
  * @param recompute whether each block is computed again in the backward pass: less memory, a third
  *     more time
  */
@@ -18,15 +20,19 @@ public record ModelSpec(
     @Also({"model_name_or_path"}) String model,
     @Also({"tokenizer_name"}) @Nullable String tokenizer,
     @Also({"resid_pdrop"}) @Nullable Double dropout,
+    @Also({"attn_pdrop"}) @Nullable Double attentionDropout,
     @Also({"gradient_checkpointing"}) boolean recompute) {
   /** What a run has where nothing else is said. */
-  public static final ModelSpec DEFAULT = new ModelSpec("llama-small", null, null, false);
+  public static final ModelSpec DEFAULT = new ModelSpec("llama-small", null, null, null, false);
 
   public ModelSpec {
     Checks.require(!model.isEmpty(), "--model must name a preset or a directory");
     Checks.require(
         dropout == null || dropout >= 0 && dropout < 1,
         "--dropout must lie between 0 and 1 (exclusive), got " + dropout);
+    Checks.require(
+        attentionDropout == null || attentionDropout >= 0 && attentionDropout < 1,
+        "--attention-dropout must lie between 0 and 1 (exclusive), got " + attentionDropout);
   }
 
   public ModelSpec withModel(String value) {
@@ -39,6 +45,10 @@ public record ModelSpec(
 
   public ModelSpec withDropout(@Nullable Double value) {
     return Components.with(this, "dropout", value);
+  }
+
+  public ModelSpec withAttentionDropout(@Nullable Double value) {
+    return Components.with(this, "attentionDropout", value);
   }
 
   public ModelSpec withRecompute(boolean value) {
