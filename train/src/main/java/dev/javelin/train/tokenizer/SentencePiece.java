@@ -82,13 +82,7 @@ final class SentencePiece {
   private final SequencedMap<String, AddedTokens.Token> added = new LinkedHashMap<>();
   private int unknown = -1;
 
-  /** Whether {@code content} is a sentencepiece model rather than tiktoken's ranks. */
-  static boolean is(byte[] content) {
-    return content.length > 0 && content[0] == '\n'; // the first field: a piece
-  }
-
   /**
-   * @param config {@code tokenizer_config.json} and its like
    * @param modelConfig {@code config.json}
    */
   static PipelineTokenizer.Parts read(

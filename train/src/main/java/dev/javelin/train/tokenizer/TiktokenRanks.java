@@ -8,17 +8,21 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +34,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TiktokenRanks {
   private static final String REMEDY = "take the .tiktoken file as it was published";
+
+  private static final String BEGIN_OF_TEXT = "<|begin_of_text|>";
 
   /** In bytes; a token is cut in two at every place, which costs the square of its length. */
   private static final int LONGEST_TOKEN = 1024;
@@ -92,18 +98,138 @@ public final class TiktokenRanks {
         Collections.unmodifiableSequencedMap(new LinkedHashMap<>()));
   }
 
+  /** Whether a file's content begins as one of ranks does: base64, a space, a number. */
+  static boolean is(byte[] content) {
+    int at = 0;
+    while (at < content.length && at < LONGEST_TOKEN && content[at] > ' ') {
+      at++;
+    }
+    return at > 0
+        && at + 1 < content.length
+        && content[at] == ' '
+        && Character.isDigit(content[at + 1]);
+  }
+
+  /** The encoding of a published file, by its name; null where there is none of that name. */
+  static @Nullable TiktokenEncoding encoding(Path file) {
+    for (TiktokenEncoding encoding : TiktokenEncoding.values()) {
+      if (file.endsWith(encoding.fileName())) {
+        return encoding;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * The {@code tokenizer.json} of a published file; of the merges that make one token that of the
+   * smallest ids comes first, as transformers converts it.
+   */
+  static byte[] tokenizerJson(Path file, byte[] content) {
+    TiktokenEncoding encoding = encoding(file);
+    if (encoding == null) {
+      throw new FileFormatException(
+          file,
+          "is a rank file whose pattern and special tokens are not known",
+          "supported names: "
+              + Arrays.stream(TiktokenEncoding.values())
+                  .map(TiktokenEncoding::fileName)
+                  .collect(Collectors.joining(", ")));
+    }
+    Map<String, Integer> vocabulary =
+        vocabulary(file, new String(content, StandardCharsets.ISO_8859_1));
+    int largest = Collections.max(vocabulary.values());
+    if (largest >= Collections.min(encoding.specials().values())
+            && encoding != TiktokenEncoding.P50K
+        || encoding == TiktokenEncoding.LLAMA3 && vocabulary.size() != encoding.ranks()) {
+      throw new FileFormatException(
+          file,
+          "has %d ranks; %s has %d"
+              .formatted(
+                  vocabulary.size(), encoding.name().toLowerCase(Locale.ROOT), encoding.ranks()),
+          REMEDY);
+    }
+    List<Map.Entry<String, Integer>> tokens = new ArrayList<>(vocabulary.entrySet());
+    tokens.sort(Map.Entry.comparingByValue());
+    SequencedMap<String, Integer> sorted = new LinkedHashMap<>();
+    List<List<String>> merges = new ArrayList<>();
+    for (Map.Entry<String, Integer> token : tokens) {
+      sorted.put(token.getKey(), token.getValue());
+      merges.addAll(merges(token.getKey(), vocabulary));
+    }
+    DerivedJson json = new DerivedJson();
+    encoding.specials().forEach(json::special);
+    if (encoding == TiktokenEncoding.LLAMA3) {
+      json.with(
+          "post_processor",
+          DerivedJson.template(
+              BEGIN_OF_TEXT + " $A",
+              BEGIN_OF_TEXT + " $A " + BEGIN_OF_TEXT + ":1 $B:1",
+              Map.of(BEGIN_OF_TEXT, encoding.ranks())));
+    }
+    var bytes =
+        DerivedJson.part(
+            "ByteLevel", "add_prefix_space", false, "trim_offsets", true, "use_regex", false);
+    var split =
+        DerivedJson.part(
+            "Split",
+            "pattern",
+            Map.of("Regex", encoding.words()),
+            "behavior",
+            "Isolated",
+            "invert",
+            false);
+    return json.with(
+            "normalizer", encoding == TiktokenEncoding.QWEN ? DerivedJson.part("NFC") : null)
+        .with("pre_tokenizer", DerivedJson.part("Sequence", "pretokenizers", List.of(split, bytes)))
+        .with("decoder", bytes)
+        .with(
+            "model",
+            DerivedJson.part("BPE", "ignore_merges", true, "vocab", sorted, "merges", merges))
+        .bytes();
+  }
+
+  /** The {@code tokenizer_config.json} of a published file. */
+  static Map<String, @Nullable Object> config(Path file) {
+    Map<String, @Nullable Object> config = new LinkedHashMap<>();
+    config.put("tokenizer_class", "PreTrainedTokenizerFast");
+    TiktokenEncoding encoding = encoding(file);
+    if (encoding != null) {
+      config.put("eos_token", encoding.specials().firstEntry().getKey());
+    }
+    if (encoding == TiktokenEncoding.LLAMA3) {
+      config.put("bos_token", BEGIN_OF_TEXT);
+    }
+    return config;
+  }
+
+  private static List<List<String>> merges(String token, Map<String, Integer> vocabulary) {
+    List<List<String>> merges = new ArrayList<>();
+    for (int cut = 1; cut < token.length(); cut++) {
+      String left = token.substring(0, cut);
+      String right = token.substring(cut);
+      if (vocabulary.containsKey(left) && vocabulary.containsKey(right)) {
+        merges.add(List.of(left, right));
+      }
+    }
+    merges.sort(Comparator.comparingInt(pair -> vocabulary.getOrDefault(pair.getFirst(), 0)));
+    return merges;
+  }
+
   private static Map<String, Integer> vocabulary(Path file) {
-    List<String> lines;
     try {
       if (Files.size(file) > LARGEST_FILE) {
         throw new FileFormatException(file, "is larger than " + LARGEST_FILE + " bytes", REMEDY);
       }
-      lines = Files.readString(file, StandardCharsets.US_ASCII).lines().toList();
+      return vocabulary(file, Files.readString(file, StandardCharsets.US_ASCII));
     } catch (java.nio.charset.CharacterCodingException e) {
       throw new FileFormatException(file, "is not a tiktoken rank file", REMEDY, e);
     } catch (IOException e) {
       throw new UncheckedIOException(file + ": cannot be read", e);
     }
+  }
+
+  private static Map<String, Integer> vocabulary(Path file, String content) {
+    List<String> lines = content.lines().toList();
     Map<String, Integer> vocabulary = new HashMap<>();
     Set<Integer> ids = new HashSet<>();
     for (int i = 0; i < lines.size(); i++) {

@@ -46,13 +46,16 @@ final class TokenizerFiles {
     }
     SequencedMap<String, byte[]> files = new LinkedHashMap<>();
     if (!Files.isDirectory(path)) {
-      if (!path.toString().endsWith(".json")) {
-        throw new FileFormatException(
-            path, "is not a tokenizer", "name byte, char or a directory with tokenizer.json");
-      }
-      files.put("tokenizer.json", read(path));
+      String name = formName(path);
+      files.put(name, read(path));
       Path named = path.getFileName();
-      return tokenizer(path.resolveSibling(named == null ? path : named), files, null, path);
+      return tokenizer(
+          name.equals("tokenizer.json") && named != null
+              ? path
+              : path.resolveSibling("tokenizer.json"),
+          files,
+          null,
+          path);
     }
     for (String name : form(path)) {
       take(path, name, files);
@@ -67,12 +70,35 @@ final class TokenizerFiles {
         path.resolve("tokenizer.json"), files, Files.exists(model) ? Json.read(model) : null, path);
   }
 
+  /** The name that a file alone has in a directory of its form. */
+  private static String formName(Path file) {
+    String name = String.valueOf(file.getFileName());
+    if (name.endsWith(".json")) {
+      return "tokenizer.json";
+    }
+    if (name.endsWith(".tiktoken")) {
+      return name;
+    }
+    if (name.endsWith(".model")) {
+      return "tokenizer.model";
+    }
+    if (name.equals(VocabText.NAME)) {
+      return name;
+    }
+    throw new FileFormatException(
+        file, "is not a tokenizer", "name byte, char or a directory with tokenizer.json");
+  }
+
   /** The files of the first form that the directory has. */
   private static List<String> form(Path directory) {
     List<List<String>> forms = new ArrayList<>();
     forms.add(List.of("tokenizer.json"));
     forms.add(List.of("vocab.json", "merges.txt"));
     SentencePiece.NAMES.forEach(name -> forms.add(List.of(name)));
+    forms.add(List.of(VocabText.NAME));
+    for (TiktokenEncoding encoding : TiktokenEncoding.values()) {
+      forms.add(List.of(encoding.fileName()));
+    }
     for (List<String> form : forms) {
       if (form.stream().allMatch(name -> Files.exists(directory.resolve(name)))) {
         return form;
@@ -80,7 +106,8 @@ final class TokenizerFiles {
     }
     throw new FileFormatException(
         directory,
-        "holds no tokenizer: none of tokenizer.json, vocab.json with merges.txt and tokenizer.model",
+        "holds no tokenizer: none of tokenizer.json, vocab.json with merges.txt, tokenizer.model,"
+            + " vocab.txt, cl100k_base.tiktoken and its like",
         "write one with transformers' save_pretrained, or name byte, char or another directory");
   }
 
@@ -96,6 +123,7 @@ final class TokenizerFiles {
    */
   private static Tokenizer tokenizer(
       Path file, SequencedMap<String, byte[]> files, @Nullable JsonObject model, Path where) {
+    ranks(file, files);
     AddedTokensFiles beside =
         new AddedTokensFiles(
             json(file, "tokenizer_config.json", files),
@@ -119,16 +147,39 @@ final class TokenizerFiles {
     if (content != null) {
       return TokenizerJson.read(file, content, beside);
     }
-    for (String name : SentencePiece.NAMES) {
-      byte[] pieces = files.get(name);
-      if (pieces != null) {
+    for (String name : List.copyOf(files.keySet())) {
+      Path path = file.resolveSibling(name);
+      byte[] bytes = files.getOrDefault(name, new byte[0]);
+      if (name.equals(VocabText.NAME)) {
+        byte[] json = VocabText.tokenizerJson(path, bytes, beside, model);
+        PipelineTokenizer.Parts parts = TokenizerJson.read(file, json, beside);
+        sayClass(files, beside.config() == null ? "BertTokenizer" : null);
+        files.put("tokenizer.json", json);
+        return parts;
+      }
+      if (SentencePiece.NAMES.contains(name)) {
         sayClass(files, SentencePiece.className(beside.config(), model));
-        return SentencePiece.read(file.resolveSibling(name), pieces, beside, model);
+        return SentencePiece.read(path, bytes, beside, model);
       }
     }
     VocabAndMerges.Kind kind = VocabAndMerges.kind(where, beside.config(), model);
     sayClass(files, beside.config() == null ? kind.className() : null);
     return VocabAndMerges.read(file, files, kind, beside);
+  }
+
+  /** Adds a tokenizer.json where the files are tiktoken's ranks, and which tokens are its ends. */
+  private static void ranks(Path file, SequencedMap<String, byte[]> files) {
+    for (String name : List.copyOf(files.keySet())) {
+      byte[] content = files.getOrDefault(name, new byte[0]);
+      if (!files.containsKey("tokenizer.json")
+          && (name.endsWith(".tiktoken") || name.endsWith(".model") && TiktokenRanks.is(content))) {
+        files.put(
+            "tokenizer.json", TiktokenRanks.tokenizerJson(file.resolveSibling(name), content));
+        files.putIfAbsent(
+            "tokenizer_config.json",
+            TokenizerJsonWriter.bytes(TiktokenRanks.config(file.resolveSibling(name))));
+      }
+    }
   }
 
   /** So that the files alone say it too. */
