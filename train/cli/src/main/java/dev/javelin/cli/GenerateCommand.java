@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.javelin.tensor.io.Json;
 import dev.javelin.train.LanguageModel;
+import dev.javelin.train.chat.ChatTemplate;
+import dev.javelin.train.chat.Conversation;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.inference.Inference;
 import dev.javelin.train.inference.PromptRow;
@@ -79,6 +81,7 @@ final class GenerateCommand implements Callable<Integer> {
           "Prompts that are continued at the same time; the texts do not depend on it. Default: ${DEFAULT-VALUE}.")
   private int batchSize = 8;
 
+  @Mixin private TemplateOption template = new TemplateOption();
   @Mixin private SamplingOptions sampling = new SamplingOptions();
 
   private boolean json; // whether replies are written as JSONL
@@ -133,19 +136,23 @@ final class GenerateCommand implements Callable<Integer> {
 
   private void all(LanguageModel loaded, Tokenizer tokenizer, List<PromptRow> rows)
       throws IOException {
-    try (Inference inference = loaded.inference();
+    ChatTemplate chat =
+        rows.stream().anyMatch(r -> r.conversation() != null) ? template.of(tokenizer) : null;
+    try (Inference inference =
+            chat == null ? loaded.inference() : TemplateOption.inference(loaded, tokenizer, chat);
         Writer file =
             output == null
                 ? Writer.nullWriter()
                 : Files.newBufferedWriter(output, UTF_8, StandardOpenOption.CREATE_NEW)) {
       List<int[]> ids = new ArrayList<>();
       for (PromptRow row : rows) {
-        if (row.conversation() != null) {
-          throw new InputException(row.place() + ": messages are not supported yet: give a prompt");
-        }
+        Conversation conversation = row.conversation();
         try {
-          ids.add(inference.tokens(row.request().prompt()));
-        } catch (IllegalArgumentException e) {
+          ids.add(
+              conversation == null || chat == null
+                  ? inference.tokens(row.request().prompt())
+                  : chat.prompt(conversation, tokenizer));
+        } catch (IllegalArgumentException | InputException e) {
           throw new InputException(row.place() + ": " + e.getMessage(), e);
         }
       }

@@ -29,6 +29,7 @@ import picocli.CommandLine.Model.OptionSpec;
       TrainCommand.class,
       EvalCommand.class,
       GenerateCommand.class,
+      ChatCommand.class,
       PrepareCommand.class,
       ConvertCommand.class,
       TokenizerCommand.class,

@@ -71,7 +71,7 @@ final class Terminal implements Watcher {
     return text.toString();
   }
 
-  private static boolean isInteractive() {
+  static boolean isInteractive() {
     Console console = System.console();
     return console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"));
   }

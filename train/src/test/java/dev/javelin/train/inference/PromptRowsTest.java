@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
+import dev.javelin.train.chat.Conversation;
 import dev.javelin.train.inference.Reply.Finish;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -55,8 +57,8 @@ class PromptRowsTest {
     assertThat(rows.getFirst().conversation()).isNull();
     PromptRow second = rows.get(1);
     assertThat(second.request()).isEqualTo(GIVEN.sampler(GIVEN.sampler().withSeed(71)).stop("z"));
-    assertThat(second.conversation()).isNotNull();
-    assertThat(second.conversation().messages().getFirst().more()).containsEntry("name", "Ann");
+    Conversation conversation = Objects.requireNonNull(second.conversation());
+    assertThat(conversation.messages().getFirst().more()).containsEntry("name", "Ann");
     assertThat(PromptRows.otherKeys(rows)).containsExactly("id");
     Reply reply = new Reply("text", List.of(1, 2), Finish.STOP_STRING, 4);
     assertThat(Json.writeCompact(rows.getFirst().with(reply)))
