@@ -19,7 +19,7 @@ import picocli.CommandLine.Spec;
     name = "prepare",
     mixinStandardHelpOptions = true,
     description =
-        "Encodes text (.txt, .jsonl, .csv, .tsv) into token files: train.bin, val.bin and the tokenizer.")
+        "Encodes text (.txt, .jsonl, .ndjson, .json, .csv, .tsv) into token files: train.bin, val.bin and the tokenizer.")
 final class PrepareCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
 

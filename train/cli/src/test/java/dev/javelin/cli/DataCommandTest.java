@@ -73,7 +73,9 @@ class DataCommandTest {
     Files.copy(Tiny.text(dir), data.resolve("a.txt"));
     Files.writeString(data.resolve("._a.txt"), "\u0000\u0005\u0016");
     String given = "--data=" + data;
-    String note = data + ": left out 1 hidden and 0 of other kinds than .txt, .jsonl, .csv, .tsv";
+    String note =
+        data
+            + ": left out 1 hidden and 0 of other kinds than .txt, .jsonl, .ndjson, .json, .csv, .tsv";
     String out = "--output-dir=" + dir.resolve("out");
     assertThat(succeed(CommandLineTest.run("prepare", given, "--tokenizer=byte", out)).err())
         .contains(note);

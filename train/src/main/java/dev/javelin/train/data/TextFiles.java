@@ -6,6 +6,8 @@ import dev.javelin.train.data.format.Document;
 import dev.javelin.train.data.format.PlainText;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystemLoopException;
+import java.nio.file.FileVisitOption;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,7 +15,9 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.function.Consumer;
@@ -33,8 +37,8 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
 
   /**
    * The files named, and all text files in the directories named, sorted by path. In a directory,
-   * what is hidden (a name that begins with a dot) and what is of another kind is left out; linked
-   * directories are not entered.
+   * what is hidden (a name that begins with a dot) and what is of another kind is left out; links
+   * are followed, but for one that leads back to a directory it stands in.
    *
    * @throws InputException for a path that does not exist or is no text
    */
@@ -47,8 +51,14 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
       } else if (!Files.exists(path)) {
         throw new InputException(path + " does not exist: name an existing file or directory");
       } else if (DataFormats.of(path).isEmpty()) {
+        String lower = path.toString().toLowerCase(Locale.ROOT);
         throw new InputException(
-            path + " is none of " + DataFormats.names() + ": rename or convert it");
+            path
+                + (lower.endsWith(".parquet")
+                    ? " is Parquet, which is not read: write it as JSONL, for instance with pandas"
+                    : lower.endsWith(".json")
+                        ? " holds neither an array of objects nor an object a line: convert it, for instance with jq"
+                        : " is none of " + DataFormats.names() + ": rename or convert it"));
       } else {
         files.add(path);
       }
@@ -62,7 +72,8 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
   private static List<Path> textsIn(Path directory, List<String> notes) {
     Walk walk = new Walk(directory);
     try {
-      Files.walkFileTree(directory, walk);
+      Files.walkFileTree(
+          directory, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, walk);
     } catch (IOException e) {
       throw new InputException(directory + ": cannot be read: " + e.getMessage(), e);
     }
@@ -82,6 +93,11 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
     if (!leftOut.isEmpty()) {
       notes.add(leftOut);
     }
+    if (walk.loops > 0) {
+      notes.add(
+          "%s: did not follow %d links that lead back to a folder above them"
+              .formatted(directory, walk.loops));
+    }
     Collections.sort(walk.texts);
     return walk.texts;
   }
@@ -92,6 +108,7 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
     private final List<Path> texts = new ArrayList<>();
     private int hidden;
     private int others;
+    private int loops;
 
     Walk(Path top) {
       this.top = top;
@@ -120,6 +137,15 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
       } else {
         others++;
       }
+      return FileVisitResult.CONTINUE;
+    }
+
+    @Override
+    public FileVisitResult visitFileFailed(Path path, IOException e) throws IOException {
+      if (!(e instanceof FileSystemLoopException)) {
+        throw e;
+      }
+      loops++;
       return FileVisitResult.CONTINUE;
     }
   }

@@ -297,7 +297,7 @@ class DatasetTest {
         "a.txt|''|holds no text",
         "a.jsonl|''|holds no text",
         "a.csv|text|holds no text",
-        "a.pdf|x|is none of .txt, .jsonl, .csv, .tsv",
+        "a.pdf|x|is none of .txt, .jsonl, .ndjson, .json, .csv, .tsv",
       })
   void badTextFilesAreRefusedInOneLine(String name, String content, String message)
       throws IOException {
@@ -321,9 +321,10 @@ class DatasetTest {
     try (Dataset data = Dataset.open(List.of(directory), held, 0, "byte", "text")) {
       assertThat(data.notes())
           .containsExactly(
-              directory + ": left out 1 hidden and 1 of other kinds than .txt, .jsonl, .csv, .tsv",
+              directory
+                  + ": left out 1 hidden and 1 of other kinds than .txt, .jsonl, .ndjson, .json, .csv, .tsv",
               held.getFirst()
-                  + ": left out 0 hidden and 1 of other kinds than .txt, .jsonl, .csv, .tsv");
+                  + ": left out 0 hidden and 1 of other kinds than .txt, .jsonl, .ndjson, .json, .csv, .tsv");
     }
   }
 

@@ -2,12 +2,15 @@ package dev.javelin.train.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.github.luben.zstd.ZstdOutputStreamNoFinalizer;
 import com.sun.management.ThreadMXBean;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Printable;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -18,6 +21,7 @@ import java.util.Objects;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 import java.util.stream.Stream;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -82,9 +86,26 @@ class HostileDataTest {
           case "csv" ->
               "id,text\r\n1,one\r\n2,\"two, \"\"quoted\"\"\r\nlines\"\r\n\r\n3,drei ä\r\n";
           case "tsv" -> "id\ttext\n1\tone\n2\t\"two\t\"\"quoted\"\"\nlines\"\n3\t\n";
+          case "json" ->
+              "[{\"id\": 1, \"text\": \"one \\\"quoted\\\" \\ud83d\\ude00\"},\n {\"meta\": {\"a\": [1, null]},"
+                  + " \"text\": \"zwei ä\"}]";
+          case "txt.gz", "jsonl.gz", "jsonl.zst", "csv.zst" ->
+              new String(valid(kind.substring(0, kind.indexOf('.'))), StandardCharsets.UTF_8);
           default -> throw new IllegalArgumentException(kind);
         };
-    return content.getBytes(StandardCharsets.UTF_8);
+    byte[] bytes = content.getBytes(StandardCharsets.UTF_8);
+    return kind.contains(".") ? packed(kind, bytes) : bytes;
+  }
+
+  private static byte[] packed(String kind, byte[] bytes) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (OutputStream packer =
+        kind.endsWith("gz") ? new GZIPOutputStream(out) : new ZstdOutputStreamNoFinalizer(out)) {
+      packer.write(bytes);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return out.toByteArray();
   }
 
   private static byte[] mutated(byte[] bytes, RandomGenerator random) {
@@ -175,6 +196,7 @@ class HostileDataTest {
                             Stream.of(text.split("\r\n|\r|\n"))
                                 .filter(line -> !line.replaceFirst("^\uFEFF", "").isBlank())
                                 .count());
+            case "json", "txt.gz", "jsonl.gz", "jsonl.zst", "csv.zst" -> {} // read, or refused
             default -> // every text stands there, quotes aside
                 assertThat(texts)
                     .allMatch(t -> text.replace("\"", "").contains(t.replace("\"", "")));
@@ -209,14 +231,36 @@ class HostileDataTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"txt", "jsonl", "csv", "tsv"})
+  @ValueSource(
+      strings = {
+        "txt",
+        "jsonl",
+        "csv",
+        "tsv",
+        "json",
+        "txt.gz",
+        "jsonl.gz",
+        "jsonl.zst",
+        "csv.zst"
+      })
   void texts(String kind) throws IOException {
     readTexts(SOME, kind);
   }
 
   @Tag("long")
   @ParameterizedTest
-  @ValueSource(strings = {"txt", "jsonl", "csv", "tsv"})
+  @ValueSource(
+      strings = {
+        "txt",
+        "jsonl",
+        "csv",
+        "tsv",
+        "json",
+        "txt.gz",
+        "jsonl.gz",
+        "jsonl.zst",
+        "csv.zst"
+      })
   void manyTexts(String kind) throws IOException {
     readTexts(MANY, kind);
   }

@@ -3,10 +3,13 @@ package dev.javelin.train.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.github.luben.zstd.ZstdOutputStreamNoFinalizer;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.CharTokenizer;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -14,7 +17,10 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -218,26 +224,128 @@ class TextFilesTest {
     assertThat(documents(texts)).containsExactly("one\n", "two\n");
     assertThat(texts.notes())
         .containsExactly(
-            data + ": left out 3 hidden and 1 of other kinds than .txt, .jsonl, .csv, .tsv");
+            data
+                + ": left out 3 hidden and 1 of other kinds than .txt, .jsonl, .ndjson, .json, .csv, .tsv");
     assertThat(documents(data.resolve("._one.txt"))).containsExactly("hidden"); // named
     assertThat(documents(data.resolve(".ipynb_checkpoints"))).containsExactly("one (old)\n");
     Path empty = directory.resolve("e");
     Files.createDirectories(empty.resolve(".git"));
     assertThatThrownBy(() -> documents(empty))
-        .hasMessageContaining("e holds no .txt, .jsonl, .csv, .tsv (1 hidden left out)");
+        .hasMessageContaining(
+            "e holds no .txt, .jsonl, .ndjson, .json, .csv, .tsv (1 hidden left out)");
   }
 
   @Test
-  void linkedFilesAreReadAndLinkedDirectoriesAreNot() throws IOException {
+  void linksAreFollowedButNotInCircles() throws IOException {
     file("away/two.txt", "two");
     file("d/one.txt", "one");
     Path data = directory.resolve("d");
-    Files.createSymbolicLink(data.resolve("away"), directory.resolve("away"));
+    Files.createSymbolicLink(data.resolve("sub"), directory.resolve("away"));
     Files.createSymbolicLink(data.resolve("three.txt"), directory.resolve("away/two.txt"));
     Files.createSymbolicLink(data.resolve("gone.txt"), directory.resolve("gone.txt"));
+    Files.createSymbolicLink(directory.resolve("away/back"), data);
     TextFiles texts = TextFiles.of(List.of(data), TextFiles.TEXT);
-    assertThat(documents(texts)).containsExactly("one", "two");
-    assertThat(texts.notes()).singleElement().asString().contains("0 hidden and 2 of other kinds");
+    assertThat(documents(texts)).containsExactly("one", "two", "two");
+    assertThat(texts.notes())
+        .satisfiesExactly(
+            n -> assertThat(n).contains("0 hidden and 1 of other kinds"),
+            n -> assertThat(n).contains("did not follow 1 links that lead back"));
+  }
+
+  @Test
+  void anArrayOfObjectsIsReadOneByOne() throws IOException {
+    String array =
+        " [ {\"text\": \"a}\\\"]\"}\n,\r\n\t{\"x\": {\"y\": [{}]}, \"text\": \"\uD83D\uDE00\"} ]\n";
+    for (String all : List.of(array, BOM + array)) {
+      assertThat(documents(file("a.json", all))).containsExactly("a}\"]", "\uD83D\uDE00");
+    }
+    assertThat(documents(file("b.JSON", "[]"))).isEmpty();
+    String lines = "{\"text\": \"a\"}\n{\"text\": \"b\"}\n";
+    assertThat(documents(file("c.json", lines))).containsExactly("a", "b");
+    assertThat(documents(file("d.ndjson", lines))).containsExactly("a", "b");
+    String long1 = "x".repeat(100_000);
+    assertThat(documents(file("e.json", "[{\"text\": \"" + long1 + "\"},{\"text\": \"b\"}]")))
+        .containsExactly(long1, "b");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      quoteCharacter = '`',
+      delimiter = '|',
+      value = {
+        "[{\"text\": \"a\"}|ends within its array: behind object 1; write an array of objects",
+        "[{\"text\": \"a\"},|ends within its array: behind object 1",
+        "[{\"text\": \"a\"} {\"text\": \"b\"}]|has no comma behind object 1",
+        "[{\"text\": \"a\"},]|holds something else than an object as object 2",
+        "[1]|holds something else than an object as object 1",
+        "[{\"text\": \"a|ends within object 1",
+        "[{\"text\": \"a\"}] x|goes on behind the end of its array",
+        "[{\"text\": \"a\"}, {\"text\": nope}]|object 2, byte 10: a value is expected",
+        "[{\"text\": 1}]|object 1 has no text under \"text\"; it has [text], choose one with",
+      })
+  void whatIsNoArrayOfObjectsIsRefused(String content, String message) throws IOException {
+    refused(file("a.json", content), message);
+  }
+
+  /** A configuration is no data: left out of folders, refused where it is named. */
+  @Test
+  void otherJsonIsNotText() throws IOException {
+    Path config = file("d/config.json", "{\n  \"a\": {\"b\": 1}\n}\n");
+    file("d/one.txt", "one");
+    assertThat(documents(directory.resolve("d"))).containsExactly("one");
+    assertThatThrownBy(() -> documents(config))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("holds neither an array of objects nor an object a line");
+    assertThatThrownBy(() -> documents(file("a.parquet", "PAR1")))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("is Parquet, which is not read: write it as JSONL");
+  }
+
+  private static byte[] packed(String suffix, byte[] bytes) throws IOException {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (OutputStream packer =
+        suffix.equals(".gz") ? new GZIPOutputStream(out) : new ZstdOutputStreamNoFinalizer(out)) {
+      packer.write(bytes);
+    }
+    return out.toByteArray();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {".gz", ".zst"})
+  void packedFilesAreReadAsTheyAreUnpacked(String suffix) throws IOException {
+    Map<String, String> files =
+        Map.of(
+            "a.txt", BOM + "one ä\r\n",
+            "b.jsonl", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n",
+            "c.csv", "id,text\n1,one\n",
+            "d.json", "[{\"text\": \"one\"}]",
+            "e.json", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n");
+    for (Map.Entry<String, String> each : files.entrySet()) {
+      byte[] bytes = each.getValue().getBytes(StandardCharsets.UTF_8);
+      Path path = directory.resolve(each.getKey().toUpperCase(Locale.ROOT) + suffix);
+      List<String> plain = documents(file(each.getKey(), each.getValue()));
+      Files.write(path, packed(suffix, bytes));
+      assertThat(documents(path)).isEqualTo(plain);
+      Files.write(path, packed(suffix, bytes), StandardOpenOption.APPEND); // cat a.gz b.gz
+      if (each.getKey().equals("b.jsonl")) {
+        assertThat(documents(path)).containsExactly("one", "two", "one", "two");
+      }
+      Files.write(path, Arrays.copyOf(packed(suffix, bytes), 15));
+      refused(path, "cannot be unpacked: it is damaged or cut short");
+      Files.write(path, bytes);
+      refused(path, "cannot be unpacked: it is damaged or cut short, or not what its name says");
+    }
+    Path unnamed = Files.write(directory.resolve("x.txt"), packed(suffix, new byte[50]));
+    refused(unnamed, "is compressed by " + (suffix.equals(".gz") ? "gzip" : "zstd"));
+  }
+
+  /** Zeros without end: little to read, much to come of it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"a.txt.gz", "a.txt.zst", "a.jsonl.zst"})
+  void aBombIsRefused(String name) throws IOException {
+    String suffix = name.substring(name.lastIndexOf('.'));
+    Path path = Files.write(directory.resolve(name), packed(suffix, new byte[80 << 20]));
+    refused(path, "unpacks to more than 250 times its size; if that is meant, unpack it");
   }
 
   @Test

@@ -3,7 +3,6 @@ package dev.javelin.train.data.format;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,11 +17,11 @@ public interface DataFormat {
   List<String> suffixes();
 
   /**
-   * Whether {@code file} is of this kind, by its name in any case; a format whose files have no
-   * name of their own may look into the file.
+   * Whether {@code file} is of this kind, by its name in any case, whether packed or not; a format
+   * whose files have no name of their own may look into the file.
    */
   default boolean reads(Path file) {
-    String name = file.toString().toLowerCase(Locale.ROOT);
+    String name = Packing.plainName(file);
     return suffixes().stream().anyMatch(name::endsWith);
   }
 

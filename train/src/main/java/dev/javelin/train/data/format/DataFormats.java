@@ -11,6 +11,7 @@ public final class DataFormats {
       List.of(
           new PlainText(), //
           new JsonLines(),
+          new JsonArray(),
           new DelimitedText(".csv", ','),
           new DelimitedText(".tsv", '\t'));
 

@@ -10,7 +10,8 @@ enum Head {
   UTF_32_BE("0000feff", "is UTF-32", "convert it with iconv -f UTF-32 -t UTF-8"),
   UTF_16_LE("fffe", "is UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"),
   UTF_16_BE("feff", "is UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"),
-  GZIP("1f8b", "is compressed by gzip", "unpack it with gunzip"),
+  GZIP("1f8b", "is compressed by gzip", "unpack it with gunzip, or let its name end with .gz"),
+  ZSTD("28b52ffd", "is compressed by zstd", "unpack it with unzstd, or let its name end with .zst"),
   UTF_8("efbbbf", "", "");
 
   private final String hex;

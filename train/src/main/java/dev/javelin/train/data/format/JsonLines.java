@@ -18,12 +18,19 @@ import org.jspecify.annotations.Nullable;
  */
 final class JsonLines implements DataFormat {
   /** A document may be as long as memory allows. */
-  private static final JsonRules RULES =
+  static final JsonRules RULES =
       JsonRules.LINE.withMaxBytes(Integer.MAX_VALUE - 16).withMaxTextBytes(Integer.MAX_VALUE - 16);
 
   @Override
   public List<String> suffixes() {
-    return List.of(".jsonl");
+    return List.of(".jsonl", ".ndjson");
+  }
+
+  /** Also a {@code .json} file that holds an object a line, as many do. */
+  @Override
+  public boolean reads(Path file) {
+    return DataFormat.super.reads(file)
+        || Packing.plainName(file).endsWith(".json") && JsonHead.of(file) == JsonHead.LINES;
   }
 
   @Override

@@ -8,7 +8,6 @@ import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CoderResult;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 
@@ -35,7 +34,7 @@ final class LineReader implements AutoCloseable {
 
   LineReader(Path file) throws IOException {
     this.file = file;
-    this.in = Files.newInputStream(file);
+    this.in = Packing.open(file);
     try {
       end = in.readNBytes(buffer, 0, BUFFER);
       at = Head.skip(file, ByteBuffer.wrap(buffer, 0, end));
@@ -111,6 +110,11 @@ final class LineReader implements AutoCloseable {
 
   /** Refuses a line that is not UTF-8, with the position of the byte in the file. */
   void requireUtf8() {
+    requireUtf8(file, line, length, start);
+  }
+
+  /** The same for bytes that stand anywhere. */
+  static void requireUtf8(Path file, byte[] line, int length, long start) {
     ByteBuffer bytes = ByteBuffer.wrap(line, 0, length);
     CharBuffer chars = CharBuffer.allocate(1 << 13);
     CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();

@@ -2,6 +2,7 @@ package dev.javelin.train.data.format;
 
 import dev.javelin.tensor.io.FileFormatException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,15 +57,29 @@ public final class PlainText implements DataFormat {
 
   /** The bytes and the text, nothing else of their size. */
   private static String text(Path file, Utf8Reader in) throws IOException {
-    if (Files.size(file) > Utf8Reader.LONGEST) {
-      throw new FileFormatException(
-          file, "is larger than 2 GB", "cut it into several files, or use JSONL");
+    byte[] bytes;
+    if (Packing.of(file) == null) {
+      if (Files.size(file) > Utf8Reader.LONGEST) {
+        throw tooLarge(file);
+      }
+      bytes = Files.readAllBytes(file);
+    } else {
+      try (InputStream whole = Packing.open(file)) {
+        bytes = whole.readNBytes(Utf8Reader.LONGEST);
+        if (whole.read() >= 0) {
+          throw tooLarge(file);
+        }
+      }
     }
-    byte[] bytes = Files.readAllBytes(file);
     String text = new String(bytes, in.begin(), bytes.length - in.begin(), StandardCharsets.UTF_8);
     if (text.indexOf('\uFFFD') >= 0) {
       in.skipAll(); // says where, unless the text has this character itself
     }
     return text;
+  }
+
+  private static FileFormatException tooLarge(Path file) {
+    return new FileFormatException(
+        file, "is larger than 2 GB", "cut it into several files, or use JSONL");
   }
 }

@@ -7,7 +7,6 @@ import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CoderResult;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -35,7 +34,7 @@ final class Utf8Reader implements AutoCloseable {
 
   Utf8Reader(Path file) throws IOException {
     this.file = file;
-    this.in = Files.newInputStream(file);
+    this.in = Packing.open(file);
     try {
       fill();
       begin = Head.skip(file, bytes);
