@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
 
@@ -106,7 +107,8 @@ final class TokenizerJsonWriter {
   /** Special tokens with their ids. */
   static List<Object> added(List<String> specials, Map<String, Integer> ids) {
     List<Object> added = new ArrayList<>();
-    specials.forEach(content -> added.add(special(content, ids.get(content))));
+    specials.forEach(
+        content -> added.add(special(content, Objects.requireNonNull(ids.get(content)))));
     return added;
   }
 
