@@ -93,7 +93,7 @@ public interface Texts {
 
   /**
    * Hands the ids of all documents to {@code out}, each followed by {@code separator} where they
-   * are {@link #separated}.
+   * are {@link #separated}. All cores take part; the ids are those of one.
    *
    * @throws InputException for a character that the vocabulary cannot express, half a surrogate
    *     pair, and for no text
@@ -106,13 +106,7 @@ public interface Texts {
           out.accept(id);
         };
     try (Stream<TextDocument> documents = documents()) {
-      documents.forEachOrdered(
-          document -> {
-            document.encode(tokenizer, counted);
-            if (separated()) {
-              separator.end(document.text(), tokenizer, counted);
-            }
-          });
+      new Encoding(tokenizer, separated() ? separator : null, counted).all(documents.iterator());
     }
     if (!any[0]) {
       throw new InputException(name() + " holds no text: name a file with some");
