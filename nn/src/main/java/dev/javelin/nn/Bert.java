@@ -118,7 +118,11 @@ public record Bert(
             null,
             null,
             Linear.declare(d, width, width, true),
-            null),
+            null,
+            null,
+            (float) (1 / Math.sqrt(width / c.heads())),
+            0,
+            c.dropout().attention()),
         new Dropout(c.dropout().hidden(), site),
         LayerNorm.declare(d, width, c.eps()),
         Mlp.Plain.declare(d, width, c.inner(), c.activation(), true),
@@ -160,11 +164,6 @@ public record Bert(
   public Var hidden(Tape tape, Tensor ids, @Nullable Tensor sentence, Pass pass) {
     if (pass.mask().causal()) {
       throw new IllegalArgumentException("an encoder reads both ways: use Bert.pass");
-    }
-    if (pass.training() != null && config.dropout().attention() > 0) {
-      throw new IllegalArgumentException(
-          "dropout of attention weights (%s) is not supported in training: use BertConfig.withDropout"
-              .formatted(config.dropout().attention()));
     }
     try (Turn _ = ids.device().turn()) {
       Var x = embed(tape, ids, sentence, pass);

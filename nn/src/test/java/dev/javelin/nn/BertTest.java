@@ -22,11 +22,13 @@ import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.Safetensors;
 import dev.javelin.tensor.op.LossOptions;
+import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -227,6 +229,56 @@ class BertTest {
     c.workspace.reset();
     Tape tape = Tape.inference(c.workspace);
     return floats(c.model().hidden(tape, c.ids, c.types, c.pass()).value());
+  }
+
+  /** Of each of the three kinds; a run that is repeated or recomputed drops the same. */
+  @Test
+  void dropoutIsForTrainingAloneAndTheSameWhenRecomputed() {
+    BertConfig config = BertConfig.of(BertConfig.Head.CLASSIFIER, 192, 2, 4, 64, 128, 64);
+    for (BertConfig.Dropout dropout :
+        List.of(
+            new BertConfig.Dropout(0.5, 0, 0),
+            new BertConfig.Dropout(0, 0.5, 0),
+            new BertConfig.Dropout(0, 0, 0.5))) {
+      try (Case c = new Case(Cpu.open(2), Precision.FP32);
+          StepState state = StepState.on(c.device);
+          var buffer =
+              Bert.allocate(
+                  c.device,
+                  config.withDropout(dropout),
+                  Precision.FP32,
+                  Grouping.decayMatrices(0))) {
+        Init.normal(buffer, 3);
+        state.begin(11, 4, 0, 1);
+        double[] plain = logits(c, buffer.model(), null);
+        double[] dropped = logits(c, buffer.model(), state);
+        assertThat(dropped).isNotEqualTo(plain).isEqualTo(logits(c, buffer.model(), state));
+        List<double[]> gradients = new ArrayList<>();
+        for (boolean recompute : new boolean[] {false, true}) {
+          c.workspace.reset();
+          dev.javelin.tensor.op.Fill.zero(buffer.gradients());
+          Tape tape = new Tape(c.workspace);
+          Var out =
+              buffer
+                  .model()
+                  .withRecompute(recompute)
+                  .classLogits(tape, c.ids, c.lengths, c.lengths, state);
+          tape.backward(
+              Losses.meanLoss(
+                  Losses.crossEntropy(out, c.follows, LossOptions.PLAIN),
+                  c.follows,
+                  LossOptions.PLAIN));
+          gradients.add(floats(buffer.gradients()));
+        }
+        assertThat(gradients.get(1)).isEqualTo(gradients.get(0));
+      }
+    }
+  }
+
+  private static double[] logits(Case c, Bert model, @Nullable StepState state) {
+    c.workspace.reset();
+    Tape tape = Tape.inference(c.workspace);
+    return floats(model.classLogits(tape, c.ids, c.lengths, c.lengths, state).value());
   }
 
   @Test

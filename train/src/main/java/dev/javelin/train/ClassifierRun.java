@@ -65,7 +65,9 @@ public record ClassifierRun(
     Checkpoint checkpoint =
         directory.start(config.run().resume(), line -> notes.add("skipped " + line));
     Path from = checkpoint != null ? checkpoint.directory() : modelDirectory(config);
-    TextClassifier.Shape shape = fitted(config, from, TextClassifier.shape(from, notes::add));
+    TextClassifier.Shape shape =
+        TextClassifier.shape(from, notes::add)
+            .withDropout(config.model().dropout(), config.model().attentionDropout());
     String named = config.model().tokenizer();
     Tokenizer tokenizer =
         named == null || checkpoint != null
@@ -133,19 +135,6 @@ public record ClassifierRun(
           "--objective classify goes on from a trained model: name its directory with --model");
     }
     return directory;
-  }
-
-  private static TextClassifier.Shape fitted(
-      RunSettings config, Path from, TextClassifier.Shape shape) {
-    if (config.model().dropout() != null) {
-      return shape.withDropout(config.model().dropout());
-    }
-    if (shape.attentionDropout() > 0) {
-      throw new InputException(
-          "%s asks for dropout of attention weights (%s), and training drops none: give --dropout 0, or --dropout P to drop elsewhere"
-              .formatted(from.resolve("config.json"), shape.attentionDropout()));
-    }
-    return shape;
   }
 
   private static LabelledTexts.Split texts(

@@ -35,6 +35,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model that classifies texts, its parameters and its tokenizer: what a directory of {@code
@@ -56,11 +57,13 @@ public record TextClassifier(
 
   /** What {@code config.json} of a directory describes: an encoder or a decoder. */
   public sealed interface Shape {
-    /** The same with dropout of this probability everywhere. */
-    Shape withDropout(double p);
-
-    /** Of an attention weight, in training. */
-    double attentionDropout();
+    /**
+     * The same with other dropout.
+     *
+     * @param p of elements; {@code null} for the model's own
+     * @param attention of attention weights; {@code null} for the model's own, 0 where p is given
+     */
+    Shape withDropout(@Nullable Double p, @Nullable Double attention);
 
     int headDim();
 
@@ -72,13 +75,15 @@ public record TextClassifier(
   /** An encoder, as it is stored. */
   public record Encoder(BertConfig stored, BertConfig config) implements Shape {
     @Override
-    public Shape withDropout(double p) {
-      return new Encoder(stored, config.withDropout(new BertConfig.Dropout(p, 0, p)));
-    }
-
-    @Override
-    public double attentionDropout() {
-      return config.dropout().attention();
+    public Shape withDropout(@Nullable Double p, @Nullable Double attention) {
+      BertConfig.Dropout own = config.dropout();
+      double weights = attention != null ? attention : p != null ? 0 : own.attention();
+      return new Encoder(
+          stored,
+          config.withDropout(
+              p == null
+                  ? new BertConfig.Dropout(own.hidden(), weights, own.classifier())
+                  : new BertConfig.Dropout(p, weights, p)));
     }
 
     @Override
@@ -100,13 +105,14 @@ public record TextClassifier(
   /** A decoder. */
   public record Decoder(TransformerConfig config) implements Shape {
     @Override
-    public Shape withDropout(double p) {
-      return new Decoder(config.withDropout(p));
-    }
-
-    @Override
-    public double attentionDropout() {
-      return config.dropout().attention();
+    public Shape withDropout(@Nullable Double p, @Nullable Double attention) {
+      TransformerConfig.Dropout own = config.dropout();
+      double weights = attention != null ? attention : p != null ? 0 : own.attention();
+      return new Decoder(
+          config.withDropout(
+              p == null
+                  ? new TransformerConfig.Dropout(own.embedding(), weights, own.residual())
+                  : new TransformerConfig.Dropout(p, weights, p)));
     }
 
     @Override

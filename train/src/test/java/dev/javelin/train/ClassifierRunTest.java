@@ -225,7 +225,7 @@ class ClassifierRunTest {
         .isInstanceOf(InputException.class)
         .hasMessageContaining("goes on from a trained model");
     Path text = Files.writeString(dir.resolve("t.txt"), "words");
-    RunSettings fits = settings(data, 1).with(Map.of("dropout", 0.1));
+    RunSettings fits = settings(data, 2);
     assertThatThrownBy(() -> ClassifierRun.open(fits.withData(d -> d.withData(List.of(text)))))
         .hasMessageContaining("t.txt is text without labels");
     Path other = data("v.csv", 20, "a", "c");
