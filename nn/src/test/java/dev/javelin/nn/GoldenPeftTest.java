@@ -1,6 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.RequiresCuda;
+import dev.javelin.nn.adapter.Adapters;
 import dev.javelin.tensor.op.Fill;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,6 +36,11 @@ class GoldenPeftTest {
 
   private static void check(PeftCase c) {
     c.assertLogits(c.model, "logits", LOGITS);
+    try (ParameterBuffer<Transformer> merged =
+        Adapters.merged(c.adapters, c.base.buffer, Precision.FP32)) {
+      c.assertLogits(merged.model(), "merged_logits", LOGITS);
+      c.assertLogits(merged.model(), "logits", LOGITS);
+    }
     c.assertGradients(false, LOSS, GRADIENTS);
     Fill.zero(c.adapters.gradients());
     c.assertGradients(true, LOSS, GRADIENTS);

@@ -32,9 +32,9 @@ import java.util.zip.CRC32C;
  *
  * <pre>{@code
  * var base = HuggingFace.load(device, config, Precision.BF16, Grouping.frozen(), directory);
- * var adapters = Adapters.create(base, LoraConfig.of(8), Grouping.decayMatrices(0), 1, seed);
+ * var adapters = Adapters.create(base, Precision.BF16, LoraConfig.of(8), Grouping.decayMatrices(0), 1, seed);
  * Transformer model = adapters.model().on(base.model()); // train adapters, compute with model
- * Adapters.save(adapters, new Path("adapter"));          // for PEFT
+ * Adapters.save(adapters, Path.of("adapter"));          // for PEFT
  * }</pre>
  *
  * @param layers the adapters of linear layers, in the order of the model
@@ -272,6 +272,16 @@ public record Adapters(
         Map.of("format", "pt"),
         Weights.items(buffer, "", buffer::precise));
     AdapterJson.write(adapters.config, adapters.modules(), adapters.transposed, directory);
+  }
+
+  /**
+   * A plain model that computes the same: {@code W + s·B·A}, of DoRA with its rows at their
+   * lengths, summed in double and rounded once. Where the base had its embedding for a head and one
+   * of the two was trained whole, the result has a head of its own.
+   */
+  public static ParameterBuffer<Transformer> merged(
+      ParameterBuffer<Adapters> adapters, ParameterBuffer<Transformer> base, Precision precision) {
+    return Merge.of(adapters, base, precision);
   }
 
   /** The last parts of the names of a model's linear layers, {@code q_proj}. */
