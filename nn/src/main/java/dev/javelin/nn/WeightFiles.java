@@ -102,7 +102,7 @@ final class WeightFiles {
     throw new FileFormatException(
         directory,
         "holds a PEFT adapter (" + ADAPTER + "), not a whole model",
-        "merge it into " + base + " (merge_and_unload of PEFT) and name the merged directory");
+        "name " + base + " as the model and this directory as its --adapter, or javelin merge it");
   }
 
   private static Optional<String> otherForm(Path directory) {

@@ -185,7 +185,7 @@ class WeightFilesTest {
     assertThatThrownBy(() -> HuggingFace.hasWeights(dir))
         .isInstanceOf(FileFormatException.class)
         .hasMessageContaining("holds a PEFT adapter (adapter_config.json), not a whole model")
-        .hasMessageContaining("merge it into meta/base");
+        .hasMessageContaining("name meta/base as the model and this directory as its --adapter");
     assertThatThrownBy(() -> HuggingFace.requireModel(dir)).isInstanceOf(FileFormatException.class);
     write("adapter_config.json", "{\"base_model_name_or_path\": 7}");
     assertThatThrownBy(() -> HuggingFace.requireModel(dir))

@@ -83,6 +83,13 @@ public record Companions(SequencedMap<String, byte[]> files, SequencedSet<Intege
                 }));
   }
 
+  /** These, and what {@code base} has besides. */
+  Companions over(Companions base) {
+    SequencedMap<String, byte[]> all = new LinkedHashMap<>(base.files);
+    all.putAll(files);
+    return new Companions(all, files.containsKey(GENERATION) ? endTokens : base.endTokens);
+  }
+
   private static boolean isAnother(Tokenizer tokenizer, Path directory) {
     Map<String, byte[]> own = tokenizer.files();
     for (String name : VOCABULARIES) {

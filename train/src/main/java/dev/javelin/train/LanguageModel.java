@@ -9,6 +9,8 @@ import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.Transformer;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.adapter.Adapters;
+import dev.javelin.nn.adapter.LoraConfig;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.train.checkpoint.Checkpoints;
@@ -36,13 +38,15 @@ import org.jspecify.annotations.Nullable;
  *
  * @param tokenizer {@code null} where tokens are used without text
  * @param companions further files of the directory it came from, which travel with it
+ * @param adaptation adapters that it computes with; {@code null} for none
  */
 public record LanguageModel(
     Device device,
     ParameterBuffer<Transformer> parameters,
     Precision precision,
     @Nullable Tokenizer tokenizer,
-    Companions companions)
+    Companions companions,
+    @Nullable Adaptation adaptation)
     implements AutoCloseable {
 
   /** A model that came from no directory. */
@@ -51,7 +55,7 @@ public record LanguageModel(
       ParameterBuffer<Transformer> parameters,
       Precision precision,
       @Nullable Tokenizer tokenizer) {
-    this(device, parameters, precision, tokenizer, Companions.NONE);
+    this(device, parameters, precision, tokenizer, Companions.NONE, null);
   }
 
   /** A model to be trained, its weights drawn from {@code seed}. */
@@ -70,12 +74,96 @@ public record LanguageModel(
 
   /** This model with what {@code directory}, where its configuration stands, says beside it. */
   LanguageModel withCompanions(Path directory) {
-    Companions found = Companions.read(directory, tokenizer);
-    return new LanguageModel(device, parameters, precision, tokenizer, found);
+    return withCompanions(Companions.read(directory, tokenizer));
+  }
+
+  private LanguageModel withCompanions(Companions found) {
+    return new LanguageModel(device, parameters, precision, tokenizer, found, adaptation);
+  }
+
+  /** This model with another tokenizer. */
+  public LanguageModel withTokenizer(@Nullable Tokenizer other) {
+    return new LanguageModel(device, parameters, precision, other, companions, adaptation);
+  }
+
+  /** This model with adapters to be trained, which then belong to it. */
+  LanguageModel with(ParameterBuffer<Adapters> adapters) {
+    return with(adapters, false);
+  }
+
+  private LanguageModel with(ParameterBuffer<Adapters> adapters, boolean sharesBase) {
+    return new LanguageModel(
+        device,
+        parameters,
+        precision,
+        tokenizer,
+        companions,
+        Adaptation.of(adapters, parameters, sharesBase));
   }
 
   /**
-   * The model of a Hugging Face directory.
+   * This model with the adapter of a PEFT directory. Any number of them, and the model without,
+   * serve requests side by side; they share its weights. To be closed before it, which closes the
+   * adapter alone.
+   *
+   * @throws FileFormatException where the directory holds none, a damaged one, or one of another
+   *     model
+   */
+  public LanguageModel withAdapter(Path directory) {
+    return with(Adaptation.load(parameters, precision, directory), true);
+  }
+
+  /** A plain model that computes what this one does with its adapters; both stay the caller's. */
+  public LanguageModel merged(Precision to) {
+    if (adaptation == null) {
+      throw new IllegalStateException("there are no adapters to merge");
+    }
+    return new LanguageModel(
+        device,
+        Adapters.merged(adaptation.parameters(), parameters, to),
+        to,
+        tokenizer,
+        companions,
+        null);
+  }
+
+  /**
+   * The directory of the model that a PEFT adapter says it is for.
+   *
+   * @throws FileFormatException where it says none, or one that is not there
+   */
+  public static Path baseOf(Path adapter) {
+    return Adaptation.base(adapter);
+  }
+
+  /**
+   * A model that is read, not trained, with an adapter beside it that may be another's by its own
+   * account; tokenizer and companions are the adapter's where it has them.
+   *
+   * @param notes takes a line for each key of the configuration that was passed over
+   * @throws FileFormatException where one of the directories does not hold what it should
+   */
+  public static LanguageModel load(
+      Device device, Path base, Path adapter, Precision precision, Consumer<String> notes) {
+    Tokenizer tokenizer = hasTokenizer(adapter) ? tokenizer(adapter) : tokenizer(base);
+    LanguageModel model =
+        load(device, base, readConfig(base, notes), precision, Grouping.frozen(), tokenizer);
+    return model.adapted(adapter);
+  }
+
+  /** This model with the adapter of a directory, closed where that cannot be. */
+  private LanguageModel adapted(Path adapter) {
+    try {
+      return withCompanions(Companions.read(adapter, tokenizer).over(companions))
+          .with(Adaptation.load(parameters, precision, adapter));
+    } catch (RuntimeException | OutOfMemoryError e) {
+      close();
+      throw e;
+    }
+  }
+
+  /**
+   * The model of a Hugging Face directory, or of a PEFT adapter's with its base.
    *
    * @throws FileFormatException where the directory does not hold one, or a damaged one
    */
@@ -86,11 +174,15 @@ public record LanguageModel(
       Precision precision,
       Grouping grouping,
       @Nullable Tokenizer tokenizer) {
-    HuggingFace.requireModel(directory);
+    if (Adaptation.isIn(directory)) {
+      return load(
+              device, Adaptation.base(directory), config, precision, Grouping.frozen(), tokenizer)
+          .adapted(directory);
+    }
     Companions companions = Companions.read(directory, tokenizer);
     ParameterBuffer<Transformer> parameters =
         HuggingFace.load(device, config, precision, grouping, directory);
-    return new LanguageModel(device, parameters, precision, tokenizer, companions);
+    return new LanguageModel(device, parameters, precision, tokenizer, companions, null);
   }
 
   /**
@@ -103,14 +195,23 @@ public record LanguageModel(
         readConfig(directory),
         Precision.FP32,
         Grouping.frozen(),
-        hasTokenizer(directory) ? Tokenizer.load(directory) : null);
+        tokenizer(directory));
   }
 
   /**
-   * {@code config.json} of a directory.
+   * The tokenizer of a directory; of an adapter's that has none, its base's. {@code null} for none.
+   */
+  public static @Nullable Tokenizer tokenizer(Path directory) {
+    if (hasTokenizer(directory)) {
+      return Tokenizer.load(directory);
+    }
+    return Adaptation.isIn(directory) ? tokenizer(Adaptation.base(directory)) : null;
+  }
+
+  /**
+   * {@code config.json} of a directory; of an adapter's, its base's.
    *
-   * @throws FileFormatException where there is no such directory or file, or it is that of a run or
-   *     an adapter
+   * @throws FileFormatException where there is no such directory or file, or it is that of a run
    */
   public static TransformerConfig readConfig(Path directory) {
     return readConfig(directory, note -> {});
@@ -126,12 +227,14 @@ public record LanguageModel(
       throw new FileFormatException(
           directory, "there is no such directory", "name a Hugging Face directory");
     }
+    if (Adaptation.isIn(directory)) {
+      return readConfig(Adaptation.base(directory), notes);
+    }
     Path last = directory.resolve(Checkpoints.LAST);
     if (!Files.exists(directory.resolve("config.json")) && Files.isDirectory(last)) {
       throw new FileFormatException(
           directory, "is the directory of a run, not of a model", "name " + last);
     }
-    HuggingFace.requireModel(directory);
     return TransformerConfig.read(directory, notes);
   }
 
@@ -142,8 +245,14 @@ public record LanguageModel(
             && Files.isRegularFile(directory.resolve("merges.txt"));
   }
 
+  /** What computes: with the adapters, where there are any. */
   public Transformer transformer() {
-    return parameters.model();
+    return adaptation == null ? parameters.model() : adaptation.model();
+  }
+
+  /** What training moves: the adapters, where there are any. */
+  public ParameterBuffer<?> trained() {
+    return adaptation == null ? parameters : adaptation.parameters();
   }
 
   public TransformerConfig config() {
@@ -166,6 +275,16 @@ public record LanguageModel(
             c.attention().window() > 0 ? ", window " + c.attention().window() : "",
             c.tied() ? ", tied head" : "",
             precision.name());
+  }
+
+  /** What a checkpoint must share with its resumer, in a line. */
+  String describe() {
+    LoraConfig adapters = adaptation == null ? null : adaptation.parameters().model().config();
+    return describe(config(), precision, adapters);
+  }
+
+  static String describe(TransformerConfig c, Precision precision, @Nullable LoraConfig adapters) {
+    return describe(c, precision) + (adapters == null ? "" : ", " + adapters.describe());
   }
 
   /**
@@ -204,7 +323,7 @@ public record LanguageModel(
 
   /** Serves requests of any number of threads with this model, which stays open. */
   public Inference inference() {
-    return new Inference(parameters, tokenizer, endTokens());
+    return new Inference(parameters, transformer(), tokenizer, endTokens());
   }
 
   /** The same, in files of at most {@link HuggingFace#SHARD_BYTES} of weights each. */
@@ -213,8 +332,9 @@ public record LanguageModel(
   }
 
   /**
-   * Writes the model as a Hugging Face directory, which transformers loads. The weights are written
-   * in one turn on the device, so they belong together and are not closed meanwhile.
+   * Writes the model as a Hugging Face directory, which transformers loads; one with adapters as a
+   * directory of these alone, which PEFT loads. The weights are written in one turn on the device,
+   * so they belong together and are not closed meanwhile.
    *
    * @param shardBytes what a file of weights holds at most
    */
@@ -222,7 +342,11 @@ public record LanguageModel(
     Files.createDirectories(directory);
     try (Turn _ = device.turn()) {
       parameters.requireOpen();
-      HuggingFace.save(parameters, directory, shardBytes);
+      if (adaptation == null) {
+        HuggingFace.save(parameters, directory, shardBytes);
+      } else {
+        Adapters.save(adaptation.parameters(), directory);
+      }
     }
     SequencedMap<String, byte[]> files = new LinkedHashMap<>(companions.files());
     if (tokenizer != null) {
@@ -248,6 +372,11 @@ public record LanguageModel(
 
   @Override
   public void close() {
-    parameters.close();
+    if (adaptation != null) {
+      adaptation.parameters().close();
+    }
+    if (adaptation == null || !adaptation.sharesBase()) {
+      parameters.close();
+    }
   }
 }

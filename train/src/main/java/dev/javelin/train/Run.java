@@ -78,10 +78,10 @@ public record Run(
     }
     boolean another =
         started != null && !Objects.equals(started.model().tokenizer(), config.model().tokenizer());
-    Precision precision = config.device().precision();
     ModelName name = ModelName.of(config.model().model());
+    requireBase(config, name);
     TransformerConfig shape =
-        checkpoint == null ? name.config(notes::add) : resumed(checkpoint, name, precision);
+        checkpoint == null ? name.config(notes::add) : resumed(checkpoint, name, config);
     String tokenizer = tokenizer(config, name, another ? null : checkpoint);
     Dataset data = data(config, tokenizer, checkpoint, notes::add);
     notes.addAll(data.notes());
@@ -144,12 +144,17 @@ public record Run(
 
   /** The checkpoint's model, where it is the one that is asked for. */
   private static TransformerConfig resumed(
-      Checkpoint checkpoint, ModelName name, Precision precision) {
-    TransformerConfig saved = LanguageModel.readConfig(checkpoint.directory());
+      Checkpoint checkpoint, ModelName name, RunSettings config) {
+    // A checkpoint of adapters goes on beside the base that is named, wherever that was before.
+    boolean adapters = config.adapter().isOn() && Adaptation.isIn(checkpoint.directory());
+    TransformerConfig saved =
+        adapters ? name.config() : LanguageModel.readConfig(checkpoint.directory());
     TransformerConfig wanted = name.exists() ? name.config() : saved;
     String asked =
         LanguageModel.describe(
-            wanted.withVocab(saved.vocab()).withPositions(saved.positions()), precision);
+            wanted.withVocab(saved.vocab()).withPositions(saved.positions()),
+            config.device().precision(),
+            Adaptation.config(config.adapter(), adapters ? checkpoint.directory() : null));
     if (!asked.equals(checkpoint.state().model())) {
       throw new InputException(
           "--resume: %s holds another model (%s) than the run asks for (%s): give the same --model and --precision, or start from its weights with --model %s"
@@ -164,6 +169,18 @@ public record Run(
     requireSame(checkpoint, "biases", saved.biases(), wanted.biases());
     requireSame(checkpoint, "positions", saved.encoding(), wanted.encoding());
     return saved;
+  }
+
+  /** Adapters stand beside weights, so there must be some. */
+  private static void requireBase(RunSettings config, ModelName name) {
+    config.adapter().check();
+    Path directory = name.directory();
+    if (config.adapter().isOn()
+        && (directory == null || name.exists() && !HuggingFace.hasWeights(directory))) {
+      throw new InputException(
+          "--lora trains adapters beside the weights of a model, and %s has none: name a directory with weights by --model"
+              .formatted(name.text()));
+    }
   }
 
   /** Sizes are compared in words; this is what the words leave out. */
@@ -284,6 +301,10 @@ public record Run(
       Consumer<String> notes) {
     Grouping grouping = config.optimizer().grouping();
     Precision precision = config.device().precision();
+    Path base = name.directory();
+    if (config.adapter().isOn() && base != null) {
+      return adapted(config, device, base, shape, checkpoint, tokenizer, notes);
+    }
     Path weights = checkpoint != null ? checkpoint.directory() : name.directory();
     if (weights == null) {
       return create(config, device, shape, tokenizer);
@@ -295,6 +316,37 @@ public record Run(
         "%s holds no weights: they are drawn from --seed %d"
             .formatted(weights, config.run().seed()));
     return create(config, device, shape, tokenizer).withCompanions(weights);
+  }
+
+  /** The model as it is, frozen, with adapters to be trained. */
+  private static LanguageModel adapted(
+      RunSettings config,
+      Device device,
+      Path base,
+      TransformerConfig shape,
+      @Nullable Checkpoint checkpoint,
+      @Nullable Tokenizer tokenizer,
+      Consumer<String> notes) {
+    Precision precision = config.device().precision();
+    LanguageModel model =
+        LanguageModel.load(device, base, shape, precision, Grouping.frozen(), tokenizer);
+    try {
+      LanguageModel adapted =
+          model.with(
+              Adaptation.open(
+                  model.parameters(),
+                  precision,
+                  config.adapter(),
+                  config.optimizer(),
+                  config.run().seed(),
+                  base,
+                  checkpoint == null ? null : checkpoint.directory()));
+      notes.accept(Objects.requireNonNull(adapted.adaptation()).describe());
+      return adapted;
+    } catch (RuntimeException | OutOfMemoryError e) {
+      model.close();
+      throw e;
+    }
   }
 
   private static LanguageModel create(

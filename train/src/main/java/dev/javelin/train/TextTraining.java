@@ -58,10 +58,8 @@ public final class TextTraining {
 
   static Training of(LanguageModel model, Task task, RunSettings settings) {
     long shardBytes = settings.run().maxShardSize().bytes();
-    return of(model.parameters(), model.precision(), task, settings)
-        .model(
-            LanguageModel.describe(model.config(), model.precision()),
-            directory -> model.save(directory, shardBytes));
+    return of(model.trained(), model.precision(), task, settings)
+        .model(model.describe(), directory -> model.save(directory, shardBytes));
   }
 
   /** Whatever the model, whose files are still to be named. */
@@ -80,7 +78,7 @@ public final class TextTraining {
         .accumulate(settings.batch().gradientAccumulationSteps())
         .optimizer(settings.optimizer()::create)
         .clip(settings.optimizer().clip(precision.lossScaling()))
-        .schedule(settings.schedule().over(steps))
+        .schedule(settings.lrSchedule(steps))
         .steps(steps)
         .seed(run.seed())
         .validation(task.held() == null ? null : BatchSource.once(task.held()), run.evalBatches())

@@ -134,10 +134,16 @@ class CompanionsTest {
 
   @Test
   void anAdapterIsNamedWhereAModelIsExpected() throws IOException {
-    write("adapter_config.json", "{}");
+    String adapter = "\"peft_type\": \"LORA\", \"target_modules\": [\"q_proj\"]";
+    write("adapter_config.json", "{" + adapter + ", \"base_model_name_or_path\": \"meta/base\"}");
     assertThatThrownBy(() -> LanguageModel.readConfig(dir))
         .isInstanceOf(FileFormatException.class)
-        .hasMessageContaining("holds a PEFT adapter");
+        .hasMessageContaining("is for the model meta/base, which is no directory here")
+        .hasMessageContaining("--model BASE --adapter " + dir);
+    write("adapter_config.json", "{" + adapter + "}");
+    assertThatThrownBy(() -> LanguageModel.readConfig(dir))
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining("does not say which model it is for");
   }
 
   @Test

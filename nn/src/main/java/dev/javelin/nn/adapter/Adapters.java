@@ -22,7 +22,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.SequencedSet;
 import java.util.zip.CRC32C;
 
 /**
@@ -84,7 +83,7 @@ public record Adapters(
       Grouping grouping,
       float upRate,
       long seed) {
-    Plan plan = Plan.of(base, config);
+    Plan plan = Plan.of(base, config).requireAllNamed();
     ParameterBuffer<Adapters> buffer =
         ParameterBuffer.allocate(
             device(base), precision, plusRate(grouping, upRate), plan::declare);
@@ -282,11 +281,6 @@ public record Adapters(
   public static ParameterBuffer<Transformer> merged(
       ParameterBuffer<Adapters> adapters, ParameterBuffer<Transformer> base, Precision precision) {
     return Merge.of(adapters, base, precision);
-  }
-
-  /** The last parts of the names of a model's linear layers, {@code q_proj}. */
-  public static SequencedSet<String> linearNames(ParameterBuffer<Transformer> base) {
-    return Plan.linearNames(base);
   }
 
   /** The names of the layers that have an adapter. */

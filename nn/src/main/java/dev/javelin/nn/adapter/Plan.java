@@ -27,12 +27,14 @@ import java.util.function.Predicate;
  * What a configuration asks of a model: which rows of which layers, which parameters whole, and the
  * names that all of that has in PEFT's files.
  *
+ * @param linear the last parts of the names of all linear layers
  * @param saved parameters that are trained whole, by the name of that which each stands in for
  */
 record Plan(
     LoraConfig config,
     NameTable names,
     boolean transposed,
+    SequencedSet<String> linear,
     List<Layer> layers,
     SequencedMap<String, Whole> saved) {
   private static final String PREFIX = "base_model.model.";
@@ -86,8 +88,26 @@ record Plan(
         !layers.isEmpty(),
         "no linear layer of the model is meant by the targets: it has %s",
         String.join(", ", last(linear)));
-    return new Plan(
-        config, names(layers, saved, config.dora()), transposed, List.copyOf(layers), saved);
+    NameTable names = names(layers, saved, config.dora());
+    return new Plan(config, names, transposed, last(linear), List.copyOf(layers), saved);
+  }
+
+  /** Refuses names of which the model has none, as nobody means them. */
+  Plan requireAllNamed() {
+    if (config.targets() instanceof Targets.Named(List<String> wanted)) {
+      for (String name : wanted) {
+        boolean found =
+            layers.stream()
+                .flatMap(l -> l.parts.stream())
+                .anyMatch(p -> ModuleNames.isOneOf(p.module, List.of(name)));
+        require(
+            found,
+            "the model has no linear layer called %s; it has %s",
+            name,
+            String.join(", ", linear));
+      }
+    }
+    return this;
   }
 
   private static void requireLinear(
@@ -103,15 +123,6 @@ record Plan(
           module,
           String.join(", ", last(linear)));
     }
-  }
-
-  /** The last parts of the linear layers' names. */
-  static SequencedSet<String> linearNames(ParameterBuffer<Transformer> base) {
-    NameTable table = NameTable.of(base);
-    SequencedSet<String> names = new LinkedHashSet<>();
-    Components.linears(base.model())
-        .forEach(l -> table.namesOf(l.weight().name()).forEach(n -> names.add(module(n))));
-    return last(names);
   }
 
   private static SequencedSet<String> last(SequencedSet<String> modules) {

@@ -1,6 +1,7 @@
 package dev.javelin.cli;
 
 import dev.javelin.device.Device;
+import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.Devices;
@@ -49,6 +50,13 @@ final class EvalCommand implements Callable<Integer> {
       paramLabel = "DIR",
       description = "Hugging Face directory with weights, such as a checkpoint.")
   private Path model = Path.of("");
+
+  @Option(
+      names = "--adapter",
+      paramLabel = "DIR",
+      description =
+          "Adapter to use beside --model, as PEFT or javelin train wrote it. Default: none.")
+  private @Nullable Path adapter;
 
   @Option(
       names = {"--data", "--dataset", "--val-data"},
@@ -155,13 +163,16 @@ final class EvalCommand implements Callable<Integer> {
   }
 
   private LanguageModel load(Device on) {
-    LanguageModel loaded = LanguageModel.load(on, model);
+    LanguageModel loaded =
+        adapter == null
+            ? LanguageModel.load(on, model)
+            : LanguageModel.load(on, model, adapter, Precision.FP32, note -> {});
     if (tokenizer == null) {
       return loaded;
     }
     Tokenizer named =
         tokenizer.equals("byte") ? new ByteTokenizer() : Tokenizer.load(Path.of(tokenizer));
-    return new LanguageModel(on, loaded.parameters(), loaded.precision(), named);
+    return loaded.withTokenizer(named);
   }
 
   private TokenSource source(@Nullable Tokenizer tokens) {

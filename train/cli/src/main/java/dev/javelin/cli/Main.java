@@ -1,6 +1,7 @@
 package dev.javelin.cli;
 
 import dev.javelin.device.Device;
+import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.io.Printable;
 import dev.javelin.train.Devices;
@@ -33,6 +34,7 @@ import picocli.CommandLine.Model.OptionSpec;
       PrepareCommand.class,
       ConvertCommand.class,
       TokenizerCommand.class,
+      MergeCommand.class,
       DoctorCommand.class,
     })
 public final class Main {
@@ -145,6 +147,14 @@ public final class Main {
           "--threads must lie between 1 and " + DeviceSpec.MOST_THREADS + ", got " + threads);
     }
     return Devices.open(name, threads, model).device();
+  }
+
+  /** The value of {@code --dtype}. */
+  static Precision precision(String dtype) {
+    return switch (dtype) {
+      case "fp32", "bf16", "fp16" -> Precision.named(dtype);
+      default -> throw new InputException("--dtype must be fp32, bf16 or fp16, got " + dtype);
+    };
   }
 
   static void atLeast(int least, String flag, int value) {

@@ -26,6 +26,13 @@ final class ModelOptions {
   private Path model = Path.of("");
 
   @Option(
+      names = "--adapter",
+      paramLabel = "DIR",
+      description =
+          "Adapter to use beside --model, as PEFT or javelin train wrote it. Default: none.")
+  private @Nullable Path adapter;
+
+  @Option(
       names = "--dtype",
       paramLabel = "fp32|bf16|fp16",
       description = "Number format of weights, activations and cache. Default: ${DEFAULT-VALUE}.")
@@ -51,28 +58,24 @@ final class ModelOptions {
   }
 
   void load(@Nullable CommandSpec spec, Work work) throws IOException {
-    Precision precision = precision();
+    Precision precision = Main.precision(dtype);
     List<String> notes = new ArrayList<>();
     TransformerConfig config = LanguageModel.readConfig(model, notes::add);
     Main.notes(spec, notes);
-    if (!LanguageModel.hasTokenizer(model)) {
+    Tokenizer tokenizer =
+        adapter != null && LanguageModel.hasTokenizer(adapter)
+            ? LanguageModel.tokenizer(adapter)
+            : LanguageModel.tokenizer(model);
+    if (tokenizer == null) {
       throw new InputException(
           model + " has no tokenizer.json: copy the model's tokenizer there to use text");
     }
-    Tokenizer tokenizer = Tokenizer.load(model);
     try (Device on = Main.device(device, threads, config);
         LanguageModel loaded =
-            LanguageModel.load(on, model, config, precision, Grouping.frozen(), tokenizer)) {
+            adapter == null
+                ? LanguageModel.load(on, model, config, precision, Grouping.frozen(), tokenizer)
+                : LanguageModel.load(on, model, adapter, precision, note -> {})) {
       work.run(loaded, tokenizer);
     }
-  }
-
-  private Precision precision() {
-    return switch (dtype) {
-      case "fp32" -> Precision.FP32;
-      case "bf16" -> Precision.BF16;
-      case "fp16" -> Precision.FP16;
-      default -> throw new InputException("--dtype must be fp32, bf16 or fp16, got " + dtype);
-    };
   }
 }

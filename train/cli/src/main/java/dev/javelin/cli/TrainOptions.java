@@ -80,7 +80,10 @@ final class TrainOptions {
     add("gradient_accumulation_steps", "N", "Micro-batches per optimizer step.");
 
     group(3); // optimizer and schedule
-    add("learning_rate", "LR", "Peak learning rate.");
+    add(
+        "learning_rate",
+        "LR",
+        "Peak learning rate. Default: 1e-3, or 2e-4 where adapters are trained.");
     add(
         "min_learning_rate",
         "LR",
@@ -112,6 +115,30 @@ final class TrainOptions {
     add("max_grad_norm", "N", "Clip the gradient to this global norm; 0 disables.");
     add("grad_norm_type", "l1|l2|max", "Norm that --max-grad-norm uses.");
     add("max_grad_value", "N", "Clip each gradient element to this size; 0 disables.");
+
+    add(
+        "lora",
+        "R",
+        "Train adapters of rank R beside the model, whose weights stay as they are. Default: none.");
+    add("lora_alpha", "A", "Strength of the adapters: their sum counts A/R times. Default: 2·R.");
+    add("lora_dropout", "P", "Dropout probability for the adapters' input. Default: 0.");
+    add(
+        "lora_targets",
+        "NAMES",
+        "Layers that get an adapter: all-linear, names such as q_proj,v_proj, or a regular expression of whole names. Default: all-linear.");
+    add(
+        "lora_rank_pattern",
+        "NAME=R,...",
+        "Other ranks for some layers, q_proj=4,v_proj=16. Default: none.");
+    add("lora_alpha_pattern", "NAME=A,...", "Other alphas for some layers. Default: none.");
+    add("rslora", "true|false", "Let the adapters' sum count A/√R times.");
+    add("dora", "true|false", "Train the length of each row of the weights apart (DoRA).");
+    add("lora_plus_ratio", "X", "Learning rate of the adapters' B as a multiple (LoRA+).");
+    add(
+        "modules_to_save",
+        "NAMES",
+        "Modules to train whole beside the adapters, embed_tokens,lm_head. Default: none.");
+    add("adapter", "DIR", "Adapter to go on from, as PEFT or Javelin wrote it. Default: none.");
 
     group(4); // numbers and device
     add("precision", "fp32|bf16|fp16", "Number format of weights and activations.");

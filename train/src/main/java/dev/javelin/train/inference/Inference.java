@@ -54,11 +54,24 @@ public final class Inference implements AutoCloseable {
       ParameterBuffer<Transformer> parameters,
       @Nullable Tokenizer tokenizer,
       Set<Integer> endTokens) {
-    this.model = parameters.model();
+    this(parameters, parameters.model(), tokenizer, endTokens);
+  }
+
+  /**
+   * The same.
+   *
+   * @param model computes with these parameters, and perhaps with adapters beside them
+   */
+  public Inference(
+      ParameterBuffer<Transformer> parameters,
+      Transformer model,
+      @Nullable Tokenizer tokenizer,
+      Set<Integer> endTokens) {
+    this.model = model;
     this.device = model.tokens().value().device();
     this.tokenizer = tokenizer;
     this.endTokens = Set.copyOf(endTokens);
-    this.passes = new Passes(parameters);
+    this.passes = new Passes(parameters, model);
   }
 
   /**

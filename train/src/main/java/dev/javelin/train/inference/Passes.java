@@ -50,9 +50,9 @@ final class Passes implements AutoCloseable {
   private long passNanos;
   private volatile boolean closed;
 
-  Passes(ParameterBuffer<Transformer> parameters) {
+  Passes(ParameterBuffer<Transformer> parameters, Transformer model) {
     this.parameters = parameters;
-    this.model = parameters.model();
+    this.model = model;
     this.device = model.tokens().value().device();
     // On a GPU most of the memory is for caches.
     this.workspace =

@@ -1,6 +1,7 @@
 package dev.javelin.train.settings;
 
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.schedule.Schedule;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -32,6 +33,7 @@ public record RunSettings(
     DataSpec data,
     BatchSpec batch,
     ObjectiveSpec objective,
+    AdapterSpec adapter,
     OptimizerSpec optimizer,
     ScheduleSpec schedule,
     DeviceSpec device,
@@ -43,6 +45,7 @@ public record RunSettings(
           DataSpec.DEFAULT,
           BatchSpec.DEFAULT,
           ObjectiveSpec.DEFAULT,
+          AdapterSpec.DEFAULT,
           OptimizerSpec.DEFAULT,
           ScheduleSpec.DEFAULT,
           DeviceSpec.DEFAULT,
@@ -62,6 +65,10 @@ public record RunSettings(
 
   public RunSettings withObjective(UnaryOperator<ObjectiveSpec> change) {
     return Components.with(this, "objective", change.apply(objective));
+  }
+
+  public RunSettings withAdapter(UnaryOperator<AdapterSpec> change) {
+    return Components.with(this, "adapter", change.apply(adapter));
   }
 
   public RunSettings withOptimizer(UnaryOperator<OptimizerSpec> change) {
@@ -133,7 +140,7 @@ public record RunSettings(
   public RunSettings effective() {
     long seed = run.seed();
     return withData(d -> d.effective(seed))
-        .withSchedule(s -> run.maxSteps() == null ? s : s.effective(run.maxSteps()))
+        .withSchedule(s -> run.maxSteps() == null ? rated() : rated().effective(run.maxSteps()))
         .withDevice(DeviceSpec::effective);
   }
 
@@ -149,6 +156,19 @@ public record RunSettings(
               .formatted(schedule.warmupSteps(), schedule.warmupRatio()));
     }
     return notes;
+  }
+
+  /** The learning rate over the steps of a run. */
+  public Schedule lrSchedule(int steps) {
+    return rated().over(steps);
+  }
+
+  /** Adapters take another rate than a model that is trained whole, where none is given. */
+  private ScheduleSpec rated() {
+    return schedule.learningRate() != null
+        ? schedule
+        : schedule.withLearningRate(
+            adapter.isOn() ? ScheduleSpec.ADAPTER_LEARNING_RATE : ScheduleSpec.LEARNING_RATE);
   }
 
   /** YAML that {@link #with(Path)} reads back as these settings; what is left open is left out. */

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * The learning rate over the steps of a run. What is {@code null} follows from the rest, see {@link
  * #effective}.
  *
- * @param learningRate the largest
+ * @param learningRate the largest; {@code null} for 1e-3, or 2e-4 where adapters are trained
  * @param minLearningRate where the schedule ends
  * @param lrScheduler the shape
  * @param warmupSteps steps of linear warm-up
@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param wsdDecayShape how that falls
  */
 public record ScheduleSpec(
-    @Also({"lr"}) double learningRate,
+    @Also({"lr"}) @Nullable Double learningRate,
     @Also({"min_lr"}) @Nullable Double minLearningRate,
     @Also({"lr_scheduler_type"}) LrScheduler lrScheduler,
     @Also({"warmup_iters"}) @Nullable Integer warmupSteps,
@@ -29,14 +29,20 @@ public record ScheduleSpec(
     @Also({"decay_type"}) Decay wsdDecayShape) {
   /** What a run has where nothing else is said. */
   public static final ScheduleSpec DEFAULT =
-      new ScheduleSpec(1e-3, null, LrScheduler.COSINE, null, null, null, null, Decay.LINEAR);
+      new ScheduleSpec(null, null, LrScheduler.COSINE, null, null, null, null, Decay.LINEAR);
+
+  static final double LEARNING_RATE = 1e-3;
+
+  /** Of adapters, where none is given. */
+  static final double ADAPTER_LEARNING_RATE = 2e-4;
 
   public ScheduleSpec {
     Checks.require(
-        learningRate >= 0 && learningRate < Double.POSITIVE_INFINITY,
+        learningRate == null || learningRate >= 0 && learningRate < Double.POSITIVE_INFINITY,
         "--learning-rate must be 0 or more, got " + learningRate);
     Checks.require(
-        minLearningRate == null || minLearningRate >= 0 && minLearningRate <= learningRate,
+        minLearningRate == null
+            || minLearningRate >= 0 && minLearningRate <= Checks.or(learningRate, LEARNING_RATE),
         "--min-learning-rate must lie between 0 and --learning-rate, got " + minLearningRate);
     Checks.atLeast(0, "--warmup-steps", warmupSteps);
     Checks.require(
@@ -44,6 +50,10 @@ public record ScheduleSpec(
         "--warmup-ratio must lie between 0 and 1, got " + warmupRatio);
     Checks.atLeast(1, "--lr-decay-steps", lrDecaySteps);
     Checks.atLeast(1, "--wsd-decay-steps", wsdDecaySteps);
+  }
+
+  public ScheduleSpec withLearningRate(@Nullable Double value) {
+    return Components.with(this, "learningRate", value);
   }
 
   public ScheduleSpec withLearningRate(double value) {
@@ -98,9 +108,10 @@ public record ScheduleSpec(
    */
   public ScheduleSpec effective(int maxSteps) {
     int end = Checks.or(lrDecaySteps, maxSteps);
+    double rate = Checks.or(learningRate, LEARNING_RATE);
     return new ScheduleSpec(
-        learningRate,
-        Checks.or(minLearningRate, learningRate / 10),
+        rate,
+        Checks.or(minLearningRate, rate / 10),
         lrScheduler,
         Checks.or(
             warmupSteps,
@@ -117,17 +128,17 @@ public record ScheduleSpec(
    */
   public Schedule over(int maxSteps) {
     ScheduleSpec spec = effective(maxSteps);
+    double max = Checks.or(spec.learningRate, LEARNING_RATE);
     double min = Checks.or(spec.minLearningRate, 0.0);
     int warmup = Checks.or(spec.warmupSteps, 0);
     int total = Math.max(Checks.or(spec.lrDecaySteps, maxSteps), warmup + 1);
     int decay = Math.min(Checks.or(spec.wsdDecaySteps, 1), total - warmup);
     return switch (lrScheduler) {
-      case COSINE -> new Schedule.Cosine(learningRate, min, warmup, total);
-      case LINEAR -> new Schedule.Linear(learningRate, min, warmup, total);
-      case CONSTANT -> new Schedule.Constant(learningRate, warmup);
-      case WSD ->
-          new Schedule.WarmupStableDecay(learningRate, min, warmup, total, decay, wsdDecayShape);
-      case INVERSE_SQRT -> new Schedule.InverseSqrt(learningRate, warmup);
+      case COSINE -> new Schedule.Cosine(max, min, warmup, total);
+      case LINEAR -> new Schedule.Linear(max, min, warmup, total);
+      case CONSTANT -> new Schedule.Constant(max, warmup);
+      case WSD -> new Schedule.WarmupStableDecay(max, min, warmup, total, decay, wsdDecayShape);
+      case INVERSE_SQRT -> new Schedule.InverseSqrt(max, warmup);
     };
   }
 }

@@ -82,7 +82,7 @@ class PassesTest {
     final Cpu cpu = Cpu.open(2);
     final ParameterBuffer<Transformer> parameters =
         Transformer.allocate(cpu, CONFIG, Precision.FP32, Grouping.frozen());
-    final Passes passes = new Passes(parameters);
+    final Passes passes = new Passes(parameters, parameters.model());
     final ExecutorService callers = Executors.newCachedThreadPool();
 
     Fixture() {
