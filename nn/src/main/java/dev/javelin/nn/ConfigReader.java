@@ -204,12 +204,8 @@ public final class ConfigReader {
   public double rotaryShare(double absent) {
     String key = known("partial_rotary_factor");
     double share = json.number(key, absent);
-    if (json.has("rope_parameters")) {
-      double inner = json.object("rope_parameters").number("partial_rotary_factor", share);
-      if (json.has(key) && inner != share) {
-        throw error("partial_rotary_factor", "contradicts the one in rope_parameters");
-      }
-      share = inner;
+    if (json.has("rope_parameters")) { // where both say it, transformers takes the inner one
+      share = json.object("rope_parameters").number("partial_rotary_factor", share);
     }
     if (!(share > 0 && share <= 1)) {
       throw error("partial_rotary_factor", "must be in (0, 1], got " + share);
