@@ -201,7 +201,13 @@ public record Run(
     double fraction = spec.valFraction() == null ? 0 : spec.valFraction();
     Dataset data =
         Dataset.open(
-            spec.data(), spec.valData(), fraction, tokenizer, spec.column(), separator(checkpoint));
+            spec.data(),
+            spec.valData(),
+            fraction,
+            tokenizer,
+            spec.column(),
+            separator(checkpoint),
+            spec.parseSpecialTokens());
     if (spec.valFraction() != null || data.validation() != null) {
       return data;
     }

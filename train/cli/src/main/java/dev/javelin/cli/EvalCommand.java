@@ -74,6 +74,12 @@ final class EvalCommand implements Callable<Integer> {
   private String column = TextFiles.TEXT;
 
   @Option(
+      names = "--parse-special-tokens",
+      description =
+          "Recognise special tokens that are written in the text, such as <|endoftext|>. Otherwise they are plain characters.")
+  private boolean parseSpecialTokens;
+
+  @Option(
       names = "--val-fraction",
       paramLabel = "F",
       description = "Evaluate only this fraction at the end of --data. Default: all of it.")
@@ -182,7 +188,9 @@ final class EvalCommand implements Callable<Integer> {
       return Objects.requireNonNull(own.validation(), "the default text keeps a tenth");
     }
     List<String> notes = new ArrayList<>();
-    TokenSource all = Dataset.validation(data, tokens, column, separator(), notes::add);
+    Tokenizer reading =
+        tokens != null && parseSpecialTokens ? tokens.parsingSpecialTokens() : tokens;
+    TokenSource all = Dataset.validation(data, reading, column, separator(), notes::add);
     Main.notes(spec, notes);
     long cut = valFraction == 0 ? 0 : TokenSource.splitAt(all.pieces(), valFraction);
     return cut == 0 ? all : all.pieces("validation part", cut, all.pieces());

@@ -59,12 +59,19 @@ final class PrepareCommand implements Callable<Integer> {
           "Field of a JSONL file or column of a CSV or TSV file that holds the text. Default: ${DEFAULT-VALUE}.")
   private String column = TextFiles.TEXT;
 
+  @Option(
+      names = "--parse-special-tokens",
+      description =
+          "Recognise special tokens that are written in the text, such as <|endoftext|>. Otherwise they are plain characters.")
+  private boolean parseSpecialTokens;
+
   @Override
   public Integer call() {
     TextFiles texts = TextFiles.of(data, column);
     Main.notes(spec, texts.notes());
     Tokenizer chosen = texts.tokenizer(tokenizer);
-    Prepare done = Prepare.run(texts, chosen, valFraction, outputDir);
+    Tokenizer reading = parseSpecialTokens ? chosen.parsingSpecialTokens() : chosen;
+    Prepare done = Prepare.run(texts, reading, valFraction, outputDir);
     Main.out(spec)
         .printf(
             Locale.ROOT,

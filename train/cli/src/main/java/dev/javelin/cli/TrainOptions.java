@@ -41,6 +41,10 @@ final class TrainOptions {
         "NAME",
         "Field of a JSONL file or column of a CSV or TSV file that holds the text.");
     add(
+        "parse_special_tokens",
+        "true|false",
+        "Recognise special tokens that are written in the text, such as <|endoftext|>. Otherwise they are plain characters.");
+    add(
         "tokenizer",
         "byte|char|bpe|DIR",
         "Tokenizer. Default: the one that comes with the model or the data.");

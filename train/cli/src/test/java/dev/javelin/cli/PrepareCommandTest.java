@@ -59,6 +59,32 @@ class PrepareCommandTest {
   }
 
   @Test
+  void specialTokensInTextAreCharactersUnlessAsked() throws IOException {
+    Path text = Files.writeString(directory.resolve("a.txt"), "ab<|endoftext|>ab");
+    Path tokenizer = directory.resolve("bpe");
+    javelin("tokenizer", "train", "--data", text, "--vocab-size", 257, "--output-dir", tokenizer);
+    Path out = directory.resolve("out");
+    Object[] plain = {"prepare", "--data", text, "--tokenizer", tokenizer, "--output-dir", out};
+    assertThat(javelin(plain).out()).contains("17 tokens for training");
+    Object[] parsed = java.util.Arrays.copyOf(plain, plain.length + 1);
+    parsed[plain.length] = "--parse-special-tokens";
+    assertThat(javelin(parsed).out()).contains("5 tokens for training");
+    assertThat(Files.readAllBytes(out.resolve("train.bin"))[4]).isZero();
+    Outcome trained =
+        javelin(
+            "train",
+            "--data",
+            out,
+            "--parse-special-tokens",
+            "--output-dir",
+            directory.resolve("run"));
+    assertThat(trained.code()).isEqualTo(2);
+    assertThat(trained.err())
+        .contains("--parse-special-tokens applies to text")
+        .contains("give it to javelin prepare");
+  }
+
+  @Test
   void aTokenizerIsTrainedAndUsed() throws IOException {
     Path text = Files.writeString(directory.resolve("a.txt"), "the cat and the hat and the rat");
     Path out = directory.resolve("bpe");

@@ -51,6 +51,7 @@ public record Dataset(
    * @param column field or column of JSONL and CSV, {@link TextFiles#TEXT} by default
    * @param separator what ends a document of text: that of the checkpoint where a run resumes; null
    *     to let the tokenizer decide
+   * @param parseSpecialTokens recognise special tokens in text
    * @throws InputException where something named is missing, empty or does not fit together
    * @throws dev.javelin.tensor.io.FileFormatException for a damaged file
    */
@@ -60,11 +61,19 @@ public record Dataset(
       double valFraction,
       @Nullable String tokenizer,
       String column,
-      @Nullable Separator separator) {
-    Wanted wanted = new Wanted(valData, valFraction, tokenizer, column, separator);
+      @Nullable Separator separator,
+      boolean parseSpecialTokens) {
+    Wanted wanted =
+        new Wanted(valData, valFraction, tokenizer, column, separator, parseSpecialTokens);
     Path tokens = tokenFile(data, "train.bin");
     if (tokens == null) {
       return ofText(data.isEmpty() ? DefaultText.load() : TextFiles.of(data, column), wanted);
+    }
+    if (parseSpecialTokens && valData.isEmpty()) {
+      throw new InputException(
+          "--parse-special-tokens applies to text, and "
+              + tokens
+              + " holds tokens: give it to javelin prepare");
     }
     TokenFile file = TokenFile.open(tokens);
     try {
@@ -82,7 +91,18 @@ public record Dataset(
       double valFraction,
       @Nullable String tokenizer,
       String column) {
-    return open(data, valData, valFraction, tokenizer, column, null);
+    return open(data, valData, valFraction, tokenizer, column, null, false);
+  }
+
+  /** The same, with special tokens read as text. */
+  public static Dataset open(
+      List<Path> data,
+      List<Path> valData,
+      double valFraction,
+      @Nullable String tokenizer,
+      String column,
+      @Nullable Separator separator) {
+    return open(data, valData, valFraction, tokenizer, column, separator, false);
   }
 
   /** Whether {@code data} names a token file or a directory that {@code prepare} wrote. */
@@ -104,14 +124,19 @@ public record Dataset(
       double valFraction,
       @Nullable String tokenizer,
       String column,
-      @Nullable Separator separator) {}
+      @Nullable Separator separator,
+      boolean parseSpecialTokens) {
+    Tokenizer reading(Tokenizer tokenizer) {
+      return parseSpecialTokens ? tokenizer.parsingSpecialTokens() : tokenizer;
+    }
+  }
 
   private static Dataset ofText(Texts texts, Wanted wanted) {
     if (wanted.tokenizer == null) {
       throw new InputException(
           texts.name() + " is text: name a tokenizer with --tokenizer byte, char or a directory");
     }
-    Tokenizer tokenizer = texts.tokenizer(wanted.tokenizer);
+    Tokenizer tokenizer = wanted.reading(texts.tokenizer(wanted.tokenizer));
     Separator separator = wanted.separator == null ? Separator.of(tokenizer) : wanted.separator;
     TokenSource all = texts.encode(tokenizer, separator);
     return split(all, wanted.valData, wanted, tokenizer, separator, texts.notes());
@@ -183,7 +208,8 @@ public record Dataset(
       List<String> notes) {
     if (!valData.isEmpty()) {
       List<String> more = new ArrayList<>(notes);
-      TokenSource held = validation(valData, tokenizer, wanted.column, separator, more::add);
+      Tokenizer reading = tokenizer == null ? null : wanted.reading(tokenizer);
+      TokenSource held = validation(valData, reading, wanted.column, separator, more::add);
       return new Dataset(all, held, tokenizer, separator, more);
     }
     return split(all, wanted.valFraction, tokenizer, separator, notes);

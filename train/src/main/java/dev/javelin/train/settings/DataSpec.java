@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param column field of a JSONL line, column of a CSV file that holds the text
  * @param order how the rows follow one another
  * @param dataSeed of the shuffled order; {@code null} for the seed of the run
+ * @param parseSpecialTokens whether special tokens written in text are recognised; otherwise they
+ *     are the characters they are made of
  * @param packing whether several examples share a row; running text is not concerned
  */
 public record DataSpec(
@@ -25,10 +27,11 @@ public record DataSpec(
     @Also({"dataset_text_field", "text_column_name"}) String column,
     Order order,
     @Nullable Long dataSeed,
+    boolean parseSpecialTokens,
     boolean packing) {
   /** What a run has where nothing else is said. */
   public static final DataSpec DEFAULT =
-      new DataSpec(List.of(), List.of(), null, "text", Order.SHUFFLED, null, true);
+      new DataSpec(List.of(), List.of(), null, "text", Order.SHUFFLED, null, false, true);
 
   public DataSpec {
     data = List.copyOf(data);
@@ -64,6 +67,10 @@ public record DataSpec(
 
   public DataSpec withDataSeed(@Nullable Long value) {
     return Components.with(this, "dataSeed", value);
+  }
+
+  public DataSpec withParseSpecialTokens(boolean value) {
+    return Components.with(this, "parseSpecialTokens", value);
   }
 
   public DataSpec withPacking(boolean value) {

@@ -49,6 +49,14 @@ public interface Tokenizer {
   }
 
   /**
+   * The same tokenizer for texts that are trusted to hold special tokens: its {@link
+   * #encode(String, IntConsumer)} is {@link #encodeSpecial}.
+   */
+  default Tokenizer parsingSpecialTokens() {
+    return new TrustingTokenizer(this);
+  }
+
+  /**
    * The ids of a prompt: special tokens in the text are recognised, and what the tokenizer's
    * template adds (a begin-of-text token, say) is added. Equals Hugging Face's {@code
    * encode(text)}.

@@ -64,6 +64,27 @@ class DatasetTest {
         .isEqualTo("one\ntwo\nthree\n");
   }
 
+  @Test
+  void specialTokensInTextAreCharactersUnlessAsked() throws IOException {
+    Path saved = directory.resolve("marking");
+    Prepare.save(new ByteTokenizer("<end>", "<s>"), saved);
+    List<Path> lines = List.of(file("a.jsonl", "{\"text\": \"<s>a<end>b\"}\n{\"text\": \"c\"}\n"));
+    List<Path> held = List.of(file("v.jsonl", "{\"text\": \"<s>\"}\n"));
+    for (boolean parse : new boolean[] {false, true}) {
+      try (Dataset data = Dataset.open(lines, held, 0, saved.toString(), "text", null, parse)) {
+        int[] ids = new int[(int) data.train().size()];
+        data.train().read(0, ids, ids.length);
+        if (parse) {
+          assertThat(ids).containsExactly(257, 'a', 256, 'b', 256, 'c', 256);
+        } else {
+          assertThat(ids)
+              .containsExactly('<', 's', '>', 'a', '<', 'e', 'n', 'd', '>', 'b', 256, 'c', 256);
+        }
+        assertThat(Objects.requireNonNull(data.validation()).size()).isEqualTo(parse ? 2 : 4);
+      }
+    }
+  }
+
   /** The tokenizer that a checkpoint brings knows an end token, the first one did not. */
   @Test
   void aResumedRunEndsDocumentsAsItBegan() throws IOException {
