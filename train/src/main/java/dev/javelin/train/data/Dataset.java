@@ -164,7 +164,8 @@ public record Dataset(
         wanted.separator != null
             ? wanted.separator
             : prepared != null ? prepared : suggested(tokenizer);
-    return split(file, valData, wanted, tokenizer, separator, List.of());
+    List<String> notes = file.note() == null ? List.of() : List.of(file.note());
+    return split(file, valData, wanted, tokenizer, separator, notes);
   }
 
   /**

@@ -17,8 +17,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * nanoGPT's token file, mapped into memory: headerless little-endian uint16, or uint32 where {@code
- * FILE.bin.json} beside it says so. May be read by several threads.
+ * A token file, mapped into memory: little-endian uint16 or uint32 ids, as {@code FILE.bin.json}
+ * beside it says, or else what it shows itself, see {@link TokenFileHead}. May be read by several
+ * threads.
  */
 public final class TokenFile implements TokenSource {
   /** Up to so many ids are looked through at once (64 MiB of two bytes each), more behind. */
@@ -36,6 +37,8 @@ public final class TokenFile implements TokenSource {
   private final Path path;
   private final TokenFileDescription description;
   private final boolean wide;
+  private final long tokensSaid;
+  private final @Nullable String note;
   private final long atOnce;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment tokens;
@@ -48,9 +51,22 @@ public final class TokenFile implements TokenSource {
     this.path = path;
     this.atOnce = atOnce;
     this.description = TokenFileDescription.of(path);
-    this.wide = description.wide();
+    MemorySegment bytes;
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      tokens = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+      bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+    }
+    try {
+      TokenFileHead head =
+          description.isGiven()
+              ? new TokenFileHead(0, description.wide(), description.tokens(), null)
+              : TokenFileHead.of(path, bytes);
+      wide = head.wide();
+      tokensSaid = head.tokens();
+      note = head.note();
+      tokens = bytes.asSlice(head.offset());
+    } catch (RuntimeException e) {
+      arena.close();
+      throw e;
     }
     OPEN.incrementAndGet();
   }
@@ -94,9 +110,11 @@ public final class TokenFile implements TokenSource {
     }
     if (bytes % width() != 0) {
       throw new FileFormatException(
-          path, bytes + " bytes are not a whole number of " + description.dtype() + " ids", REMEDY);
+          path,
+          bytes + " bytes are not a whole number of " + (wide ? "uint32" : "uint16") + " ids",
+          REMEDY);
     }
-    if (description.tokens() != 0 && description.tokens() != size()) {
+    if (tokensSaid != 0 && tokensSaid != size()) {
       throw new FileFormatException(
           path,
           "holds "
@@ -104,7 +122,7 @@ public final class TokenFile implements TokenSource {
               + " tokens, "
               + TokenFileDescription.path(path).getFileName()
               + " says "
-              + description.tokens(),
+              + tokensSaid,
           REMEDY);
     }
   }
@@ -208,6 +226,11 @@ public final class TokenFile implements TokenSource {
     }
     stop = false;
     check = null;
+  }
+
+  /** What the user should know about how the file is read; null for nothing. */
+  @Nullable String note() {
+    return note;
   }
 
   TokenFileDescription description() {

@@ -31,6 +31,11 @@ record TokenFileDescription(
   private static final String UINT16 = "uint16";
   private static final String UINT32 = "uint32";
 
+  /** Whether it stands beside the file, rather than being what is assumed without it. */
+  boolean isGiven() {
+    return this != NANO_GPT;
+  }
+
   static Path path(Path tokenFile) {
     return tokenFile.resolveSibling(tokenFile.getFileName() + ".json");
   }

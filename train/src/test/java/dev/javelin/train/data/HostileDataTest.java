@@ -12,6 +12,8 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -208,8 +210,18 @@ class HostileDataTest {
   }
 
   private void readTokens(int count, String name) throws IOException {
-    Path path = directory.resolve("train.bin");
-    try (TokenFileWriter writer = new TokenFileWriter(path, 256, "byte", Separator.NEWLINE)) {
+    boolean llmC = name.equals("llmc.bin");
+    Path path = directory.resolve(llmC ? name : "train.bin");
+    if (llmC) {
+      ByteBuffer bytes = ByteBuffer.allocate(1024 + 2 * 20).order(ByteOrder.LITTLE_ENDIAN);
+      bytes.putInt(0, 20240520).putInt(4, 1).putInt(8, 20);
+      for (int i = 0; i < 20; i++) {
+        bytes.putShort(1024 + 2 * i, (short) (7 * i));
+      }
+      Files.write(path, bytes.array());
+    }
+    try (TokenFileWriter writer =
+        new TokenFileWriter(directory.resolve("train.bin"), 256, "byte", Separator.NEWLINE)) {
       "some tokens of a text".chars().forEach(writer::accept);
       writer.finish();
     }
@@ -266,14 +278,14 @@ class HostileDataTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"train.bin", "train.bin.json"})
+  @ValueSource(strings = {"train.bin", "train.bin.json", "llmc.bin"})
   void tokenFiles(String changed) throws IOException {
     readTokens(SOME, changed);
   }
 
   @Tag("long")
   @ParameterizedTest
-  @ValueSource(strings = {"train.bin", "train.bin.json"})
+  @ValueSource(strings = {"train.bin", "train.bin.json", "llmc.bin"})
   void manyTokenFiles(String changed) throws IOException {
     readTokens(MANY, changed);
   }

@@ -5,9 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.tensor.io.FileFormatException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -288,5 +292,101 @@ class TokenFileTest {
     assertThatThrownBy(() -> TokenSource.splitAt(10, fraction))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("must be in [0, 1)");
+  }
+
+  private static int[] ids(TokenFile file) {
+    int[] ids = new int[(int) file.size()];
+    file.read(0, ids, ids.length);
+    return ids;
+  }
+
+  /** A file of words and then ids of two or four bytes. */
+  private Path binary(String name, int[] words, int[] ids, int width) throws IOException {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(4 * words.length + width * ids.length).order(ByteOrder.LITTLE_ENDIAN);
+    for (int word : words) {
+      bytes.putInt(word);
+    }
+    for (int id : ids) {
+      if (width == 2) {
+        bytes.putShort((short) id);
+      } else {
+        bytes.putInt(id);
+      }
+    }
+    return Files.write(directory.resolve(name), bytes.array());
+  }
+
+  private static int[] header(int... first) {
+    return Arrays.copyOf(first, 256);
+  }
+
+  @Test
+  void llmCsFilesAreKnownByTheirHeader() throws IOException {
+    int[] small = {50256, 7, 65535};
+    try (TokenFile file = TokenFile.open(binary("a.bin", header(20240520, 1, 3), small, 2))) {
+      assertThat(ids(file)).containsExactly(small);
+    }
+    int[] large = {128000, 7, 127999};
+    try (TokenFile file = TokenFile.open(binary("b.bin", header(20240801, 7, 3), large, 4))) {
+      assertThat(ids(file)).containsExactly(large);
+    }
+    refused(binary("c.bin", header(20240520, 2, 3), small, 2), "llm.c of version 2, not 1");
+    refused(binary("d.bin", header(20240520, 1, 4), small, 2), "holds 3 tokens, its header says 4");
+    refused(binary("e.bin", new int[] {20240520, 1, 4}, small, 2), "is cut short");
+    refused(binary("f.bin", header(20240801, 7, 3), small, 2), "holds 1 tokens, its header says 3");
+    assertThat(TokenFile.OPEN).hasValue(0);
+  }
+
+  private static void refused(Path path, String message) {
+    assertThatThrownBy(() -> TokenFile.open(path).close())
+        .isInstanceOf(FileFormatException.class)
+        .hasMessageContaining(message);
+  }
+
+  /** Of a vocabulary of characters, of GPT-2's and of Llama 3's, with and without zeros. */
+  @ParameterizedTest
+  @ValueSource(ints = {65, 50257, 128256})
+  void idsOfFourBytesAreKnownByTheirUpperHalves(int vocabulary) throws IOException {
+    int[] ids = new Random(1).ints(1000, 0, vocabulary).toArray();
+    Path path = binary("a.bin", new int[0], ids, 4);
+    try (TokenFile file = TokenFile.open(path)) {
+      assertThat(ids(file)).containsExactly(ids);
+      assertThat(file.note()).contains("a.bin holds 32-bit ids, by its look", "a.bin.json");
+    }
+    Files.writeString(directory.resolve("a.bin.json"), "{\"dtype\": \"uint16\"}");
+    try (TokenFile file = TokenFile.open(path)) {
+      assertThat(file.size()).isEqualTo(2000);
+      assertThat(file.note()).isNull();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 4, 65, 256, 50257, 65536})
+  void idsOfTwoBytesAreNotTakenForFour(int vocabulary) throws IOException {
+    for (int seed = 0; seed < 20; seed++) {
+      int[] ids = new Random(seed).ints(1000, 0, vocabulary).toArray();
+      try (TokenFile file = TokenFile.open(binary("a.bin", new int[0], ids, 2))) {
+        assertThat(ids(file)).containsExactly(ids);
+        assertThat(file.note()).isNull();
+      }
+    }
+  }
+
+  @Test
+  void whatIsNoTokenFileIsRefusedByName() throws IOException {
+    byte[][] heads = {
+      {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0},
+      {'P', 'K', 3, 4, 0, 0},
+      {0x1f, (byte) 0x8b, 8, 0},
+      {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd},
+      {'G', 'G', 'U', 'F', 3, 0, 0, 0},
+    };
+    String[] names = {"NumPy array", "zip archive", "gzip", "zstd", "GGUF"};
+    for (int i = 0; i < heads.length; i++) {
+      refused(Files.write(directory.resolve("x.bin"), heads[i]), names[i]);
+    }
+    refused(binary("y.bin", header(20240326, 3), new int[0], 2), "is a model of llm.c");
+    assertThat(TokenFile.OPEN).hasValue(0);
   }
 }
