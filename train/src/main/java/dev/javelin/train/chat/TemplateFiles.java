@@ -94,7 +94,8 @@ public final class TemplateFiles {
     return of.template(name, own, null);
   }
 
-  private static boolean addsBos(Tokenizer tokenizer) {
+  /** Whether the tokenizer puts its beginning-of-text token before every text. */
+  static boolean addsBos(Tokenizer tokenizer) {
     int[] empty = tokenizer.encodePrompt("");
     return tokenizer.bos().isPresent()
         && empty.length > 0

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -73,8 +74,7 @@ class ChatTemplateTest {
   void formatsIdsAndLabelsAreTheReferences() throws Exception {
     JsonNode golden = SharedFiles.json(SharedFiles.golden("chat_formats.json"));
     Tokenizer tokenizer = Tokenizer.load(SharedFiles.golden("bytelevel-gpt2-cut"));
-    ChatTemplate own = TemplateFiles.of(tokenizer);
-    assertThat(own).isNotNull();
+    ChatTemplate own = Objects.requireNonNull(TemplateFiles.of(tokenizer));
     ChatTemplate chatml = TemplateFiles.named("chatml", tokenizer);
     ChatTemplate llama3 =
         ChatTemplate.parse(
@@ -109,7 +109,7 @@ class ChatTemplateTest {
     ChatTemplate alpaca = TemplateFiles.named("alpaca", tokenizer);
     for (JsonNode one : golden.get("alpaca")) {
       String instruction = one.get("instruction").textValue();
-      Message question = AlpacaRow.question(instruction, one.get("input").textValue());
+      Message question = ChatRows.question(instruction, one.get("input").textValue());
       assertThat(alpaca.render(Conversation.of(question), true))
           .isEqualTo(one.get("prompt").textValue());
     }

@@ -28,6 +28,14 @@ public interface DataFormat {
   /** Whether a file is a single document, its text under {@link PlainText#FIELD}. */
   boolean oneDocument();
 
+  /**
+   * Whether a file can be read on behind a document that was refused: the next one begins there,
+   * whatever was wrong.
+   */
+  default boolean goesOn() {
+    return false;
+  }
+
   /** Opens a file at its first document. */
   Documents open(Path file) throws IOException;
 

@@ -39,6 +39,11 @@ final class JsonLines implements DataFormat {
   }
 
   @Override
+  public boolean goesOn() {
+    return true;
+  }
+
+  @Override
   public Documents open(Path file) throws IOException {
     LineReader lines = new LineReader(file);
     return new Documents() {
