@@ -5,9 +5,11 @@ import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.JsonObject;
 import dev.javelin.tensor.io.JsonRules;
+import dev.javelin.train.chat.TemplateFiles;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.SequencedSet;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,6 +45,7 @@ public record Companions(SequencedMap<String, byte[]> files, SequencedSet<Intege
           "special_tokens_map.json",
           "added_tokens.json");
 
+  private static final int MOST_TEMPLATES = 100;
   private static final List<String> VOCABULARIES = List.of("tokenizer.json", "vocab.json");
 
   /**
@@ -61,6 +65,7 @@ public record Companions(SequencedMap<String, byte[]> files, SequencedSet<Intege
         files.put(name, bytes(file));
       }
     }
+    templates(directory, files);
     byte[] generation = files.get(GENERATION);
     SequencedSet<Integer> ends =
         generation == null
@@ -71,6 +76,13 @@ public record Companions(SequencedMap<String, byte[]> files, SequencedSet<Intege
 
   /** Writes files by name, each whole or not at all. */
   static void write(Path directory, Map<String, byte[]> files) {
+    try {
+      if (files.keySet().stream().anyMatch(name -> name.startsWith(TemplateFiles.ADDITIONAL))) {
+        Files.createDirectories(directory.resolve(TemplateFiles.ADDITIONAL));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(directory + ": cannot be made", e);
+    }
     files.forEach(
         (name, bytes) ->
             AtomicFile.write(
@@ -88,6 +100,23 @@ public record Companions(SequencedMap<String, byte[]> files, SequencedSet<Intege
     SequencedMap<String, byte[]> all = new LinkedHashMap<>(base.files);
     all.putAll(files);
     return new Companions(all, files.containsKey(GENERATION) ? endTokens : base.endTokens);
+  }
+
+  /** Chat templates beside the default one. */
+  private static void templates(Path directory, SequencedMap<String, byte[]> files) {
+    Path folder = directory.resolve(TemplateFiles.ADDITIONAL);
+    if (!Files.isDirectory(folder)) {
+      return;
+    }
+    try (Stream<Path> all = Files.list(folder)) {
+      all.filter(file -> file.toString().endsWith(".jinja"))
+          .sorted()
+          .limit(MOST_TEMPLATES)
+          .forEach(file -> files.put(TemplateFiles.ADDITIONAL + file.getFileName(), bytes(file)));
+    } catch (IOException e) {
+      throw new FileFormatException(
+          folder, "cannot be read (" + e + ")", "check its permissions", e);
+    }
   }
 
   private static boolean isAnother(Tokenizer tokenizer, Path directory) {

@@ -13,6 +13,8 @@ import dev.javelin.nn.adapter.Adapters;
 import dev.javelin.nn.adapter.LoraConfig;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Json;
+import dev.javelin.train.chat.ChatTemplate;
+import dev.javelin.train.chat.TemplateFiles;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.inference.Inference;
 import dev.javelin.train.inference.Request;
@@ -99,6 +101,16 @@ public record LanguageModel(
         tokenizer,
         companions,
         Adaptation.of(adapters, parameters, sharesBase));
+  }
+
+  /** This model with another chat template than its directory's, which is saved with it. */
+  LanguageModel withTemplate(ChatTemplate template) {
+    SequencedMap<String, byte[]> files = new LinkedHashMap<>(companions.files());
+    if (tokenizer != null) {
+      files.putAll(TemplateFiles.written(template, tokenizer));
+    }
+    Companions with = new Companions(files, companions.endTokens());
+    return new LanguageModel(device, parameters, precision, tokenizer, with, adaptation);
   }
 
   /**
@@ -348,10 +360,11 @@ public record LanguageModel(
         Adapters.save(adaptation.parameters(), directory);
       }
     }
-    SequencedMap<String, byte[]> files = new LinkedHashMap<>(companions.files());
+    SequencedMap<String, byte[]> files = new LinkedHashMap<>();
     if (tokenizer != null) {
       files.putAll(tokenizer.files());
     }
+    files.putAll(companions.files());
     files.putIfAbsent(Companions.GENERATION, generation().getBytes(StandardCharsets.UTF_8));
     Companions.write(directory, files);
   }

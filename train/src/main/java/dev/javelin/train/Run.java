@@ -83,7 +83,8 @@ public record Run(
     TransformerConfig shape =
         checkpoint == null ? name.config(notes::add) : resumed(checkpoint, name, config);
     String tokenizer = tokenizer(config, name, another ? null : checkpoint);
-    Dataset data = data(config, tokenizer, checkpoint, notes::add);
+    RunData read = RunData.open(config, tokenizer, separator(checkpoint), notes::add);
+    Dataset data = read.data();
     notes.addAll(data.notes());
     Device device = null;
     LanguageModel model = null;
@@ -103,6 +104,7 @@ public record Run(
         notes.add(chosen.note());
       }
       model = model(config, device, name, fitted, checkpoint, data.tokenizer(), notes::add);
+      model = read.template() == null ? model : model.withTemplate(read.template());
       RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(kept.toYaml(), config.run().keep(), identity);
       Task task = TextTraining.task(model, data, config);
@@ -190,36 +192,6 @@ public record Run(
           "--resume: %s has the %s %s, --model has %s: give the same --model, or start from its weights with --model %s"
               .formatted(checkpoint.directory(), what, saved, wanted, checkpoint.directory()));
     }
-  }
-
-  private static Dataset data(
-      RunSettings config,
-      @Nullable String tokenizer,
-      @Nullable Checkpoint checkpoint,
-      Consumer<String> notes) {
-    DataSpec spec = config.data();
-    double fraction = spec.valFraction() == null ? 0 : spec.valFraction();
-    Dataset data =
-        Dataset.open(
-            spec.data(),
-            spec.valData(),
-            fraction,
-            tokenizer,
-            spec.column(),
-            separator(checkpoint),
-            spec.parseSpecialTokens());
-    if (spec.valFraction() != null || data.validation() != null) {
-      return data;
-    }
-    Dataset kept = data.keep(DataSpec.DEFAULT_VAL_FRACTION, config.batch().seqLen());
-    if (!spec.data().isEmpty()) {
-      notes.accept(
-          kept == data
-              ? "no validation: a tenth of --data would be shorter than %s; --val-data names other data"
-                  .formatted(data.train().isText() ? "a sequence" : "an example")
-              : "the last tenth of --data is kept for validation; --val-fraction 0 trains on all of it");
-    }
-    return kept;
   }
 
   /** What ended a document when the run began: the tokenizer of a checkpoint may say otherwise. */

@@ -1,6 +1,7 @@
 package dev.javelin.cli;
 
 import dev.javelin.train.Objectives;
+import dev.javelin.train.chat.TemplateFiles;
 import dev.javelin.train.optim.Optimizers;
 import dev.javelin.train.settings.DeviceSpec;
 import dev.javelin.train.settings.RunSettings;
@@ -30,7 +31,7 @@ final class TrainOptions {
     add(
         "data",
         "PATH",
-        "Text files, folders of text files, a token file, or a folder that javelin prepare wrote. Default: the text that comes with Javelin.");
+        "Files of text, conversations or instructions, folders of them, a token file, or a folder that javelin prepare wrote. Default: the text that comes with Javelin.");
     add("val_data", "PATH", "Validation data, like --data. Default: see --val-fraction.");
     add(
         "val_fraction",
@@ -55,6 +56,20 @@ final class TrainOptions {
         "packing",
         "true|false",
         "Put several examples into a sequence, each for itself, rather than one padded to its end. Running text has no padding.");
+    add(
+        "format",
+        "NAME",
+        "What the rows of the data are: text, messages, sharegpt, alpaca, prompt-completion or preference. Default: recognised by the first rows.");
+    add(
+        "template",
+        "NAME|FILE",
+        "Chat template: " + TemplateFiles.builtIn() + ", or a file. Default: the model's own.");
+    add(
+        "train_on_prompt",
+        "true|false",
+        "Learn every token of a conversation, not only what the assistant says.");
+    add("mask_history", "true|false", "Learn only the assistant's last turn of a conversation.");
+    add("skip_bad_rows", "true|false", "Pass over rows that cannot be used, and count them.");
     add("seed", "N", "Seed for initial weights, dropout and data order.");
     add("data_seed", "N", "Seed for the data order only. Default: --seed.");
     add(

@@ -65,6 +65,14 @@ public record ChatData(TextFiles files, List<ChatFormat> formats, ChatOptions op
     return formats.getFirst().isConversation() ? new ChatData(files, formats, options) : null;
   }
 
+  /**
+   * A tokenizer by its name: {@code byte}, {@code char} and {@code bpe} (of what is said in them),
+   * or a directory.
+   */
+  public Tokenizer tokenizer(String name) {
+    return new ChatTexts(files, options.template()).tokenizer(name);
+  }
+
   /** Whether rows are two answers to one prompt. */
   public boolean isPreference() {
     return formats.getFirst() == ChatFormat.PREFERENCE;
@@ -93,6 +101,14 @@ public record ChatData(TextFiles files, List<ChatFormat> formats, ChatOptions op
    *     cannot be used, where there is none at all, and where memory does not suffice
    */
   public Read read(Tokenizer tokenizer) {
+    try {
+      return readAll(tokenizer);
+    } catch (OutOfMemoryError e) {
+      throw InputException.outOfMemory(files.name(), "train on a part of it", e);
+    }
+  }
+
+  private Read readAll(Tokenizer tokenizer) {
     if (isPreference()) {
       throw new InputException(
           files.name()
@@ -163,8 +179,7 @@ public record ChatData(TextFiles files, List<ChatFormat> formats, ChatOptions op
       if (!unknown.isEmpty()) {
         notes.add(
             "the tokenizer has no token %s, which the template %s writes: they are several tokens each; choose another --template if that is not meant"
-                .formatted(
-                    unknown.stream().collect(Collectors.joining(", ")), template.name()));
+                .formatted(unknown.stream().collect(Collectors.joining(", ")), template.name()));
       }
     }
     String skipped = reader.skippedNote();

@@ -46,7 +46,8 @@ public enum ChatFormat {
       return Optional.of(MESSAGES);
     }
     if (fields.get("conversations") instanceof List<?> turns) {
-      boolean roles = !turns.isEmpty() && turns.getFirst() instanceof Map<?, ?> m && m.containsKey("role");
+      boolean roles =
+          !turns.isEmpty() && turns.getFirst() instanceof Map<?, ?> m && m.containsKey("role");
       return Optional.of(roles ? MESSAGES : SHAREGPT);
     }
     if (fields.containsKey("instruction")

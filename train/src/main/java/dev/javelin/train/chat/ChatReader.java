@@ -105,7 +105,10 @@ final class ChatReader {
       return new Outcome<>(
           null,
           new InputException(
-              row.source() + ": " + e.getMessage() + ": use --tokenizer byte or one made for such text",
+              row.source()
+                  + ": "
+                  + e.getMessage()
+                  + ": use --tokenizer byte or one made for such text",
               e));
     }
   }

@@ -146,7 +146,8 @@ record ChatRows(boolean textIsChat) {
         for (Object part : parts) {
           if (part instanceof String text) {
             whole.append(text);
-          } else if (part instanceof Map<?, ?> fields && fields.get("text") instanceof String text) {
+          } else if (part instanceof Map<?, ?> fields
+              && fields.get("text") instanceof String text) {
             whole.append(text);
           } else {
             Object type = part instanceof Map<?, ?> fields ? fields.get("type") : null;
@@ -159,7 +160,8 @@ record ChatRows(boolean textIsChat) {
         yield whole.toString();
       }
       default ->
-          throw wrong(row, "has no text as \"content\" in " + place + ", but " + JsonObject.brief(content));
+          throw wrong(
+              row, "has no text as \"content\" in " + place + ", but " + JsonObject.brief(content));
     };
   }
 
@@ -170,7 +172,8 @@ record ChatRows(boolean textIsChat) {
     }
     List<@Nullable Object> read = new ArrayList<>();
     for (Object call : list) {
-      if (call instanceof Map<?, ?> fields && fields.get("function") instanceof Map<?, ?> function) {
+      if (call instanceof Map<?, ?> fields
+          && fields.get("function") instanceof Map<?, ?> function) {
         Map<Object, @Nullable Object> inner = new LinkedHashMap<>(function);
         inner.computeIfPresent("arguments", (key, arguments) -> parsed(arguments));
         Map<Object, @Nullable Object> outer = new LinkedHashMap<>(fields);
@@ -184,7 +187,9 @@ record ChatRows(boolean textIsChat) {
   }
 
   private static @Nullable Object parsed(@Nullable Object value) {
-    if (!(value instanceof String text) || text.isBlank() || "{[".indexOf(text.strip().charAt(0)) < 0) {
+    if (!(value instanceof String text)
+        || text.isBlank()
+        || "{[".indexOf(text.strip().charAt(0)) < 0) {
       return value;
     }
     byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);

@@ -18,7 +18,7 @@ public final class InputException extends RuntimeException {
   }
 
   /** Where data are too large for the memory that Java may use. */
-  static InputException outOfMemory(String name, String remedy, OutOfMemoryError e) {
+  public static InputException outOfMemory(String name, String remedy, OutOfMemoryError e) {
     long mib = Runtime.getRuntime().maxMemory() >> 20;
     return new InputException(
         "%s does not fit into the %d MiB that Java may use: %s, or allow more with JAVELIN_JVM=-Xmx4g"

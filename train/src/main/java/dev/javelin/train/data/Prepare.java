@@ -98,9 +98,15 @@ public record Prepare(long trainTokens, long valTokens) {
     save(tokenizer.files(), directory);
   }
 
+  /** The folder of further chat templates. */
+  private static final String TEMPLATES = "additional_chat_templates/";
+
   private static void save(Map<String, byte[]> files, Path directory) {
     try {
       Files.createDirectories(directory);
+      if (files.keySet().stream().anyMatch(name -> name.startsWith(TEMPLATES))) {
+        Files.createDirectories(directory.resolve(TEMPLATES));
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(directory + ": cannot be made: " + e.getMessage(), e);
     }

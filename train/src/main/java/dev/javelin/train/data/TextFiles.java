@@ -168,18 +168,27 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
   }
 
   private Stream<TextDocument> documents(Path file) {
+    String field = format(file).oneDocument() ? TEXT : column;
+    return rows(file).map(row -> new TextDocument(row.source(), row.text(field)));
+  }
+
+  /** What stands in the files with all its fields, in order; to be closed. */
+  public Stream<Document> rows() {
+    return files.stream().flatMap(TextFiles::rows);
+  }
+
+  private static Stream<Document> rows(Path file) {
     DataFormat format = format(file);
-    String field = format.oneDocument() ? TEXT : column;
     DataFormat.Documents documents;
     try {
       documents = format.open(file);
     } catch (IOException e) {
       throw unreadable(file, e);
     }
-    Spliterator<TextDocument> each =
+    Spliterator<Document> each =
         new Spliterators.AbstractSpliterator<>(Long.MAX_VALUE, Spliterator.ORDERED) {
           @Override
-          public boolean tryAdvance(Consumer<? super TextDocument> action) {
+          public boolean tryAdvance(Consumer<? super Document> action) {
             Document document;
             try {
               document = documents.next();
@@ -189,7 +198,7 @@ public record TextFiles(List<Path> files, String column, List<String> notes) imp
             if (document == null) {
               return false;
             }
-            action.accept(new TextDocument(document.source(), document.text(field)));
+            action.accept(document);
             return true;
           }
         };

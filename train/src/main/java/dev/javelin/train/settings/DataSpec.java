@@ -1,5 +1,8 @@
 package dev.javelin.train.settings;
 
+import dev.javelin.train.chat.ChatFormat;
+import dev.javelin.train.chat.ChatOptions;
+import dev.javelin.train.chat.LearnedTurns;
 import dev.javelin.train.data.Dataset;
 import java.nio.file.Path;
 import java.util.List;
@@ -19,6 +22,12 @@ import org.jspecify.annotations.Nullable;
  * @param parseSpecialTokens whether special tokens written in text are recognised; otherwise they
  *     are the characters they are made of
  * @param packing whether several examples share a row; running text is not concerned
+ * @param format what the rows of the files are; {@code null} to recognise it by the first rows
+ * @param template chat template: built in, one of the model's, or a file; {@code null} for the
+ *     model's own
+ * @param trainOnPrompt learn every token of a conversation, not only what the assistant says
+ * @param maskHistory learn the assistant's last turn only
+ * @param skipBadRows pass over rows that cannot be used, and count them
  */
 public record DataSpec(
     @Also({"dataset", "train_file"}) List<Path> data,
@@ -28,10 +37,28 @@ public record DataSpec(
     Order order,
     @Nullable Long dataSeed,
     boolean parseSpecialTokens,
-    boolean packing) {
+    boolean packing,
+    @Nullable ChatFormat format,
+    @Also({"chat_template"}) @Nullable String template,
+    @Also({"train_on_inputs"}) boolean trainOnPrompt,
+    boolean maskHistory,
+    boolean skipBadRows) {
   /** What a run has where nothing else is said. */
   public static final DataSpec DEFAULT =
-      new DataSpec(List.of(), List.of(), null, "text", Order.SHUFFLED, null, false, true);
+      new DataSpec(
+          List.of(),
+          List.of(),
+          null,
+          "text",
+          Order.SHUFFLED,
+          null,
+          false,
+          true,
+          null,
+          null,
+          false,
+          false,
+          false);
 
   public DataSpec {
     data = List.copyOf(data);
@@ -43,6 +70,7 @@ public record DataSpec(
         valData.isEmpty() || valFraction == null || valFraction == 0,
         "--val-data and --val-fraction cannot be combined: give one of them");
     Checks.require(!column.isEmpty(), "--column must name a field or column");
+    Checks.require(template == null || !template.isEmpty(), "--template must name a template");
   }
 
   public DataSpec withData(List<Path> value) {
@@ -75,6 +103,40 @@ public record DataSpec(
 
   public DataSpec withPacking(boolean value) {
     return Components.with(this, "packing", value);
+  }
+
+  public DataSpec withFormat(@Nullable ChatFormat value) {
+    return Components.with(this, "format", value);
+  }
+
+  public DataSpec withTemplate(@Nullable String value) {
+    return Components.with(this, "template", value);
+  }
+
+  public DataSpec withTrainOnPrompt(boolean value) {
+    return Components.with(this, "trainOnPrompt", value);
+  }
+
+  public DataSpec withMaskHistory(boolean value) {
+    return Components.with(this, "maskHistory", value);
+  }
+
+  public DataSpec withSkipBadRows(boolean value) {
+    return Components.with(this, "skipBadRows", value);
+  }
+
+  /**
+   * How conversations become examples.
+   *
+   * @throws dev.javelin.train.data.InputException where two settings contradict each other
+   */
+  public ChatOptions chat() {
+    Checks.require(
+        !(trainOnPrompt && maskHistory),
+        "--train-on-prompt and --mask-history cannot be combined: give one of them");
+    LearnedTurns turns =
+        trainOnPrompt ? LearnedTurns.ALL : maskHistory ? LearnedTurns.LAST : LearnedTurns.ASSISTANT;
+    return new ChatOptions(format, template, turns, skipBadRows, column);
   }
 
   /** Training data, a tenth of which is kept for validation. */

@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * tokens, which tokens are its ends.
  */
 final class TokenizerFiles {
+  private static final int MOST_TEMPLATES = 100;
   private static final String END_OF_TEXT = "<|endoftext|>";
 
   /** Further files that belong to a tokenizer and travel with it. */
@@ -65,6 +67,7 @@ final class TokenizerFiles {
         take(path, name, files);
       }
     }
+    takeTemplates(path, files);
     Path model = path.resolve("config.json");
     return tokenizer(
         path.resolve("tokenizer.json"), files, Files.exists(model) ? Json.read(model) : null, path);
@@ -198,6 +201,23 @@ final class TokenizerFiles {
             file.resolveSibling(name),
             ByteBuffer.wrap(content),
             JsonRules.TOKENIZER.withKind("a tokenizer's configuration").withMaxBytes(16 << 20));
+  }
+
+  /** Chat templates beside the default one. */
+  private static void takeTemplates(Path directory, SequencedMap<String, byte[]> files) {
+    Path folder = directory.resolve("additional_chat_templates");
+    if (!Files.isDirectory(folder)) {
+      return;
+    }
+    try (Stream<Path> all = Files.list(folder)) {
+      all.map(file -> folder.getFileName() + "/" + file.getFileName())
+          .filter(name -> name.endsWith(".jinja"))
+          .sorted()
+          .limit(MOST_TEMPLATES)
+          .forEach(name -> take(directory, name, files));
+    } catch (IOException e) {
+      throw new UncheckedIOException(folder + ": cannot be read", e);
+    }
   }
 
   private static void take(Path directory, String name, Map<String, byte[]> files) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
+import dev.javelin.train.chat.ChatFormat;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.schedule.Decay;
 import dev.javelin.train.schedule.Schedule;
@@ -43,6 +44,7 @@ class RunSettingsTest {
           Map.entry(VectorNorm.class, VectorNorm.L1),
           Map.entry(Decay.class, Decay.SQRT),
           Map.entry(DataSpec.Order.class, DataSpec.Order.SEQUENTIAL),
+          Map.entry(ChatFormat.class, ChatFormat.SHAREGPT),
           Map.entry(ScheduleSpec.LrScheduler.class, ScheduleSpec.LrScheduler.WSD));
 
   @TempDir Path dir;
@@ -183,6 +185,9 @@ class RunSettingsTest {
         "threads | 1025 | --threads must lie between 1 and 1024, got 1025",
         "max_shard_size | 5XB | --max-shard-size must be a size such as 500MB or 5GB, got 5XB",
         "max_shard_size | 0 | --max-shard-size must be at least 1 byte, got 0",
+        "format | chats | --format must be one of text, messages, sharegpt, alpaca, prompt-completion, preference, got chats",
+        "template | '' | --template must name a template",
+        "skip_bad_rows | some | --skip-bad-rows must be true or false, got some",
         "max_shard_size | 999999999TB | --max-shard-size is out of range",
         "max_step | 3 | unknown setting max_step: did you mean max_steps?",
       })

@@ -18,6 +18,10 @@ public final class SharedFiles {
     return existing(ROOT.resolve("golden/tokenizers").resolve(name));
   }
 
+  public static Path data(String name) {
+    return existing(ROOT.resolve("data").resolve(name));
+  }
+
   public static String text(String name) throws IOException {
     return Files.readString(existing(ROOT.resolve("data").resolve(name)));
   }
