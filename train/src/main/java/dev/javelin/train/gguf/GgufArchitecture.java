@@ -1,5 +1,6 @@
 package dev.javelin.train.gguf;
 
+import dev.javelin.kernels.Activation;
 import dev.javelin.nn.NameTable;
 import dev.javelin.nn.RopeConfig;
 import dev.javelin.nn.TransformerConfig;
@@ -96,6 +97,20 @@ record GgufArchitecture(
             "--gguf is not supported for %s with a sliding window: GGUF's %s has none"
                 .formatted(family, found.name));
       }
+    }
+    boolean biases = c.mlp().gated() && (c.biases().out() || c.biases().mlp());
+    Activation usual = c.mlp().gated() ? Activation.SILU : Activation.GELU_TANH;
+    boolean ramp =
+        c.rope() != null && c.rope().scaling() instanceof RopeConfig.Yarn y && !y.truncate();
+    if (biases || ramp || c.mlp().activation() != usual) {
+      throw new InputException(
+          "--gguf is not supported for %s with %s: GGUF's %s has none"
+              .formatted(
+                  family,
+                  biases
+                      ? "biases"
+                      : ramp ? "truncate: false" : "the MLP's " + c.mlp().activation(),
+                  found.name));
     }
     return found;
   }

@@ -245,6 +245,15 @@ class GgufExportTest {
                 Grouping.frozen(),
                 5,
                 tokenizer());
+        LanguageModel biased =
+            LanguageModel.create(
+                cpu,
+                config("llama", 300)
+                    .with(b -> b.biases(new TransformerConfig.Biases(true, true, false))),
+                Precision.FP32,
+                Grouping.frozen(),
+                5,
+                tokenizer());
         LanguageModel small =
             LanguageModel.create(
                 cpu, config("llama", 30), Precision.FP32, Grouping.frozen(), 5, tokenizer())) {
@@ -252,6 +261,9 @@ class GgufExportTest {
       assertThatThrownBy(() -> GgufExport.write(windowed, "tiny", GgufType.F16, file))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("sliding window");
+      assertThatThrownBy(() -> GgufExport.write(biased, "tiny", GgufType.F16, file))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("biases");
       assertThatThrownBy(() -> GgufExport.write(small, "tiny", GgufType.F16, file))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("do not belong together");
