@@ -21,6 +21,9 @@ final class CharsMap {
   /** Extended grapheme clusters, UAX 29. */
   private static final Pattern GRAPHEME = Pattern.compile("\\X");
 
+  /** In bytes; a damaged trie may go in circles. */
+  private static final int LONGEST_KEY = 256;
+
   /** In bytes of UTF-8; a longer cluster is mapped character by character. */
   private static final int LONGEST_GRAPHEME = 5;
 
@@ -102,7 +105,8 @@ final class CharsMap {
   private Match match(byte[] utf8, int from, int to, boolean longest) {
     Match best = NONE;
     int at = children(0, units[0]);
-    for (int i = from; i < to && utf8[i] != 0; i++) {
+    int end = Math.min(to, from + LONGEST_KEY);
+    for (int i = from; i < end && utf8[i] != 0; i++) {
       int c = utf8[i] & 0xFF;
       int node = at ^ c;
       if (node < 0 || node >= units.length || label(units[node]) != c) {

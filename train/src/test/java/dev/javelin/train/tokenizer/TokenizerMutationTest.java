@@ -149,9 +149,54 @@ class TokenizerMutationTest {
     }
   }
 
+  /** Small tokenizers of all models and components. */
+  private static List<SequencedMap<String, byte[]>> components() {
+    List<SequencedMap<String, byte[]>> all = new ArrayList<>();
+    ComponentsTest.tokenizerFiles().forEach(json -> all.add(alone("tokenizer.json", utf8(json))));
+    return all;
+  }
+
+  private static SequencedMap<String, byte[]> alone(String name, byte[] content) {
+    SequencedMap<String, byte[]> files = new LinkedHashMap<>();
+    files.put(name, content);
+    return files;
+  }
+
+  private static List<SequencedMap<String, byte[]>> sentencePieces() throws IOException {
+    List<SequencedMap<String, byte[]>> all = new ArrayList<>();
+    for (var model : SentencePieceTest.models()) {
+      byte[] content = Base64.getDecoder().decode(model.get("model").textValue());
+      SequencedMap<String, byte[]> files = alone("tokenizer.model", content);
+      all.add(files);
+    }
+    return all;
+  }
+
+  private static List<SequencedMap<String, byte[]>> vocabularies() {
+    SequencedMap<String, byte[]> files =
+        alone(
+            "vocab.txt",
+            utf8("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n12\ndog\n##s\n'\n##o\nx\r\n\u4f60\n"));
+    SequencedMap<String, byte[]> configured = new LinkedHashMap<>(files);
+    configured.put(
+        "tokenizer_config.json",
+        utf8(
+            "{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":false,\"strip_accents\":null,"
+                + "\"cls_token\":\"[CLS]\",\"unk_token\":{\"content\":\"[UNK]\"}}"));
+    return List.of(files, configured);
+  }
+
+  private static List<SequencedMap<String, byte[]>> published() {
+    return List.of(
+        alone("cl100k_base.tiktoken", utf8(ranks())), alone("o200k_base.tiktoken", utf8(ranks())));
+  }
+
   private static void mutate(int count, long seed) throws IOException {
+    mutate(count, seed, good());
+  }
+
+  private static void mutate(int count, long seed, List<SequencedMap<String, byte[]>> good) {
     Random random = new Random(seed);
-    List<SequencedMap<String, byte[]>> good = good();
     int read = 0;
     for (int i = 0; i < count; i++) {
       SequencedMap<String, byte[]> files =
@@ -178,18 +223,21 @@ class TokenizerMutationTest {
     assertThat(read).isGreaterThan(count / 50);
   }
 
-  private void mutateRanks(int count, long seed) throws IOException {
+  private static String ranks() {
     StringBuilder good = new StringBuilder();
     for (int b = 0; b < 256; b++) {
       good.append(Base64.getEncoder().encodeToString(new byte[] {(byte) b})).append(" " + b + "\n");
     }
-    good.append("MTI= 256\nYWI= 257\n");
+    return good.append("MTI= 256\nYWI= 257\n").toString();
+  }
+
+  private void mutateRanks(int count, long seed) throws IOException {
     SequencedMap<String, Integer> specials = new LinkedHashMap<>();
     specials.put("<|endoftext|>", 300);
     Random random = new Random(seed);
     Path file = directory.resolve("ranks.tiktoken");
     for (int i = 0; i < count; i++) {
-      Files.write(file, damaged(utf8(good.toString()), random));
+      Files.write(file, damaged(utf8(ranks()), random));
       String where = "seed " + seed + ", case " + i;
       try {
         use(TiktokenRanks.load(file, "\\w+|\\W", specials), where);
@@ -210,6 +258,35 @@ class TokenizerMutationTest {
   @Test
   void damagedRanksAreRefusedAndNothingElse() throws IOException {
     mutateRanks(3_000, 42);
+  }
+
+  @Test
+  void damagedTokenizersOfAllModelsAreRefusedAndNothingElse() {
+    mutate(10_000, 45, components());
+  }
+
+  @Test
+  void damagedSentencePiecesAreRefusedAndNothingElse() throws IOException {
+    mutate(10_000, 46, sentencePieces());
+  }
+
+  @Test
+  void damagedVocabulariesAreRefusedAndNothingElse() {
+    mutate(10_000, 47, vocabularies());
+  }
+
+  @Test
+  void damagedPublishedRanksAreRefusedAndNothingElse() {
+    mutate(10_000, 48, published());
+  }
+
+  @Test
+  @Tag("long")
+  void manyDamagedFilesOfAllFormsAreRefusedAndNothingElse() throws IOException {
+    mutate(100_000, 49, components());
+    mutate(100_000, 50, sentencePieces());
+    mutate(100_000, 51, vocabularies());
+    mutate(100_000, 52, published());
   }
 
   @Test

@@ -112,6 +112,10 @@ final class UnicodeSets {
   }
 
   private static @Nullable IntPredicate member(String name) {
+    int equals = name.indexOf('=');
+    if (equals >= 0) {
+      return ofKind(name.substring(0, equals), name.substring(equals + 1));
+    }
     Integer mask = CATEGORIES.get(name);
     if (mask != null) {
       return category(mask);
@@ -128,6 +132,21 @@ final class UnicodeSets {
     }
     Character.UnicodeScript script = script(name);
     return script == null ? null : c -> Character.UnicodeScript.of(c) == script;
+  }
+
+  /** {@code Script=Han}, {@code sc=Han}, {@code gc=Lu}: Rust's form, which Oniguruma has not. */
+  private static @Nullable IntPredicate ofKind(String kind, String value) {
+    return switch (kind) {
+      case "script", "sc" -> {
+        Character.UnicodeScript script = script(value);
+        yield script == null ? null : c -> Character.UnicodeScript.of(c) == script;
+      }
+      case "generalcategory", "gc" -> {
+        Integer mask = CATEGORIES.get(value);
+        yield mask == null ? null : category(mask);
+      }
+      default -> null;
+    };
   }
 
   private static Character.@Nullable UnicodeScript script(String name) {

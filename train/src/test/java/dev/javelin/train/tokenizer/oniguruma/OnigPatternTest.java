@@ -238,6 +238,8 @@ class OnigPatternTest {
       delimiter = ' ',
       quoteCharacter = '`',
       value = {
+        "\\p{Script=Elvish} `the property \\p{Script=Elvish} is not supported`",
+        "\\p{scx=Han} `the property \\p{scx=Han} is not supported`",
         "\\p{Dash} `the property \\p{Dash} is not supported`",
         "a(?~b)c `the group (?~ is not supported`",
         "(a)\\1 `\\1 is not supported`",
@@ -300,5 +302,16 @@ class OnigPatternTest {
     assertThat(word.replace("a\u200Cb \u00B2", "#")).isEqualTo("# \u00B2");
     assertThat(OnigPattern.compile("(?s).", OnigPattern.Syntax.RUST).replace("a\n", "#"))
         .isEqualTo("##");
+  }
+
+  /** In Rust's form, which Oniguruma itself has not. */
+  @Test
+  void scriptsAndCategoriesMayBeNamedWithTheirKind() {
+    assertThat(ranges("\\p{Script=Han}")).isEqualTo(ranges("\\p{Han}")).isNotEmpty();
+    assertThat(ranges("\\p{sc=Hira}")).isEqualTo(ranges("\\p{Hiragana}")).isNotEmpty();
+    assertThat(ranges("\\P{gc=Lu}")).isEqualTo(ranges("\\P{Lu}")).isNotEmpty();
+    assertThat(ranges("\\p{General_Category=Uppercase_Letter}")).isEqualTo(ranges("\\p{Lu}"));
+    assertThat(pieces("[\\p{Script=Cyrillic}a]+", "ab\u0436a"))
+        .containsExactly("a", "b", "\u0436a");
   }
 }
