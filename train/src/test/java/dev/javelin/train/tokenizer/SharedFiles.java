@@ -26,6 +26,11 @@ public final class SharedFiles {
     return Files.readString(existing(ROOT.resolve("data").resolve(name)));
   }
 
+  /** A published model's directory. */
+  public static Path model(String name) {
+    return existing(ROOT.resolve("models").resolve(name));
+  }
+
   private static Path existing(Path path) {
     Assumptions.assumeTrue(Files.exists(path), () -> "no reference files: " + path);
     return path;
