@@ -131,6 +131,11 @@ final class Cuts {
     return count;
   }
 
+  /** Which example of the source it is. */
+  int example(int i) {
+    return example[i];
+  }
+
   /** Inputs of one of them: 1 … T. */
   int inputs(int i) {
     return inputs[i];

@@ -15,6 +15,7 @@ import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AttentionMask;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.data.Batch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The cross-entropy of the token behind each position, of batches as {@link
@@ -41,8 +42,8 @@ public record NextToken(Transformer model) implements Objective {
   }
 
   /** A causal run, within documents where the batch says where they begin. */
-  static Pass pass(Tape tape, Batch batch, StepState state) {
-    Pass pass = tape.isRecording() ? Pass.training(state) : Pass.PLAIN;
+  static Pass pass(Tape tape, Batch batch, @Nullable StepState state) {
+    Pass pass = tape.isRecording() && state != null ? Pass.training(state) : Pass.PLAIN;
     pass = batch.has(POSITIONS) ? pass.at(batch.get(POSITIONS)) : pass;
     return batch.has(STARTS)
         ? pass.masked(AttentionMask.CAUSAL.documents(batch.get(STARTS)))
