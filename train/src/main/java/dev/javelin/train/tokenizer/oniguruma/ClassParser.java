@@ -164,7 +164,8 @@ class ClassParser {
     } else {
       return new Item(null, text.charAt(from));
     }
-    CodePointSet set = UnicodeSets.named(name);
+    boolean kind = name.indexOf('=') >= 0 && syntax != OnigPattern.Syntax.RUST;
+    CodePointSet set = kind ? null : UnicodeSets.named(name);
     if (set == null) {
       throw new OnigSyntaxException("the property \\p{" + name + "} is not supported");
     }

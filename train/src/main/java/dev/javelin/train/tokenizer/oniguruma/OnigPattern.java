@@ -9,11 +9,11 @@ import java.util.List;
  *
  * <p>Understood: literals; {@code .} (no line feed, with {@code (?m)} any character); classes with
  * ranges, nesting, {@code &&}, POSIX brackets; {@code \w \d \s \h \R \N \O} and negations; {@code
- * \p{…}} with general categories, scripts (also {@code \p{Script=Han}}), blocks, POSIX names and
- * the binary properties Java knows; escapes {@code \t \n \r \f \v \a \e \0oo \xHH \x{…} \\uHHHH
- * \o{…}}; {@code ^ $} (lines), {@code \A \z \Z \G \b \B}; groups, alternatives, lookahead,
- * lookbehind of bounded length, atomic groups; {@code * + ? {n,m}} greedy, lazy and, but for
- * intervals, possessive; {@code (?imx-imx)} with full case folding; comments.
+ * \p{…}} with general categories, scripts, blocks, POSIX names and the binary properties Java
+ * knows; escapes {@code \t \n \r \f \v \a \e \0oo \xHH \x{…} \\uHHHH \o{…}}; {@code ^ $} (lines),
+ * {@code \A \z \Z \G \b \B}; groups, alternatives, lookahead, lookbehind of bounded length, atomic
+ * groups; {@code * + ? {n,m}} greedy, lazy and, but for intervals, possessive; {@code (?imx-imx)}
+ * with full case folding; comments.
  *
  * <p>Refused by name: back references, calls, conditions, absence, {@code \K \X \y}, byte escapes
  * above {@code \x7F}, control and meta characters, options {@code WDSPyIL}, other properties.
@@ -28,7 +28,8 @@ public final class OnigPattern {
     ONIGURUMA,
     /**
      * Rust's regex and fancy-regex, which tiktoken uses: {@code ^ $} are the ends of the text,
-     * {@code {n,m}+} is possessive, {@code (?s)} lets the dot match all.
+     * {@code {n,m}+} is possessive, {@code (?s)} lets the dot match all, {@code \p{Script=Han}} is
+     * {@code \p{Han}}.
      */
     RUST
   }
