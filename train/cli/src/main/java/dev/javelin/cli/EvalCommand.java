@@ -18,8 +18,11 @@ import dev.javelin.train.data.TextFiles;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
+import dev.javelin.train.eval.MultipleChoice;
+import dev.javelin.train.eval.Predictions;
 import dev.javelin.train.eval.TextBytes;
 import dev.javelin.train.objective.NextToken;
+import dev.javelin.train.settings.ObjectiveSpec;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.PrintWriter;
@@ -38,7 +41,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "eval",
     mixinStandardHelpOptions = true,
-    description = "Prints loss, perplexity and bits per byte of a model on held-out data.")
+    description =
+        "Prints loss, perplexity and bits per byte of a model on held-out data; accuracy and F1 of a classifier; accuracy on questions with choices; scores of generated texts.")
 final class EvalCommand implements Callable<Integer> {
   private static final double OWN_FRACTION = 0.1;
 
@@ -46,10 +50,45 @@ final class EvalCommand implements Callable<Integer> {
 
   @Option(
       names = {"--model", "--model-name-or-path"},
-      required = true,
       paramLabel = "DIR",
-      description = "Hugging Face directory with weights, such as a checkpoint.")
-  private Path model = Path.of("");
+      description =
+          "Hugging Face directory with weights, such as a checkpoint. Not needed with --predictions.")
+  private @Nullable Path model;
+
+  @Option(
+      names = "--label-column",
+      paramLabel = "NAME",
+      description =
+          "Field or column of the class, where the model is a classifier. Default: ${DEFAULT-VALUE}.")
+  private String labelColumn = ObjectiveSpec.DEFAULT.labelColumn();
+
+  @Option(
+      names = "--choices",
+      paramLabel = "FILE",
+      description =
+          "JSONL of questions with \"prompt\", \"choices\" and \"answer\": how often the right choice is the likeliest.")
+  private @Nullable Path choices;
+
+  @Option(
+      names = "--predictions",
+      paramLabel = "FILE",
+      description =
+          "JSONL, CSV or TSV of generated texts (\"reply\", or --column) and what they should be (\"reference\").")
+  private @Nullable Path predictions;
+
+  @Option(
+      names = "--reference-column",
+      paramLabel = "NAME",
+      description = "Field of what a generated text should be. Default: ${DEFAULT-VALUE}.")
+  private String referenceColumn = Predictions.REFERENCE;
+
+  @Option(
+      names = "--metric",
+      split = ",",
+      paramLabel = "NAME",
+      description =
+          "Scores of --predictions: exact, bleu, chrf, rouge, and copied, the longest run of characters that stands in --data. Default: exact,bleu,chrf,rouge.")
+  private List<String> metrics = List.of("exact", "bleu", "chrf", "rouge");
 
   @Option(
       names = "--adapter",
@@ -134,12 +173,52 @@ final class EvalCommand implements Callable<Integer> {
     if (!(valFraction >= 0 && valFraction < 1)) {
       throw new InputException("--val-fraction must lie in [0, 1), got " + valFraction);
     }
+    if (predictions != null) {
+      say(out, new EvalTexts(spec, metrics, data, json).of(predictions, column, referenceColumn));
+      return Main.OK;
+    }
+    if (model == null) {
+      throw new InputException("--model must name a directory with weights");
+    }
+    if (choices == null && Files.isDirectory(model) && EvalClassifier.isOne(model)) {
+      say(
+          out,
+          new EvalClassifier(spec, model, data, column, labelColumn, json)
+              .on(this::device, batchSize, seqLen));
+      return Main.OK;
+    }
+    return language(out, model);
+  }
+
+  private static void say(PrintWriter out, String line) {
+    out.println(line);
+    out.flush();
+  }
+
+  private Device device(int headDim) {
+    return Main.device(device, threads, headDim);
+  }
+
+  private int language(PrintWriter out, Path model) {
     List<String> notes = new ArrayList<>();
     TransformerConfig config = LanguageModel.readConfig(model, notes::add);
     Main.notes(spec, notes);
+    if (choices != null) {
+      List<MultipleChoice.Question> questions = MultipleChoice.read(choices);
+      try (Device on = Main.device(device, threads, config);
+          LanguageModel loaded = load(on, model)) {
+        if (loaded.tokenizer() == null) {
+          throw new InputException(model + " holds no tokenizer: name it with --tokenizer");
+        }
+        MultipleChoice result =
+            MultipleChoice.of(loaded.transformer(), loaded.tokenizer(), questions, batchSize);
+        say(out, json ? result.json() : result.toString());
+      }
+      return Main.OK;
+    }
     try (Device on = Main.device(device, threads, config);
-        LanguageModel loaded = load(on);
-        TokenSource source = source(loaded.tokenizer());
+        LanguageModel loaded = load(on, model);
+        TokenSource source = source(loaded.tokenizer(), model);
         Workspace workspace = Workspace.on(on);
         Evaluator evaluator =
             new Evaluator(
@@ -150,8 +229,7 @@ final class EvalCommand implements Callable<Integer> {
                 batches,
                 loaded.tokenizer() == null ? null : new TextBytes(loaded.tokenizer()))) {
       Evaluation result = Terminal.withBar("eval", evaluator.batches(), evaluator::run);
-      out.println(json ? result.json() : result.toString());
-      out.flush();
+      say(out, json ? result.json() : result.toString());
     }
     return Main.OK;
   }
@@ -168,7 +246,7 @@ final class EvalCommand implements Callable<Integer> {
         + "a smaller --seq-len needs less";
   }
 
-  private LanguageModel load(Device on) {
+  private LanguageModel load(Device on, Path model) {
     LanguageModel loaded =
         adapter == null
             ? LanguageModel.load(on, model)
@@ -181,7 +259,7 @@ final class EvalCommand implements Callable<Integer> {
     return loaded.withTokenizer(named);
   }
 
-  private TokenSource source(@Nullable Tokenizer tokens) {
+  private TokenSource source(@Nullable Tokenizer tokens, Path model) {
     if (data.isEmpty()) {
       String name = tokenizer == null ? model.toString() : tokenizer;
       Dataset own = Dataset.open(List.of(), List.of(), OWN_FRACTION, name, TextFiles.TEXT);
@@ -190,14 +268,14 @@ final class EvalCommand implements Callable<Integer> {
     List<String> notes = new ArrayList<>();
     Tokenizer reading =
         tokens != null && parseSpecialTokens ? tokens.parsingSpecialTokens() : tokens;
-    TokenSource all = Dataset.validation(data, reading, column, separator(), notes::add);
+    TokenSource all = Dataset.validation(data, reading, column, separator(model), notes::add);
     Main.notes(spec, notes);
     long cut = valFraction == 0 ? 0 : TokenSource.splitAt(all.pieces(), valFraction);
     return cut == 0 ? all : all.pieces("validation part", cut, all.pieces());
   }
 
   /** What ended documents in training, where the model is a checkpoint that says so. */
-  private @Nullable Separator separator() {
+  private static @Nullable Separator separator(Path model) {
     if (!Files.isRegularFile(model.resolve(TrainingState.FILE))) {
       return null;
     }

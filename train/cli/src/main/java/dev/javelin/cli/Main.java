@@ -139,6 +139,11 @@ public final class Main {
 
   /** The device of a model that is read, not trained: the value of {@code --device}. */
   static Device device(String name, int threads, TransformerConfig model) {
+    return device(name, threads, model.headDim());
+  }
+
+  /** The same for a model of which that is the width of a head. */
+  static Device device(String name, int threads, int headDim) {
     if (!Devices.isName(name)) {
       throw new InputException("--device must be one of " + Devices.NAMES + ", got " + name);
     }
@@ -146,7 +151,7 @@ public final class Main {
       throw new InputException(
           "--threads must lie between 1 and " + DeviceSpec.MOST_THREADS + ", got " + threads);
     }
-    return Devices.open(name, threads, model).device();
+    return Devices.open(name, threads, headDim).device();
   }
 
   /** The value of {@code --dtype}. */

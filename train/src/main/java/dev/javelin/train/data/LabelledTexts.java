@@ -50,7 +50,7 @@ public record LabelledTexts(String name, List<Example> examples) {
       List<Path> paths, String column, String labelColumn, Tokenizer tokenizer) {
     if (paths.isEmpty()) {
       throw new InputException(
-          "--objective classify needs --data: CSV, TSV or JSONL files with a text and a label");
+          "a classifier needs --data: CSV, TSV or JSONL files with a text and a label");
     }
     TextFiles files = TextFiles.of(paths, column);
     List<Example> examples = new ArrayList<>();
