@@ -132,8 +132,10 @@ public interface Tokenizer {
   SequencedMap<String, byte[]> files();
 
   /**
-   * Reads a tokenizer from a directory that holds {@code tokenizer.json}, or {@code vocab.json}
-   * with {@code merges.txt}; or from a {@code tokenizer.json} itself.
+   * Reads a tokenizer from a directory: the first that is there of {@code tokenizer.json}, {@code
+   * vocab.json} with {@code merges.txt}, sentencepiece's {@code tokenizer.model} or {@code
+   * spiece.model}, BERT's {@code vocab.txt}, and a rank file of tiktoken under its published name;
+   * or from one of these files, but for {@code vocab.json}.
    *
    * <p>{@code tokenizer.json} says how a text is cut. Without it {@code tokenizer_class} does, or
    * the model's type: GPT-2's, GPT-NeoX's or Qwen2's rules. Beside either, {@code
