@@ -68,7 +68,7 @@ public final class TextTraining {
     RunSpec run = settings.run();
     Order order =
         switch (settings.data().order()) {
-          case SHUFFLED -> Order.shuffled(settings.data().seed(run.seed()));
+          case SHUFFLED -> shuffled(task.train(), settings.data().seed(run.seed()));
           case SEQUENTIAL -> Order.sequential();
         };
     BatchSource source = BatchSource.endless(task.train(), order);
@@ -86,5 +86,10 @@ public final class TextTraining {
         .logEvery(run.loggingSteps())
         .evalEvery(run.evalEvery())
         .saveEvery(run.saveEvery());
+  }
+
+  /** Rows of several widths share batches with their like. */
+  private static Order shuffled(Rows rows, long seed) {
+    return rows.layouts().size() == 1 ? Order.shuffled(seed) : Order.grouped(seed, rows::tokens);
   }
 }

@@ -219,7 +219,7 @@ public final class Trainer implements AutoCloseable {
       float scale = read ? state.lossScale() : 0;
       targets += training.run(parts.seed, step, sequences, lr);
       tokens += parts.source.tokens(sequences, training.rows());
-      padding += parts.source.padding(sequences, training.rows());
+      padding += training.padding(sequences);
       sequences += training.rows();
       stepsHere++;
       step++;

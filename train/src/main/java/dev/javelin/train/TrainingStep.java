@@ -10,10 +10,13 @@ import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.BatchSource;
+import dev.javelin.train.data.Batches;
 import dev.javelin.train.objective.Objective;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.ranks.Communicator;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * One optimizer step: A micro-batches forward and backward into the accumulated gradient, each
@@ -30,10 +33,10 @@ final class TrainingStep implements AutoCloseable {
   private final int parts;
   private final Workspace workspace;
   private final StepState state;
-  private final Batch batch;
-  private final StepGraph microStep; // all of a step where that is one micro-batch
+  private final Batches batches;
+  private final List<StepGraph> microSteps = new ArrayList<>(); // all of a step where that is one
   private final StepGraph update;
-  private final Runnable work;
+  private final List<Runnable> works = new ArrayList<>();
   private final Runnable applyUpdate;
   private boolean begun; // a step that has not come to its end
   private boolean updating; // and had begun to move the weights
@@ -51,14 +54,8 @@ final class TrainingStep implements AutoCloseable {
     this.workspace = Workspace.on(device);
     this.state = StepState.on(device);
     state.restore(new StepState.Carried(clip.scaling().initialScale(), 0, 0, 0));
-    this.batch = Batch.on(device, source.layout(), t.rows);
-    this.microStep = new StepGraph("micro-step", workspace, recorded);
+    this.batches = Batches.on(device, source, t.rows);
     this.update = new StepGraph("update", workspace, recorded);
-    Runnable forwardBackward =
-        () -> {
-          Tape tape = new Tape(workspace);
-          tape.backward(objective.loss(tape, batch, state));
-        };
     this.applyUpdate =
         () -> {
           updating = true;
@@ -66,13 +63,21 @@ final class TrainingStep implements AutoCloseable {
           clip.run(state, gradients);
           optimizer.step(state);
         };
-    this.work =
-        parts > 1
-            ? forwardBackward
-            : () -> {
-              forwardBackward.run();
-              applyUpdate.run();
-            };
+    for (Batch batch : batches.all()) {
+      Runnable forwardBackward =
+          () -> {
+            Tape tape = new Tape(workspace);
+            tape.backward(objective.loss(tape, batch, state));
+          };
+      works.add(
+          parts > 1
+              ? forwardBackward
+              : () -> {
+                forwardBackward.run();
+                applyUpdate.run();
+              });
+      microSteps.add(new StepGraph("micro-step", workspace, recorded));
+    }
   }
 
   StepState state() {
@@ -85,7 +90,16 @@ final class TrainingStep implements AutoCloseable {
 
   /** Rows that a step reads, over all micro-batches and ranks. */
   int rows() {
-    return parts * ranks.world() * batch.rows();
+    return parts * ranks.world() * batches.rows();
+  }
+
+  /** How much of a step's rows, over all micro-batches and ranks, only fills them up. */
+  long padding(long place) {
+    long padding = 0;
+    for (int at = 0; at < rows(); at += batches.rows()) {
+      padding += source.padding(place + at, batches.rows());
+    }
+    return padding;
   }
 
   /** Whether weights and optimizer are those of a whole number of steps. */
@@ -113,13 +127,13 @@ final class TrainingStep implements AutoCloseable {
     float weight = targets == 0 ? 0 : 1f / targets;
     state.begin(seed, (int) step, (float) learningRate, weight);
     for (int micro = 0; micro < parts; micro++) {
-      int inStep = (micro * ranks.world() + ranks.rank()) * batch.rows();
+      int inStep = (micro * ranks.world() + ranks.rank()) * batches.rows();
       state.firstSequence(inStep);
-      batch.load(fields -> source.fill(place + inStep, batch.rows(), fields));
+      int width = batches.load(place + inStep);
       // What is prepared may lie where other threads prepare for passes of their own.
       try (Turn _ = workspace.device().turn()) {
-        objective.prepare(batch);
-        microStep.run(work);
+        objective.prepare(batches.all().get(width));
+        microSteps.get(width).run(works.get(width));
       }
     }
     if (parts > 1) {
@@ -133,8 +147,8 @@ final class TrainingStep implements AutoCloseable {
   @Override
   public void close() {
     state.close();
-    batch.close();
-    microStep.close();
+    batches.close();
+    microSteps.forEach(StepGraph::close);
     update.close();
     workspace.close();
   }

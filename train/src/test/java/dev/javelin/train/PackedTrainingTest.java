@@ -191,11 +191,54 @@ class PackedTrainingTest {
         seen += places.targets(2 * i, 2);
         assertThat(lines.get(i).tokens()).isEqualTo(seen);
         double padding = places.padding(2 * i, 2);
-        assertThat(places.tokens(2 * i, 2) + padding).isEqualTo(2 * SEQ_LEN);
-        assertThat(lines.get(i).padding()).isEqualTo(padding / (2 * SEQ_LEN));
+        double all = padding + places.tokens(2 * i, 2);
+        assertThat(packing ? all : 2 * SEQ_LEN).isEqualTo(2 * SEQ_LEN);
+        assertThat(lines.get(i).padding()).isEqualTo(padding / all);
       }
-      assertThat(packing || lines.getFirst().padding() > 0).isTrue();
+      assertThat(packing || lines.stream().anyMatch(l -> l.padding() > 0)).isTrue();
       assertThat(lines.getLast().evalLoss()).isNotNull();
     }
+  }
+
+  /** Steps of several widths, each recorded by itself, against the CPU, which records none. */
+  @Test
+  @RequiresCuda
+  void everyWidthIsRecorded() throws IOException {
+    try (Cpu cpu = Cpu.open(2);
+        Device cuda = TestCuda.open(new BundledKernels())) {
+      List<StepMetrics> expected = padded(cpu);
+      List<StepMetrics> got = padded(cuda);
+      assertThat(expected.stream().map(StepMetrics::padding).distinct().count()).isGreaterThan(3);
+      for (int i = 0; i < expected.size(); i++) {
+        assertThat(got.get(i).padding()).isEqualTo(expected.get(i).padding());
+        assertThat(got.get(i).loss()).isCloseTo(expected.get(i).loss(), within(1e-3));
+      }
+    }
+  }
+
+  /** Thirty steps over padded examples, evaluated twice. */
+  private static List<StepMetrics> padded(Device device) throws IOException {
+    TokenSource source = examples(0, 16);
+    RunSettings settings =
+        TinyModels.settings(30)
+            .withBatch(b -> b.withSeqLen(SEQ_LEN).withBatchSize(2).withGradientAccumulationSteps(2))
+            .withRun(r -> r.withEvalEvery(15))
+            .withSchedule(s -> s.withLearningRate(1e-3))
+            .withData(d -> d.withPacking(false));
+    List<StepMetrics> lines = new ArrayList<>();
+    try (LanguageModel model = TinyModels.model(device, model("llama"), Precision.FP32);
+        Trainer trainer =
+            TextTraining.of(model, new Dataset(source, source, null), settings).trainer()) {
+      trainer
+          .watch(
+              new Watcher() {
+                @Override
+                public void logged(StepMetrics metrics) {
+                  lines.add(metrics);
+                }
+              })
+          .run();
+    }
+    return lines;
   }
 }

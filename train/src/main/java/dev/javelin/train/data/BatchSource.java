@@ -1,5 +1,7 @@
 package dev.javelin.train.data;
 
+import java.util.List;
+
 /**
  * The stream of rows that a run reads, by place: training reads places without end, an evaluation
  * the first {@link #size}. A batch is any stretch of it, so that what is read does not depend on
@@ -11,6 +13,16 @@ public interface BatchSource {
 
   /** The fields of its batches. */
   BatchLayout layout();
+
+  /** The layouts that its rows may be written in, the narrowest first, {@link #layout} last. */
+  default List<BatchLayout> layouts() {
+    return List.of(layout());
+  }
+
+  /** Which of {@link #layouts} is the first that the rows of all these places fit into. */
+  default int fits(long place, int rows) {
+    return 0;
+  }
 
   /**
    * How many places hold a row, {@link Long#MAX_VALUE} for a stream without end; behind them come
@@ -36,7 +48,10 @@ public interface BatchSource {
     return targets(place, rows);
   }
 
-  /** How much of some places holds nothing and is computed all the same. */
+  /**
+   * How much of some places, in the narrowest layout that they fit into, holds nothing and is
+   * computed all the same.
+   */
   default long padding(long place, int rows) {
     return 0;
   }

@@ -1,5 +1,6 @@
 package dev.javelin.train.data;
 
+import java.util.List;
 import java.util.function.LongUnaryOperator;
 
 /** Rows in an order; blank rows from {@code size} on. */
@@ -8,6 +9,21 @@ record OrderedRows(Rows source, Order order, long size) implements BatchSource {
   @Override
   public BatchLayout layout() {
     return source.layout();
+  }
+
+  @Override
+  public List<BatchLayout> layouts() {
+    return source.layouts();
+  }
+
+  @Override
+  public int fits(long place, int rows) {
+    int widest = 0;
+    int last = source.layouts().size() - 1;
+    for (long p = place; p < Math.min(place + rows, size) && widest < last; p++) {
+      widest = Math.max(widest, source.fits(order.row(p, source.count())));
+    }
+    return widest;
   }
 
   @Override
@@ -33,7 +49,16 @@ record OrderedRows(Rows source, Order order, long size) implements BatchSource {
 
   @Override
   public long padding(long place, int rows) {
-    return sum(place, rows, source::padding);
+    long padding = sum(place, rows, source::padding); // in the widest layout
+    if (padding == 0) {
+      return 0;
+    }
+    long narrower = width(layout()) - width(source.layouts().get(fits(place, rows)));
+    return padding - narrower * Math.min(rows, Math.max(0, size - place));
+  }
+
+  private static long width(BatchLayout layout) {
+    return layout.fields().getFirst().row().elements();
   }
 
   private long sum(long place, int rows, LongUnaryOperator ofRow) {

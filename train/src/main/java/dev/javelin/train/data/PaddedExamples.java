@@ -11,16 +11,20 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * An example a row, filled up to T tokens behind its end: a causal mask keeps it from seeing what
- * fills up, whose targets are {@link BatchLayout#IGNORED}. Examples that are too long are cut, see
- * {@link #notes}.
+ * An example a row, filled up behind its end: a causal mask keeps it from seeing what fills up,
+ * whose targets are {@link BatchLayout#IGNORED}. Rows have eighths of T tokens, as many as the
+ * longest of a batch needs; {@link Order#grouped} brings rows of like length together. Examples
+ * that are too long are cut, see {@link #notes}.
  *
  * <p>Takes 20 bytes an example. Safe for several threads at once.
  */
 public final class PaddedExamples implements Rows {
+  private static final int WIDTHS = 8;
+
   private final Cuts cuts;
   private final int seqLen;
-  private final BatchLayout layout;
+  private final List<BatchLayout> layouts;
+  private final int unit;
   private final List<String> notes;
 
   /**
@@ -30,21 +34,22 @@ public final class PaddedExamples implements Rows {
    */
   public PaddedExamples(TokenSource source, int seqLen, int vocabSize) {
     this.seqLen = seqLen;
-    this.layout = BatchLayout.text(seqLen);
-    this.cuts = new Cuts(source, seqLen, vocabSize);
-    double all = 0;
-    for (int i = 0; i < cuts.count(); i++) {
-      all += cuts.inputs(i);
+    this.unit = Math.ceilDiv(seqLen, WIDTHS);
+    List<BatchLayout> widths = new ArrayList<>();
+    for (int width = unit; width < seqLen; width += unit) {
+      widths.add(BatchLayout.text(width));
     }
+    widths.add(BatchLayout.text(seqLen));
+    this.layouts = List.copyOf(widths);
+    this.cuts = new Cuts(source, seqLen, vocabSize);
     List<String> lines = new ArrayList<>(cuts.notes(seqLen));
     lines.add(
         String.format(
             Locale.ROOT,
-            "%s: %,d examples padded to %d tokens, %.1f %% padding; --packing puts several into a sequence",
+            "%s: %,d examples padded to %s tokens; --packing puts several into a sequence",
             source.name(),
             cuts.count(),
-            seqLen,
-            100 - 100 * all / ((double) cuts.count() * seqLen)));
+            unit == seqLen ? seqLen : unit + ", " + 2 * unit + " … " + seqLen));
     this.notes = List.copyOf(lines);
   }
 
@@ -55,7 +60,17 @@ public final class PaddedExamples implements Rows {
 
   @Override
   public BatchLayout layout() {
-    return layout;
+    return layouts.getLast();
+  }
+
+  @Override
+  public List<BatchLayout> layouts() {
+    return layouts;
+  }
+
+  @Override
+  public int fits(long row) {
+    return (cuts.inputs(Math.toIntExact(row)) - 1) / unit;
   }
 
   @Override
@@ -82,9 +97,10 @@ public final class PaddedExamples implements Rows {
   public void read(long row, Fields into, int at) {
     int example = Math.toIntExact(row);
     cuts.read(example, into, at, 0);
+    int width = (int) into.get(TOKENS).dim(1);
     MemorySegment tokens = into.row(TOKENS, at);
     MemorySegment targets = into.row(TARGETS, at);
-    for (int t = cuts.inputs(example); t < seqLen; t++) {
+    for (int t = cuts.inputs(example); t < width; t++) {
       tokens.setAtIndex(ValueLayout.JAVA_INT, t, 0);
       targets.setAtIndex(ValueLayout.JAVA_INT, t, IGNORED);
     }

@@ -13,6 +13,19 @@ public interface Rows {
   /** The fields that a row fills. */
   BatchLayout layout();
 
+  /**
+   * The layouts that rows may be written in, the narrowest first, {@link #layout} last: a GPU
+   * records a step for each.
+   */
+  default List<BatchLayout> layouts() {
+    return List.of(layout());
+  }
+
+  /** Which of {@link #layouts} is the first that a row fits into. */
+  default int fits(long row) {
+    return 0;
+  }
+
   /** How many there are, at least 1. */
   long count();
 
@@ -31,7 +44,7 @@ public interface Rows {
     return targets(row);
   }
 
-  /** How many of its places hold nothing and are computed all the same. */
+  /** How many of its places in the widest layout hold nothing and are computed all the same. */
   default long padding(long row) {
     return 0;
   }

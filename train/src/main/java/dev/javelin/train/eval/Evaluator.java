@@ -7,8 +7,11 @@ import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.BatchSource;
+import dev.javelin.train.data.Batches;
 import dev.javelin.train.data.Fields;
 import dev.javelin.train.objective.Objective;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import java.util.function.ToLongFunction;
@@ -27,10 +30,10 @@ public final class Evaluator implements AutoCloseable {
   private final BatchSource source;
   private final @Nullable ToLongFunction<Fields> textBytes;
   private final StepState state;
-  private final Batch batch;
-  private final long batches;
-  private final StepGraph graph;
-  private final Runnable forward;
+  private final Batches batches;
+  private final long count;
+  private final List<StepGraph> graphs = new ArrayList<>();
+  private final List<Runnable> forwards = new ArrayList<>();
 
   /**
    * @param source rows to evaluate, as many as its size
@@ -55,17 +58,19 @@ public final class Evaluator implements AutoCloseable {
     this.workspace = workspace;
     this.source = source;
     this.textBytes = textBytes;
-    this.batch = Batch.on(workspace.device(), source.layout(), rows);
+    this.batches = Batches.on(workspace.device(), source, rows);
     long all = Math.ceilDiv(source.size(), rows);
-    this.batches = maxBatches == 0 ? all : Math.min(maxBatches, all);
+    this.count = maxBatches == 0 ? all : Math.min(maxBatches, all);
     this.state = StepState.on(workspace.device());
-    this.graph = new StepGraph("evaluation", workspace);
-    this.forward = () -> objective.loss(Tape.inference(workspace), batch, state);
+    for (Batch batch : batches.all()) {
+      graphs.add(new StepGraph("evaluation", workspace));
+      forwards.add(() -> objective.loss(Tape.inference(workspace), batch, state));
+    }
   }
 
   /** How many batches {@link #run} goes through. */
   public long batches() {
-    return batches;
+    return count;
   }
 
   public Evaluation run() {
@@ -91,17 +96,18 @@ public final class Evaluator implements AutoCloseable {
     long counted = 0;
     long bytes = 0;
     state.begin(0, 0, 0, 1); // weight 1: the state's loss is the sum
-    for (long i = 0; i < batches; i++) {
+    for (long i = 0; i < count; i++) {
       if (stop.getAsBoolean()) {
         return null;
       }
-      long first = i * batch.rows();
-      batch.load(fields -> source.fill(first, batch.rows(), fields));
+      long first = i * batches.rows();
+      int width = batches.load(first);
+      Batch batch = batches.all().get(width);
       bytes += textBytes == null ? 0 : textBytes.applyAsLong(batch.host());
-      counted += source.targets(first, batch.rows());
+      counted += source.targets(first, batches.rows());
       try (Turn _ = workspace.device().turn()) { // see TrainingStep
         objective.prepare(batch);
-        graph.run(forward);
+        graphs.get(width).run(forwards.get(width));
       }
       progress.accept(i + 1);
     }
@@ -114,8 +120,8 @@ public final class Evaluator implements AutoCloseable {
 
   @Override
   public void close() {
-    graph.close();
+    graphs.forEach(StepGraph::close);
     state.close();
-    batch.close();
+    batches.close();
   }
 }

@@ -110,7 +110,72 @@ class ExampleRowsTest {
     assertThat(read(rows, "targets"))
         .isDeepEqualTo(new int[][] {{IGNORED, 3, 4, IGNORED}, {6, IGNORED, IGNORED, IGNORED}});
     assertThat(rows.padding(1)).isEqualTo(3);
-    assertThat(rows.notes().getFirst()).contains("2 examples padded to 4", "50.0 % padding");
+    assertThat(rows.notes().getFirst()).contains("2 examples padded to 1, 2 … 4 tokens");
+  }
+
+  /** T of 20 comes in sevenths of 3 tokens; a batch is as wide as its longest example needs. */
+  @Test
+  void aBatchIsAsWideAsItsLongestExample() {
+    List<Example> examples = new ArrayList<>();
+    for (int inputs = 1; inputs <= 20; inputs++) {
+      boolean[] learned = new boolean[inputs + 1];
+      Arrays.fill(learned, true);
+      examples.add(new Example(IntStream.rangeClosed(0, inputs).toArray(), learned));
+    }
+    Rows rows = new PaddedExamples(source(examples), 20, 50);
+    assertThat(rows.layouts().stream().map(l -> (int) l.fields().getFirst().row().elements()))
+        .containsExactly(3, 6, 9, 12, 15, 18, 20);
+    BatchSource places = BatchSource.once(rows);
+    try (Batches batches = Batches.on(cpu, places, 3)) {
+      for (int place : new int[] {0, 1, 3, 4, 16, 18}) {
+        int longest = Math.min(place + 3, 20);
+        Batch batch = batches.all().get(batches.load(place));
+        int width = batch.get("tokens").dim(1);
+        assertThat(width).isBetween(longest, longest + 2);
+        int[] targets = read(batch);
+        for (int b = 0; b < 3; b++) {
+          int inputs = place + b < 20 ? place + b + 1 : 0;
+          for (int t = 0; t < width; t++) {
+            assertThat(targets[b * width + t]).isEqualTo(t < inputs ? t + 1 : IGNORED);
+          }
+        }
+        int there = Math.min(3, 20 - place);
+        assertThat(places.tokens(place, 3) + places.padding(place, 3)).isEqualTo(there * width);
+      }
+    }
+  }
+
+  private static int[] read(Batch batch) {
+    return batch.get("targets").segment().toArray(ValueLayout.JAVA_INT);
+  }
+
+  /** Every row once an epoch; neighbours alike; another seed, another order. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 33, 1023, 1024, 1025, 2500})
+  void groupsHaveRowsOfLikeLength(int rows) {
+    int[] length = new Random(rows).ints(rows, 1, 100).toArray();
+    Order order = Order.grouped(3, row -> length[(int) row]);
+    Order other = Order.grouped(3, row -> length[(int) row]);
+    for (int epoch = 2; epoch >= 0; epoch--) {
+      boolean[] seen = new boolean[rows];
+      for (int i = 0; i < rows; i++) {
+        long place = (long) epoch * rows + i;
+        int row = (int) order.row(place, rows);
+        assertThat(seen[row]).isFalse();
+        seen[row] = true;
+        if (i % 1024 % 32 > 0) {
+          assertThat(length[row]).isGreaterThanOrEqualTo(length[(int) order.row(place - 1, rows)]);
+        }
+        if (i % 97 == 0) { // whatever was asked before
+          long jump = (place * 7919) % (3L * rows);
+          assertThat(other.row(jump, rows)).isEqualTo(order.row(jump, rows));
+        }
+      }
+    }
+    Order seeded = Order.grouped(4, row -> length[(int) row]);
+    boolean same =
+        IntStream.range(0, rows).allMatch(i -> order.row(i, rows) == seeded.row(i, rows));
+    assertThat(same).isEqualTo(rows < 32); // a single stretch
   }
 
   /** One that is too long, one that has its answer behind the cut, and three that teach nothing. */
