@@ -32,6 +32,7 @@ import picocli.CommandLine.Model.OptionSpec;
       GenerateCommand.class,
       ChatCommand.class,
       PrepareCommand.class,
+      PreviewCommand.class,
       ConvertCommand.class,
       TokenizerCommand.class,
       MergeCommand.class,
