@@ -52,7 +52,7 @@ final class EvalCommand implements Callable<Integer> {
       names = {"--model", "--model-name-or-path"},
       paramLabel = "DIR",
       description =
-          "Hugging Face directory with weights, such as a checkpoint. Not needed with --predictions.")
+          "Hugging Face directory with weights, such as a checkpoint; required without --predictions. Default: none.")
   private @Nullable Path model;
 
   @Option(
@@ -66,14 +66,14 @@ final class EvalCommand implements Callable<Integer> {
       names = "--choices",
       paramLabel = "FILE",
       description =
-          "JSONL of questions with \"prompt\", \"choices\" and \"answer\": how often the right choice is the likeliest.")
+          "JSONL of questions with \"prompt\", \"choices\" and \"answer\": how often the right choice is the likeliest. Default: none.")
   private @Nullable Path choices;
 
   @Option(
       names = "--predictions",
       paramLabel = "FILE",
       description =
-          "JSONL, CSV or TSV of generated texts (\"reply\", or --column) and what they should be (\"reference\").")
+          "JSONL, CSV or TSV of generated texts (\"reply\", or --column) and what they should be (\"reference\"). Default: none.")
   private @Nullable Path predictions;
 
   @Option(
@@ -178,7 +178,8 @@ final class EvalCommand implements Callable<Integer> {
       return Main.OK;
     }
     if (model == null) {
-      throw new InputException("--model must name a directory with weights");
+      throw new InputException(
+          "eval needs --model=DIR, a directory with weights, or --predictions=FILE");
     }
     if (choices == null && Files.isDirectory(model) && EvalClassifier.isOne(model)) {
       say(

@@ -71,7 +71,7 @@ class CommandLineTest {
     Result r = run("eval", "--modle", "out/last");
     assertThat(r.exit()).isEqualTo(2);
     assertThat(r.err().lines()).singleElement().asString().contains("did you mean --model?");
-    assertThat(run("eval").err()).contains("required", "'--model=DIR'");
+    assertThat(run("eval").err()).contains("eval needs --model=DIR");
     assertThat(run("train", "--seq-len", "x").err())
         .contains("--seq-len must be a whole number, got x");
   }
