@@ -7,6 +7,9 @@ import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.TextTraining;
+import dev.javelin.train.chat.ChatData;
+import dev.javelin.train.chat.ChatOptions;
+import dev.javelin.train.chat.LearnedTurns;
 import dev.javelin.train.checkpoint.RunIdentity;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.BatchSource;
@@ -32,6 +35,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -269,10 +273,26 @@ final class EvalCommand implements Callable<Integer> {
     List<String> notes = new ArrayList<>();
     Tokenizer reading =
         tokens != null && parseSpecialTokens ? tokens.parsingSpecialTokens() : tokens;
-    TokenSource all = Dataset.validation(data, reading, column, separator(model), notes::add);
+    TokenSource all = conversations(reading, notes::add);
+    if (all == null) {
+      all = Dataset.validation(data, reading, column, separator(model), notes::add);
+    }
     Main.notes(spec, notes);
     long cut = valFraction == 0 ? 0 : TokenSource.splitAt(all.pieces(), valFraction);
     return cut == 0 ? all : all.pieces("validation part", cut, all.pieces());
+  }
+
+  /** Conversations, with what the assistant says as targets; null where the data are text. */
+  private @Nullable TokenSource conversations(@Nullable Tokenizer tokens, Consumer<String> notes) {
+    ChatOptions options = new ChatOptions(null, null, LearnedTurns.ASSISTANT, false, column);
+    ChatData chats =
+        tokens == null || Dataset.holdsTokens(data) ? null : ChatData.find(data, options);
+    if (chats == null || tokens == null) {
+      return null;
+    }
+    ChatData.Read read = chats.read(tokens);
+    read.notes().forEach(notes);
+    return read.source();
   }
 
   /** What ended documents in training, where the model is a checkpoint that says so. */
