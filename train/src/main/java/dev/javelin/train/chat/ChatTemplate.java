@@ -105,8 +105,15 @@ public final class ChatTemplate {
    * @throws InputException where the template refuses the conversation, with its reason
    */
   public String render(Conversation conversation, boolean addGenerationPrompt) {
-    return render(conversation.messages(), conversation, addGenerationPrompt, new Budget())
+    return render(
+            conversation.messages(), conversation, addGenerationPrompt, budget(conversation, 1))
         .toString();
+  }
+
+  private static Budget budget(Conversation conversation, long renderings) {
+    List<Message> messages = conversation.messages();
+    long characters = messages.stream().mapToLong(message -> message.content().length()).sum();
+    return new Budget(messages.size(), characters, renderings);
   }
 
   Text render(List<Message> messages, Conversation of, boolean addGenerationPrompt, Budget budget) {
@@ -149,7 +156,7 @@ public final class ChatTemplate {
 
   /** The ids that ask for the assistant's next turn. */
   public int[] prompt(Conversation conversation, Tokenizer tokenizer) {
-    Text text = render(conversation.messages(), conversation, true, new Budget());
+    Text text = render(conversation.messages(), conversation, true, budget(conversation, 1));
     return tokenizer.encode(text.toString(), text.marked(Text.DATA)).ids();
   }
 
@@ -166,7 +173,7 @@ public final class ChatTemplate {
    *     learned
    */
   public ChatTokens encode(Conversation conversation, Tokenizer tokenizer, LearnedTurns turns) {
-    Budget budget = new Budget();
+    Budget budget = budget(conversation, 1 + 2L * conversation.messages().size());
     Text text = render(conversation.messages(), conversation, false, budget);
     List<Turns.Span> spans =
         switch (turns) {

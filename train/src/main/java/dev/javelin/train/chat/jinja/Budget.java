@@ -6,19 +6,41 @@ package dev.javelin.train.chat.jinja;
  */
 public final class Budget {
   private static final int DEEPEST = 400;
-  private static final long STEPS = 20_000_000;
-  private static final long CHARACTERS = 256L << 20;
-  private static final long LIVE = 64L << 20;
+  private static final long STEPS = 1_000_000;
+  private static final long STEPS_A_MESSAGE = 500;
+  private static final long MOST_STEPS = 100_000_000;
+  private static final long CHARACTERS = 16L << 20;
+  private static final long TIMES = 64;
+  private static final long MOST_CHARACTERS = 2L << 30;
+
+  private final long mostSteps;
+  private final long mostCharacters;
 
   private long steps;
   private long characters;
   private int depth;
 
+  /** For one rendering of little. */
+  public Budget() {
+    this(0, 0, 1);
+  }
+
+  /**
+   * What is fair for a conversation.
+   *
+   * @param characters in all its messages
+   * @param renderings how often it is rendered, wholly or in part
+   */
+  public Budget(long messages, long characters, long renderings) {
+    mostSteps = Math.min(MOST_STEPS, STEPS + STEPS_A_MESSAGE * messages * renderings);
+    mostCharacters = Math.min(MOST_CHARACTERS, CHARACTERS + TIMES * characters * renderings);
+  }
+
   /** A step of the program. */
   void step() {
-    if (++steps > STEPS) {
+    if (++steps > mostSteps) {
       throw new TemplateException(
-          0, "takes more than " + STEPS + " steps: shorten the conversation or the template");
+          0, "takes more than " + mostSteps + " steps: shorten the conversation or the template");
     }
   }
 
@@ -31,9 +53,9 @@ public final class Budget {
   /** So many characters are written or read. */
   void characters(long count) {
     characters += count;
-    if (count > LIVE || characters > CHARACTERS || characters < 0) {
+    if (characters > mostCharacters || characters < 0) {
       throw new TemplateException(
-          0, "handles more than " + CHARACTERS + " characters: shorten the conversation");
+          0, "handles more than " + mostCharacters + " characters: shorten the conversation");
     }
   }
 

@@ -104,11 +104,7 @@ final class Numbers {
     long count = Math.max(0, times);
     if (what instanceof Text text) {
       budget.characters(Math.min(Integer.MAX_VALUE, count) * text.length());
-      Text.Builder out = new Text.Builder(budget);
-      for (long i = 0; i < count && !text.isEmpty(); i++) {
-        out.add(text);
-      }
-      return out.build();
+      return Text.of(text.toString().repeat(text.isEmpty() ? 0 : (int) count)).with(text.anyMark());
     }
     List<?> list = (List<?>) what;
     budget.steps(Math.min(Integer.MAX_VALUE, count) * list.size());

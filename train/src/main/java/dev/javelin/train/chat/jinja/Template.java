@@ -29,7 +29,7 @@ public final class Template {
    */
   public static Template parse(String source) {
     if (source.length() > LONGEST) {
-      throw new TemplateException(0, "is longer than " + LONGEST + " characters");
+      throw new TemplateException(1, "is longer than " + LONGEST + " characters");
     }
     return new Template(
         Parser.parse(source), source.matches("(?s).*\\{%[-+]?\\s*generation\\s*[-+]?%}.*"));
