@@ -16,6 +16,7 @@ import dev.javelin.tensor.op.PagedAttention;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -97,11 +98,12 @@ public final class Reading {
 
   /** The position behind the last token of the longest sequence. */
   int end() {
-    int end = 0;
-    for (int s = 0; s < counts.length; s++) {
-      end = Math.max(end, caches.get(s).length() + counts[s]);
-    }
-    return end;
+    return ends().max().orElse(0);
+  }
+
+  /** The position behind the last token of each sequence. */
+  IntStream ends() {
+    return IntStream.range(0, counts.length).map(s -> caches.get(s).length() + counts[s]);
   }
 
   /** I32 [1, N]: the position of each new token. */

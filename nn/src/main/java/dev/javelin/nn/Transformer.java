@@ -219,7 +219,11 @@ public record Transformer(
   public Tensor next(Tape tape, Tensor tokens, List<KvCache> caches, int... counts) {
     try (Turn _ = tokens.device().turn()) {
       Reading reading = Reading.of(tape, caches, counts);
-      Check.that("transformer").shape("tokens", tokens, Shape.of(1, reading.tokens()));
+      Check.that("transformer")
+          .shape("tokens", tokens, Shape.of(1, reading.tokens()))
+          .is(
+              reading.ends().allMatch(end -> turnAlike(reading.end(), end)),
+              () -> "sequences in one pass must turn by the same angles; see turnAlike");
       Tensor positions = caches.size() == 1 ? null : reading.positions(tape);
       Var hidden = hidden(tape, tokens, Pass.cached(reading, positions));
       reading.advance();
@@ -232,8 +236,15 @@ public record Transformer(
    * both: rotary positions may depend on the length (see {@link RopeConfig#basis}).
    */
   public boolean turnAlike(int oneLength, int otherLength) {
-    RotaryTable rotary = blocks.getFirst().attn().rotary(); // one for all blocks
-    return rotary == null || rotary.alike(oneLength, otherLength);
+    RotaryTable seen = null;
+    for (Block block : blocks) {
+      RotaryTable rotary = block.attn().rotary();
+      if (rotary != null && rotary != seen && !rotary.alike(oneLength, otherLength)) {
+        return false;
+      }
+      seen = rotary; // mostly one for all
+    }
+    return true;
   }
 
   /**

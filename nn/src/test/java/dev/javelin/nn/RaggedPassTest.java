@@ -20,6 +20,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.FieldSource;
 
 /** Sequences of different lengths in one pass: the bits of each are those it has alone. */
 class RaggedPassTest {
@@ -47,9 +48,18 @@ class RaggedPassTest {
     }
   }
 
+  @ParameterizedTest
+  @FieldSource("dev.javelin.nn.ModelCase#FAMILIES")
+  void soItIsInAllFamilies(String name) {
+    try (Cpu cpu = Cpu.open(2)) {
+      check(cpu, name, Precision.FP32);
+    }
+  }
+
   static void check(Device device, String name, Precision precision) {
+    String kind = ModelCase.FAMILIES.contains(name) ? "families" : "models";
     TransformerConfig config =
-        TransformerConfig.read(Path.of("src/test/resources/golden/models", name))
+        TransformerConfig.read(Path.of("src/test/resources/golden", kind, name))
             .withPositions(POSITIONS);
     try (ParameterBuffer<Transformer> buffer =
             Transformer.allocate(device, config, precision, Grouping.frozen());

@@ -134,6 +134,11 @@ final class Half {
             .convertShape(S2I, Lanes.INTS, 0);
   }
 
+  /** A vector of bf16 as floats. */
+  static FloatVector loadBf16(MemorySegment m, long byteOffset) {
+    return bf16ToFloat(loadShorts(m, byteOffset));
+  }
+
   private static void storeShorts(IntVector v, MemorySegment m, long byteOffset) {
     ((ShortVector) v.convertShape(I2S, SHORTS, 0)).intoMemorySegment(m, byteOffset, LITTLE_ENDIAN);
   }

@@ -3,6 +3,7 @@ package dev.javelin.kernels.cpu;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -10,6 +11,10 @@ import jdk.incubator.vector.FloatVector;
  * element of C is one dot product, and every element of B is used so few times that packing it
  * would cost more than all the rest. B is read once, where it lies. A row of C has the same bits
  * beside any others.
+ *
+ * <p>Rows of B that are read together lie apart, so that each of them goes on where it stopped: the
+ * machine fetches ahead along a few long streams, but not along rows that begin anew all the time
+ * (bf16, k = 2048, one core: 26 against 19 GB/s).
  *
  * <p>A dot product is 16 interleaved chains of fused multiply-adds, {@code s[l] = Σ_i a[16i + l] ·
  * b[16i + l]}, added in the order {@code s[l] + s[l+8]}, {@code + s[l+4]}, {@code + s[l+2]}, {@code
@@ -23,8 +28,9 @@ final class MatmulFewRows {
   private static final int ACCUMULATORS = 4;
   private static final int PARTS = CHAINS / Lanes.COUNT; // accumulators of a row of B
   private static final int ROWS = ACCUMULATORS / PARTS; // of B at once
-  private static final int PIECE_ELEMENTS = 16 << 10; // of B
-  private static final long CHAINS_BYTES = 2 * 4L * ACCUMULATORS * Lanes.COUNT;
+  private static final int PIECE_ELEMENTS = 64 << 10; // of B
+  private static final long ROW_CHAINS = 4L * ACCUMULATORS * Lanes.COUNT; // bytes, of a row of A
+  private static final long CHAINS_BYTES = 3 * ROW_CHAINS;
 
   private final Cpu cpu;
   private final MemorySegment c;
@@ -85,41 +91,54 @@ final class MatmulFewRows {
   private void pieces(long as, int from, int to) {
     long stripAt = CHAINS_BYTES;
     long widenedAt = stripAt + 4L * (m + 1) * pieceCols;
-    boolean half = b.type() != DType.F32;
+    boolean asBf16 = b.type() == DType.BF16 && FewRowsTile.FITS;
+    boolean half = b.type() != DType.F32 && !asBf16;
     MemorySegment own = cpu.scratch(widenedAt + (half ? 4L * ROWS * k : 0));
     long strip = own.address() + stripAt;
     for (int piece = from; piece < to; piece++) {
       int first = piece * pieceCols;
       int end = Math.min(n, first + pieceCols);
-      for (int j = first; j < end; j += ROWS) {
-        int count = Math.min(ROWS, end - j);
+      int apart = Math.ceilDiv(end - first, ROWS);
+      for (int j = first; j < first + apart; j++) {
+        int count = Math.ceilDiv(end - j, apart);
         long rows = b.at(j, 0);
-        long step = b.strideBytes();
+        long step = apart * b.strideBytes();
         if (half) {
           for (int r = 0; r < count; r++) {
-            Half.widen(own, widenedAt + 4L * r * k, Ram.ALL, b.at(j + r, 0), b.type(), k);
+            long row = b.at(j + r * apart, 0);
+            Half.widen(own, widenedAt + 4L * r * k, Ram.ALL, row, b.type(), k);
           }
           rows = own.address() + widenedAt;
           step = 4L * k;
         }
-        int i = 0;
-        for (; i + 1 < m; i += 2) {
+        for (int i = 0, height; i < m; i += height) {
+          height = height(m - i);
           long row = as + 4L * i * k;
-          twoRows(own.address(), row, 4L * k, rows, step, count, k);
-          long at = strip + 4L * (i * pieceCols + j - first);
-          finish(at, own.address(), row, rows, step, count, k);
-          long next = own.address() + CHAINS_BYTES / 2;
-          finish(at + 4L * pieceCols, next, row + 4L * k, rows, step, count, k);
-        }
-        if (i < m) {
-          long row = as + 4L * i * k;
-          oneRow(own.address(), row, rows, step, count, k);
-          long at = strip + 4L * (i * pieceCols + j - first);
-          finish(at, own.address(), row, rows, step, count, k);
+          long out = own.address();
+          if (FewRowsTile.FITS && (height > 1 || asBf16)) {
+            FewRowsTile.chains(out, row, 4L * k, height, rows, step, count, k, asBf16);
+          } else if (height == 2) {
+            twoRows(out, row, 4L * k, rows, step, count, k);
+          } else {
+            oneRow(out, row, rows, step, count, k);
+          }
+          for (int h = 0; h < height; h++) {
+            for (int r = 0; r < count; r++) {
+              float sum = Lanes.sum(folded(out + h * ROW_CHAINS + 4L * CHAINS * r));
+              sum = rest(sum, row + 4L * h * k, rows + r * step, k, asBf16);
+              long at = strip + 4L * ((i + h) * pieceCols + j - first + r * apart);
+              Ram.ALL.set(Ram.FLOAT, at, sum);
+            }
+          }
         }
       }
       store(strip, first, end - first);
     }
+  }
+
+  /** How many of the rows of A that are left share a row of B. */
+  private static int height(int left) {
+    return Math.min(left, FewRowsTile.FITS ? 3 : 2);
   }
 
   /** The chains of two rows of A and up to {@link #ROWS} rows of B, 16 floats for each pair. */
@@ -188,15 +207,17 @@ final class MatmulFewRows {
     Lanes.store(s3, Ram.ALL, out + 3 * Lanes.BYTES);
   }
 
-  /** Adds up the chains, and what follows them: one element of C for each row of B. */
-  private static void finish(long out, long chains, long a, long b, long step, int count, int k) {
-    for (int r = 0; r < count; r++) {
-      float sum = Lanes.sum(folded(chains + 4L * CHAINS * r));
-      for (int i = k - k % CHAINS; i < k; i++) {
-        sum = Math.fma(get(a + 4L * i), get(b + r * step + 4L * i), sum);
-      }
-      Ram.ALL.set(Ram.FLOAT, out + 4L * r, sum);
+  /** Adds what follows the chains. */
+  private static float rest(float sum, long a, long b, int k, boolean asBf16) {
+    float all = sum;
+    for (int i = k - k % CHAINS; i < k; i++) {
+      float w =
+          asBf16
+              ? Half.bf16ToFloat(Ram.ALL.get(ValueLayout.JAVA_SHORT_UNALIGNED, b + 2L * i))
+              : get(b + 4L * i);
+      all = Math.fma(get(a + 4L * i), w, all);
     }
+    return all;
   }
 
   /** Sixteen chains added up to one vector, halves first. */
