@@ -211,7 +211,8 @@ public record ClassifierRun(
             held,
             true,
             null,
-            List.of());
+            List.of(),
+            null);
     long shardBytes = config.run().maxShardSize().bytes();
     return TextTraining.of(model.parameters(), model.precision(), task, config)
         .model(model.describe(), to -> model.save(to, shardBytes));

@@ -6,10 +6,13 @@ import dev.javelin.train.data.Rows;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.eval.TextBytes;
 import dev.javelin.train.objective.NextToken;
+import dev.javelin.train.objective.Preference;
 import dev.javelin.train.settings.RunSettings;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** What the command line can minimise, by name: a line each. */
@@ -19,6 +22,10 @@ public final class Objectives {
   static {
     ALL.put("next-token", Objectives::nextToken);
     ALL.put(ClassifierRun.OBJECTIVE, Objectives::classify);
+    for (Preference.Kind kind : Preference.Kind.values()) {
+      ALL.put(preference(kind), (m, d, s) -> BesideModels.preference(kind, m, d, s));
+    }
+    ALL.put("distill", BesideModels::distill);
   }
 
   private Objectives() {}
@@ -51,11 +58,20 @@ public final class Objectives {
     return kind;
   }
 
+  private static String preference(Preference.Kind kind) {
+    return kind.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** Whether an objective reads preferences. */
+  public static boolean readsPairs(String name) {
+    return Arrays.stream(Preference.Kind.values()).anyMatch(k -> preference(k).equals(name));
+  }
+
   private static Task classify(LanguageModel model, Dataset data, RunSettings settings) {
     throw new InputException("--objective classify: open such a run with ClassifierRun");
   }
 
-  private static Task nextToken(LanguageModel model, Dataset data, RunSettings settings) {
+  static Task nextToken(LanguageModel model, Dataset data, RunSettings settings) {
     TokenSource held = data.validation();
     Rows train = rows(data.train(), model, settings);
     Rows validation = held == null ? null : rows(held, model, settings);
@@ -67,7 +83,8 @@ public final class Objectives {
         validation,
         !data.train().isText(),
         model.tokenizer() == null ? null : new TextBytes(model.tokenizer()),
-        notes);
+        notes,
+        null);
   }
 
   private static Rows rows(TokenSource source, LanguageModel model, RunSettings settings) {

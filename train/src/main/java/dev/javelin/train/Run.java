@@ -33,6 +33,7 @@ import org.jspecify.annotations.Nullable;
  * {@code javelin train} is this with a screen.
  *
  * @param settings as they were given, with the directory
+ * @param task what is made of model and data
  * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
  * @param passedOver why newer checkpoints than that are not whole, a line each
  * @param notes what the user should know and did not say: what changed since the run was started,
@@ -45,6 +46,7 @@ public record Run(
     Device device,
     Dataset data,
     LanguageModel model,
+    Task task,
     Trainer trainer,
     @Nullable Checkpoint resumedFrom,
     List<String> passedOver,
@@ -88,6 +90,7 @@ public record Run(
     notes.addAll(data.notes());
     Device device = null;
     LanguageModel model = null;
+    Task task = null;
     try {
       RunIdentity identity = identity(config, checkpoint, data);
       if (checkpoint != null) {
@@ -107,15 +110,18 @@ public record Run(
       model = read.template() == null ? model : model.withTemplate(read.template());
       RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(kept.toYaml(), config.run().keep(), identity);
-      Task task = TextTraining.task(model, data, config);
+      task = TextTraining.task(model, data, config);
       notes.addAll(task.notes());
       Trainer trainer = TextTraining.of(model, task, config).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
       return new Run(
-          config, directory, device, data, model, trainer, checkpoint, passedOver, notes);
+          config, directory, device, data, model, task, trainer, checkpoint, passedOver, notes);
     } catch (RuntimeException | Error e) {
+      if (task != null) {
+        task.close();
+      }
       if (model != null) {
         model.close();
       }
@@ -341,6 +347,7 @@ public record Run(
   @Override
   public void close() {
     trainer.close();
+    task.close();
     model.close();
     data.close();
     device.close();

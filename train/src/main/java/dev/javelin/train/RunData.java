@@ -3,6 +3,7 @@ package dev.javelin.train;
 import dev.javelin.train.chat.ChatData;
 import dev.javelin.train.chat.ChatTemplate;
 import dev.javelin.train.chat.TemplateFiles;
+import dev.javelin.train.data.AnswerPairs;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.Separator;
@@ -40,7 +41,7 @@ record RunData(Dataset data, @Nullable ChatTemplate template) {
     ChatData chats = mayBeChats ? ChatData.find(spec.data(), spec.chat()) : null;
     RunData read =
         chats != null
-            ? ofChats(chats, spec, fraction, tokenizer, separator)
+            ? ofChats(chats, config, fraction, tokenizer, separator)
             : new RunData(
                 Dataset.open(
                     spec.data(),
@@ -68,16 +69,17 @@ record RunData(Dataset data, @Nullable ChatTemplate template) {
 
   private static RunData ofChats(
       ChatData chats,
-      DataSpec spec,
+      RunSettings config,
       double fraction,
       @Nullable String tokenizerName,
       @Nullable Separator separator) {
+    DataSpec spec = config.data();
     if (tokenizerName == null) {
       throw new InputException(
           chats.files().name() + " is text: name a tokenizer with --tokenizer byte or a directory");
     }
     Tokenizer tokenizer = chats.tokenizer(tokenizerName);
-    ChatData.Read read = chats.read(tokenizer);
+    ChatData.Read read = read(chats, tokenizer, config);
     List<String> notes = new ArrayList<>(read.notes());
     Separator end = separator == null ? Separator.of(tokenizer) : separator;
     boolean own = spec.template() == null && TemplateFiles.of(tokenizer) != null;
@@ -90,9 +92,19 @@ record RunData(Dataset data, @Nullable ChatTemplate template) {
       throw new InputException(
           "--val-data is text and --data are conversations: give conversations for both");
     }
-    ChatData.Read validation = held.read(tokenizer);
+    ChatData.Read validation = read(held, tokenizer, config);
     notes.addAll(validation.notes());
     TokenSource heldOut = validation.source();
     return new RunData(new Dataset(read.source(), heldOut, tokenizer, end, notes), template);
+  }
+
+  /** Conversations, or preferences where the objective is about them. */
+  private static ChatData.Read read(ChatData chats, Tokenizer tokenizer, RunSettings config) {
+    if (!Objectives.readsPairs(config.objective().objective())) {
+      return chats.read(tokenizer);
+    }
+    ChatData.Pairs pairs = chats.readPairs(tokenizer);
+    return new ChatData.Read(
+        new AnswerPairs(pairs.chosen(), pairs.rejected()), pairs.template(), pairs.notes());
   }
 }

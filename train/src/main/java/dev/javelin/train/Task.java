@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param textBytes how many bytes of text the targets of a batch stand for; {@code null} where they
  *     stand for none
  * @param notes what the user should know about the rows, a line each
+ * @param beside a model that the objective reads beside the one it trains; {@code null} for none
  */
 public record Task(
     Objective objective,
@@ -24,8 +25,22 @@ public record Task(
     @Nullable Rows held,
     boolean examples,
     @Nullable ToLongFunction<Fields> textBytes,
-    List<String> notes) {
+    List<String> notes,
+    @Nullable LanguageModel beside)
+    implements AutoCloseable {
   public Task {
     notes = List.copyOf(notes);
+  }
+
+  /** The same with a model beside it, which it closes. */
+  Task with(Objective other, @Nullable LanguageModel besideIt) {
+    return new Task(other, train, held, examples, textBytes, notes, besideIt);
+  }
+
+  @Override
+  public void close() {
+    if (beside != null) {
+      beside.close();
+    }
   }
 }

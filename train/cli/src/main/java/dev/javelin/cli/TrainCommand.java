@@ -3,6 +3,7 @@ package dev.javelin.cli;
 import dev.javelin.nn.family.Presets;
 import dev.javelin.train.ClassifierRun;
 import dev.javelin.train.LanguageModel;
+import dev.javelin.train.Objectives;
 import dev.javelin.train.Run;
 import dev.javelin.train.TextClassifier;
 import dev.javelin.train.Trainer;
@@ -214,7 +215,16 @@ final class TrainCommand implements Callable<Integer> {
   private void report(PrintWriter out, Run run, Trainer.Outcome outcome) throws IOException {
     RunSettings settings = run.settings();
     if (outcome.evaluation() != null) {
-      out.println("validation: " + outcome.evaluation());
+      boolean pairs = Objectives.readsPairs(settings.objective().objective());
+      out.println(
+          "validation: "
+              + (pairs
+                  ? String.format(
+                      Locale.ROOT,
+                      "loss %.4f | %,d pairs",
+                      outcome.evaluation().loss(),
+                      outcome.evaluation().tokens())
+                  : outcome.evaluation()));
     }
     Path curve = run.directory().path().resolve("loss.png");
     if (LossCurve.draw(

@@ -51,6 +51,18 @@ final class TrainOptions {
         "Tokenizer. Default: the one that comes with the model or the data.");
     add("objective", String.join("|", Objectives.names()), "What training minimises.");
     add("label_column", "NAME", "Field or column of the class, for --objective classify.");
+    add(
+        "preference_beta",
+        "B",
+        "Strength with which dpo and ipo hold the model to the reference; weight of the odds ratio in orpo.");
+    add("label_smoothing", "E", "Share of the preferences that are the wrong way round, for dpo.");
+    add(
+        "reference",
+        "DIR",
+        "Model that preferences are measured against, for dpo and ipo. Default: the model without its adapters, or as it was before the run.");
+    add("teacher", "DIR", "Model to learn from, for distill. Default: none.");
+    add("distill_temperature", "T", "What the logits of both models are divided by, for distill.");
+    add("distill_share", "A", "Share of the teacher in the loss, for distill.");
     add("order", "shuffled|sequential", "Order in which sequences are read.");
     add(
         "packing",

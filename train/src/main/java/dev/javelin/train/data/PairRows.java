@@ -41,20 +41,14 @@ public final class PairRows implements Rows {
   private final List<String> notes;
 
   /**
-   * @param chosen prompts with their better answers, which are learned
-   * @param rejected as many: the same prompts with the worse ones
+   * @param pairs the answers are learned
    * @param seqLen T
    * @param vocabSize of the model; a larger id is refused where it is found
    * @throws InputException where there is no pair
    */
-  public PairRows(TokenSource chosen, TokenSource rejected, int seqLen, int vocabSize) {
-    if (chosen.examples() != rejected.examples()) {
-      throw new IllegalArgumentException(
-          "%d chosen and %d rejected answers make no pairs"
-              .formatted(chosen.examples(), rejected.examples()));
-    }
-    this.chosen = new Cuts(chosen, seqLen, vocabSize);
-    this.rejected = new Cuts(rejected, seqLen, vocabSize);
+  public PairRows(AnswerPairs pairs, int seqLen, int vocabSize) {
+    this.chosen = new Cuts(pairs.chosen(), seqLen, vocabSize);
+    this.rejected = new Cuts(pairs.rejected(), seqLen, vocabSize);
     this.seqLen = seqLen;
     this.layout =
         BatchLayout.of(
@@ -75,7 +69,7 @@ public final class PairRows implements Rows {
       k += order >= 0 ? 1 : 0;
     }
     if (n == 0) {
-      throw new InputException(chosen.name() + ": no pair has answers to learn from on both sides");
+      throw new InputException(pairs.name() + ": no pair has answers to learn from on both sides");
     }
     this.better = Arrays.copyOf(left, n);
     this.worse = Arrays.copyOf(right, n);

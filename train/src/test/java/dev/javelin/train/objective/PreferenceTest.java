@@ -20,6 +20,7 @@ import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Fill;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
+import dev.javelin.train.data.AnswerPairs;
 import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.InputException;
@@ -201,7 +202,8 @@ class PreferenceTest {
       Workspace workspace,
       StepState state) {
     BatchSource source =
-        BatchSource.once(new PairRows(examples(CHOSEN), examples(REJECTED), SEQ_LEN, VOCAB));
+        BatchSource.once(
+            new PairRows(new AnswerPairs(examples(CHOSEN), examples(REJECTED)), SEQ_LEN, VOCAB));
     try (Batch batch = Batch.on(model.weights().device(), source.layout(), 4)) { // one fills up
       batch.load(fields -> source.fill(0, 4, fields));
       state.begin(3, 0, 1e-3f, 1f / source.targets(0, 4));
@@ -301,7 +303,10 @@ class PreferenceTest {
   void refusesWhatMakesNoPairs() {
     assertThatThrownBy(
             () ->
-                new PairRows(examples(CHOSEN), examples(new int[][] {{}, {}, {}}), SEQ_LEN, VOCAB))
+                new PairRows(
+                    new AnswerPairs(examples(CHOSEN), examples(new int[][] {{}, {}, {}})),
+                    SEQ_LEN,
+                    VOCAB))
         .isInstanceOf(InputException.class);
     assertThatThrownBy(() -> objectiveWith(null, Kind.DPO))
         .isInstanceOf(IllegalArgumentException.class)
