@@ -46,7 +46,8 @@ public final class PagedAttention {
    * Puts the new keys and values into the pages and computes {@code o[s,h] = Σ_j softmax_j(scale ·
    * q[s,h]·k[s,j,h']) · v[s,j,h']} over the keys {@code j <= lengths[s]} of the sequence that the
    * mask's window shows; its soft cap and slopes count too, and arrays over keys it must not have.
-   * A sequence's result has the same bits in any company.
+   * A sequence's result has the same bits in any company. On the CPU; for a GPU there is no kernel
+   * yet.
    *
    * <p>q, o [1, S, H, D], k, v [1, S, Hkv, D], of one float type, as in {@link Attention}.
    */
@@ -95,7 +96,9 @@ public final class PagedAttention {
               pages.lengths().segment(),
               new AttentionShape(sequences, 1, pages.longest() + 1, q.dim(2), k.dim(2), q.dim(3)),
               Attention.cpu(mask, scale));
-      case Cuda _ -> throw new UnsupportedOperationException("not yet");
+      case Cuda cuda ->
+          throw new IllegalArgumentException(
+              "paged attention: there is no kernel for " + cuda + ": copy the pages together");
     }
   }
 
