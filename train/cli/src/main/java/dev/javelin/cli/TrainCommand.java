@@ -7,6 +7,7 @@ import dev.javelin.train.Objectives;
 import dev.javelin.train.Run;
 import dev.javelin.train.TextClassifier;
 import dev.javelin.train.Trainer;
+import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.run.RunDirectory;
@@ -215,16 +216,7 @@ final class TrainCommand implements Callable<Integer> {
   private void report(PrintWriter out, Run run, Trainer.Outcome outcome) throws IOException {
     RunSettings settings = run.settings();
     if (outcome.evaluation() != null) {
-      boolean pairs = Objectives.readsPairs(settings.objective().objective());
-      out.println(
-          "validation: "
-              + (pairs
-                  ? String.format(
-                      Locale.ROOT,
-                      "loss %.4f | %,d pairs",
-                      outcome.evaluation().loss(),
-                      outcome.evaluation().tokens())
-                  : outcome.evaluation()));
+      out.println("validation: " + summary(settings, outcome.evaluation()));
     }
     Path curve = run.directory().path().resolve("loss.png");
     if (LossCurve.draw(
@@ -240,5 +232,16 @@ final class TrainCommand implements Callable<Integer> {
     }
     out.println("model: " + run.directory().path().resolve("last"));
     out.flush();
+  }
+
+  /** A perplexity only where the loss is that of the next token. */
+  private static String summary(RunSettings settings, Evaluation evaluation) {
+    String objective = settings.objective().objective();
+    if (objective.equals("next-token")) {
+      return evaluation.toString();
+    }
+    String unit = Objectives.readsPairs(objective) ? "pairs" : "tokens";
+    return String.format(
+        Locale.ROOT, "loss %.4f | %,d %s", evaluation.loss(), evaluation.tokens(), unit);
   }
 }

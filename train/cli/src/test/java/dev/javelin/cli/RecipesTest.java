@@ -2,6 +2,7 @@ package dev.javelin.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.javelin.train.settings.RunSettings;
 import java.io.ByteArrayInputStream;
@@ -14,11 +15,12 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -29,7 +31,9 @@ import org.junit.jupiter.params.provider.MethodSource;
  * stand.
  */
 class RecipesTest {
-  private static final Path PAGES = Path.of("../../docs/recipes");
+  private static final Path ROOT = Path.of("../..");
+  private static final Path PAGES = ROOT.resolve("docs/recipes");
+  private static final Path SHARED = ROOT.resolve("../shared");
   private static final Path BERT = Path.of("../../nn/src/test/resources/golden/families/bert-tiny");
   private static final Pattern YAML =
       Pattern.compile("```yaml\n(# (\\S+)\n.*?)```", Pattern.DOTALL);
@@ -94,11 +98,9 @@ class RecipesTest {
   @MethodSource("pages")
   void runsAsThePageSays(Path page) throws IOException {
     String text = read(page);
-    Matcher yaml = YAML.matcher(text);
-    assertThat(yaml.find()).as("YAML that begins with its name: # name.yaml").isTrue();
-    Path config = Files.writeString(dir.resolve(yaml.group(2)), yaml.group(1));
-    assertThat(yaml.find()).as("more than one YAML").isFalse();
-    Map<String, Path> run = standIns(RunSettings.DEFAULT.with(config));
+    Path config = config(text);
+    RunSettings settings = RunSettings.DEFAULT.with(config);
+    Map<String, Path> run = standIns(settings);
 
     List<List<String>> commands = commands(text);
     List<String> train = List.of("train", "--config", config.getFileName().toString());
@@ -106,37 +108,71 @@ class RecipesTest {
     List<String> flags = new ArrayList<>(List.of("train", "--config=" + config, "--threads=1"));
     flags.addAll(List.of("--max-steps=24", "--seq-len=64", "--batch-size=4", "--logging-steps=1"));
     run.forEach((key, place) -> flags.add("--" + key + "=" + place));
-    succeed(flags.toArray(new String[0]));
+    String said = succeed(flags.toArray(new String[0]));
+    assertThat(said.contains("perplexity"))
+        .as("a perplexity where the loss is that of the next token")
+        .isEqualTo(settings.objective().objective().equals("next-token"));
     Path output = dir.resolve("run");
     files(text).forEach(name -> assertThat(output.resolve("last").resolve(name)).exists());
     List<Double> losses = losses(output.resolve("metrics.jsonl"));
-    assertThat(losses).hasSize(24);
-    assertThat(mean(losses.subList(16, 24)))
-        .as(losses.toString())
-        .isLessThan(mean(losses.subList(0, 8)));
+    assertFalling(losses);
     commands.stream().filter(c -> !c.equals(train)).forEach(this::follow);
+  }
+
+  /** The page on a model that was really trained, and the text that it names. */
+  @Test
+  void aPublishedModelLearnsNewText() throws IOException {
+    assumeThat(SHARED).as("reference files beside the repository").exists();
+    Path config = config(read(PAGES.resolve("continue.md")));
+    RunSettings page = RunSettings.DEFAULT.with(config);
+    Path model = ROOT.resolve(page.model().model());
+    Path data = ROOT.resolve(page.data().data().getFirst());
+    Path output = dir.resolve("run");
+    succeed(
+        "train",
+        "--config=" + config,
+        "--model=" + model,
+        "--data=" + data,
+        "--output-dir=" + output,
+        "--max-steps=24",
+        "--seq-len=128",
+        "--batch-size=4",
+        "--eval-batches=2",
+        "--logging-steps=1");
+    List<Double> losses = losses(output.resolve("metrics.jsonl"));
+    assertThat(losses.getFirst()).as("what it learned before is of use").isLessThan(5);
+    assertFalling(losses);
   }
 
   /** Keys that name what a clone does not have, with what stands there in this test. */
   private Map<String, Path> standIns(RunSettings page) throws IOException {
-    String objective = page.objective().objective();
-    boolean classes = objective.equals("classify");
-    Map<String, Path> keys = new HashMap<>();
-    keys.put("model", shared.resolve(classes ? "bert" : "run/last"));
-    places.put(page.model().model(), keys.get("model"));
+    boolean classes = page.objective().objective().equals("classify");
+    Path trained = shared.resolve("run/last");
+    Path fresh = shared.resolve("config");
+    boolean student = page.objective().objective().equals("distill");
     String named = page.data().data().getFirst().toString();
-    Path here = PAGES.resolve("../..").resolve(named);
-    Path data = named.startsWith("docs") ? here : data(classes, named);
-    keys.put("data", data);
-    places.put(named, data);
-    if (!page.data().valData().isEmpty()) {
-      keys.put("val-data", data);
-      places.put(page.data().valData().getFirst().toString(), data);
-    }
-    Path output = dir.resolve("run");
-    keys.put("output-dir", output);
-    places.put(Objects.toString(page.run().outputDir()), output);
+    Path data = named.startsWith("docs") ? ROOT.resolve(named) : data(classes, named);
+    Map<String, Path> keys = new HashMap<>();
+    stand(
+        keys,
+        "model",
+        page.model().model(),
+        classes ? shared.resolve("bert") : student ? fresh : trained);
+    stand(keys, "tokenizer", page.model().tokenizer(), trained);
+    stand(keys, "teacher", page.objective().teacher(), trained);
+    stand(keys, "reference", page.objective().reference(), trained);
+    stand(keys, "data", named, data);
+    List<Path> held = page.data().valData();
+    stand(keys, "val-data", held.isEmpty() ? null : held.getFirst(), data);
+    stand(keys, "output-dir", page.run().outputDir(), dir.resolve("run"));
     return keys;
+  }
+
+  private void stand(Map<String, Path> keys, String key, @Nullable Object named, Path place) {
+    if (named != null) {
+      keys.put(key, place);
+      places.put(named.toString(), place);
+    }
   }
 
   /** A file of the kind that the name in the page stands for. */
@@ -160,7 +196,8 @@ class RecipesTest {
             "{\"prompt\": \"the %s\", \"chosen\": \" is big.\", \"rejected\": \" is a %s.\"}\n";
         all.append(row.formatted(noun, other));
       } else {
-        all.append(sentences(10));
+        String some = sentences(10);
+        all.append(name.endsWith(".jsonl") ? "{\"text\": \"%s\"}\n".formatted(some.strip()) : some);
       }
     }
     all.append(alpaca ? "]" : "");
@@ -194,6 +231,22 @@ class RecipesTest {
       }
     }
     return commands;
+  }
+
+  /** The YAML of a page, in a file of the name that stands in its first line. */
+  private Path config(String page) throws IOException {
+    Matcher yaml = YAML.matcher(page);
+    assertThat(yaml.find()).as("YAML that begins with its name: # name.yaml").isTrue();
+    Path config = Files.writeString(dir.resolve(yaml.group(2)), yaml.group(1));
+    assertThat(yaml.find()).as("more than one YAML").isFalse();
+    return config;
+  }
+
+  private static void assertFalling(List<Double> losses) {
+    assertThat(losses).hasSize(24);
+    assertThat(mean(losses.subList(16, 24)))
+        .as(losses.toString())
+        .isLessThan(mean(losses.subList(0, 8)));
   }
 
   /** Runs a command of the page, a line of a conversation at its standard input. */
