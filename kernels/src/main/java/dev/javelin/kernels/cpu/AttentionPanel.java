@@ -46,6 +46,7 @@ final class AttentionPanel {
   private final MaskView mask;
   private final MemorySegment scratch;
   private final AttentionSoftmax softmax;
+  private final AttentionFactors factors;
   private final int[] words = new int[Philox.WORDS];
   private final long limitsAt;
   private int batch;
@@ -68,6 +69,7 @@ final class AttentionPanel {
     this.mask = mask;
     this.scratch = scratch;
     this.softmax = new AttentionSoftmax(scratch);
+    this.factors = new AttentionFactors(scratch);
     this.limitsAt = limitsAt;
   }
 
@@ -116,7 +118,7 @@ final class AttentionPanel {
       int last = Math.min(vectors, (i + AttentionDropout.TILE) / Lanes.COUNT) - 1;
       int low = Math.max(from, low(v)) / AttentionDropout.TILE * AttentionDropout.TILE;
       long at = factorsAt + (low - from) * ROW + 4L * i;
-      dropout.factors(scratch, at, key, start + i, low, Math.min(to, high(last)));
+      factors.draw(at, dropout.p(), key, start + i, low, Math.min(to, high(last)));
     }
   }
 
