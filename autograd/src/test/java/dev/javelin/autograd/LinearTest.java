@@ -47,6 +47,20 @@ class LinearTest {
     }
   }
 
+  /** Few rows are computed in pieces of columns, which hold 16 or a multiple of them. */
+  @ParameterizedTest
+  @CsvSource({"768", "1600", "5000"})
+  void appliesTheActivationForFewRowsOfAnyLength(int in) {
+    OpCheck.of("linear", v -> Functional.linear(v[0], v[1], v[2], Activation.GELU_TANH))
+        .input("x", 3, in)
+        .weight("w", 48, in)
+        .weight("b", 48)
+        .oracle(v -> oracle(v[0], v[1], v[2], in, 48, formula(Activation.GELU_TANH)))
+        .dtypes(DType.F32)
+        .tolerance(Math.sqrt(in) / 4)
+        .run();
+  }
+
   @Test
   void takesPartsOfAPackedTensorAndWritesTheirGradientsInPlace() {
     OpCheck.of(

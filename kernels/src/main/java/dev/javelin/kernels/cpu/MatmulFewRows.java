@@ -68,7 +68,8 @@ final class MatmulFewRows {
     this.k = k;
     this.accumulate = accumulate;
     this.epilogue = epilogue;
-    this.pieceCols = Math.max(1, PIECE_ELEMENTS / k / ACCUMULATORS) * ACCUMULATORS;
+    // Whole vectors of any width: an activation in the epilogue works on these.
+    this.pieceCols = Math.max(1, PIECE_ELEMENTS / k / CHAINS) * CHAINS;
   }
 
   /** Whether a product is one of these. */
