@@ -5,6 +5,7 @@ import static dev.javelin.autograd.Tape.tracks;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.Activation;
 import dev.javelin.tensor.Grad;
+import dev.javelin.tensor.QuantizedMatrix;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Activate;
@@ -20,6 +21,7 @@ import dev.javelin.tensor.op.LayerNorm;
 import dev.javelin.tensor.op.Linear;
 import dev.javelin.tensor.op.Matmul;
 import dev.javelin.tensor.op.QkNormRope;
+import dev.javelin.tensor.op.QuantizedLinear;
 import dev.javelin.tensor.op.RmsNorm;
 import dev.javelin.tensor.op.Rope;
 import dev.javelin.tensor.op.Rotation;
@@ -281,6 +283,31 @@ public final class Functional {
           try (Workspace.Scratch dz = tape.workspace().scratch(z.dtype(), shape)) {
             Activate.backward(new Grad(dz.tensor(), false), out.dy(), z, f);
             Linear.backward(x.grad(), w.grad(), gradOf(b), dz.tensor(), x.value(), w.value());
+          }
+        });
+  }
+
+  /** The same with a frozen weight in few bits; see {@link QuantizedLinear}. */
+  public static Var linear(Var x, QuantizedMatrix w, @Nullable Var b, @Nullable Activation f) {
+    Tape tape = x.tape();
+    Workspace ws = tape.workspace();
+    boolean tracked = tape.isRecording() && tracks(x, b);
+    Shape shape = x.shape().with(-1, w.out());
+    Tensor y = tape.alloc(x.value().dtype(), shape);
+    Tensor z = f != null && tracked ? tape.alloc(x.value().dtype(), shape) : null;
+    QuantizedLinear.forward(ws, y, z, x.value(), w, valueOf(b), f);
+    return tape.record(
+        "quantized_linear",
+        y,
+        tracked,
+        out -> {
+          if (f == null || z == null) {
+            QuantizedLinear.backward(ws, x.grad(), gradOf(b), out.dy(), w);
+            return;
+          }
+          try (Workspace.Scratch dz = ws.scratch(z.dtype(), shape)) {
+            Activate.backward(new Grad(dz.tensor(), false), out.dy(), z, f);
+            QuantizedLinear.backward(ws, x.grad(), gradOf(b), dz.tensor(), w);
           }
         });
   }

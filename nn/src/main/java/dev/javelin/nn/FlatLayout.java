@@ -1,6 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.device.DType;
+import dev.javelin.kernels.Quantization;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Segment;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.SequencedSet;
+import org.jspecify.annotations.Nullable;
 
 /** The places of a model's parameters in the flat buffers of {@link ParameterBuffer}. */
 final class FlatLayout {
@@ -25,7 +27,18 @@ final class FlatLayout {
    * @param start first element in the weights of its type
    * @param flat first element in the gradients
    */
-  record Slot(String name, Shape shape, Group group, DType type, long start, long flat) {}
+  record Slot(String name, Shape shape, Group group, DType type, long start, long flat) {
+    /** How it is kept in fewer bits; {@code null} where it is not. */
+    @Nullable Quantization quantization() {
+      return group.quantization();
+    }
+
+    /** Of what stands in memory. */
+    Shape stored() {
+      Quantization q = quantization();
+      return q == null ? shape : Shape.of(Math.toIntExact(q.bytes(shape.dim(0), shape.dim(1))));
+    }
+  }
 
   /** In order of declaration; positions are by type and group, those that are frozen last. */
   static List<Slot> of(
@@ -42,6 +55,10 @@ final class FlatLayout {
       }
       Group group = grouping.of(name, p.value().shape());
       DType type = group.type() == null ? precision : group.type();
+      if (group.quantization() != null) {
+        requireMatrix(name, p.value().shape(), group.quantization());
+        type = DType.U8;
+      }
       if (!type.isFloat() && !group.frozen()) {
         throw new IllegalArgumentException(
             "%s cannot be trained as %s: give its group a float type or freeze it"
@@ -61,14 +78,26 @@ final class FlatLayout {
             Slot s = slots.get(i);
             if (s.type == type && group.getKey().frozen() == frozen) {
               slots.set(i, new Slot(s.name, s.shape, s.group, type, end, frozen ? -1 : flat));
-              end += padded(s.shape);
-              flat += frozen ? 0 : padded(s.shape);
+              end += padded(s.stored());
+              flat += frozen ? 0 : padded(s.stored());
             }
           }
         }
       }
     }
     return slots;
+  }
+
+  private static void requireMatrix(String name, Shape shape, Quantization q) {
+    if (shape.rank() != 2 || q == Quantization.NF4 && shape.dim(1) % Quantization.BLOCK != 0) {
+      throw new IllegalArgumentException(
+          "%s %s cannot be kept as %s: that takes matrices%s"
+              .formatted(
+                  name,
+                  shape,
+                  q.label(),
+                  q == Quantization.NF4 ? " with rows of a multiple of 64; use int8" : ""));
+    }
   }
 
   static long padded(Shape shape) {

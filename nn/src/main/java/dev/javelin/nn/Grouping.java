@@ -1,5 +1,6 @@
 package dev.javelin.nn;
 
+import dev.javelin.kernels.Quantization;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Shape;
 
@@ -18,6 +19,17 @@ public interface Grouping {
   static Grouping decayAll(float weightDecay) {
     Group all = new Group("decay", 1, weightDecay, false);
     return (name, shape) -> all;
+  }
+
+  /**
+   * No gradients, and the weights of linear layers in fewer bits: the base of adapters, and for
+   * evaluation and generation. Embeddings, norms, biases and the head stay in the model's type.
+   */
+  static Grouping quantized(Quantization quantization) {
+    Group few = new Group(quantization.label(), 0, 0, true, null, quantization);
+    Group all = new Group("frozen", 0, 0, true);
+    return (name, shape) ->
+        shape.rank() == 2 && name.startsWith("blocks.") && name.endsWith(".weight") ? few : all;
   }
 
   /** No gradients: for evaluation and generation. */

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * An affine map of the last dimension: {@code y = x·Wᵀ + b}, or what its adapter makes of that. x
  * [.., in], y [.., out], both of the weight's element type.
  *
- * @param weight [out, in]
+ * @param weight [out, in]; in few bits where its group says so, and then x may be of any float type
  * @param bias [out], or {@code null} for none
  * @param adapter {@code null} for none
  */
@@ -44,7 +44,9 @@ public record Linear(Parameter weight, @Nullable Parameter bias, @Nullable Adapt
     if (adapter == null) {
       Tape tape = x.tape();
       Var b = bias == null ? null : tape.param(bias);
-      return Functional.linear(x, tape.param(weight), b, f);
+      return weight.quantized() == null
+          ? Functional.linear(x, tape.param(weight), b, f)
+          : Functional.linear(x, weight.quantized(), b, f);
     }
     Var y = adapter.forward(withAdapter(null), x, pass);
     return f == null ? y : Functional.activate(y, f);

@@ -187,7 +187,7 @@ public final class NameTable {
     }
     Builder own = builder("");
     for (Parameter p : buffer.named().values()) {
-      own.whole(p.name(), p.name(), rows(p.value().shape()));
+      own.whole(p.name(), p.name(), rows(p.shape()));
     }
     return own.build();
   }

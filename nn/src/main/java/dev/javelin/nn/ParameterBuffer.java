@@ -6,10 +6,13 @@ import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.HostMemory;
 import dev.javelin.device.Memory;
 import dev.javelin.device.Turn;
+import dev.javelin.kernels.Quantization;
+import dev.javelin.kernels.Quantizer;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Layout;
 import dev.javelin.tensor.Lease;
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.QuantizedMatrix;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
@@ -60,6 +63,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   private final @Nullable Memory gradientMemory;
   private final SequencedMap<String, Parameter> named;
   private final Map<Parameter, FlatLayout.Slot> slots = new IdentityHashMap<>();
+  private final Map<Parameter, Quantizing> quantizing = new IdentityHashMap<>();
   private final List<Flat> flats;
   private final long trainable;
 
@@ -187,8 +191,8 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     Map<DType, Long> all = new EnumMap<>(DType.class);
     Map<DType, Long> updated = new EnumMap<>(DType.class);
     for (FlatLayout.Slot s : slots) {
-      all.merge(s.type(), FlatLayout.padded(s.shape()), Long::sum);
-      updated.merge(s.type(), s.group().frozen() ? 0 : FlatLayout.padded(s.shape()), Long::sum);
+      all.merge(s.type(), FlatLayout.padded(s.stored()), Long::sum);
+      updated.merge(s.type(), s.group().frozen() ? 0 : FlatLayout.padded(s.stored()), Long::sum);
     }
     this.trainable = updated.values().stream().mapToLong(n -> n).sum();
     all.forEach((type, n) -> weightMemory.put(type, own(device.allocate(type.bytes(n)))));
@@ -236,12 +240,21 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
               .formatted(slot.name(), slot.shape(), shape));
     }
     Memory weights = Objects.requireNonNull(weightMemory.get(slot.type()));
-    Tensor value = Tensor.of(weights, slot.type().bytes(slot.start()), slot.type(), shape);
+    Tensor value = Tensor.of(weights, slot.type().bytes(slot.start()), slot.type(), slot.stored());
+    Quantization quantization = slot.quantization();
     Tensor gradient =
         slot.group().frozen() || gradientMemory == null
             ? null
             : Tensor.of(gradientMemory, DType.F32.bytes(slot.flat()), DType.F32, shape);
-    Parameter p = new Parameter(slot.name(), value, gradient, slot.group());
+    Parameter p =
+        new Parameter(
+            slot.name(),
+            value,
+            gradient,
+            slot.group(),
+            quantization == null
+                ? null
+                : new QuantizedMatrix(value, quantization, shape.dim(0), shape.dim(1)));
     slots.put(p, slot);
     return p;
   }
@@ -271,7 +284,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
 
   /** Number of parameters, without padding. */
   public long size() {
-    return named.values().stream().mapToLong(p -> p.value().elements()).sum();
+    return named.values().stream().mapToLong(p -> p.shape().elements()).sum();
   }
 
   /** The trainable parameters by element type, in the order of the gradients. */
@@ -355,8 +368,24 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     return slot;
   }
 
-  /** A parameter's most precise values: its master where there is one. */
+  /**
+   * Bytes of the weights: those that are trained and those that are frozen, without gradients and
+   * masters.
+   */
+  public long weightBytes() {
+    return weightMemory.values().stream().mapToLong(Memory::byteSize).sum();
+  }
+
+  /**
+   * A parameter's most precise values: its master where there is one.
+   *
+   * @throws IllegalArgumentException for one that is kept in fewer bits, and has none
+   */
   public Tensor precise(Parameter p) {
+    if (p.quantized() != null) {
+      throw new IllegalArgumentException(
+          p.name() + " is kept as " + p.quantized().format().label() + ", not as numbers");
+    }
     FlatLayout.Slot slot = slot(p);
     for (Flat flat : flats) {
       if (!slot.group().frozen() && flat.type == slot.type() && flat.master != null) {
@@ -366,12 +395,47 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     return p.value();
   }
 
-  /** Sets elements of a parameter from fp32: the master exactly, the weight rounded. */
+  /** A parameter's most precise values, or what they have become where it is kept in fewer bits. */
+  public float[] values(Parameter p) {
+    return p.quantized() == null ? precise(p).toFloats() : p.quantized().toFloats();
+  }
+
+  /**
+   * Sets elements of a parameter from fp32: the master exactly, the weight rounded. One that is
+   * kept in fewer bits takes whole rows, each once, and is complete with the last.
+   */
   public void put(Parameter p, long first, float[] values, int count) {
+    QuantizedMatrix q = p.quantized();
+    if (q != null) {
+      quantize(p, q, first, values, count);
+      return;
+    }
     write(p.value(), first, values, count);
     Tensor precise = precise(p);
     if (precise.memory() != p.value().memory()) {
       write(precise, first, values, count);
+    }
+  }
+
+  private void quantize(Parameter p, QuantizedMatrix q, long first, float[] values, int count) {
+    if (first % q.in() != 0 || count != q.in()) {
+      throw new IllegalArgumentException(
+          "%s is kept as %s and takes whole rows of %d, got %d elements from %d on"
+              .formatted(p.name(), q.format().label(), q.in(), count, first));
+    }
+    Quantizing begun =
+        quantizing.computeIfAbsent(
+            p, k -> new Quantizing(new byte[Math.toIntExact(q.bytes().elements())], q));
+    if (begun.quantizer.put((int) (first / q.in()), values)) {
+      quantizing.remove(p);
+      q.bytes().fromHost(MemorySegment.ofArray(begun.bytes));
+    }
+  }
+
+  /** A matrix of which some rows are there. */
+  private record Quantizing(byte[] bytes, Quantizer quantizer) {
+    Quantizing(byte[] bytes, QuantizedMatrix q) {
+      this(bytes, new Quantizer(q.format(), q.out(), q.in(), MemorySegment.ofArray(bytes)));
     }
   }
 

@@ -85,7 +85,7 @@ public final class Weights {
   static void load(
       ParameterBuffer<?> buffer, NameTable table, List<Safetensors> files, Path whole) {
     Map<String, Shape> shapes = new LinkedHashMap<>();
-    buffer.named().forEach((name, p) -> shapes.put(name, p.value().shape()));
+    buffer.named().forEach((name, p) -> shapes.put(name, p.shape()));
     Map<String, Home> homes = check(table, shapes, files, whole);
     table
         .places()
@@ -228,7 +228,7 @@ public final class Weights {
     Path file = home.file();
     Safetensors.Entry entry = home.entry();
     int columns = columns(p);
-    check(home, storedShape(p.value().shape(), place));
+    check(home, storedShape(p.shape(), place));
     FloatBits.Elements elements = elements(home);
     float[] row = new float[columns];
     for (int r = 0; r < place.rows(); r++) {
@@ -273,7 +273,7 @@ public final class Weights {
 
   /** Elements of a row; those of a vector are rows of one, those of a deeper tensor its last. */
   private static int columns(Parameter p) {
-    return p.value().rank() < 2 ? 1 : p.value().last();
+    return p.shape().rank() < 2 ? 1 : p.shape().dim(-1);
   }
 
   private static Shape storedShape(Shape shape, NameTable.Place place) {
@@ -303,12 +303,19 @@ public final class Weights {
             (name, place) -> {
               Parameter p = buffer.get(place.parameter());
               Tensor t = source.apply(p);
+              if (t == p.value() && p.quantized() != null) {
+                throw new IllegalStateException(
+                    p.name()
+                        + " is kept as "
+                        + p.quantized().format().label()
+                        + ", which files of weights do not hold: save the adapter beside it");
+              }
               if (t != null) {
                 items.add(
                     new Safetensors.Item(
                         prefix + name,
                         t.dtype(),
-                        storedShape(p.value().shape(), place),
+                        storedShape(p.shape(), place),
                         () -> bytes(t, place)));
               }
             });

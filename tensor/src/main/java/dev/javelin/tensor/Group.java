@@ -1,6 +1,7 @@
 package dev.javelin.tensor;
 
 import dev.javelin.device.DType;
+import dev.javelin.kernels.Quantization;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -10,9 +11,28 @@ import org.jspecify.annotations.Nullable;
  * @param weightDecay decoupled weight decay, per unit of learning rate
  * @param frozen without gradient: left as it is
  * @param type element type of the weights; {@code null} for that of the model's precision
+ * @param quantization how matrices are kept in fewer bits, where they are frozen weights of linear
+ *     layers; {@code null} for as they are
  */
 public record Group(
-    String name, float lrScale, float weightDecay, boolean frozen, @Nullable DType type) {
+    String name,
+    float lrScale,
+    float weightDecay,
+    boolean frozen,
+    @Nullable DType type,
+    @Nullable Quantization quantization) {
+
+  public Group {
+    if (quantization != null && !frozen) {
+      throw new IllegalArgumentException(
+          "group %s is %s, which cannot be trained: freeze it".formatted(name, quantization));
+    }
+  }
+
+  public Group(
+      String name, float lrScale, float weightDecay, boolean frozen, @Nullable DType type) {
+    this(name, lrScale, weightDecay, frozen, type, null);
+  }
 
   /** A group of the type that the model's precision says. */
   public Group(String name, float lrScale, float weightDecay, boolean frozen) {

@@ -8,8 +8,18 @@ import org.jspecify.annotations.Nullable;
  *
  * @param grad the gradient, always F32 and always accumulated into; {@code null} when the group is
  *     frozen
+ * @param quantized what {@code value} is the bytes of; {@code null} for a tensor of floats
  */
-public record Parameter(String name, Tensor value, @Nullable Tensor grad, Group group) {
+public record Parameter(
+    String name,
+    Tensor value,
+    @Nullable Tensor grad,
+    Group group,
+    @Nullable QuantizedMatrix quantized) {
+  public Parameter(String name, Tensor value, @Nullable Tensor grad, Group group) {
+    this(name, value, grad, group, null);
+  }
+
   public Parameter {
     if (grad != null && (grad.dtype() != DType.F32 || !grad.shape().equals(value.shape()))) {
       throw new IllegalArgumentException(
@@ -21,6 +31,11 @@ public record Parameter(String name, Tensor value, @Nullable Tensor grad, Group 
               + grad.dtype()
               + grad.shape());
     }
+  }
+
+  /** Of what it stands for: that of its elements, where {@code value} holds other bytes. */
+  public Shape shape() {
+    return quantized == null ? value.shape() : quantized.shape();
   }
 
   @Override

@@ -157,9 +157,19 @@ public record LanguageModel(
    */
   public static LanguageModel load(
       Device device, Path base, Path adapter, Precision precision, Consumer<String> notes) {
+    return load(device, base, adapter, precision, Grouping.frozen(), notes);
+  }
+
+  /** The same, the base frozen in the form that {@code frozen} says. */
+  public static LanguageModel load(
+      Device device,
+      Path base,
+      Path adapter,
+      Precision precision,
+      Grouping frozen,
+      Consumer<String> notes) {
     Tokenizer tokenizer = hasTokenizer(adapter) ? tokenizer(adapter) : tokenizer(base);
-    LanguageModel model =
-        load(device, base, readConfig(base, notes), precision, Grouping.frozen(), tokenizer);
+    LanguageModel model = load(device, base, readConfig(base, notes), precision, frozen, tokenizer);
     return model.adapted(adapter);
   }
 

@@ -289,6 +289,11 @@ public record Run(
     if (config.adapter().isOn() && base != null) {
       return adapted(config, device, base, shape, checkpoint, tokenizer, notes);
     }
+    if (config.model().quantization() != null) {
+      throw new InputException(
+          "--quantize %s is for the frozen base of adapters: name a model directory and add --lora 8, or leave it out"
+              .formatted(config.model().quantize()));
+    }
     Path weights = checkpoint != null ? checkpoint.directory() : name.directory();
     if (weights == null) {
       return create(config, device, shape, tokenizer);
@@ -313,7 +318,13 @@ public record Run(
       Consumer<String> notes) {
     Precision precision = config.device().precision();
     LanguageModel model =
-        LanguageModel.load(device, base, shape, precision, Grouping.frozen(), tokenizer);
+        LanguageModel.load(
+            device,
+            base,
+            shape,
+            precision,
+            ModelSpec.frozen(config.model().quantization()),
+            tokenizer);
     try {
       LanguageModel adapted =
           model.with(

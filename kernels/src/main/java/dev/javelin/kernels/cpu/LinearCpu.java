@@ -35,32 +35,108 @@ public final class LinearCpu {
       Rows w,
       @Nullable Rows bias,
       @Nullable Activation f) {
+    run(
+        cpu,
+        y,
+        z,
+        x,
+        w.count(),
+        bias,
+        f,
+        (sums, epilogue) ->
+            MatmulCpu.run(
+                cpu,
+                sums.data(),
+                sums.type(),
+                sums.stride(),
+                x.data(),
+                x.type(),
+                x.stride(),
+                false,
+                w.data(),
+                w.type(),
+                w.stride(),
+                true,
+                x.count(),
+                w.count(),
+                x.cols(),
+                false,
+                epilogue));
+  }
+
+  /** The same with a quantised weight. */
+  public static void forward(
+      Cpu cpu,
+      Rows y,
+      @Nullable Rows z,
+      Rows x,
+      QuantizedView w,
+      @Nullable Rows bias,
+      @Nullable Activation f) {
+    run(
+        cpu,
+        y,
+        z,
+        x,
+        w.out(),
+        bias,
+        f,
+        (sums, epilogue) ->
+            MatmulCpu.run(
+                cpu,
+                sums.data(),
+                sums.type(),
+                sums.stride(),
+                x.data(),
+                x.type(),
+                x.stride(),
+                w,
+                true,
+                x.count(),
+                false,
+                epilogue));
+  }
+
+  /** {@code dx (+)= dz · w} with a quantised weight. */
+  public static void backward(Cpu cpu, Rows dx, boolean accumulate, Rows dz, QuantizedView w) {
+    MatmulCpu.run(
+        cpu,
+        dx.data(),
+        dx.type(),
+        dx.stride(),
+        dz.data(),
+        dz.type(),
+        dz.stride(),
+        w,
+        false,
+        dz.count(),
+        accumulate,
+        MatmulEpilogue.NONE);
+  }
+
+  @FunctionalInterface
+  private interface Product {
+    void run(Rows sums, MatmulEpilogue epilogue);
+  }
+
+  private static void run(
+      Cpu cpu,
+      Rows y,
+      @Nullable Rows z,
+      Rows x,
+      int out,
+      @Nullable Rows bias,
+      @Nullable Activation f,
+      Product product) {
     // An activation works on whole vectors: where rows end within one, it runs afterwards; as does
     // softplus, which reads its argument again after its first pass.
-    boolean fused = f != null && f != Activation.SOFTPLUS && w.count() % Lanes.COUNT == 0;
+    boolean fused = f != null && f != Activation.SOFTPLUS && out % Lanes.COUNT == 0;
     Rows sums = f == null || fused || z == null ? y : z;
     MatmulEpilogue epilogue =
         bias == null && !fused
             ? MatmulEpilogue.NONE
             : new Epilogue(bias, fused ? z : null, fused ? f : null);
-    MatmulCpu.run(
-        cpu,
-        sums.data(),
-        sums.type(),
-        sums.stride(),
-        x.data(),
-        x.type(),
-        x.stride(),
-        false,
-        w.data(),
-        w.type(),
-        w.stride(),
-        true,
-        x.count(),
-        w.count(),
-        x.cols(),
-        false,
-        epilogue);
+    product.run(sums, epilogue);
     if (f != null && !fused) {
       ActivateCpu.forward(cpu, y, sums, f);
     }

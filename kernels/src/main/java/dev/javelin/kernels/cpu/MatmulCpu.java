@@ -139,6 +139,47 @@ public final class MatmulCpu {
     MatmulOperand.check("C", c, cType, ldc, m, n);
     MatmulOperand opA = MatmulOperand.of("A", a, aType, lda, !transA, m, k);
     MatmulOperand opB = MatmulOperand.of("B", b, bType, ldb, transB, n, k);
+    run(cpu, tile, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue);
+  }
+
+  /** {@code C (+)= A · W}, or {@code A · Wᵀ}, with a quantised W. */
+  static void run(
+      Cpu cpu,
+      MemorySegment c,
+      DType cType,
+      long ldc,
+      MemorySegment a,
+      DType aType,
+      long lda,
+      QuantizedView w,
+      boolean transposed,
+      int m,
+      boolean accumulate,
+      MatmulEpilogue epilogue) {
+    int n = transposed ? w.out() : w.in();
+    int k = transposed ? w.in() : w.out();
+    if (m == 0) {
+      return;
+    }
+    MatmulOperand.check("C", c, cType, ldc, m, n);
+    MatmulOperand opA = MatmulOperand.of("A", a, aType, lda, true, m, k);
+    MatmulOperand opB = MatmulOperand.of(w, transposed);
+    run(cpu, TILE, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue);
+  }
+
+  private static void run(
+      Cpu cpu,
+      MatmulTile tile,
+      MemorySegment c,
+      DType cType,
+      long ldc,
+      MatmulOperand opA,
+      MatmulOperand opB,
+      int m,
+      int n,
+      int k,
+      boolean accumulate,
+      MatmulEpilogue epilogue) {
     if (MatmulFewRows.fits(opA, opB, m)) {
       new MatmulFewRows(cpu, c, cType, ldc, opA, opB, m, n, k, accumulate, epilogue).run();
     } else {

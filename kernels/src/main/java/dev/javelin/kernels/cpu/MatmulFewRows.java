@@ -106,8 +106,7 @@ final class MatmulFewRows {
         long step = apart * b.strideBytes();
         if (half) {
           for (int r = 0; r < count; r++) {
-            long row = b.at(j + r * apart, 0);
-            Half.widen(own, widenedAt + 4L * r * k, Ram.ALL, row, b.type(), k);
+            b.widen(own.address() + widenedAt + 4L * r * k, j + r * apart, 0, k);
           }
           rows = own.address() + widenedAt;
           step = 4L * k;

@@ -2,6 +2,7 @@ package dev.javelin.kernels.cpu;
 
 import dev.javelin.device.DType;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One factor of a matrix product as the packing sees it: lines {@code i} (rows of A or columns of
@@ -11,8 +12,16 @@ import java.lang.foreign.MemorySegment;
  * @param stride elements between stored rows
  * @param alongK whether stored rows run along k: element (i, k) at {@code i·stride + k}, otherwise
  *     at {@code k·stride + i}
+ * @param quantized what is read in the place of {@code address}; {@code null} for a matrix of
+ *     floats
  */
-record MatmulOperand(long address, DType type, long stride, boolean alongK) {
+record MatmulOperand(
+    long address, DType type, long stride, boolean alongK, @Nullable QuantizedView quantized) {
+
+  /** A quantised matrix; its rows run along k, or its columns do. */
+  static MatmulOperand of(QuantizedView w, boolean alongK) {
+    return new MatmulOperand(0, DType.U8, 0, alongK, w);
+  }
 
   /**
    * The operand in {@code memory}.
@@ -28,7 +37,7 @@ record MatmulOperand(long address, DType type, long stride, boolean alongK) {
       int lines,
       int k) {
     check(name, memory, type, stride, alongK ? lines : k, alongK ? k : lines);
-    return new MatmulOperand(memory.address(), type, stride, alongK);
+    return new MatmulOperand(memory.address(), type, stride, alongK, null);
   }
 
   /** Checks that a stored matrix {@code [rows, cols]} lies within off-heap {@code memory}. */
@@ -49,6 +58,15 @@ record MatmulOperand(long address, DType type, long stride, boolean alongK) {
   /** The same operand from line {@code i} and index {@code k} on. */
   long at(long i, long k) {
     return address + type.bytes(alongK ? i * stride + k : k * stride + i);
+  }
+
+  /** Writes n elements of a stored row, from line i and index k on, as fp32 to an address. */
+  void widen(long to, int i, int k, int n) {
+    if (quantized != null) {
+      quantized.widen(to, alongK ? i : k, alongK ? k : i, n);
+    } else {
+      Half.widen(Ram.ALL, to, Ram.ALL, at(i, k), type, n);
+    }
   }
 
   /** Bytes between stored rows. */

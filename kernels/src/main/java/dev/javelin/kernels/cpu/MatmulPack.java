@@ -57,7 +57,7 @@ final class MatmulPack {
       long rowBytes = x.strideBytes();
       if (x.type() != DType.F32) {
         for (int i = 0; i < count; i++) {
-          Half.widen(RAM, spare + 4L * i * kc, RAM, from + i * rowBytes, x.type(), kc);
+          x.widen(spare + 4L * i * kc, line + i, k, kc);
         }
         from = spare;
         rowBytes = 4L * kc;
@@ -68,7 +68,7 @@ final class MatmulPack {
     } else {
       for (int r = 0; r < kc; r++) {
         long row = panel + 4L * r * width;
-        Half.widen(RAM, row, RAM, from + r * x.strideBytes(), x.type(), count);
+        x.widen(row, line, k + r, count);
         RAM.asSlice(row + 4L * count, 4L * (width - count)).fill((byte) 0);
       }
     }

@@ -191,7 +191,7 @@ public record Adapters(
       }
     }
     for (Saved s : adapters.saved) {
-      float[] values = base.precise(base.get(s.from)).toFloats();
+      float[] values = base.values(base.get(s.from));
       buffer.put(s.value, 0, values, values.length);
     }
   }

@@ -10,10 +10,12 @@ import dev.javelin.nn.Dropout;
 import dev.javelin.nn.Linear;
 import dev.javelin.nn.Pass;
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.QuantizedMatrix;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Elementwise;
 import dev.javelin.tensor.op.Fill;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -153,10 +155,28 @@ record LowRankAdapter(Parameter down, List<Part> parts, Dropout dropout) impleme
     return tape.constant(square.reshape(p.rows()));
   }
 
+  private static float[] squares(float[] weights, Part p, int in) {
+    float[] squares = new float[p.rows()];
+    for (int r = 0; r < squares.length; r++) {
+      double sum = 0;
+      for (int i = 0; i < in; i++) {
+        double w = weights[(p.row + r) * in + i];
+        sum += w * w;
+      }
+      squares[r] = (float) sum;
+    }
+    return squares;
+  }
+
   /** Takes ‖W‖² of the frozen layer, before the first pass. */
   void measure(Linear base) {
     for (Part p : parts) {
       if (p.squares != null) {
+        QuantizedMatrix few = base.weight().quantized();
+        if (few != null) {
+          p.squares.fromHost(MemorySegment.ofArray(squares(few.toFloats(), p, few.in())));
+          continue;
+        }
         Tensor rows = base.weight().value().slice(0, p.row, p.row + p.rows());
         Elementwise.multiply(p.squares, rows, rows);
       }

@@ -58,7 +58,7 @@ final class Merge {
     if (p == null) {
       throw new IllegalStateException("the base has no " + name);
     }
-    return base.precise(p).toFloats();
+    return base.values(p);
   }
 
   /** {@code W_p ← g_p ⊙ (W_p + s_p·B_p·A_p)}, sums in double. */

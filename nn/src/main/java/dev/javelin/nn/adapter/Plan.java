@@ -175,7 +175,7 @@ record Plan(
         (name, files) -> {
           Parameter from = base.get(files.firstEntry().getValue().parameter());
           int rows = files.values().stream().mapToInt(Place::rows).sum();
-          Shape shape = from.value().shape();
+          Shape shape = from.shape();
           require(
               rows == (shape.rank() < 2 ? shape.elements() : shape.rows()),
               "%s is a part of a packed projection and cannot be trained whole alone: name %s in modules_to_save, or adapt it",
@@ -241,7 +241,7 @@ record Plan(
   Adapters declare(Declare d) {
     List<Adapters.Layer> adapted = new ArrayList<>();
     for (Layer layer : layers) {
-      int in = layer.linear.weight().value().dim(1);
+      int in = layer.linear.weight().shape().dim(1);
       Parameter down = d.parameter(layer.parts.stream().mapToInt(Part::rank).sum(), in);
       List<LowRankAdapter.Part> parts = new ArrayList<>();
       for (Part p : layer.parts) {
@@ -261,7 +261,7 @@ record Plan(
     List<Adapters.Saved> whole = new ArrayList<>();
     saved.forEach(
         (name, w) -> {
-          Parameter own = d.parameter(w.from.value().shape().toArray());
+          Parameter own = d.parameter(w.from.shape().toArray());
           whole.add(new Adapters.Saved(name, w.from.name(), own));
         });
     return new Adapters(config, names, transposed, List.copyOf(adapted), List.copyOf(whole));

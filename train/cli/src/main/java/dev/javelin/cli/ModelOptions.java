@@ -7,6 +7,7 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.settings.ModelSpec;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -39,6 +40,13 @@ final class ModelOptions {
   private String dtype = "fp32";
 
   @Option(
+      names = "--quantize",
+      paramLabel = "none|int8|nf4",
+      description =
+          "Keep the weights of linear layers in 8 or 4 bits, quantized while the model is read. Default: ${DEFAULT-VALUE}.")
+  private String quantize = ModelSpec.NONE;
+
+  @Option(
       names = "--device",
       paramLabel = Devices.NAMES,
       description =
@@ -59,6 +67,7 @@ final class ModelOptions {
 
   void load(@Nullable CommandSpec spec, Work work) throws IOException {
     Precision precision = Main.precision(dtype);
+    Grouping frozen = ModelSpec.frozen(ModelSpec.quantization(quantize));
     List<String> notes = new ArrayList<>();
     TransformerConfig config = LanguageModel.readConfig(model, notes::add);
     Main.notes(spec, notes);
@@ -73,8 +82,8 @@ final class ModelOptions {
     try (Device on = Main.device(device, threads, config);
         LanguageModel loaded =
             adapter == null
-                ? LanguageModel.load(on, model, config, precision, Grouping.frozen(), tokenizer)
-                : LanguageModel.load(on, model, adapter, precision, note -> {})) {
+                ? LanguageModel.load(on, model, config, precision, frozen, tokenizer)
+                : LanguageModel.load(on, model, adapter, precision, frozen, note -> {})) {
       work.run(loaded, tokenizer);
     }
   }

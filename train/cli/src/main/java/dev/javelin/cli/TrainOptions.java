@@ -93,6 +93,10 @@ final class TrainOptions {
         "P",
         "Dropout probability for attention weights. Default: the model's own, 0 with --dropout.");
     add(
+        "quantize",
+        "none|int8|nf4",
+        "Keep the frozen linear layers in 8 or 4 bits a weight; for training of adapters (--lora).");
+    add(
         "recompute",
         "true|false",
         "Recompute activations in the backward pass: less memory, about a third more time.");
