@@ -41,6 +41,8 @@ class QuantizedLinearTest {
                     Arguments.of(q, 7, 33, 192),
                     Arguments.of(q, 31, 127, 128),
                     Arguments.of(q, 33, 50, 320),
+                    Arguments.of(q, 34, 31, 37),
+                    Arguments.of(q, 2, 19, 172),
                     Arguments.of(q, 130, 96, 1088)));
   }
 

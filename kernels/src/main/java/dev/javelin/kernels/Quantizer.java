@@ -2,10 +2,12 @@ package dev.javelin.kernels;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Quantises one matrix [out, in] from its rows, in any order: beside the bytes it makes it keeps a
- * float for each block. An element goes to the nearest value of its block, or of its row.
+ * float for each block, and the matrix itself where blocks of NF4 span rows. An element goes to the
+ * nearest value of its block, or of its row.
  */
 public final class Quantizer {
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
@@ -19,17 +21,13 @@ public final class Quantizer {
   private final int in;
   private final MemorySegment bytes;
   private final float[] largest; // of blocks of NF4
+  private final float @Nullable [] all; // where blocks of NF4 span rows
   private int rows;
 
   /**
    * @param bytes {@link Quantization#bytes}, zeros
    */
   public Quantizer(Quantization format, int out, int in, MemorySegment bytes) {
-    if (format == Quantization.NF4 && in % Quantization.BLOCK != 0) {
-      throw new IllegalArgumentException(
-          "NF4 needs rows of a multiple of %d elements, got [%d, %d]"
-              .formatted(Quantization.BLOCK, out, in));
-    }
     this.format = format;
     this.out = out;
     this.in = in;
@@ -38,6 +36,10 @@ public final class Quantizer {
         format == Quantization.NF4
             ? new float[Math.toIntExact(Quantization.blocks(out, in))]
             : new float[0];
+    this.all =
+        format == Quantization.NF4 && in % Quantization.BLOCK != 0
+            ? new float[Math.multiplyExact(out, in)]
+            : null;
   }
 
   /**
@@ -54,6 +56,9 @@ public final class Quantizer {
       return false;
     }
     if (format == Quantization.NF4) {
+      if (all != null) {
+        blocks(all, all.length, 0);
+      }
       finish();
     }
     return true;
@@ -69,13 +74,22 @@ public final class Quantizer {
   }
 
   private void nf4(int row, float[] values) {
-    for (int from = 0; from < in; from += Quantization.BLOCK) {
-      long first = (long) row * in + from;
-      float most = largest(values, from, from + Quantization.BLOCK);
-      largest[(int) (first / Quantization.BLOCK)] = most;
-      for (int i = 0; i < Quantization.BLOCK; i += 2) {
-        int high = code(values[from + i], most);
-        int low = code(values[from + i + 1], most);
+    if (all == null) {
+      blocks(values, in, (long) row * in);
+    } else {
+      System.arraycopy(values, 0, all, row * in, in);
+    }
+  }
+
+  /** Codes and largest values of n elements, the first of which begins a block. */
+  private void blocks(float[] values, int n, long first) {
+    for (int from = 0; from < n; from += Quantization.BLOCK) {
+      int to = Math.min(n, from + Quantization.BLOCK);
+      float most = largest(values, from, to);
+      largest[(int) ((first + from) / Quantization.BLOCK)] = most;
+      for (int i = from; i < to; i += 2) {
+        int high = code(values[i], most);
+        int low = i + 1 < to ? code(values[i + 1], most) : 0;
         bytes.set(BYTE, (first + i) / 2, (byte) (high << 4 | low));
       }
     }

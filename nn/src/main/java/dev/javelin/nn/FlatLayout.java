@@ -89,14 +89,9 @@ final class FlatLayout {
   }
 
   private static void requireMatrix(String name, Shape shape, Quantization q) {
-    if (shape.rank() != 2 || q == Quantization.NF4 && shape.dim(1) % Quantization.BLOCK != 0) {
+    if (shape.rank() != 2) {
       throw new IllegalArgumentException(
-          "%s %s cannot be kept as %s: that takes matrices%s"
-              .formatted(
-                  name,
-                  shape,
-                  q.label(),
-                  q == Quantization.NF4 ? " with rows of a multiple of 64; use int8" : ""));
+          "%s %s is no matrix and cannot be kept as %s".formatted(name, shape, q.label()));
     }
   }
 

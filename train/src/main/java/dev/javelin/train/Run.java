@@ -15,6 +15,7 @@ import dev.javelin.train.data.Texts;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.DataSpec;
 import dev.javelin.train.settings.ModelSpec;
+import dev.javelin.train.settings.Quantize;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.nio.file.Files;
@@ -289,10 +290,10 @@ public record Run(
     if (config.adapter().isOn() && base != null) {
       return adapted(config, device, base, shape, checkpoint, tokenizer, notes);
     }
-    if (config.model().quantization() != null) {
+    if (config.model().quantize() != Quantize.NONE) {
       throw new InputException(
           "--quantize %s is for the frozen base of adapters: name a model directory and add --lora 8, or leave it out"
-              .formatted(config.model().quantize()));
+              .formatted(config.model().quantize().label()));
     }
     Path weights = checkpoint != null ? checkpoint.directory() : name.directory();
     if (weights == null) {
@@ -319,12 +320,7 @@ public record Run(
     Precision precision = config.device().precision();
     LanguageModel model =
         LanguageModel.load(
-            device,
-            base,
-            shape,
-            precision,
-            ModelSpec.frozen(config.model().quantization()),
-            tokenizer);
+            device, base, shape, precision, config.model().quantize().frozen(), tokenizer);
     try {
       LanguageModel adapted =
           model.with(

@@ -7,7 +7,7 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.data.InputException;
-import dev.javelin.train.settings.ModelSpec;
+import dev.javelin.train.settings.Quantize;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -44,7 +44,7 @@ final class ModelOptions {
       paramLabel = "none|int8|nf4",
       description =
           "Keep the weights of linear layers in 8 or 4 bits, quantized while the model is read. Default: ${DEFAULT-VALUE}.")
-  private String quantize = ModelSpec.NONE;
+  private String quantize = "none";
 
   @Option(
       names = "--device",
@@ -67,7 +67,7 @@ final class ModelOptions {
 
   void load(@Nullable CommandSpec spec, Work work) throws IOException {
     Precision precision = Main.precision(dtype);
-    Grouping frozen = ModelSpec.frozen(ModelSpec.quantization(quantize));
+    Grouping frozen = Quantize.named(quantize).frozen();
     List<String> notes = new ArrayList<>();
     TransformerConfig config = LanguageModel.readConfig(model, notes::add);
     Main.notes(spec, notes);

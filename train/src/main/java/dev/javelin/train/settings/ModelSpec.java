@@ -1,7 +1,5 @@
 package dev.javelin.train.settings;
 
-import dev.javelin.kernels.Quantization;
-import dev.javelin.nn.Grouping;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,13 +24,10 @@ public record ModelSpec(
     @Also({"resid_pdrop"}) @Nullable Double dropout,
     @Also({"attn_pdrop"}) @Nullable Double attentionDropout,
     @Also({"gradient_checkpointing"}) boolean recompute,
-    String quantize) {
-  /** Weights as they are. */
-  public static final String NONE = "none";
-
+    Quantize quantize) {
   /** What a run has where nothing else is said. */
   public static final ModelSpec DEFAULT =
-      new ModelSpec("llama-small", null, null, null, false, NONE);
+      new ModelSpec("llama-small", null, null, null, false, Quantize.NONE);
 
   public ModelSpec {
     Checks.require(!model.isEmpty(), "--model must name a preset or a directory");
@@ -42,32 +37,10 @@ public record ModelSpec(
     Checks.require(
         attentionDropout == null || attentionDropout >= 0 && attentionDropout < 1,
         "--attention-dropout must lie between 0 and 1 (exclusive), got " + attentionDropout);
-    quantization(quantize);
   }
 
-  public ModelSpec withQuantize(String value) {
+  public ModelSpec withQuantize(Quantize value) {
     return Components.with(this, "quantize", value);
-  }
-
-  /** How frozen linear layers are kept; {@code null} for as they are. */
-  public @Nullable Quantization quantization() {
-    return quantization(quantize);
-  }
-
-  /** What a value of {@code --quantize} says. */
-  public static @Nullable Quantization quantization(String name) {
-    for (Quantization q : Quantization.values()) {
-      if (q.label().equals(name)) {
-        return q;
-      }
-    }
-    Checks.require(name.equals(NONE), "--quantize must be none, int8 or nf4, got " + name);
-    return null;
-  }
-
-  /** Of a model that is not trained. */
-  public static Grouping frozen(@Nullable Quantization q) {
-    return q == null ? Grouping.frozen() : Grouping.quantized(q);
   }
 
   public ModelSpec withModel(String value) {

@@ -43,6 +43,7 @@ class RunSettingsTest {
           Map.entry(Precision.class, Precision.BF16),
           Map.entry(VectorNorm.class, VectorNorm.L1),
           Map.entry(Decay.class, Decay.SQRT),
+          Map.entry(Quantize.class, Quantize.NF4),
           Map.entry(DataSpec.Order.class, DataSpec.Order.SEQUENTIAL),
           Map.entry(ChatFormat.class, ChatFormat.SHAREGPT),
           Map.entry(ScheduleSpec.LrScheduler.class, ScheduleSpec.LrScheduler.WSD));
@@ -178,6 +179,8 @@ class RunSettingsTest {
         "weight_decay | 1e39 | --weight-decay must be 0 or more, and finite",
         "adam_epsilon | 0 | --adam-epsilon must be more than 0",
         "dropout | 1 | --dropout must lie between 0 and 1",
+        "attention_dropout | 1 | --attention-dropout must lie between 0 and 1",
+        "quantize | int3 | --quantize must be",
         "recompute | yes | --recompute must be true or false, got yes",
         "precision | fp8 | --precision must be one of fp32, bf16, fp16, got fp8",
         "order | random | --order must be one of shuffled, sequential, got random",
