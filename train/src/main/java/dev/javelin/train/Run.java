@@ -333,6 +333,14 @@ public record Run(
                   base,
                   checkpoint == null ? null : checkpoint.directory()));
       notes.accept(Objects.requireNonNull(adapted.adaptation()).describe());
+      if (config.model().quantize() != Quantize.NONE) {
+        notes.accept(
+            String.format(
+                Locale.ROOT,
+                "linear layers of the base are kept in %s: its weights take %,d bytes",
+                config.model().quantize().label(),
+                model.parameters().weightBytes()));
+      }
       return adapted;
     } catch (RuntimeException | OutOfMemoryError e) {
       model.close();

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import dev.javelin.train.settings.Quantize;
 import dev.javelin.train.settings.RunSettings;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -113,6 +114,8 @@ class RecipesTest {
         .as("a perplexity where the loss is that of the next token")
         .isEqualTo(settings.objective().objective().equals("next-token"));
     Path output = dir.resolve("run");
+    assertThat(said.contains("base are kept in " + settings.model().quantize().label() + ": its"))
+        .isEqualTo(settings.model().quantize() != Quantize.NONE);
     files(text).forEach(name -> assertThat(output.resolve("last").resolve(name)).exists());
     List<Double> losses = losses(output.resolve("metrics.jsonl"));
     assertFalling(losses);
