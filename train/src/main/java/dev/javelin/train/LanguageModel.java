@@ -139,6 +139,11 @@ public record LanguageModel(
         null);
   }
 
+  /** Whether a directory holds an adapter, which goes with another model. */
+  public static boolean isAdapter(Path directory) {
+    return Adaptation.isIn(directory);
+  }
+
   /**
    * The directory of the model that a PEFT adapter says it is for.
    *

@@ -64,6 +64,11 @@ final class ConvertCommand implements Callable<Integer> {
     if ((outputDir == null) == (gguf == null)) {
       throw new InputException("name either --output-dir or --gguf");
     }
+    if (LanguageModel.isAdapter(model)) {
+      throw new InputException(
+          "--model %s is an adapter: make a plain model of it first, with javelin merge --adapter %s --output-dir DIR"
+              .formatted(model, model));
+    }
     List<String> notes = new ArrayList<>();
     PrintWriter out = Main.out(spec);
     if (gguf != null) {

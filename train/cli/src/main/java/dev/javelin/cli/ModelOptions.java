@@ -79,11 +79,14 @@ final class ModelOptions {
       throw new InputException(
           model + " has no tokenizer.json: copy the model's tokenizer there to use text");
     }
+    boolean alone = adapter == null && LanguageModel.isAdapter(model);
+    Path base = alone ? LanguageModel.baseOf(model) : model;
+    Path beside = alone ? model : adapter;
     try (Device on = Main.device(device, threads, config);
         LanguageModel loaded =
-            adapter == null
-                ? LanguageModel.load(on, model, config, precision, frozen, tokenizer)
-                : LanguageModel.load(on, model, adapter, precision, frozen, note -> {})) {
+            beside == null
+                ? LanguageModel.load(on, base, config, precision, frozen, tokenizer)
+                : LanguageModel.load(on, base, beside, precision, frozen, note -> {})) {
       work.run(loaded, tokenizer);
     }
   }

@@ -7,6 +7,7 @@ import dev.javelin.cli.CommandLineTest.Result;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -36,6 +37,13 @@ class QuantizeCommandTest {
             "--quantize=" + format,
             "--prompt=a",
             "--max-new-tokens=3"));
+    String[] alone = {
+      "generate", "--model=" + run.resolve("last"), "--prompt=a", "--max-new-tokens=3"
+    };
+    ResumeTest.assertSuccess(run(alone));
+    String[] wrong = Arrays.copyOf(alone, 5);
+    wrong[4] = "--quantize=int3";
+    assertThat(run(wrong).err()).contains("--quantize must be one of none, int8, nf4, got int3");
   }
 
   @Test

@@ -35,6 +35,9 @@ public final class GgufExport {
   public static List<String> write(LanguageModel model, String name, GgufType type, Path file) {
     TransformerConfig config = model.config();
     GgufArchitecture architecture = GgufArchitecture.of(config);
+    if (model.adaptation() != null) {
+      throw new InputException("--gguf needs a plain model: merge the adapter first");
+    }
     if (model.tokenizer() == null) {
       throw new InputException("--gguf needs a model with a tokenizer");
     }
