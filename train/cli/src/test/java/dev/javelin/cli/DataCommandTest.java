@@ -48,7 +48,7 @@ class DataCommandTest {
         .isEqualToIgnoringNewLines(
             "javelin: "
                 + table
-                + ": row 2 has no text under \"text\"; it has [id, body], choose one with --column");
+                + ": row 2 is of no known format: it has [\"id\",\"body\"]; name the field of running text with --column, or the fields as docs/data.md has them");
     succeed(Tiny.train(dir, run, "--data=" + table, "--column=body", "--max-steps=1"));
     String last = "--model=" + run.resolve("last");
     succeed(CommandLineTest.run("eval", last, "--data=" + table, "--column=body"));
