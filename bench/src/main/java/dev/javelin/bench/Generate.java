@@ -16,6 +16,7 @@ import dev.javelin.nn.family.Presets;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.Workspace;
+import dev.javelin.train.settings.Quantize;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,10 +28,10 @@ import java.util.Random;
  * Tokens a second on the CPU: prefill of a prompt, and decoding of sequences in one pass, against
  * the machine's copy bandwidth. Copying and each case take turns, round by round; the bandwidth is
  * bytes read and written, a case's is the bytes of weights that it reads. Ratios are medians over
- * the rounds.
+ * the rounds. int8 and nf4 are linear layers in so few bits, the rest in bf16.
  *
  * <pre>
- * Generate [preset [rounds [fp32,bf16]]]
+ * Generate [preset [rounds [fp32,bf16,int8,nf4]]]
  * </pre>
  */
 final class Generate {
@@ -60,11 +61,12 @@ final class Generate {
   }
 
   private static void run(Cpu cpu, Copy copy, TransformerConfig config, String type, int rounds) {
-    Precision precision = type.equals("bf16") ? Precision.BF16 : Precision.FP32;
+    Precision precision = type.equals("fp32") ? Precision.FP32 : Precision.BF16;
+    String format = type.equals("int8") || type.equals("nf4") ? type : "none";
     try (ParameterBuffer<Transformer> buffer =
-            Transformer.allocate(cpu, config, precision, Grouping.frozen());
+            Transformer.allocate(cpu, config, precision, Quantize.named(format).frozen());
         Workspace workspace = Workspace.on(cpu)) {
-      Init.normal(buffer, 1);
+      fill(cpu, config, buffer);
       Case prefill = new Case(cpu, workspace, buffer, 1, PROMPT);
       List<Case> cases = new ArrayList<>();
       cases.add(prefill);
@@ -108,6 +110,24 @@ final class Generate {
     }
   }
 
+  private static void fill(Cpu cpu, TransformerConfig config, ParameterBuffer<Transformer> buffer) {
+    try (ParameterBuffer<Transformer> drawn =
+        Transformer.allocate(cpu, config, Precision.FP32, Grouping.frozen())) {
+      Init.normal(drawn, 1);
+      drawn
+          .named()
+          .forEach(
+              (name, p) -> {
+                float[] values = drawn.values(p);
+                int row = p.value().last();
+                for (int at = 0; at < values.length; at += row) {
+                  float[] part = Arrays.copyOfRange(values, at, at + row);
+                  buffer.put(buffer.get(name), at, part, row);
+                }
+              });
+    }
+  }
+
   private static double median(double[] values) {
     double[] sorted = values.clone();
     Arrays.sort(sorted);
@@ -119,7 +139,7 @@ final class Generate {
     private final Cpu cpu;
     private final Workspace workspace;
     private final Transformer model;
-    private final long elements;
+    private final long bytes;
     private final int batch;
     private final int prompt;
     private final List<KvCache> caches = new ArrayList<>();
@@ -129,7 +149,7 @@ final class Generate {
       this.cpu = cpu;
       this.workspace = workspace;
       this.model = buffer.model();
-      this.elements = buffer.size();
+      this.bytes = buffer.weightBytes();
       this.batch = batch;
       this.prompt = prompt;
       for (int i = 0; i < batch; i++) {
@@ -147,8 +167,8 @@ final class Generate {
 
     /** Of the blocks and the head; of the token table a pass reads a row a token. */
     long weightBytes() {
-      long table = model.head() == null ? 0 : model.tokens().value().elements();
-      return model.tokens().value().dtype().bytes(elements - table);
+      Tensor table = model.tokens().value();
+      return bytes - (model.head() == null ? 0 : table.dtype().bytes(table.elements()));
     }
 
     void warm() {
