@@ -134,7 +134,7 @@ public record RunSpec(
    * @param rows that there are
    * @param rowsPerStep that a step reads
    * @param examples whether they are examples rather than running text
-   * @throws InputException where there are more than 2 billion
+   * @throws dev.javelin.train.data.InputException where there are more than 2 billion
    */
   public int steps(long rows, long rowsPerStep, boolean examples) {
     if (maxSteps != null) {
