@@ -44,7 +44,7 @@ final class BesideModels {
       if (spec.reference() == null && model.adaptation() != null) {
         reference = model.parameters().model();
       } else {
-        beside = load(model, directory(spec.reference(), settings));
+        beside = load(model, directory(spec.reference(), settings), settings);
         reference = beside.transformer();
       }
     }
@@ -89,7 +89,7 @@ final class BesideModels {
       throw new InputException("--objective distill needs a model to learn from: --teacher DIR");
     }
     Task text = Objectives.nextToken(model, data, settings);
-    LanguageModel teacher = load(model, spec.teacher());
+    LanguageModel teacher = load(model, spec.teacher(), settings);
     try {
       Distill objective =
           new Distill(
@@ -117,15 +117,18 @@ final class BesideModels {
   }
 
   /** On the same device, in the same precision, without gradients. */
-  private static LanguageModel load(LanguageModel model, Path directory) {
+  private static LanguageModel load(LanguageModel model, Path directory, RunSettings settings) {
     TransformerConfig config = LanguageModel.readConfig(directory);
     if (config.vocab() != model.config().vocab()) {
       throw new InputException(
           "%s has a vocabulary of %d, the model of %d: they must read the same tokens"
               .formatted(directory, config.vocab(), model.config().vocab()));
     }
-    if (config.positions() < model.config().positions()) {
-      config = config.withPositions(model.config().positions());
+    int seqLen = settings.batch().seqLen();
+    if (seqLen > config.positions()) {
+      throw new InputException(
+          "--seq-len %d is longer than the %d positions of %s: choose at most %d"
+              .formatted(seqLen, config.positions(), directory, config.positions()));
     }
     return LanguageModel.load(
         model.device(), directory, config, model.precision(), Grouping.frozen(), model.tokenizer());

@@ -35,6 +35,10 @@ class PreferenceRunTest {
   private Path model(String name, long seed, int layers) throws IOException {
     TransformerConfig config =
         Llama.config(new ByteTokenizer().vocabSize(), layers, 4, 2, 32, 48, LENGTH);
+    return model(name, seed, config);
+  }
+
+  private Path model(String name, long seed, TransformerConfig config) throws IOException {
     Path directory = dir.resolve(name);
     try (Cpu cpu = Cpu.open(1);
         LanguageModel model =
@@ -183,6 +187,11 @@ class PreferenceRunTest {
     refused(
         settings(base, pairs(), "f", o -> o.withObjective("dpo").withReference(dir)),
         "holds no weights");
+    int vocab = new ByteTokenizer().vocabSize();
+    Path shorter = model("shorter", 3, Llama.config(vocab, 1, 4, 2, 32, 48, LENGTH / 2));
+    refused(
+        settings(base, text, "g", o -> o.withObjective("distill").withTeacher(shorter)),
+        "longer than the 12 positions of");
     assertThatThrownBy(() -> ObjectiveSpec.DEFAULT.withPreferenceBeta(0))
         .isInstanceOf(InputException.class);
   }
