@@ -82,7 +82,7 @@ public record ClassifierRun(
     if (held != null && texts.held() != null && !texts.held().name().equals(texts.train().name())) {
       notes.addAll(held.notes());
     }
-    RunIdentity identity = identity(config, texts.train(), tokenizer);
+    RunIdentity identity = identity(config, texts, tokenizer);
     if (checkpoint != null) {
       notes.addAll(
           checkpoint
@@ -113,7 +113,8 @@ public record ClassifierRun(
                 .formatted(from, checkpoint.state().model(), model.describe()));
       }
       RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
-      directory.describe(kept.toYaml(), config.run().keep(), identity);
+      directory.describe(
+          kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       Trainer trainer = training(config, model, train, held).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
@@ -191,15 +192,18 @@ public record ClassifierRun(
   }
 
   private static RunIdentity identity(
-      RunSettings config, LabelledTexts texts, Tokenizer tokenizer) {
+      RunSettings config, LabelledTexts.Split texts, Tokenizer tokenizer) {
+    LabelledTexts held = texts.held();
     String order = config.data().order().name().toLowerCase(Locale.ROOT);
     long seed = config.run().seed();
     long own = config.data().seed(seed);
     return new RunIdentity(
-        texts.identity(tokenizer),
+        texts.train().identity(tokenizer),
         own == seed ? order : order + " by --data-seed " + own,
         seed,
-        config.batch().seqLen());
+        config.batch().seqLen(),
+        held == null ? null : held.identity(tokenizer),
+        RunIdentity.settings(OBJECTIVE, null));
   }
 
   private static Training training(

@@ -110,7 +110,8 @@ public record Run(
       model = model(config, device, name, fitted, checkpoint, data.tokenizer(), notes::add);
       model = read.template() == null ? model : model.withTemplate(read.template());
       RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
-      directory.describe(kept.toYaml(), config.run().keep(), identity);
+      directory.describe(
+          kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       task = TextTraining.task(model, data, config);
       notes.addAll(task.notes());
       Trainer trainer = TextTraining.of(model, task, config).trainer().into(directory);
@@ -217,7 +218,11 @@ public record Run(
         checkpoint == null ? read : read.withTokenizer(asked(config, read.tokenizer())),
         own == config.run().seed() ? order : order + " by --data-seed " + own,
         config.run().seed(),
-        config.batch().seqLen());
+        config.batch().seqLen(),
+        data.validationIdentity(),
+        RunIdentity.settings(
+            config.objective().objective(),
+            data.train().isText() ? null : config.data().packing()));
   }
 
   /** The vocabulary that is asked for by name, where that can be told without the text. */

@@ -11,6 +11,7 @@ import dev.javelin.nn.Precision;
 import dev.javelin.nn.Weights;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.Keep;
 import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.BatchLayout;
 import dev.javelin.train.data.BatchSource;
@@ -29,6 +30,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -381,7 +383,7 @@ class TrainerEndTest {
 
   @Test
   void aDivergenceNamesTheCheckpointBeforeItAndKeepsIt() throws IOException {
-    run.describe("", 1, null);
+    run.describe("", new Keep(1, 0), null, Map.of());
     try (Trainer trainer = noted(training(model, 20, rows(), nanIn(5, model)).saveEvery(3))) {
       assertThatThrownBy(trainer::run)
           .isInstanceOf(DivergedException.class)

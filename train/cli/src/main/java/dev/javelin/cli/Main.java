@@ -6,6 +6,7 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.io.Printable;
 import dev.javelin.train.Devices;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.run.Version;
 import dev.javelin.train.settings.DeviceSpec;
 import java.io.PrintWriter;
 import java.util.List;
@@ -22,7 +23,7 @@ import picocli.CommandLine.Model.OptionSpec;
  */
 @Command(
     name = "javelin",
-    version = "Javelin 0.1.0",
+    version = "Javelin " + Version.NUMBER,
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "VERB",
     description = "Trains and runs transformer language models on this machine.",

@@ -189,6 +189,10 @@ final class TrainOptions {
     add("save_every", "N", "Steps between checkpoints; 0 saves at the end only.");
     add("keep", "N", "Checkpoints to keep besides the best and the latest; 0 keeps all.");
     add(
+        "keep_every",
+        "N",
+        "Steps between checkpoints that are saved and never deleted, whatever --keep says; 0 for none.");
+    add(
         "max_shard_size",
         "SIZE",
         "Largest file of weights, such as 500MB or 5GB; larger models are written in shards.");
@@ -199,7 +203,7 @@ final class TrainOptions {
     add(
         "override",
         "true|false",
-        "Allow --resume with another seed, order, sequence length, tokenizer or other data.");
+        "Allow --resume with another seed, order, sequence length, tokenizer, objective or other data.");
 
     group(6); // output
     add(

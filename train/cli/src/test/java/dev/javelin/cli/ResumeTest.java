@@ -2,6 +2,8 @@ package dev.javelin.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.javelin.tensor.io.Json;
+import dev.javelin.tensor.io.JsonObject;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.monitor.StepMetrics;
@@ -241,6 +243,78 @@ class ResumeTest {
     assertThat(meant.out() + meant.err()).contains("the seed is 7 (was 1)");
     assertThat(Files.readString(run.resolve("config.yaml"))).contains("override: false");
     assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=4", "--seed=7"));
+  }
+
+  @Test
+  void otherValidationOrAnotherObjectiveIsRefusedByNameUnlessMeant() throws IOException {
+    Path run = dir.resolve("run");
+    Path held = Files.writeString(dir.resolve("held.txt"), "to be measured on ".repeat(30));
+    Path other = Files.writeString(dir.resolve("other.txt"), "to be measured by ".repeat(30));
+    String measured = "--val-data=" + held;
+    assertSuccess(Tiny.train(dir, run, "--max-steps=2", measured));
+    Map<String, String> changes =
+        Map.of(
+            "--val-data=" + other,
+            "other.txt with 540 tokens",
+            "--val-fraction=0",
+            "--val-data is none (was ",
+            "--objective=distill",
+            "--objective is distill (was next-token)");
+    for (Map.Entry<String, String> change : changes.entrySet()) {
+      List<String> flags = Tiny.flags(dir, run, "--resume", "--max-steps=3", change.getKey());
+      if (change.getKey().startsWith("--val-fraction")) {
+        // What is not given comes from the run.
+        Path config = run.resolve("config.yaml");
+        Files.writeString(
+            config, Files.readString(config).replaceAll("(?m)^val_data:\\R?.*held.txt.*\\R", ""));
+      }
+      CommandLineTest.Result r = CommandLineTest.run(flags.toArray(new String[0]));
+      assertThat(r.exit()).as(change.getKey()).isEqualTo(2);
+      assertThat(r.err().lines())
+          .singleElement()
+          .asString()
+          .contains("checkpoint-2", change.getValue(), "--override");
+    }
+    String[] meant = {"--resume", "--max-steps=3", "--val-data=" + other, "--override"};
+    assertSuccess(Tiny.train(dir, run, meant));
+    assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=4", "--val-data=" + other));
+  }
+
+  @Test
+  void examplesOnARowEachAreNotPackedOnResume() throws IOException {
+    Path run = dir.resolve("run");
+    StringBuilder rows = new StringBuilder();
+    for (int i = 0; i < 40; i++) {
+      rows.append("{\"prompt\": \"%d?\", \"completion\": \"%d\"}\n".formatted(i, i));
+    }
+    String data = "--data=" + Files.writeString(dir.resolve("rows.jsonl"), rows);
+    assertSuccess(Tiny.train(dir, run, "--max-steps=2", data));
+    CommandLineTest.Result r =
+        Tiny.train(dir, run, "--resume", "--max-steps=3", data, "--packing=false");
+    assertThat(r.exit()).isEqualTo(2);
+    assertThat(r.err()).contains("--packing is false (was true)", "--override");
+  }
+
+  @Test
+  void theManifestNamesCodeSettingsDataAndEnvironment() throws IOException {
+    Path run = dir.resolve("run");
+    System.setProperty("javelin.commit", "0a1b2c3d4e5f");
+    try {
+      assertSuccess(Tiny.train(dir, run, "--max-steps=1", "--val-fraction=0.2"));
+    } finally {
+      System.clearProperty("javelin.commit");
+    }
+    JsonObject manifest = Json.read(run.resolve("last/manifest.json"));
+    assertThat(manifest.object("code").text("commit")).isEqualTo("0a1b2c3d4e5f");
+    assertThat(manifest.object("configuration").number("learning_rate")).isEqualTo(0.01);
+    JsonObject data = manifest.object("data");
+    assertThat(data.object("train").integer("tokens", 0, 9999)).isEqualTo(3215);
+    assertThat(data.object("validation").text("crc32c")).matches("[0-9a-f]{8}");
+    assertThat(data.text("tokenizer")).startsWith("256 tokens, ");
+    JsonObject environment = manifest.object("environment");
+    assertThat(environment.text("java")).contains(Runtime.version().toString());
+    assertThat(environment.text("device")).isEqualTo("cpu(1 threads)");
+    assertThat(environment.members()).containsKeys("system", "processor", "vector_bits");
   }
 
   /** What was not given follows what is given now, as if the run had been asked for at once. */

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -49,7 +50,8 @@ public final class Checkpoints {
   public static final String BEST = "best";
 
   private final Path run;
-  private final int keep;
+  private final Keep keep;
+  private final Map<String, Object> origin;
   private final BranchFile branch;
 
   /**
@@ -57,8 +59,19 @@ public final class Checkpoints {
    * @param keep how many of the newest to keep; 0 for all
    */
   public Checkpoints(Path run, int keep) {
+    this(run, new Keep(keep, 0), Map.of());
+  }
+
+  /**
+   * @param run the run's directory
+   * @param keep which to keep
+   * @param origin where the run comes from, for people who read the manifest: for {@link
+   *     dev.javelin.tensor.io.Json#write}
+   */
+  public Checkpoints(Path run, Keep keep, Map<String, Object> origin) {
     this.run = run;
     this.keep = keep;
+    this.origin = origin;
     this.branch = new BranchFile(run);
   }
 
@@ -115,8 +128,8 @@ public final class Checkpoints {
 
   /**
    * Writes {@code checkpoint-N}, points {@code last} to it and, where its own step is the best,
-   * {@code best}; then deletes what is older than the newest {@code keep}, but never those two. An
-   * interrupt of the thread does not disturb it, and is still there afterwards.
+   * {@code best}; then deletes what is not to be kept, but never those two. An interrupt of the
+   * thread does not disturb it, and is still there afterwards.
    *
    * @throws SaveException where the disk is full or cannot be written; what was there is untouched
    */
@@ -153,7 +166,7 @@ public final class Checkpoints {
       calls.createDirectory(partial);
       content.write(partial);
       complete.write(partial);
-      Manifest.of(partial).write(partial);
+      Manifest.of(partial).write(partial, origin);
       calls.syncDirectory(partial);
       putInPlace(partial, target, name);
       calls.syncDirectory(run);
@@ -304,7 +317,7 @@ public final class Checkpoints {
   }
 
   private void deleteOld(TrainingState newest) throws IOException {
-    if (keep == 0) {
+    if (keep.newest() == 0) {
       return;
     }
     List<Path> all = new ArrayList<>();
@@ -313,12 +326,13 @@ public final class Checkpoints {
         all.add(found.directory);
       }
     }
-    Set<Path> kept = new HashSet<>(all.subList(Math.max(0, all.size() - keep), all.size()));
+    Set<Path> kept =
+        new HashSet<>(all.subList(Math.max(0, all.size() - keep.newest()), all.size()));
     pointedTo(LAST).ifPresent(kept::add);
     pointedTo(BEST).ifPresent(kept::add);
     kept.add(run.resolve("checkpoint-" + newest.bestStep()));
     for (Path old : all) {
-      if (!kept.contains(old)) {
+      if (!kept.contains(old) && !keep.forEver(step(old))) {
         Path doomed = run.resolve("." + old.getFileName() + ".deleted");
         delete(doomed);
         FileCalls.current().rename(old, doomed);

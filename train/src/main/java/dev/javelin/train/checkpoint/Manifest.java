@@ -22,8 +22,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * {@code manifest.json}: length and CRC-32C of every other file of a checkpoint, so that bytes that
- * were lost or changed are noticed before a run goes on from them. It is the last file written.
- * Checkpoints of format 1 have no such file; their state lists the lengths.
+ * were lost or changed are noticed before a run goes on from them. It is the last file written, and
+ * says beside that where the checkpoint comes from. Checkpoints of format 1 have no such file;
+ * their state lists the lengths.
  */
 record Manifest(SortedMap<String, Entry> files) {
   static final String FILE = "manifest.json";
@@ -48,7 +49,10 @@ record Manifest(SortedMap<String, Entry> files) {
     return new Manifest(files);
   }
 
-  void write(Path directory) {
+  /**
+   * @param origin what else it says, for people: nothing reads it back
+   */
+  void write(Path directory, Map<String, Object> origin) {
     Map<String, Object> json = new LinkedHashMap<>();
     files.forEach(
         (name, entry) -> {
@@ -57,7 +61,9 @@ record Manifest(SortedMap<String, Entry> files) {
           file.put("crc32c", String.format("%08x", entry.checksum));
           json.put(name, file);
         });
-    AtomicFile.write(directory.resolve(FILE), Json.write(Map.of("files", json)) + "\n");
+    Map<String, Object> all = new LinkedHashMap<>(Map.of("files", json));
+    all.putAll(origin);
+    AtomicFile.write(directory.resolve(FILE), Json.write(all) + "\n");
   }
 
   static boolean existsIn(Path directory) {

@@ -118,6 +118,11 @@ public record Dataset(
     return DataIdentity.of(train, separator, tokenizer);
   }
 
+  /** What tells the data for validation from others; {@code null} where there are none. */
+  public @Nullable DataIdentity validationIdentity() {
+    return validation == null ? null : DataIdentity.of(validation, separator, tokenizer);
+  }
+
   /** What was asked for beside the data to train on. */
   private record Wanted(
       List<Path> valData,

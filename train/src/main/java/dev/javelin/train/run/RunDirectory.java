@@ -4,6 +4,7 @@ import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
+import dev.javelin.train.checkpoint.Keep;
 import dev.javelin.train.checkpoint.RunIdentity;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
@@ -17,6 +18,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -46,7 +48,8 @@ public final class RunDirectory implements AutoCloseable {
   private DirectoryLock lock;
   private final @Nullable Path created; // the topmost folder that was made for this run
   private @Nullable String settings;
-  private int keep;
+  private Keep keep = Keep.ALL;
+  private Map<String, Object> origin = Map.of();
   private @Nullable RunIdentity identity;
   private @Nullable Checkpoint branch; // the one that was named to go on from
   private boolean closed; // guarded by this
@@ -255,14 +258,17 @@ public final class RunDirectory implements AutoCloseable {
    * What the run is.
    *
    * @param settings the text of {@value #CONFIG_FILE}, written when the run begins
-   * @param keep how many of the newest checkpoints to keep; 0 for all
+   * @param keep which checkpoints to keep
    * @param identity which data it reads in which order, saved with each checkpoint; null where that
    *     is not known
+   * @param origin where the run comes from, for people who read a checkpoint's manifest
    */
-  public void describe(String settings, int keep, @Nullable RunIdentity identity) {
+  public void describe(
+      String settings, Keep keep, @Nullable RunIdentity identity, Map<String, Object> origin) {
     this.settings = settings;
     this.keep = keep;
     this.identity = identity;
+    this.origin = origin;
   }
 
   /**
@@ -324,7 +330,7 @@ public final class RunDirectory implements AutoCloseable {
 
   /** The same for a run that went wrong: no older one is deleted, since they may be better. */
   public Checkpoint saveBesideAll(TrainingState state, Checkpoints.Content content) {
-    return save(new Checkpoints(path, 0), state, content);
+    return save(new Checkpoints(path, Keep.ALL, origin), state, content);
   }
 
   private Checkpoint save(Checkpoints into, TrainingState state, Checkpoints.Content content) {
@@ -350,7 +356,7 @@ public final class RunDirectory implements AutoCloseable {
   }
 
   private Checkpoints checkpoints() {
-    return new Checkpoints(path, keep);
+    return new Checkpoints(path, keep, origin);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package dev.javelin.train.settings;
 
 import dev.javelin.nn.HuggingFace;
+import dev.javelin.train.checkpoint.Keep;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param evalBatches batches in an evaluation; 0 for all
  * @param saveEvery steps between checkpoints; 0 for one at the end only
  * @param keep checkpoints to keep beside the best and the last; 0 for all
+ * @param keepEvery steps between checkpoints that are saved and never deleted; 0 for none
  * @param maxShardSize what a file of a checkpoint's weights holds at most; larger models are
  *     written in shards
  * @param resume {@code auto} to go on from the newest whole checkpoint of the output directory, or
@@ -35,6 +37,7 @@ public record RunSpec(
     @Also({"eval_iters"}) int evalBatches,
     @Also({"save_steps"}) int saveEvery,
     @Also({"save_total_limit"}) int keep,
+    int keepEvery,
     ByteSize maxShardSize,
     @Also({"resume_from_checkpoint"}) @Nullable String resume,
     boolean override,
@@ -57,6 +60,7 @@ public record RunSpec(
           0,
           500,
           3,
+          0,
           new ByteSize(HuggingFace.SHARD_BYTES),
           null,
           false,
@@ -73,6 +77,7 @@ public record RunSpec(
     Checks.atLeast(0, "--eval-batches", evalBatches);
     Checks.atLeast(0, "--save-every", saveEvery);
     Checks.require(keep >= 0, "--keep must be 0 (all) or more, got " + keep);
+    Checks.require(keepEvery >= 0, "--keep-every must be 0 (none) or more, got " + keepEvery);
     Checks.atLeast(1, "--logging-steps", loggingSteps);
   }
 
@@ -102,6 +107,15 @@ public record RunSpec(
 
   public RunSpec withKeep(int value) {
     return Components.with(this, "keep", value);
+  }
+
+  public RunSpec withKeepEvery(int value) {
+    return Components.with(this, "keepEvery", value);
+  }
+
+  /** Which checkpoints stay. */
+  public Keep kept() {
+    return new Keep(keep, keepEvery);
   }
 
   public RunSpec withMaxShardSize(ByteSize value) {

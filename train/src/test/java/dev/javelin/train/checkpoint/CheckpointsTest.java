@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -41,6 +42,35 @@ class CheckpointsTest {
     assertThat(checkpoints.pointedTo("last")).contains(run.resolve("checkpoint-60"));
     assertThat(checkpoints.pointedTo("best")).contains(run.resolve("checkpoint-20"));
     assertThat(run.resolve("best/model")).hasContent("weights of 20");
+  }
+
+  @Test
+  void everyNthStaysForEver() throws IOException {
+    Checkpoints checkpoints = new Checkpoints(run, new Keep(1, 30), Map.of());
+    for (int step = 10; step <= 100; step += 10) {
+      save(checkpoints, step, 20);
+    }
+    assertThat(names())
+        .containsExactly(
+            "best",
+            "checkpoint-100",
+            "checkpoint-20",
+            "checkpoint-30",
+            "checkpoint-60",
+            "checkpoint-90",
+            "last");
+    save(new Checkpoints(run, 1), 110, 20);
+    assertThat(names()).containsExactly("best", "checkpoint-110", "checkpoint-20", "last");
+  }
+
+  @Test
+  void theManifestSaysWhereACheckpointComesFromAndReadersPassItOver() throws IOException {
+    Map<String, Object> origin = Map.of("code", Map.of("version", "1.2.3"));
+    save(new Checkpoints(run, Keep.ALL, origin), 10, 10);
+    assertThat(run.resolve("checkpoint-10/manifest.json"))
+        .content()
+        .contains("\"version\": \"1.2.3\"", "\"crc32c\"");
+    assertThat(new Checkpoints(run, 0).newest().orElseThrow().step()).isEqualTo(10);
   }
 
   @Test

@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -83,9 +84,11 @@ class HostileCheckpointTest {
     TrainingState state =
         new TrainingState(
                 10, 40, 640, -3, new StepState.Carried(1024, 3, 9, 1), 1.25, 10, "llama: 2 layers")
-            .withIdentity(new RunIdentity(data, "shuffled", -3, 16));
+            .withIdentity(
+                new RunIdentity(
+                    data, "shuffled", -3, 16, data, RunIdentity.settings("next-token", true)));
     checkpoint =
-        new Checkpoints(run, 0)
+        new Checkpoints(run, Keep.ALL, Map.of("code", Map.of("version", "0.1.0")))
             .save(state, d -> Files.writeString(d.resolve("model.safetensors"), "weights"))
             .directory();
   }

@@ -7,6 +7,7 @@ import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
+import dev.javelin.train.checkpoint.Keep;
 import dev.javelin.train.checkpoint.SaveException;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
@@ -21,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -146,7 +148,7 @@ class RehearsalTest {
   private static boolean run(Path path, List<RuntimeException> thrown) {
     try (RunDirectory directory = RunDirectory.claim(path)) {
       Checkpoint from = directory.start("auto", damaged -> {});
-      directory.describe("settings\n", 1, null);
+      directory.describe("settings\n", new Keep(1, 0), null, Map.of());
       long step = from == null ? 0 : from.step();
       List<Watcher> watchers = directory.begin(step, STEPS);
       try {

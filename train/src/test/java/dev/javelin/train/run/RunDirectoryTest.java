@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.tensor.step.StepState;
+import dev.javelin.train.checkpoint.Keep;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.monitor.Watcher;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
@@ -176,7 +178,7 @@ class RunDirectoryTest {
   void aDirectoryThatIsTakenAwayComesBackWithTheNextCheckpoint() throws IOException {
     Path run = dir.resolve("run");
     try (RunDirectory directory = RunDirectory.claim(run)) {
-      directory.describe("settings\n", 0, null);
+      directory.describe("settings\n", Keep.ALL, null, Map.of());
       directory.begin(0, 5).forEach(Watcher::close);
       Files.move(run, dir.resolve("elsewhere"));
       directory.save(
