@@ -48,7 +48,7 @@ public final class HuggingFace {
    *     type, or not finite; if a tied head differs from the embedding; if a file is damaged. The
    *     buffer's content is then undefined.
    */
-  public static void load(ParameterBuffer<Transformer> buffer, Path directory) {
+  public static void load(ParameterBuffer<?> buffer, Path directory) {
     List<Safetensors> files = WeightFiles.open(directory);
     try {
       Weights.load(buffer, NameTable.of(buffer), files, files.getFirst().file());

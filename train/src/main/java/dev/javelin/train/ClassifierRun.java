@@ -219,7 +219,7 @@ public record ClassifierRun(
             null);
     long shardBytes = config.run().maxShardSize().bytes();
     return TextTraining.of(model.parameters(), model.precision(), task, config)
-        .model(model.describe(), to -> model.save(to, shardBytes));
+        .model(model.describe(), to -> model.save(to, shardBytes), model::restore);
   }
 
   @Override

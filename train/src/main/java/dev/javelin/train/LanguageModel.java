@@ -384,6 +384,22 @@ public record LanguageModel(
     Companions.write(directory, files);
   }
 
+  /**
+   * Reads the trained weights of a directory that {@link #save} wrote into this model.
+   *
+   * @throws dev.javelin.tensor.io.FileFormatException where it is another model's
+   */
+  public void restore(Path directory) {
+    try (Turn _ = device.turn()) {
+      parameters.requireOpen();
+      if (adaptation == null) {
+        HuggingFace.load(parameters, directory);
+      } else {
+        Adapters.load(adaptation.parameters(), directory);
+      }
+    }
+  }
+
   /** For a model that brought no {@code generation_config.json}. */
   private String generation() {
     Map<String, Object> generation = new LinkedHashMap<>();

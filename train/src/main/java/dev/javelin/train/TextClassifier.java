@@ -361,6 +361,18 @@ public record TextClassifier(
     Companions.write(directory, files);
   }
 
+  /**
+   * Reads the weights of a directory that {@link #save} wrote into this model.
+   *
+   * @throws dev.javelin.tensor.io.FileFormatException where it is another model's
+   */
+  public void restore(Path directory) {
+    try (Turn _ = device.turn()) {
+      parameters.requireOpen();
+      HuggingFace.load(parameters, directory);
+    }
+  }
+
   @Override
   public void close() {
     parameters.close();

@@ -59,7 +59,7 @@ public final class TextTraining {
   static Training of(LanguageModel model, Task task, RunSettings settings) {
     long shardBytes = settings.run().maxShardSize().bytes();
     return of(model.trained(), model.precision(), task, settings)
-        .model(model.describe(), directory -> model.save(directory, shardBytes));
+        .model(model.describe(), directory -> model.save(directory, shardBytes), model::restore);
   }
 
   /** Whatever the model, whose files are still to be named. */

@@ -4,23 +4,28 @@ import dev.javelin.device.Cpu;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.checkpoint.Checkpoint;
-import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.SaveException;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
+import dev.javelin.train.hook.After;
+import dev.javelin.train.hook.Hooks;
+import dev.javelin.train.hook.Progress;
+import dev.javelin.train.hook.StepHook;
+import dev.javelin.train.hook.StopRule;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.monitor.Watchers;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
-import dev.javelin.train.optim.OptimizerFile;
 import dev.javelin.train.run.RunDirectory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -39,10 +44,11 @@ import org.jspecify.annotations.Nullable;
 public final class Trainer implements AutoCloseable {
   private final Training parts;
   private final Optimizer optimizer;
-  private final OptimizerFile optimizerFile;
   private final LossScaling scaling;
   private final TrainingStep training;
   private final StepState state;
+  private final Hooks hooks;
+  private final Saving saving;
   private final @Nullable Evaluator evaluator;
   private final List<Watcher> watchers = new ArrayList<>();
   private final ReentrantLock running = new ReentrantLock();
@@ -51,12 +57,9 @@ public final class Trainer implements AutoCloseable {
   private long sequences; // place of the next row
   private long targets; // seen so far
   private long stepsHere; // done by this trainer
-  private @Nullable Double bestLoss;
-  private long bestStep;
-  private @Nullable Checkpoint saved; // the newest, or the one resumed from
   private @Nullable Evaluation lastEvaluation;
   private long evaluatedStep = -1;
-  private @Nullable RunDirectory directory;
+  private @Nullable String ended; // why a rule or a hook has ended the run
   private volatile boolean stopRequested;
   private volatile boolean closing;
   private boolean interrupted;
@@ -69,27 +72,37 @@ public final class Trainer implements AutoCloseable {
    * @param loss training loss of the last step, NaN where there was none
    * @param evaluation the last one, {@code null} where there are no validation data
    * @param interrupted whether it was asked to stop before its end
+   * @param ended why a rule or a hook has ended it before its last step; {@code null} otherwise
    */
   public record Outcome(
-      long step, double loss, @Nullable Evaluation evaluation, boolean interrupted) {}
+      long step,
+      double loss,
+      @Nullable Evaluation evaluation,
+      boolean interrupted,
+      @Nullable String ended) {}
 
   Trainer(Training parts) {
     this.parts = parts;
     GradientClip clip = parts.clipOrDefault();
     this.scaling = clip.scaling();
     this.optimizer = parts.optimizer.apply(parts.parameters);
-    this.optimizerFile = new OptimizerFile(parts.parameters, optimizer);
+    List<StepHook> made = new ArrayList<>();
     try {
-      this.training = new TrainingStep(parts, optimizer, clip, parts.recorded);
+      parts.hooks.forEach(hook -> made.add(hook.on(parts.parameters, optimizer)));
+      this.hooks = new Hooks(made);
+      this.training = new TrainingStep(parts, optimizer, clip, hooks, parts.recorded);
     } catch (RuntimeException | Error e) {
+      new Hooks(made).close();
       optimizer.close();
       throw e;
     }
     this.state = training.state();
+    this.saving = new Saving(parts, optimizer, state, hooks);
     try {
       this.evaluator = parts.evaluator(training.workspace());
     } catch (RuntimeException | Error e) {
       training.close();
+      hooks.close();
       optimizer.close();
       throw e;
     }
@@ -105,7 +118,7 @@ public final class Trainer implements AutoCloseable {
 
   /** Lets the run log, evaluate and save into {@code directory}, which stays the caller's. */
   public Trainer into(RunDirectory directory) {
-    this.directory = directory;
+    saving.into(directory);
     return this;
   }
 
@@ -141,14 +154,10 @@ public final class Trainer implements AutoCloseable {
    */
   public void resume(Checkpoint checkpoint) {
     TrainingState s = checkpoint.state();
-    optimizerFile.load(checkpoint.directory());
-    state.restore(s.carried());
+    saving.resume(checkpoint);
     step = s.step();
     sequences = s.sequences();
     targets = s.tokens();
-    bestLoss = s.bestLoss();
-    bestStep = s.bestStep();
-    saved = checkpoint;
   }
 
   /**
@@ -180,6 +189,7 @@ public final class Trainer implements AutoCloseable {
 
   private Outcome follow() throws IOException {
     interrupted = Thread.interrupted(); // else it would cut off what the directory begins with
+    RunDirectory directory = saving.directory();
     List<Watcher> files = directory == null ? List.of() : directory.begin(step, parts.steps);
     List<Watcher> following = new ArrayList<>(watchers);
     following.addAll(files);
@@ -207,13 +217,15 @@ public final class Trainer implements AutoCloseable {
   }
 
   private void loop(Watchers all) {
+    long begun = System.nanoTime();
+    ended = null;
     long nanos = 0;
     long timed = 0;
     long tokens = 0;
     long padding = 0;
-    while (step < parts.steps && !isStopping()) {
+    while (step < parts.steps && ended == null && !isStopping()) {
       long start = System.nanoTime();
-      double lr = parts.schedule.at(step);
+      double lr = parts.rate.at(step);
       // Reading the state of a GPU waits for it, so that is left to the steps that say something.
       boolean read = readsState(step + 1);
       float scale = read ? state.lossScale() : 0;
@@ -227,10 +239,20 @@ public final class Trainer implements AutoCloseable {
       nanos += System.nanoTime() - start;
       timed++;
       all.advanced(step);
-      boolean last = step == parts.steps;
-      boolean saving = last || isTurn(parts.saveEvery, step);
-      boolean evaluating = last || isTurn(parts.evalEvery, step) || saving && parts.evalEvery > 0;
+      if (diverged == null && isDirected(all)) {
+        continue;
+      }
+      boolean last = step == parts.steps || ended != null;
+      boolean toSave = last || isTurn(parts.saveEvery, step);
+      boolean evaluating = last || isTurn(parts.evalEvery, step) || toSave && parts.evalEvery > 0;
       Evaluation evaluation = evaluating && diverged == null ? evaluate(all) : null;
+      if (diverged == null && ended == null) {
+        ended = ended(begun, read, evaluation);
+        if (ended != null && evaluation == null) {
+          evaluation = evaluate(all);
+        }
+        last |= ended != null;
+      }
       if (last || diverged != null || evaluation != null || isTurn(parts.logEvery, step)) {
         double seconds = nanos * 1e-9;
         all.logged(
@@ -245,7 +267,8 @@ public final class Trainer implements AutoCloseable {
                 scale,
                 state.skippedSteps(),
                 padding == 0 ? 0 : (double) padding / (tokens + padding),
-                evaluation == null ? null : evaluation.loss()));
+                evaluation == null ? null : evaluation.loss(),
+                measured()));
         nanos = 0;
         timed = 0;
         tokens = 0;
@@ -257,10 +280,57 @@ public final class Trainer implements AutoCloseable {
       if (diverged != null) {
         throw diverged(diverged, all);
       }
-      if (saving) {
+      if (toSave || last) {
         save(all);
       }
     }
+  }
+
+  /** Asks the hooks what comes next; whether the run has gone back, so that this step is undone. */
+  private boolean isDirected(Watchers all) {
+    return switch (hooks.after(step)) {
+      case After.GoOn _ -> false;
+      case After.Stop stop -> {
+        ended = stop.why();
+        yield false;
+      }
+      case After.RollBack back -> rollBack(back.why(), all);
+    };
+  }
+
+  private boolean rollBack(String why, Watchers all) {
+    long from = step;
+    Checkpoint to = saving.rollBack();
+    if (to == null) {
+      all.note("step %d: %s; there is no checkpoint to go back to".formatted(from, why));
+      return false;
+    }
+    step = to.step();
+    evaluatedStep = evaluatedStep > step ? -1 : evaluatedStep;
+    all.note(
+        "step %d: %s; back to %s, and on behind the rows read so far"
+            .formatted(from, why, to.directory().getFileName()));
+    return true;
+  }
+
+  private @Nullable String ended(long begun, boolean read, @Nullable Evaluation evaluation) {
+    if (parts.stopRules.isEmpty()) {
+      return null;
+    }
+    double seconds = (System.nanoTime() - begun) * 1e-9;
+    Progress now = new Progress(step, targets, seconds, read ? loss() : Double.NaN, evaluation);
+    String first = null;
+    for (StopRule rule : parts.stopRules) {
+      String reason = rule.reason(now); // each sees every step
+      first = first == null ? reason : first;
+    }
+    return first;
+  }
+
+  private SequencedMap<String, Double> measured() {
+    SequencedMap<String, Double> measured = new LinkedHashMap<>();
+    hooks.measure(measured::put);
+    return measured;
   }
 
   private static boolean isTurn(int every, long step) {
@@ -284,8 +354,8 @@ public final class Trainer implements AutoCloseable {
   /** What is wrong with the step just done; {@code null} where nothing is. */
   private @Nullable String divergence(float scale) {
     boolean skipped = state.overflow();
-    if (skipped ? scale > scaling.minScale() : Double.isFinite(loss())) {
-      return null; // a smaller scale will do
+    if (state.isLeftOut() || (skipped ? scale > scaling.minScale() : Double.isFinite(loss()))) {
+      return null; // a hook has seen to it, or a smaller scale will do
     }
     return "loss %s, gradient norm %s: training diverged%s"
         .formatted(loss(), state.gradNorm(), skipped ? "; the step was not applied" : "");
@@ -299,14 +369,18 @@ public final class Trainer implements AutoCloseable {
     if (evaluation != null) {
       lastEvaluation = evaluation;
       evaluatedStep = step;
+      parts.rate.evaluated(step, evaluation.loss());
       all.evaluated(step, evaluation);
     }
     return evaluation;
   }
 
   private Outcome end(Watchers all) {
-    boolean stopped = step < parts.steps;
-    if (stepsHere > 0 && !isSaved()) {
+    boolean stopped = step < parts.steps && ended == null;
+    if (ended != null) {
+      all.note("ended after step " + step + ": " + ended);
+    }
+    if (stepsHere > 0 && !saving.isSaved(step)) {
       save(all);
     }
     if (stopped) {
@@ -315,19 +389,17 @@ public final class Trainer implements AutoCloseable {
               ? "stopped before the first step: there is nothing to save"
               : "stopped after step "
                   + step
-                  + (directory == null ? "" : ": checkpoint saved; continue with --resume"));
+                  + (saving.directory() == null
+                      ? ""
+                      : ": checkpoint saved; continue with --resume"));
     }
-    return new Outcome(step, loss(), lastEvaluation, stopped);
-  }
-
-  private boolean isSaved() {
-    return saved != null && saved.step() == step;
+    return new Outcome(step, loss(), lastEvaluation, stopped, ended);
   }
 
   /** Saves the last whole step before an exception ends the run. */
   private void salvage(Watchers all, Throwable t) {
     boolean tried = t instanceof DivergedException || t instanceof SaveException;
-    if (tried || stepsHere == 0 || isSaved() || !training.isWhole()) {
+    if (tried || stepsHere == 0 || saving.isSaved(step) || !training.isWhole()) {
       return;
     }
     try {
@@ -343,53 +415,22 @@ public final class Trainer implements AutoCloseable {
     if (notFinite != null) {
       throw diverged(notFinite + " not finite: training diverged", all);
     }
-    if (directory != null) {
-      write(directory::save, all);
-    }
+    saving.save(step, sequences, targets, evaluated(), false, all);
   }
 
-  private interface Writer {
-    Checkpoint write(TrainingState state, Checkpoints.Content content);
-  }
-
-  private void write(Writer writer, Watchers all) {
-    Evaluation evaluation = evaluatedStep == step ? lastEvaluation : null;
-    if (evaluation != null
-        && Double.isFinite(evaluation.loss())
-        && (bestLoss == null || evaluation.loss() < bestLoss)) {
-      bestLoss = evaluation.loss();
-      bestStep = step;
-    }
-    TrainingState now =
-        new TrainingState(
-            step,
-            sequences,
-            targets,
-            parts.seed,
-            state.carried(),
-            bestLoss,
-            bestStep,
-            parts.description);
-    Checkpoint written =
-        writer.write(
-            now,
-            files -> {
-              parts.files.write(files);
-              optimizerFile.save(files);
-            });
-    saved = written;
-    all.saved(written);
-    all.note("saved " + written.directory());
+  private @Nullable Evaluation evaluated() {
+    return evaluatedStep == step ? lastEvaluation : null;
   }
 
   /** Saves what is finite, and says what happened, and the way out if there is one. */
   private DivergedException diverged(String what, Watchers all) {
-    Checkpoint before = saved;
+    Checkpoint before = saving.newest();
+    boolean kept = saving.directory() != null;
     String notFinite = NonFinite.find(parts.parameters, optimizer);
     String lost = "";
-    if (directory != null && notFinite == null && !isSaved()) {
-      write(directory::saveBesideAll, all);
-    } else if (directory != null && notFinite != null) {
+    if (notFinite == null && !saving.isSaved(step)) {
+      saving.save(step, sequences, targets, evaluated(), true, all);
+    } else if (kept && notFinite != null) {
       String why = what.startsWith(notFinite) ? "; " : "; " + notFinite + " not finite, ";
       lost = why + "step " + step + " is not saved";
     }
@@ -426,6 +467,7 @@ public final class Trainer implements AutoCloseable {
       freed = true;
       try (training;
           optimizer;
+          hooks;
           Evaluator _ = evaluator) {
         new Watchers(watchers).close();
       }

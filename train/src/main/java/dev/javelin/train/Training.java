@@ -10,14 +10,21 @@ import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Fields;
 import dev.javelin.train.eval.Evaluator;
+import dev.javelin.train.hook.StepHook;
+import dev.javelin.train.hook.StopRule;
 import dev.javelin.train.objective.Objective;
 import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.ranks.Communicator;
+import dev.javelin.train.schedule.LearningRate;
 import dev.javelin.train.schedule.Schedule;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
@@ -53,7 +60,9 @@ public final class Training {
   Function<ParameterBuffer<?>, Optimizer> optimizer =
       p -> new AdamW(p, new AdamWConfig(0.9f, 0.95f, 1e-8f));
   @Nullable GradientClip clip;
-  Schedule schedule = new Schedule.Constant(1e-3, 0);
+  LearningRate rate = new Schedule.Constant(1e-3, 0);
+  final List<StepHook.Maker> hooks = new ArrayList<>();
+  final List<StopRule> stopRules = new ArrayList<>();
   long steps = 1000;
   long seed = 1;
   @Nullable BatchSource validation;
@@ -64,6 +73,7 @@ public final class Training {
   int saveEvery;
   String description;
   Checkpoints.Content files;
+  Consumer<Path> restore;
   boolean recorded = StepGraph.RECORDED;
 
   private Training(ParameterBuffer<?> parameters, Objective objective, BatchSource source) {
@@ -78,6 +88,7 @@ public final class Training {
             parameters.size(),
             parameters.weights().dtype());
     this.files = directory -> Weights.save(parameters, directory.resolve(WEIGHTS_FILE));
+    this.restore = directory -> Weights.load(parameters, directory.resolve(WEIGHTS_FILE));
   }
 
   /**
@@ -126,8 +137,20 @@ public final class Training {
   }
 
   /** The learning rate over the steps; 1e-3 unless set. */
-  public Training schedule(Schedule s) {
-    schedule = s;
+  public Training schedule(LearningRate r) {
+    rate = r;
+    return this;
+  }
+
+  /** Adds something that looks at each step, or changes it; the hooks come in this order. */
+  public Training hook(StepHook.Maker hook) {
+    hooks.add(hook);
+    return this;
+  }
+
+  /** Adds a rule that may end the training before its last step. */
+  public Training stopWhen(StopRule rule) {
+    stopRules.add(rule);
     return this;
   }
 
@@ -188,11 +211,24 @@ public final class Training {
    *
    * @param line architecture, sizes and precision: what a checkpoint must share with its resumer
    * @param content writes weights and whatever else a reader of the model needs
+   * @param weights reads the weights of such a directory back into the parameters
    */
-  public Training model(String line, Checkpoints.Content content) {
+  public Training model(String line, Checkpoints.Content content, Consumer<Path> weights) {
     description = line;
     files = content;
+    restore = weights;
     return this;
+  }
+
+  /** The same for a training that never rolls back: nothing reads its weights while it runs. */
+  public Training model(String line, Checkpoints.Content content) {
+    return model(
+        line,
+        content,
+        directory -> {
+          throw new IllegalStateException(
+              "nothing reads weights back from " + directory + ": give Training.model a reader");
+        });
   }
 
   /** Whether a GPU is to record its steps, or be given them kernel by kernel. */

@@ -11,6 +11,7 @@ import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Batches;
+import dev.javelin.train.hook.Hooks;
 import dev.javelin.train.objective.Objective;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
@@ -23,7 +24,7 @@ import java.util.List;
  * weighted by its share of the step's targets, the sum over all ranks, then one update. Whatever
  * changes between steps is in {@link StepState}, so all steps do the same work at the same
  * addresses. On a GPU a step is one recorded graph; with A > 1 the micro-batch is one, launched A
- * times, and the update another.
+ * times, and the update another. Hooks stand between graphs, where there are any.
  */
 final class TrainingStep implements AutoCloseable {
   private final Objective objective;
@@ -35,16 +36,20 @@ final class TrainingStep implements AutoCloseable {
   private final StepState state;
   private final Batches batches;
   private final List<StepGraph> microSteps = new ArrayList<>(); // all of a step where that is one
-  private final StepGraph update;
+  private final Hooks hooks;
+  private final StepGraph update; // where there are hooks, what comes before their decision
+  private final StepGraph rule; // and what comes after it
   private final List<Runnable> works = new ArrayList<>();
   private final Runnable applyUpdate;
+  private final Runnable measure;
+  private final Runnable apply;
   private boolean begun; // a step that has not come to its end
   private boolean updating; // and had begun to move the weights
 
   /**
    * @param recorded whether a GPU is to record its steps, or be given them kernel by kernel
    */
-  TrainingStep(Training t, Optimizer optimizer, GradientClip clip, boolean recorded) {
+  TrainingStep(Training t, Optimizer optimizer, GradientClip clip, Hooks hooks, boolean recorded) {
     Device device = t.parameters.weights().device();
     this.objective = t.objective;
     this.source = t.source;
@@ -55,13 +60,17 @@ final class TrainingStep implements AutoCloseable {
     this.state = StepState.on(device);
     state.restore(new StepState.Carried(clip.scaling().initialScale(), 0, 0, 0));
     this.batches = Batches.on(device, source, t.rows);
+    this.hooks = hooks;
     this.update = new StepGraph("update", workspace, recorded);
+    this.rule = new StepGraph("rule", workspace, recorded);
+    this.measure = () -> clip.run(state, gradients);
+    this.apply = () -> optimizer.step(state);
     this.applyUpdate =
         () -> {
           updating = true;
           ranks.allReduce(gradients);
-          clip.run(state, gradients);
-          optimizer.step(state);
+          measure.run();
+          apply.run();
         };
     for (Batch batch : batches.all()) {
       Runnable forwardBackward =
@@ -70,7 +79,7 @@ final class TrainingStep implements AutoCloseable {
             tape.backward(objective.loss(tape, batch, state));
           };
       works.add(
-          parts > 1
+          parts > 1 || !hooks.all().isEmpty()
               ? forwardBackward
               : () -> {
                 forwardBackward.run();
@@ -126,6 +135,7 @@ final class TrainingStep implements AutoCloseable {
     long targets = source.targets(place, rows());
     float weight = targets == 0 ? 0 : 1f / targets;
     state.begin(seed, (int) step, (float) learningRate, weight);
+    hooks.begin(step, place, rows());
     for (int micro = 0; micro < parts; micro++) {
       int inStep = (micro * ranks.world() + ranks.rank()) * batches.rows();
       state.firstSequence(inStep);
@@ -134,14 +144,29 @@ final class TrainingStep implements AutoCloseable {
       try (Turn _ = workspace.device().turn()) {
         objective.prepare(batches.all().get(width));
         microSteps.get(width).run(works.get(width));
+        hooks.accumulated(micro, state);
       }
     }
-    if (parts > 1) {
+    if (!hooks.all().isEmpty()) {
+      updateWithHooks();
+    } else if (parts > 1) {
       update.run(applyUpdate);
     }
     updating = false;
     begun = false;
     return targets;
+  }
+
+  private void updateWithHooks() {
+    try (Turn _ = workspace.device().turn()) {
+      ranks.allReduce(gradients);
+      hooks.gradient(state);
+      updating = true;
+      update.run(measure);
+      hooks.decided(state);
+      rule.run(apply);
+      hooks.updated(state);
+    }
   }
 
   @Override
@@ -150,6 +175,7 @@ final class TrainingStep implements AutoCloseable {
     batches.close();
     microSteps.forEach(StepGraph::close);
     update.close();
+    rule.close();
     workspace.close();
   }
 }

@@ -118,6 +118,15 @@ public record Adapters(
     return buffer;
   }
 
+  /**
+   * Reads the weights that {@link #save} wrote into adapters that are there.
+   *
+   * @throws dev.javelin.tensor.io.FileFormatException where they do not fit
+   */
+  public static void load(ParameterBuffer<Adapters> buffer, Path directory) {
+    Weights.load(buffer, weights(directory));
+  }
+
   private static Path weights(Path directory) {
     Path file = directory.resolve(WEIGHTS_FILE);
     if (!Files.exists(file) && Files.exists(directory.resolve("adapter_model.bin"))) {

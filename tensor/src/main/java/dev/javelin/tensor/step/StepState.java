@@ -52,6 +52,7 @@ public final class StepState implements Addressable, AutoCloseable {
   private static final double CLIP_EPSILON = 1e-6;
 
   private final Memory memory;
+  private boolean leftOut;
   private final int[] written =
       new int[(int) LOSS / Integer.BYTES]; // the host's words, as they are
 
@@ -96,6 +97,7 @@ public final class StepState implements Addressable, AutoCloseable {
     put(STEP, step);
     put(FIRST_SEQUENCE, 0);
     put(LOSS, 0L);
+    leftOut = false;
   }
 
   /**
@@ -184,6 +186,26 @@ public final class StepState implements Addressable, AutoCloseable {
   /** Whether the gradient was not finite, so that the step is skipped. */
   public boolean overflow() {
     return integer(OVERFLOW) != 0;
+  }
+
+  /**
+   * Leaves out the step that has been decided: its update does nothing but clear the gradients, and
+   * it counts as skipped. The loss scale stays as decided. Waits for the device.
+   */
+  public void skip() {
+    if (!overflow()) {
+      put(APPLIED_STEPS, appliedSteps() - 1);
+      put(SKIPPED_STEPS, skippedSteps() + 1);
+      put(CLIP_FACTOR, 0f);
+      put(GRAD_SCALE, 0f);
+      put(OVERFLOW, 1);
+      leftOut = true;
+    }
+  }
+
+  /** Whether {@link #skip} left out this step, though its gradient was finite. */
+  public boolean isLeftOut() {
+    return leftOut;
   }
 
   /** Adds a micro-batch's loss; the loss kernel's part on the CPU. */

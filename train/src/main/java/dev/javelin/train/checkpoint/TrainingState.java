@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  * @param identity which data the run reads in which order; null where that was not recorded
  * @param saves the number of this checkpoint among all that were written into its directory, from 1
  *     on: the newest is the one written last, whatever its step. 0 where that was not recorded
+ * @param parts what parts of the training remember, by their names and keys
  */
 public record TrainingState(
     long step,
@@ -40,7 +41,8 @@ public record TrainingState(
     long bestStep,
     String model,
     @Nullable RunIdentity identity,
-    long saves) {
+    long saves,
+    Map<String, Map<String, double[]>> parts) {
   public static final String FILE = "training_state.json";
 
   /** The one before had no manifest: it listed the files itself. */
@@ -65,17 +67,43 @@ public record TrainingState(
       @Nullable Double bestLoss,
       long bestStep,
       String model) {
-    this(step, sequences, tokens, seed, carried, bestLoss, bestStep, model, null, 0);
+    this(step, sequences, tokens, seed, carried, bestLoss, bestStep, model, null, 0, Map.of());
   }
 
   public TrainingState withIdentity(@Nullable RunIdentity newIdentity) {
     return new TrainingState(
-        step, sequences, tokens, seed, carried, bestLoss, bestStep, model, newIdentity, saves);
+        step,
+        sequences,
+        tokens,
+        seed,
+        carried,
+        bestLoss,
+        bestStep,
+        model,
+        newIdentity,
+        saves,
+        parts);
   }
 
   TrainingState withSaves(long number) {
     return new TrainingState(
-        step, sequences, tokens, seed, carried, bestLoss, bestStep, model, identity, number);
+        step, sequences, tokens, seed, carried, bestLoss, bestStep, model, identity, number, parts);
+  }
+
+  /** The same with what parts of the training remember. */
+  public TrainingState withParts(Map<String, Map<String, double[]>> remembered) {
+    return new TrainingState(
+        step,
+        sequences,
+        tokens,
+        seed,
+        carried,
+        bestLoss,
+        bestStep,
+        model,
+        identity,
+        saves,
+        remembered);
   }
 
   /**
@@ -122,6 +150,9 @@ public record TrainingState(
     json.put("model", model);
     if (identity != null) {
       json.put("identity", identity.json());
+    }
+    if (!parts.isEmpty()) {
+      json.put("parts", Parts.json(parts));
     }
     AtomicFile.write(directory.resolve(FILE), Json.write(json) + "\n");
   }
@@ -180,7 +211,8 @@ public record TrainingState(
         evaluated ? count(json, "best_step") : 0,
         json.text("model"),
         json.has("identity") ? RunIdentity.of(json.object("identity")) : null,
-        format == 1 ? 0 : count(json, "saves"));
+        format == 1 ? 0 : count(json, "saves"),
+        json.has("parts") ? Parts.of(json.object("parts")) : Map.of());
   }
 
   private static int small(JsonObject json, String key) {

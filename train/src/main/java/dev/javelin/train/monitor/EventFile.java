@@ -65,6 +65,7 @@ public final class EventFile implements Watcher {
     if (m.evalLoss() != null) {
       scalar(summary, "eval/loss", m.evalLoss());
     }
+    m.more().forEach((key, value) -> scalar(summary, "train/" + key, value));
     write(event(m.step()).bytes(5, summary.toByteArray()));
   }
 

@@ -2,6 +2,10 @@ package dev.javelin.train.monitor;
 
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.JsonObject;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param skipped steps skipped for an overflow since the run began
  * @param padding share of the places since the line before that only fill up sequences
  * @param evalLoss validation loss, where this step was evaluated
+ * @param more what hooks have measured, by key: further keys of the line
  */
 public record StepMetrics(
     long step,
@@ -30,7 +35,53 @@ public record StepMetrics(
     double lossScale,
     long skipped,
     double padding,
-    @Nullable Double evalLoss) {
+    @Nullable Double evalLoss,
+    SequencedMap<String, Double> more) {
+  private static final Set<String> OWN =
+      Set.of(
+          "step",
+          "loss",
+          "grad_norm",
+          "lr",
+          "tokens",
+          "tokens_per_second",
+          "step_ms",
+          "loss_scale",
+          "skipped",
+          "padding",
+          "eval_loss");
+
+  public StepMetrics {
+    more = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(more));
+  }
+
+  /** A line without further numbers. */
+  public StepMetrics(
+      long step,
+      double loss,
+      double gradNorm,
+      double lr,
+      long tokens,
+      double tokensPerSecond,
+      double stepMs,
+      double lossScale,
+      long skipped,
+      double padding,
+      @Nullable Double evalLoss) {
+    this(
+        step,
+        loss,
+        gradNorm,
+        lr,
+        tokens,
+        tokensPerSecond,
+        stepMs,
+        lossScale,
+        skipped,
+        padding,
+        evalLoss,
+        new LinkedHashMap<>());
+  }
 
   /** One line of JSON; what is not finite becomes {@code null}, for JSON has no name for it. */
   String json() {
@@ -50,6 +101,7 @@ public record StepMetrics(
     if (evalLoss != null) {
       append(s, "eval_loss", evalLoss);
     }
+    more.forEach((key, value) -> append(s, key, value));
     return s.append('}').toString();
   }
 
@@ -70,7 +122,20 @@ public record StepMetrics(
         line.number("loss_scale", 1),
         line.has("skipped") ? count(line, "skipped") : 0,
         line.number("padding", 0),
-        line.members().containsKey("eval_loss") ? line.number("eval_loss", Double.NaN) : null);
+        line.members().containsKey("eval_loss") ? line.number("eval_loss", Double.NaN) : null,
+        more(line));
+  }
+
+  private static SequencedMap<String, Double> more(JsonObject line) {
+    SequencedMap<String, Double> more = new LinkedHashMap<>();
+    line.members()
+        .forEach(
+            (key, value) -> {
+              if (!OWN.contains(key) && (value == null || value instanceof Number)) {
+                more.put(key, value == null ? Double.NaN : line.number(key));
+              }
+            });
+    return more;
   }
 
   private static long count(JsonObject line, String key) {

@@ -7,10 +7,7 @@ package dev.javelin.train.schedule;
  *
  * <p>All warm up alike: {@code lr(s) = max·(s+1)/warmup} for {@code s < warmup}.
  */
-public sealed interface Schedule {
-
-  /** The learning rate used by step {@code step}. */
-  double at(long step);
+public sealed interface Schedule extends LearningRate {
 
   /** {@code max} after the warm-up. */
   record Constant(double max, int warmup) implements Schedule {
