@@ -11,8 +11,8 @@ import java.lang.invoke.MethodHandle;
 import java.util.Optional;
 
 /**
- * The three C functions the CPU device needs. {@code Arena.allocate} is no help: it writes zeros to
- * every page it hands out.
+ * The C functions the CPU device needs. {@code Arena.allocate} is no help: it writes zeros to every
+ * page it hands out.
  */
 final class CLibrary {
   private static final Linker LINKER = Linker.nativeLinker();
@@ -24,6 +24,18 @@ final class CLibrary {
       System.getProperty("os.name", "").startsWith("Linux")
           ? find("madvise", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT))
           : Optional.empty();
+  private static final Optional<MethodHandle> MMAP =
+      MADVISE.flatMap(
+          linux ->
+              find(
+                  "mmap",
+                  FunctionDescriptor.of(
+                      ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG)));
+  private static final Optional<MethodHandle> MUNMAP =
+      find("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
+  private static final int PROT_READ_WRITE = 3;
+  private static final int MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x2 | 0x20 | 0x4000;
+  private static final long MAP_FAILED = -1;
   private static final int MADV_DONTNEED = 4;
   private static final int MADV_HUGEPAGE = 14;
 
@@ -35,6 +47,40 @@ final class CLibrary {
       return (MemorySegment) CALLOC.invokeExact(1L, bytes);
     } catch (Throwable e) {
       throw new IllegalStateException("calloc", e);
+    }
+  }
+
+  /**
+   * Addresses that read as zeros, of which the system counts those pages alone that are written;
+   * {@code NULL} where there is no such thing.
+   */
+  static MemorySegment reserve(long bytes) {
+    if (MMAP.isEmpty() || MUNMAP.isEmpty()) {
+      return MemorySegment.NULL;
+    }
+    try {
+      MemorySegment p =
+          (MemorySegment)
+              MMAP.get()
+                  .invokeExact(
+                      MemorySegment.NULL,
+                      bytes,
+                      PROT_READ_WRITE,
+                      MAP_PRIVATE_ANONYMOUS_NORESERVE,
+                      -1,
+                      0L);
+      return p.address() == MAP_FAILED ? MemorySegment.NULL : p;
+    } catch (Throwable e) {
+      throw new IllegalStateException("mmap", e);
+    }
+  }
+
+  /** Gives back what {@link #reserve} gave. */
+  static void unreserve(MemorySegment p, long bytes) {
+    try {
+      int ignored = (int) MUNMAP.orElseThrow().invokeExact(p, bytes);
+    } catch (Throwable e) {
+      throw new IllegalStateException("munmap", e);
     }
   }
 

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
@@ -25,13 +26,19 @@ public final class Cpu implements Device {
   private final Parallel parallel;
   private final Map<Throwable, Long> live = Collections.synchronizedMap(new IdentityHashMap<>());
   private final AtomicLong allocations = new AtomicLong();
+  private final AtomicLong liveBytes = new AtomicLong();
+  private final AtomicLong peakBytes = new AtomicLong();
+  private volatile long limitBytes = Long.MAX_VALUE;
+  private final int threads;
+  private final boolean rehearsal;
+  private boolean inPiece; // of a loop that is only rehearsed
   private final HostBlock[] scratch; // one for each thread, the last one shared; in the turn
   private final ThreadLocal<HostBlock[]> visitors; // the same two of a thread without the turn
   private volatile long scratchBytes;
   private volatile boolean closed;
   private long levelBytes;
 
-  private Cpu(int threads) {
+  private Cpu(int threads, boolean rehearsal) {
     if (threads < 1) {
       throw new IllegalArgumentException("threads must be at least 1, got " + threads);
     }
@@ -39,7 +46,9 @@ public final class Cpu implements Device {
       throw new IllegalStateException(
           "the kernels need the Vector API: start Java with --add-modules jdk.incubator.vector");
     }
-    this.parallel = new Parallel(threads);
+    this.threads = threads;
+    this.rehearsal = rehearsal;
+    this.parallel = new Parallel(rehearsal ? 1 : threads);
     this.scratch = emptyBlocks(threads + 1);
     this.visitors = ThreadLocal.withInitial(() -> emptyBlocks(2));
   }
@@ -55,11 +64,26 @@ public final class Cpu implements Device {
    * @throws IllegalStateException where Java was started without the Vector API's module
    */
   public static Cpu open(int threads) {
-    return new Cpu(threads);
+    return new Cpu(threads, false);
+  }
+
+  /**
+   * One that takes memory and computes nothing, to find out what a computation would take: memory
+   * is addresses that read as zeros and cost nothing until they are written, and a loop runs to the
+   * point where its first piece has said how much scratch memory it needs. Everything else is as it
+   * is: who asks for what, when it is given back, and so {@link #peakBytes}. For one thread.
+   */
+  public static Cpu rehearsal(int threads) {
+    return new Cpu(threads, true);
+  }
+
+  /** Whether it is a {@link #rehearsal}: what is read from it means nothing. */
+  public boolean isRehearsal() {
+    return rehearsal;
   }
 
   public int threads() {
-    return parallel.threads();
+    return threads;
   }
 
   @Override
@@ -77,10 +101,37 @@ public final class Cpu implements Device {
    */
   public void parallel(int n, int grain, Parallel.Range body) {
     try (Turn _ = turn()) {
-      parallel.run(n, grain, body);
+      if (rehearsal) {
+        rehearse(n, grain, body);
+      } else {
+        parallel.run(n, grain, body);
+      }
       if (scratchBytes > levelBytes) {
         levelScratch();
       }
+    }
+  }
+
+  private void rehearse(int n, int grain, Parallel.Range body) {
+    if (n <= 0) {
+      return;
+    }
+    inPiece = true;
+    try {
+      body.run(0, Math.min(n, grain));
+    } catch (ScratchIsKnown e) {
+      // that was all there was to learn
+    } finally {
+      inPiece = false;
+    }
+  }
+
+  private static final class ScratchIsKnown extends RuntimeException {
+    private static final long serialVersionUID = 1;
+    static final ScratchIsKnown IT_IS = new ScratchIsKnown();
+
+    private ScratchIsKnown() {
+      super(null, null, false, false);
     }
   }
 
@@ -125,6 +176,9 @@ public final class Cpu implements Device {
     if (bytes > scratchBytes) {
       noteScratch(bytes);
     }
+    if (inPiece) {
+      throw ScratchIsKnown.IT_IS;
+    }
     int worker = parallel.worker();
     return worker > 0 || parallel.isMyTurn()
         ? grown(scratch, worker, bytes)
@@ -140,8 +194,9 @@ public final class Cpu implements Device {
     if (before < bytes) {
       requireOpen();
       of[slot].retire();
-      of[slot] = HostBlock.allocate(Math.max(bytes, before + before / 2));
-      allocations.incrementAndGet();
+      liveBytes.addAndGet(before > HostBlock.size(0) ? -before : 0); // empty ones are not counted
+      of[slot] = HostBlock.allocate(0);
+      of[slot] = block(Math.max(bytes, before + before / 2), true);
     }
     return of[slot].segment();
   }
@@ -150,6 +205,16 @@ public final class Cpu implements Device {
     HostBlock[] blocks = new HostBlock[count];
     Arrays.setAll(blocks, i -> HostBlock.allocate(0));
     return blocks;
+  }
+
+  private HostBlock block(long bytes, boolean counted) {
+    requireOpen();
+    if (counted) {
+      commit(HostBlock.size(bytes));
+    }
+    HostBlock block = rehearsal ? HostBlock.reserve(bytes) : HostBlock.allocate(bytes);
+    allocations.incrementAndGet();
+    return block;
   }
 
   /**
@@ -163,26 +228,74 @@ public final class Cpu implements Device {
 
   @Override
   public HostMemory allocate(long bytes) {
+    return memory(bytes, true);
+  }
+
+  /**
+   * Memory of which the owner says how much is in use, by {@link #commit}: for a large block that
+   * the system backs as it is touched.
+   */
+  public HostMemory reserve(long bytes) {
+    return memory(bytes, false);
+  }
+
+  private HostMemory memory(long bytes, boolean counted) {
     if (bytes < 0) {
       throw new IllegalArgumentException("bytes must not be negative, got " + bytes);
     }
-    requireOpen();
-    HostBlock block = HostBlock.allocate(bytes);
+    HostBlock block = block(bytes, counted);
     MemorySegment segment = block.segment();
-    allocations.incrementAndGet();
-    if (!DEBUG) {
-      return new HostMemory(this, segment, false, block::retire);
+    Throwable site = DEBUG ? new Throwable("allocated here") : null;
+    if (site != null) {
+      live.put(site, segment.byteSize());
     }
-    Throwable site = new Throwable("allocated here");
-    live.put(site, segment.byteSize());
     return new HostMemory(
         this,
         segment,
         false,
         () -> {
-          live.remove(site);
+          if (site != null) {
+            live.remove(site);
+          }
+          liveBytes.addAndGet(counted ? -segment.byteSize() : 0);
           block.retire();
         });
+  }
+
+  /**
+   * Counts so many bytes more of a {@link #reserve reserved} block as in use; fewer where it is
+   * negative.
+   *
+   * @throws OutOfMemoryError where that passes the {@link #limit}
+   */
+  public void commit(long bytes) {
+    long now = liveBytes.addAndGet(bytes);
+    if (now > limitBytes) {
+      liveBytes.addAndGet(-bytes);
+      throw new OutOfMemoryError(
+          String.format(
+              Locale.ROOT,
+              "%,d bytes more than the %,d in use pass the limit of %,d bytes",
+              bytes,
+              now - bytes,
+              limitBytes));
+    }
+    peakBytes.accumulateAndGet(now, Math::max);
+  }
+
+  /** Lets the device take no more than so many bytes; none unless set. */
+  public void limit(long bytes) {
+    limitBytes = bytes;
+  }
+
+  /** Bytes in use: what was allocated and not freed, and scratch memory. */
+  public long liveBytes() {
+    return liveBytes.get();
+  }
+
+  /** The most bytes that were in use at one time. */
+  public long peakBytes() {
+    return peakBytes.get();
   }
 
   private void requireOpen() {

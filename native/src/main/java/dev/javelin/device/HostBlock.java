@@ -27,6 +27,11 @@ final class HostBlock {
     this.retired = retired;
   }
 
+  /** Bytes of a block of at least {@code least}. */
+  static long size(long least) {
+    return Math.max(ALIGNMENT, Math.ceilDiv(least, ALIGNMENT) * ALIGNMENT);
+  }
+
   /**
    * At least {@code least} bytes, zeroed, 256-byte aligned, untouched until used.
    *
@@ -34,7 +39,7 @@ final class HostBlock {
    */
   static HostBlock allocate(long least) {
     long alignment = least >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
-    long size = Math.max(ALIGNMENT, Math.ceilDiv(least, ALIGNMENT) * ALIGNMENT);
+    long size = size(least);
     AtomicLong retired = new AtomicLong();
     MemorySegment raw =
         calloc(size + alignment)
@@ -49,6 +54,28 @@ final class HostBlock {
       CLibrary.adviseHugePages(segment);
     }
     return new HostBlock(segment, retired);
+  }
+
+  /**
+   * The same of addresses alone, of which only pages that are written take memory; where the system
+   * has no such thing, a block as any.
+   */
+  static HostBlock reserve(long least) {
+    long size = size(least);
+    MemorySegment p = CLibrary.reserve(size);
+    if (p.equals(MemorySegment.NULL)) {
+      return allocate(least);
+    }
+    AtomicLong retired = new AtomicLong();
+    return new HostBlock(
+        p.reinterpret(
+            size,
+            Arena.ofAuto(),
+            q -> {
+              RETIRED_BYTES.addAndGet(-retired.get());
+              CLibrary.unreserve(q, size);
+            }),
+        retired);
   }
 
   private static MemorySegment calloc(long bytes) {

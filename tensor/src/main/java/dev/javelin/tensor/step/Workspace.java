@@ -13,7 +13,9 @@ import dev.javelin.tensor.Lease;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 
 /**
  * The memory of one step: activations, saved statistics, gradients of activations, operators'
@@ -42,16 +44,28 @@ public final class Workspace implements AutoCloseable {
   private final List<Range> ranges = new ArrayList<>(); // of this step, in order of request
   private long liveBytes;
   private long peakBytes;
+  private long stepPeak;
+  private int stepPeakAt; // requests of this step when it had most alive
   private long fingerprint;
   private volatile boolean closed;
 
-  private record Slab(Memory memory, FreeList free) {}
+  private static final class Slab {
+    final Memory memory;
+    final FreeList free;
+    long extent; // behind the last byte that was ever handed out
+
+    Slab(Memory memory, long bytes) {
+      this.memory = memory;
+      this.free = new FreeList(bytes);
+    }
+  }
 
   private static final class Range {
     final Slab slab;
     final long offset;
     final long bytes;
     final Lease lease;
+    int releasedAfter = Integer.MAX_VALUE; // requests of the step
 
     Range(Slab slab, long offset, long bytes, Lease lease) {
       this.slab = slab;
@@ -196,6 +210,8 @@ public final class Workspace implements AutoCloseable {
       release(ranges.get(i));
     }
     ranges.clear();
+    stepPeak = 0;
+    stepPeakAt = 0;
     fingerprint = 0;
   }
 
@@ -206,6 +222,25 @@ public final class Workspace implements AutoCloseable {
 
   public long liveBytes() {
     return liveBytes;
+  }
+
+  /**
+   * The bytes that were ever in use: {@link #peakBytes} and the gaps that first fit left between
+   * them. What lies behind in the slabs has not been touched.
+   */
+  public long extentBytes() {
+    return slabs.stream().mapToLong(s -> s.extent).sum();
+  }
+
+  /** What was alive when this step had most alive at one time: bytes by owner. */
+  public SequencedMap<String, Long> atPeak() {
+    SequencedMap<String, Long> bytes = new LinkedHashMap<>();
+    for (Range r : ranges.subList(0, stepPeakAt)) {
+      if (r.releasedAfter >= stepPeakAt) {
+        bytes.merge(r.lease.owner(), r.bytes, Long::sum);
+      }
+    }
+    return bytes;
   }
 
   /** Hash of the requests of this step, offsets and sizes in order: equal for equal steps. */
@@ -245,20 +280,46 @@ public final class Workspace implements AutoCloseable {
     }
     if (slab == null || offset < 0) {
       long capacity = Math.max(slabBytes == BY_DEVICE ? slabBytes(device) : slabBytes, size);
-      slab = new Slab(device.allocate(capacity), new FreeList(capacity));
+      slab =
+          new Slab(
+              device instanceof Cpu cpu && !apart
+                  ? cpu.reserve(capacity)
+                  : device.allocate(capacity),
+              capacity);
       slabs.add(slab);
       index++;
       offset = slab.free.take(size);
     }
+    extend(slab, offset, size);
     fingerprint = (fingerprint * 31 + index) * 1_000_003 + offset * 31 + size;
     liveBytes += size;
     peakBytes = Math.max(peakBytes, liveBytes);
     Range r = new Range(slab, offset, size, new Lease(owner, ranges.size()));
     ranges.add(r);
+    if (liveBytes > stepPeak) {
+      stepPeak = liveBytes;
+      stepPeakAt = ranges.size();
+    }
     if (poison) {
       fillWithNaN(r);
     }
     return r;
+  }
+
+  private void extend(Slab slab, long offset, long size) {
+    long more = offset + size - slab.extent;
+    if (more <= 0) {
+      return;
+    }
+    if (device instanceof Cpu cpu && !apart) {
+      try {
+        cpu.commit(more);
+      } catch (OutOfMemoryError e) {
+        slab.free.give(offset, size);
+        throw e;
+      }
+    }
+    slab.extent += more;
   }
 
   private static long slabBytes(Device device) {
@@ -276,6 +337,7 @@ public final class Workspace implements AutoCloseable {
       return;
     }
     r.lease.end();
+    r.releasedAfter = ranges.size();
     r.slab.free.give(r.offset, r.bytes);
     liveBytes -= r.bytes;
     if (apart) {
@@ -304,6 +366,9 @@ public final class Workspace implements AutoCloseable {
       reset();
       device.synchronize();
       for (Slab s : slabs) {
+        if (device instanceof Cpu cpu && !apart) {
+          cpu.commit(-s.extent);
+        }
         s.memory.close();
       }
       slabs.clear();

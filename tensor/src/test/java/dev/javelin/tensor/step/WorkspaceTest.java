@@ -12,6 +12,7 @@ import dev.javelin.tensor.Tensor;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -149,6 +150,44 @@ class WorkspaceTest {
       ws.release(a);
       assertThatThrownBy(() -> ((HostMemory) memory).segment()).hasMessageContaining("closed");
       assertThat(ws.alloc(DType.F32, Shape.of(7)).memory()).isNotSameAs(memory);
+    }
+  }
+
+  @Test
+  void theDeviceCountsWhatWasEverHandedOutAndNotTheSlab() {
+    try (Cpu own = Cpu.open(1)) {
+      try (Workspace ws = Workspace.on(own)) {
+        Tensor a = ws.alloc(DType.F32, Shape.of(64)); // 256 bytes
+        Tensor b = ws.alloc(DType.F32, Shape.of(128), "b");
+        ws.release(a);
+        Tensor c = ws.alloc(DType.F32, Shape.of(256), "c"); // behind b: the gap is too small
+        assertThat(ws.peakBytes()).isEqualTo(512 + 1024);
+        assertThat(ws.extentBytes()).isEqualTo(256 + 512 + 1024);
+        assertThat(own.liveBytes()).isEqualTo(ws.extentBytes());
+        ws.release(b);
+        ws.release(c);
+        ws.alloc(DType.F32, Shape.of(1), "late");
+        assertThat(ws.atPeak()).isEqualTo(Map.of("b", 512L, "c", 1024L));
+        ws.reset();
+        assertThat(ws.atPeak()).isEmpty();
+        assertThat(own.liveBytes()).isEqualTo(ws.extentBytes()).isEqualTo(1792);
+      }
+      assertThat(own.liveBytes()).isZero();
+    }
+  }
+
+  @Test
+  void aRequestBeyondTheDevicesLimitIsRefusedAndLeavesTheRangeFree() {
+    try (Cpu own = Cpu.open(1);
+        Workspace ws = Workspace.on(own)) {
+      own.limit(1000);
+      ws.alloc(DType.F32, Shape.of(128));
+      assertThatThrownBy(() -> ws.alloc(DType.F32, Shape.of(128)))
+          .isInstanceOf(OutOfMemoryError.class)
+          .hasMessageContaining("512 bytes more than the 512 in use");
+      own.limit(1024);
+      ws.alloc(DType.F32, Shape.of(128));
+      assertThat(ws.extentBytes()).isEqualTo(1024);
     }
   }
 
