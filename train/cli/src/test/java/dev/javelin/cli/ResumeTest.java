@@ -403,7 +403,14 @@ class ResumeTest {
     Path folder = Files.createDirectory(dir.resolve("folder"));
     Path victim = Files.writeString(dir.resolve("victim"), "theirs\n");
     for (String name :
-        List.of("config.yaml", "config.yaml.partial", "metrics.jsonl", "train.log", "loss.png")) {
+        List.of(
+            "config.yaml",
+            "config.yaml.partial",
+            "metrics.jsonl",
+            "events.jsonl",
+            "samples.jsonl",
+            "train.log",
+            "loss.png")) {
       Files.createSymbolicLink(run.resolve(name), victim);
     }
     Files.createSymbolicLink(run.resolve("runs"), folder);

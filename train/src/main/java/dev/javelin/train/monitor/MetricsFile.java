@@ -25,8 +25,8 @@ import org.jspecify.annotations.Nullable;
  * line that cannot be read is passed over and stays in the file.
  */
 public final class MetricsFile implements Watcher {
-  private static final int LONGEST_LINE = 1 << 16;
-  private static final JsonRules RULES =
+  static final int LONGEST_LINE = 1 << 16;
+  static final JsonRules RULES =
       JsonRules.LINE.withMaxBytes(LONGEST_LINE).withMaxDepth(8).withMaxValues(1 << 12);
 
   private static final byte[] NEWLINE = {'\n'};
@@ -100,7 +100,7 @@ public final class MetricsFile implements Watcher {
     }
   }
 
-  private interface Lines {
+  interface Lines {
     /**
      * @param bytes with the newline at their end
      * @param ended whether the newline is there; the last line may be cut short
@@ -109,7 +109,7 @@ public final class MetricsFile implements Watcher {
   }
 
   /** Hands over all lines; one that is too long for ours comes in pieces. */
-  private static void lines(Path file, Lines to) throws IOException {
+  static void lines(Path file, Lines to) throws IOException {
     if (!Files.isRegularFile(file)) {
       return;
     }

@@ -9,6 +9,15 @@ import dev.javelin.train.eval.Evaluation;
  * and may be read, evaluated, or asked for a text. An exception ends the run, with a checkpoint.
  */
 public interface Watcher extends AutoCloseable {
+  /**
+   * Before a step reads its rows.
+   *
+   * @param step the number that the step will have, from 1 on
+   * @param place of its first row in the stream of rows
+   * @param rows that it reads, over all micro-batches and ranks
+   */
+  default void begins(long step, long place, int rows) {}
+
   /** After every step, logged or not. */
   default void advanced(long step) {}
 
@@ -20,6 +29,11 @@ public interface Watcher extends AutoCloseable {
 
   /** After a checkpoint is written, whole. */
   default void saved(Checkpoint checkpoint) {}
+
+  /** Something happened to the run; a note, for whoever makes nothing else of it. */
+  default void event(RunEvent event) {
+    note("step " + event.step() + ": " + event.text());
+  }
 
   /** Something happened that a reader of the log wants to know: one line. */
   default void note(String line) {}

@@ -13,6 +13,13 @@ public record Watchers(List<Watcher> all) implements Watcher {
   }
 
   @Override
+  public void begins(long step, long place, int rows) {
+    for (Watcher w : all) {
+      w.begins(step, place, rows);
+    }
+  }
+
+  @Override
   public void advanced(long step) {
     for (Watcher w : all) {
       w.advanced(step);
@@ -37,6 +44,13 @@ public record Watchers(List<Watcher> all) implements Watcher {
   public void saved(Checkpoint checkpoint) {
     for (Watcher w : all) {
       w.saved(checkpoint);
+    }
+  }
+
+  @Override
+  public void event(RunEvent event) {
+    for (Watcher w : all) {
+      w.event(event);
     }
   }
 

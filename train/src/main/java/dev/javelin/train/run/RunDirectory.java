@@ -9,8 +9,10 @@ import dev.javelin.train.checkpoint.RunIdentity;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.monitor.EventFile;
+import dev.javelin.train.monitor.EventsFile;
 import dev.javelin.train.monitor.LogFile;
 import dev.javelin.train.monitor.MetricsFile;
+import dev.javelin.train.monitor.SamplesFile;
 import dev.javelin.train.monitor.Watcher;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -38,6 +40,8 @@ public final class RunDirectory implements AutoCloseable {
   public static final String CONFIG_FILE = "config.yaml";
 
   public static final String METRICS_FILE = "metrics.jsonl";
+  public static final String EVENTS_FILE = "events.jsonl";
+  public static final String SAMPLES_FILE = "samples.jsonl";
   private static final String LOG_FILE = "train.log";
   private static final String EVENTS = "runs";
   private static final Path DEFAULT = Path.of("out");
@@ -296,6 +300,8 @@ public final class RunDirectory implements AutoCloseable {
       LogFile log = new LogFile(own(LOG_FILE, replaced), maxSteps);
       watchers.add(log);
       watchers.add(new EventFile(own(EVENTS, replaced), step));
+      watchers.add(new EventsFile(own(EVENTS_FILE, replaced), step));
+      watchers.add(new SamplesFile(own(SAMPLES_FILE, replaced)));
       replaced.forEach(
           name -> log.note(name + " was a link; the run replaced it, its target is unchanged"));
       return watchers;

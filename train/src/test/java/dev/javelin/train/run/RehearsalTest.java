@@ -137,9 +137,11 @@ class RehearsalTest {
               "checkpoint-4",
               "checkpoint-8",
               "config.yaml",
+              "events.jsonl",
               "last",
               "metrics.jsonl",
               "runs",
+              "samples.jsonl",
               "train.log");
     }
   }
