@@ -88,6 +88,14 @@ KERNEL(global_norm_decide, (StepState * s, const double* partial, int pieces, No
   if (interval > 0) move_scale(s, finite, growth, backoff, interval, min_scale);
 }
 
+// to = the Euclidean norm of the unscaled gradient, for who looks on: nothing is decided.
+KERNEL(global_norm_measure, (float* to, const StepState* s, const double* partial, int pieces), kThreads) {
+  double sum = 0;
+  for (int i = threadIdx.x; i < pieces; i += kThreads) sum += partial[i];
+  sum = block_sum_double<kThreads>(sum);
+  if (threadIdx.x == 0) *to = static_cast<float>(sqrt(sum) / s->loss_scale);
+}
+
 // g = min(max(g, -v), v) with v = max_value/grad_scale; a NaN stays. A skipped step stays as it is.
 KERNEL(global_norm_clip_values, (float* g, int64_t n, const StepState* s, float max_value), kThreads) {
   if (s->overflow) return;

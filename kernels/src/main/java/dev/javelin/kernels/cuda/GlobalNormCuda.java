@@ -27,8 +27,48 @@ public final class GlobalNormCuda {
       VectorNorm kind,
       float maxNorm,
       Scaling scaling) {
-    long piece = Math.ceilDiv(Math.ceilDiv(n, MAX_PIECES), PIECE) * PIECE;
-    int pieces = n == 0 ? 0 : (int) Math.ceilDiv(n, piece);
+    long piece = piece(n);
+    DeviceMemory partial = partial(cuda, grads, n, piece, kind);
+    cuda.kernel("global_norm_decide")
+        .grid(1)
+        .ptr(state)
+        .ptr(partial)
+        .i32(pieces(n, piece))
+        .i32(kind.ordinal())
+        .f32(maxNorm)
+        .f32(scaling.growthFactor)
+        .f32(scaling.backoffFactor)
+        .i32(scaling.growthInterval)
+        .f32(scaling.minScale)
+        .run();
+  }
+
+  /** {@code to = ‖g‖ / lossScale}, by the Euclidean norm; to one F32. */
+  public static void measure(
+      Cuda cuda, Addressable to, Addressable state, Addressable grads, long n) {
+    long piece = piece(n);
+    DeviceMemory partial = partial(cuda, grads, n, piece, VectorNorm.L2);
+    cuda.kernel("global_norm_measure")
+        .grid(1)
+        .ptr(to)
+        .ptr(state)
+        .ptr(partial)
+        .i32(pieces(n, piece))
+        .run();
+  }
+
+  private static long piece(long n) {
+    return Math.ceilDiv(Math.ceilDiv(n, MAX_PIECES), PIECE) * PIECE;
+  }
+
+  private static int pieces(long n, long piece) {
+    return n == 0 ? 0 : (int) Math.ceilDiv(n, piece);
+  }
+
+  /** A double for each piece. */
+  private static DeviceMemory partial(
+      Cuda cuda, Addressable grads, long n, long piece, VectorNorm kind) {
+    int pieces = pieces(n, piece);
     DeviceMemory partial = cuda.scratch((long) pieces * Double.BYTES);
     cuda.kernel("global_norm_partial")
         .grid(pieces)
@@ -38,18 +78,7 @@ public final class GlobalNormCuda {
         .i64(piece)
         .i32(kind.ordinal())
         .run();
-    cuda.kernel("global_norm_decide")
-        .grid(1)
-        .ptr(state)
-        .ptr(partial)
-        .i32(pieces)
-        .i32(kind.ordinal())
-        .f32(maxNorm)
-        .f32(scaling.growthFactor)
-        .f32(scaling.backoffFactor)
-        .i32(scaling.growthInterval)
-        .f32(scaling.minScale)
-        .run();
+    return partial;
   }
 
   /** {@code g = min(max(g, −v), v)} with {@code v = maxValue / gradScale}. */

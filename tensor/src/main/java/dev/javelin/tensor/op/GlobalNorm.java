@@ -1,5 +1,7 @@
 package dev.javelin.tensor.op;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
@@ -53,6 +55,26 @@ public final class GlobalNorm {
                   scaling.backoffFactor(),
                   scaling.growthInterval(),
                   scaling.minScale()));
+    }
+  }
+
+  /**
+   * {@code to = ‖g‖₂ / lossScale}, for who looks on: nothing is decided, the gradient stays as it
+   * is. Reads 4·n bytes. Not finite where a gradient is not.
+   *
+   * @param to F32, one element
+   * @param grads fp32, contiguous: a flat gradient buffer, of a step or of its first micro-batches
+   */
+  public static void measure(Tensor to, StepState state, Tensor grads) {
+    check("measure", grads)
+        .dtype("to", to, DType.F32)
+        .is(to.elements() == 1, () -> "to must have one element, got " + to.form());
+    switch (grads.device()) {
+      case Cpu cpu -> {
+        double norm = GlobalNormCpu.norm(cpu, VectorNorm.L2, grads.segment(), grads.elements());
+        to.segment().set(JAVA_FLOAT, 0, (float) (norm / state.lossScale()));
+      }
+      case Cuda cuda -> GlobalNormCuda.measure(cuda, to, state, grads, grads.elements());
     }
   }
 
