@@ -112,14 +112,23 @@ public record ClassifierRun(
             "--resume: %s holds another model (%s) than the run asks for (%s): give the same --precision and labels"
                 .formatted(from, checkpoint.state().model(), model.describe()));
       }
-      RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
+      Task task = task(config, model, train, held);
+      RunSettings settled =
+          Rewarming.settled(
+              config,
+              directory,
+              checkpoint,
+              checkpoint == null ? from : null,
+              s -> TextTraining.steps(task, s),
+              notes::add);
+      RunSettings kept = settled.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
-      Trainer trainer = training(config, model, train, held).trainer().into(directory);
+      Trainer trainer = training(settled, model, task).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
-      return new ClassifierRun(config, directory, model, train, held, trainer, checkpoint, notes);
+      return new ClassifierRun(settled, directory, model, train, held, trainer, checkpoint, notes);
     } catch (RuntimeException | Error e) {
       if (model != null) {
         model.close();
@@ -206,17 +215,19 @@ public record ClassifierRun(
         RunIdentity.settings(OBJECTIVE, null));
   }
 
-  private static Training training(
+  private static Task task(
       RunSettings config, TextClassifier model, LabelledRows train, @Nullable LabelledRows held) {
-    Task task =
-        new Task(
-            new Classify(model.model(config.model().recompute())),
-            train,
-            held,
-            true,
-            null,
-            List.of(),
-            null);
+    return new Task(
+        new Classify(model.model(config.model().recompute())),
+        train,
+        held,
+        true,
+        null,
+        List.of(),
+        null);
+  }
+
+  private static Training training(RunSettings config, TextClassifier model, Task task) {
     long shardBytes = config.run().maxShardSize().bytes();
     return TextTraining.of(model.parameters(), model.precision(), task, config)
         .model(model.describe(), to -> model.save(to, shardBytes), model::restore);

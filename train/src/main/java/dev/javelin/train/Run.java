@@ -109,17 +109,26 @@ public record Run(
       }
       model = model(config, device, name, fitted, checkpoint, data.tokenizer(), notes::add);
       model = read.template() == null ? model : model.withTemplate(read.template());
-      RunSettings kept = config.withRun(r -> r.withResume(null).withOverride(false));
-      directory.describe(
-          kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       task = TextTraining.task(model, data, config);
       notes.addAll(task.notes());
-      Trainer trainer = TextTraining.of(model, task, config).trainer().into(directory);
+      Task made = task;
+      RunSettings settled =
+          Rewarming.settled(
+              config,
+              directory,
+              checkpoint,
+              name.directory(),
+              s -> TextTraining.steps(made, s),
+              notes::add);
+      RunSettings kept = settled.withRun(r -> r.withResume(null).withOverride(false));
+      directory.describe(
+          kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
+      Trainer trainer = TextTraining.of(model, task, settled).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
       return new Run(
-          config, directory, device, data, model, task, trainer, checkpoint, passedOver, notes);
+          settled, directory, device, data, model, task, trainer, checkpoint, passedOver, notes);
     } catch (RuntimeException | Error e) {
       if (task != null) {
         task.close();

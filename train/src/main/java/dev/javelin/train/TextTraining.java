@@ -72,7 +72,7 @@ public final class TextTraining {
           case SEQUENTIAL -> Order.sequential();
         };
     BatchSource source = BatchSource.endless(task.train(), order);
-    int steps = run.steps(task.train().count(), settings.batch().sequences(), task.examples());
+    int steps = steps(task, settings);
     return Training.of(parameters, task.objective(), source)
         .batch(settings.batch().batchSize())
         .accumulate(settings.batch().gradientAccumulationSteps())
@@ -86,6 +86,13 @@ public final class TextTraining {
         .logEvery(run.loggingSteps())
         .evalEvery(run.evalEvery())
         .saveEvery(run.saveEvery());
+  }
+
+  /** Steps of a run of these settings on these rows. */
+  static int steps(Task task, RunSettings settings) {
+    return settings
+        .run()
+        .steps(task.train().count(), settings.batch().sequences(), task.examples());
   }
 
   /** Rows of several widths share batches with their like. */

@@ -4,13 +4,17 @@ import dev.javelin.train.Objectives;
 import dev.javelin.train.chat.TemplateFiles;
 import dev.javelin.train.optim.Optimizers;
 import dev.javelin.train.settings.DeviceSpec;
+import dev.javelin.train.settings.Names;
 import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.settings.ScheduleSpec.LrScheduler;
 import dev.javelin.train.settings.Setting;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 
@@ -21,6 +25,11 @@ import picocli.CommandLine.Model.OptionSpec;
  */
 final class TrainOptions {
   private static final int GROUP = 100;
+
+  private static final String LR_SCHEDULERS =
+      Arrays.stream(LrScheduler.values())
+          .map(shape -> Names.kebab(shape.name()))
+          .collect(Collectors.joining(", "));
 
   private final CommandSpec spec = CommandSpec.create();
   private int order;
@@ -126,7 +135,7 @@ final class TrainOptions {
     add(
         "lr_scheduler",
         "NAME",
-        "Shape of the schedule: cosine, linear, constant, wsd or inverse-sqrt.");
+        "Shape of the schedule: " + LR_SCHEDULERS + ". docs/training/schedules.md draws them.");
     add(
         "warmup_steps",
         "N",
@@ -141,6 +150,36 @@ final class TrainOptions {
         "N",
         "Steps of decay at the end of a wsd schedule. Default: a fifth of the schedule.");
     add("wsd_decay_shape", "NAME", "Shape of the wsd decay: linear, cosine or sqrt.");
+    add("lr_power", "P", "Exponent of a polynomial schedule.");
+    add(
+        "lr_cycle_steps",
+        "N",
+        "Steps of an arch of a cosine-restarts schedule. Default: a quarter of the steps behind the warm-up.");
+    add(
+        "lr_scaling",
+        "none|linear|sqrt",
+        "Multiply the learning rates by k or √k, where k is the sequences of a step over --lr-base-batch.");
+    add(
+        "lr_base_batch",
+        "N",
+        "Sequences a step that the learning rates are meant for, for --lr-scaling.");
+    add(
+        "rewarmup",
+        "true|false",
+        "Warm up again, for continued pre-training: from the checkpoint of --resume on, or from the first step on the weights of --model DIR.");
+    add(
+        "rewarmup_learning_rate",
+        "LR",
+        "Peak of the second warm-up. Default: a tenth of the one before.");
+    add(
+        "rewarmup_steps",
+        "N",
+        "Steps of the second warm-up. Default: a twentieth of the steps that are left.");
+    add("rewarmup_at", "N", "Step at which it begins. Default: the one where the run begins.");
+    add(
+        "rewarmup_from",
+        "LR",
+        "Learning rate that it starts from. Default: that of the step before, 0 if there is none.");
     add("optimizer", String.join("|", Optimizers.names()), "Rule that updates the weights.");
     add("weight_decay", "W", "Decoupled weight decay, for matrices only.");
     add("decay_all", "true|false", "Apply weight decay to norms and biases as well.");

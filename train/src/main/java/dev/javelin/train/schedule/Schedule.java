@@ -55,6 +55,28 @@ public sealed interface Schedule extends LearningRate {
     }
   }
 
+  /**
+   * {@code min + (max − min)·(1 − x)^power}, {@code x = min(1, (s − warmup)/(total − warmup))}: a
+   * straight line where {@code power} is 1.
+   */
+  record Polynomial(double max, double min, int warmup, int total, double power)
+      implements Schedule {
+    public Polynomial {
+      Warmup.check(max, warmup);
+      Warmup.checkTotal(max, min, warmup, total);
+      if (!(power > 0) || Double.isInfinite(power)) {
+        throw new IllegalArgumentException("power must be more than 0, and finite, got " + power);
+      }
+    }
+
+    @Override
+    public double at(long step) {
+      return step < warmup
+          ? Warmup.at(step, max, warmup)
+          : min + (max - min) * StrictMath.pow(1 - Warmup.progress(step, warmup, total), power);
+    }
+  }
+
   /** {@code max·√(w/(s + 1))} with {@code w = max(1, warmup)}; needs no end. */
   record InverseSqrt(double max, int warmup) implements Schedule {
     public InverseSqrt {
@@ -114,18 +136,27 @@ public sealed interface Schedule extends LearningRate {
   }
 
   /**
-   * {@code first} up to {@code restart}, then a straight line from its last value to {@code max}
-   * over {@code warmup} steps, then a cosine to {@code min} at {@code total}: how a finished run
-   * goes on with more data.
+   * {@code first} up to {@code restart}, then a straight line from {@code from} to {@code max} over
+   * {@code warmup} steps, then a cosine to {@code min} at {@code total}: how a finished run goes on
+   * with more data.
+   *
+   * @see <a href="https://arxiv.org/abs/2403.08763">Ibrahim et al. 2024</a>
    */
-  record Rewarmup(Schedule first, int restart, int warmup, double max, double min, int total)
+  record Rewarmup(
+      Schedule first, int restart, double from, int warmup, double max, double min, int total)
       implements Schedule {
     public Rewarmup {
       Warmup.check(max, warmup);
       Warmup.checkTotal(max, min, restart + warmup, total);
-      if (restart < 1) {
-        throw new IllegalArgumentException("restart must be at least 1, got " + restart);
+      if (restart < 0 || !(from >= 0) || Double.isInfinite(from)) {
+        throw new IllegalArgumentException(
+            "restart and the rate it starts from must be 0 or more, got " + restart + ", " + from);
       }
+    }
+
+    /** From the last rate of {@code first}; from 0 where there is none. */
+    public Rewarmup(Schedule first, int restart, int warmup, double max, double min, int total) {
+      this(first, restart, restart < 1 ? 0 : first.at(restart - 1), warmup, max, min, total);
     }
 
     @Override
@@ -134,7 +165,6 @@ public sealed interface Schedule extends LearningRate {
         return first.at(step);
       }
       if (step < restart + warmup) {
-        double from = first.at(restart - 1);
         return from + (max - from) * (step - restart + 1) / warmup;
       }
       double x = Warmup.progress(step, restart + warmup, total);

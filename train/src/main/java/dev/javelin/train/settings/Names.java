@@ -24,9 +24,16 @@ public final class Names {
 
   /**
    * The name with the fewest edits from {@code wrong}, where it needs no more than a third of its
-   * length, at least two; an equal beginning counts as near too.
+   * length, at least two; an equal beginning counts as near too, and a whole word of it as nearest.
    */
   public static Optional<String> nearest(String wrong, Collection<String> names) {
+    Optional<String> begun =
+        names.stream()
+            .filter(n -> n.startsWith(wrong + "-") || n.startsWith(wrong + "_"))
+            .findFirst();
+    if (begun.isPresent()) {
+      return begun;
+    }
     String best = null;
     int bestEdits = Math.max(2, wrong.length() / 3) + 1;
     for (String name : names) {

@@ -36,6 +36,7 @@ public record RunSettings(
     AdapterSpec adapter,
     OptimizerSpec optimizer,
     ScheduleSpec schedule,
+    RewarmupSpec rewarmup,
     DeviceSpec device,
     RunSpec run) {
   /** The settings of {@code javelin train} without flags. */
@@ -48,6 +49,7 @@ public record RunSettings(
           AdapterSpec.DEFAULT,
           OptimizerSpec.DEFAULT,
           ScheduleSpec.DEFAULT,
+          RewarmupSpec.DEFAULT,
           DeviceSpec.DEFAULT,
           RunSpec.DEFAULT);
 
@@ -77,6 +79,10 @@ public record RunSettings(
 
   public RunSettings withSchedule(UnaryOperator<ScheduleSpec> change) {
     return Components.with(this, "schedule", change.apply(schedule));
+  }
+
+  public RunSettings withRewarmup(UnaryOperator<RewarmupSpec> change) {
+    return Components.with(this, "rewarmup", change.apply(rewarmup));
   }
 
   public RunSettings withDevice(UnaryOperator<DeviceSpec> change) {
@@ -160,7 +166,16 @@ public record RunSettings(
 
   /** The learning rate over the steps of a run. */
   public Schedule lrSchedule(int steps) {
-    return rated().over(steps);
+    ScheduleSpec scaled = rated().scaledTo(batch.sequences());
+    Schedule first = scaled.over(steps);
+    double factor =
+        schedule.lrScaling().factor((double) batch.sequences() / schedule.lrBaseBatch());
+    return rewarmup.rewarmup() ? rewarmup.after(first, scaled, factor, steps) : first;
+  }
+
+  /** The largest learning rate, not scaled with the batch. */
+  public double peakLearningRate() {
+    return Checks.or(rated().learningRate(), ScheduleSpec.LEARNING_RATE);
   }
 
   /** Adapters take another rate than a model that is trained whole, where none is given. */

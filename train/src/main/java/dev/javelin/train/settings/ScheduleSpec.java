@@ -17,6 +17,10 @@ import org.jspecify.annotations.Nullable;
  * @param lrDecaySteps the step at which the schedule ends
  * @param wsdDecaySteps steps of the decay at the end of {@link LrScheduler#WSD}
  * @param wsdDecayShape how that falls
+ * @param lrPower exponent of {@link LrScheduler#POLYNOMIAL}
+ * @param lrCycleSteps steps of an arch of {@link LrScheduler#COSINE_RESTARTS}
+ * @param lrScaling how both rates grow with the sequences of a step
+ * @param lrBaseBatch sequences of a step that the rates are meant for, where they are scaled
  */
 public record ScheduleSpec(
     @Also({"lr"}) @Nullable Double learningRate,
@@ -26,10 +30,26 @@ public record ScheduleSpec(
     @Nullable Double warmupRatio,
     @Also({"lr_decay_iters"}) @Nullable Integer lrDecaySteps,
     @Also({"num_decay_steps"}) @Nullable Integer wsdDecaySteps,
-    @Also({"decay_type"}) Decay wsdDecayShape) {
+    @Also({"decay_type"}) Decay wsdDecayShape,
+    double lrPower,
+    @Nullable Integer lrCycleSteps,
+    LrScaling lrScaling,
+    int lrBaseBatch) {
   /** What a run has where nothing else is said. */
   public static final ScheduleSpec DEFAULT =
-      new ScheduleSpec(null, null, LrScheduler.COSINE, null, null, null, null, Decay.LINEAR);
+      new ScheduleSpec(
+          null,
+          null,
+          LrScheduler.COSINE,
+          null,
+          null,
+          null,
+          null,
+          Decay.LINEAR,
+          2,
+          null,
+          LrScaling.NONE,
+          256);
 
   static final double LEARNING_RATE = 1e-3;
 
@@ -50,6 +70,11 @@ public record ScheduleSpec(
         "--warmup-ratio must lie between 0 and 1, got " + warmupRatio);
     Checks.atLeast(1, "--lr-decay-steps", lrDecaySteps);
     Checks.atLeast(1, "--wsd-decay-steps", wsdDecaySteps);
+    Checks.require(
+        lrPower > 0 && lrPower < Double.POSITIVE_INFINITY,
+        "--lr-power must be more than 0, and finite, got " + lrPower);
+    Checks.atLeast(1, "--lr-cycle-steps", lrCycleSteps);
+    Checks.atLeast(1, "--lr-base-batch", lrBaseBatch);
   }
 
   public ScheduleSpec withLearningRate(@Nullable Double value) {
@@ -88,6 +113,22 @@ public record ScheduleSpec(
     return Components.with(this, "wsdDecayShape", value);
   }
 
+  public ScheduleSpec withLrPower(double value) {
+    return Components.with(this, "lrPower", value);
+  }
+
+  public ScheduleSpec withLrCycleSteps(@Nullable Integer value) {
+    return Components.with(this, "lrCycleSteps", value);
+  }
+
+  public ScheduleSpec withLrScaling(LrScaling value) {
+    return Components.with(this, "lrScaling", value);
+  }
+
+  public ScheduleSpec withLrBaseBatch(int value) {
+    return Components.with(this, "lrBaseBatch", value);
+  }
+
   /** The shape of the learning rate over the steps. */
   public enum LrScheduler {
     @Also("cosine-with-min-lr")
@@ -97,29 +138,102 @@ public record ScheduleSpec(
     CONSTANT,
     @Also("warmup-stable-decay")
     WSD,
-    INVERSE_SQRT
+    INVERSE_SQRT,
+    POLYNOMIAL,
+    @Also("cosine-with-restarts")
+    COSINE_RESTARTS
+  }
+
+  /** How the learning rate grows with k, the sequences of a step over {@link #lrBaseBatch}. */
+  public enum LrScaling {
+    NONE {
+      @Override
+      double factor(double k) {
+        return 1;
+      }
+    },
+    /** By k (Goyal et al. 2017, arXiv:1706.02677). */
+    LINEAR {
+      @Override
+      double factor(double k) {
+        return k;
+      }
+    },
+    /** By √k, as suits Adam and its relatives (Malladi et al. 2022, arXiv:2205.10287). */
+    SQRT {
+      @Override
+      double factor(double k) {
+        return Math.sqrt(k);
+      }
+    };
+
+    abstract double factor(double k);
   }
 
   /**
    * With what was left open: a smallest rate of a tenth of the largest, a warm-up of a twentieth of
-   * the steps, a schedule that ends with the run, of which the last fifth decays (wsd).
+   * the steps, a schedule that ends with the run, of which the last fifth decays (wsd), or which
+   * has four arches (cosine-restarts).
    *
    * @param maxSteps of the run
    */
   public ScheduleSpec effective(int maxSteps) {
     int end = Checks.or(lrDecaySteps, maxSteps);
     double rate = Checks.or(learningRate, LEARNING_RATE);
+    int warmup =
+        Checks.or(
+            warmupSteps,
+            warmupRatio == null ? maxSteps / 20 : (int) Math.ceil(warmupRatio * maxSteps));
     return new ScheduleSpec(
         rate,
         Checks.or(minLearningRate, rate / 10),
         lrScheduler,
-        Checks.or(
-            warmupSteps,
-            warmupRatio == null ? maxSteps / 20 : (int) Math.ceil(warmupRatio * maxSteps)),
+        warmup,
         warmupRatio,
         end,
         Checks.or(wsdDecaySteps, Math.max(1, end / 5)),
-        wsdDecayShape);
+        wsdDecayShape,
+        lrPower,
+        Checks.or(lrCycleSteps, Math.max(1, Math.ceilDiv(end - warmup, 4))),
+        lrScaling,
+        lrBaseBatch);
+  }
+
+  /** With everything that depends on the number of steps as a run of {@code maxSteps} has it. */
+  public ScheduleSpec held(int maxSteps) {
+    ScheduleSpec now = effective(maxSteps);
+    return new ScheduleSpec(
+        learningRate,
+        minLearningRate,
+        lrScheduler,
+        now.warmupSteps,
+        null,
+        now.lrDecaySteps,
+        now.wsdDecaySteps,
+        wsdDecayShape,
+        lrPower,
+        now.lrCycleSteps,
+        lrScaling,
+        lrBaseBatch);
+  }
+
+  /** With what is left open as {@code other} has it. */
+  public ScheduleSpec orAs(ScheduleSpec other) {
+    @Nullable Object[] values = Components.values(this);
+    @Nullable Object[] others = Components.values(other);
+    for (int i = 0; i < values.length; i++) {
+      values[i] = values[i] == null ? others[i] : values[i];
+    }
+    return Components.copy(this, values);
+  }
+
+  /** With both rates as steps of {@code sequences} want them, and no further scaling. */
+  ScheduleSpec scaledTo(long sequences) {
+    double factor = lrScaling.factor((double) sequences / lrBaseBatch);
+    double rate = Checks.or(learningRate, LEARNING_RATE) * factor;
+    return withLearningRate(rate)
+        .withMinLearningRate(minLearningRate == null ? null : minLearningRate * factor)
+        .withLrScaling(LrScaling.NONE);
   }
 
   /**
@@ -139,6 +253,9 @@ public record ScheduleSpec(
       case CONSTANT -> new Schedule.Constant(max, warmup);
       case WSD -> new Schedule.WarmupStableDecay(max, min, warmup, total, decay, wsdDecayShape);
       case INVERSE_SQRT -> new Schedule.InverseSqrt(max, warmup);
+      case POLYNOMIAL -> new Schedule.Polynomial(max, min, warmup, total, lrPower);
+      case COSINE_RESTARTS ->
+          new Schedule.CosineRestarts(max, min, warmup, Checks.or(spec.lrCycleSteps, 1));
     };
   }
 }

@@ -42,6 +42,21 @@ class ScheduleTest {
     assertThat(new Schedule.WarmupStableDecay(1, 0.1, 0, 8, 3, Decay.SQRT).at(9)).isEqualTo(0.1);
   }
 
+  /** PyTorch's PolynomialLR without a smallest rate: {@code (1 − s/total)^power}. */
+  @Test
+  void aPolynomialFallsAsItsPowerSays() {
+    Schedule square = new Schedule.Polynomial(2, 0.5, 2, 10, 2);
+    assertThat(square.at(0)).isEqualTo(1);
+    assertThat(square.at(2)).isEqualTo(2);
+    assertThat(square.at(6)).isEqualTo(0.5 + 1.5 * 0.25);
+    assertThat(square.at(10)).isEqualTo(0.5);
+    assertThat(square.at(11)).isEqualTo(0.5);
+    Schedule line = new Schedule.Polynomial(2, 0.5, 2, 10, 1);
+    for (int s = 0; s < 12; s++) {
+      assertThat(line.at(s)).isCloseTo(new Schedule.Linear(2, 0.5, 2, 10).at(s), within(1e-15));
+    }
+  }
+
   @Test
   void wrongArgumentsAreNamed() {
     assertThatThrownBy(() -> new Schedule.Cosine(1e-3, 2e-3, 0, 10))
@@ -49,6 +64,7 @@ class ScheduleTest {
         .hasMessageContaining("0.002");
     assertThatThrownBy(() -> new Schedule.Linear(1e-3, 0, 10, 10)).hasMessageContaining("warm-up");
     assertThatThrownBy(() -> new Schedule.Constant(Double.NaN, 0)).hasMessageContaining("NaN");
+    assertThatThrownBy(() -> new Schedule.Polynomial(1, 0, 0, 10, 0)).hasMessageContaining("power");
   }
 
   private static Schedule schedule(String name, JsonNode p) {

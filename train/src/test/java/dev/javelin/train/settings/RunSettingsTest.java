@@ -46,6 +46,7 @@ class RunSettingsTest {
           Map.entry(Quantize.class, Quantize.NF4),
           Map.entry(DataSpec.Order.class, DataSpec.Order.SEQUENTIAL),
           Map.entry(ChatFormat.class, ChatFormat.SHAREGPT),
+          Map.entry(ScheduleSpec.LrScaling.class, ScheduleSpec.LrScaling.SQRT),
           Map.entry(ScheduleSpec.LrScheduler.class, ScheduleSpec.LrScheduler.WSD));
 
   @TempDir Path dir;
@@ -98,7 +99,18 @@ class RunSettingsTest {
     assertThat(ten.effective().schedule())
         .isEqualTo(
             new ScheduleSpec(
-                1e-3, 1e-4, ScheduleSpec.LrScheduler.COSINE, 5, null, 100, 20, Decay.LINEAR));
+                1e-3,
+                1e-4,
+                ScheduleSpec.LrScheduler.COSINE,
+                5,
+                null,
+                100,
+                20,
+                Decay.LINEAR,
+                2,
+                24,
+                ScheduleSpec.LrScaling.NONE,
+                256));
     assertThat(ten.effective().data().dataSeed()).isEqualTo(1);
     assertThat(ten.effective().device().threads()).isPositive();
     assertThat(ten.toYaml())
@@ -175,6 +187,15 @@ class RunSettingsTest {
         "epochs | 0 | --epochs must be more than 0",
         "epochs | NaN | --epochs must be more than 0",
         "warmup_ratio | 1.1 | --warmup-ratio must lie between 0 and 1, got 1.1",
+        "lr_power | 0 | --lr-power must be more than 0",
+        "lr_cycle_steps | 0 | --lr-cycle-steps must be at least 1, got 0",
+        "lr_base_batch | 0 | --lr-base-batch must be at least 1, got 0",
+        "lr_scaling | cubic | --lr-scaling must be one of none, linear, sqrt, got cubic",
+        "lr_scheduler | step | --lr-scheduler must be one of cosine, linear, constant,",
+        "rewarmup_lr | -1 | --rewarmup-learning-rate must be 0 or more, and finite, got -1.0",
+        "rewarmup_at | -1 | --rewarmup-at must be 0 or more, got -1",
+        "rewarmup_steps | -1 | --rewarmup-steps must be 0 or more, got -1",
+        "rewarmup_from | NaN | --rewarmup-from must be 0 or more, and finite, got NaN",
         "weight_decay | Infinity | --weight-decay must be 0 or more, and finite",
         "weight_decay | 1e39 | --weight-decay must be 0 or more, and finite",
         "adam_epsilon | 0 | --adam-epsilon must be more than 0",
