@@ -10,6 +10,7 @@ import dev.javelin.device.RequiresCuda;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.BundledKernels;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Layout;
 import dev.javelin.tensor.Lease;
@@ -390,12 +391,9 @@ class FarRowsTest {
       GlobalNorm.run(state, norm, 1f, LossScaling.NONE);
       List<Segment> segments = List.of(new Segment(first, first + n, 1, 0.1f));
       AdamW.step(
-          all.get(0),
-          null,
+          new FlatWeights(all.get(0), null, all.get(3), segments),
           all.get(1),
           all.get(2),
-          all.get(3),
-          segments,
           state,
           0.9f,
           0.95f,

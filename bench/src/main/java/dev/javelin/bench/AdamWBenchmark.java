@@ -1,5 +1,6 @@
 package dev.javelin.bench;
 
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AdamW;
@@ -77,7 +78,7 @@ public class AdamWBenchmark {
 
   @Benchmark
   public Tensor update(Operands operands) {
-    AdamW.step(w, null, m, v, grads, segments, state, BETA1, BETA2, EPS);
+    AdamW.step(new FlatWeights(w, null, grads, segments), m, v, state, BETA1, BETA2, EPS);
     return w;
   }
 }

@@ -3,6 +3,7 @@ package dev.javelin.bench;
 import dev.javelin.device.DType;
 import dev.javelin.kernels.Activation;
 import dev.javelin.kernels.cpu.ExpLoop;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
@@ -274,7 +275,9 @@ final class OpWork {
     StepState state = o.state();
     GlobalNorm.run(state, grads, 1, LossScaling.NONE);
     var segments = List.of(new Segment(0, n, 1, 0.1f));
-    return () -> AdamW.step(w, master, m, v, grads, segments, state, 0.9999f, 0.99999f, 1e-8f);
+    return () ->
+        AdamW.step(
+            new FlatWeights(w, master, grads, segments), m, v, state, 0.9999f, 0.99999f, 1e-8f);
   }
 
   static Runnable exp(Operands o, int... dims) {

@@ -10,6 +10,7 @@ import dev.javelin.device.DType;
 import dev.javelin.device.Memory;
 import dev.javelin.nn.adapter.Adapters;
 import dev.javelin.nn.adapter.LoraConfig;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.Json;
@@ -130,12 +131,10 @@ final class PeftCase implements AutoCloseable {
             .as("norm of step %d", step)
             .isCloseTo(norm, within(10 * tolerance * norm));
         AdamW.step(
-            adapters.weights(),
-            adapters.master(),
+            new FlatWeights(
+                adapters.weights(), adapters.master(), adapters.gradients(), adapters.segments()),
             m1,
             m2,
-            adapters.gradients(),
-            adapters.segments(),
             base.state,
             0.9f,
             0.95f,

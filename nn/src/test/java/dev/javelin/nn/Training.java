@@ -3,6 +3,7 @@ package dev.javelin.nn;
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.DType;
 import dev.javelin.device.Memory;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.JsonObject;
@@ -55,12 +56,10 @@ final class Training {
         }
         GlobalNorm.run(c.state, c.buffer.gradients(), (float) settings.number("clip"), scaling);
         AdamW.step(
-            c.buffer.weights(),
-            c.buffer.master(),
+            new FlatWeights(
+                c.buffer.weights(), c.buffer.master(), c.buffer.gradients(), c.buffer.segments()),
             m1,
             m2,
-            c.buffer.gradients(),
-            c.buffer.segments(),
             c.state,
             (float) settings.number("beta1"),
             (float) settings.number("beta2"),

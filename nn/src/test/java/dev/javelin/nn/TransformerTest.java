@@ -11,6 +11,7 @@ import dev.javelin.device.Memory;
 import dev.javelin.nn.TransformerConfig.Dropout;
 import dev.javelin.nn.family.Gpt2;
 import dev.javelin.nn.family.Llama;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AdamW;
@@ -98,12 +99,9 @@ class TransformerTest {
       Tensor m = Tensor.of(moments, 0, DType.F32, buffer.flat());
       Tensor v = Tensor.of(moments, moments.byteSize() / 2, DType.F32, buffer.flat());
       AdamW.step(
-          buffer.weights(),
-          buffer.master(),
+          new FlatWeights(buffer.weights(), buffer.master(), buffer.gradients(), buffer.segments()),
           m,
           v,
-          buffer.gradients(),
-          buffer.segments(),
           state,
           0.9f,
           0.99f,

@@ -31,6 +31,7 @@ import dev.javelin.nn.RmsNorm;
 import dev.javelin.nn.RopeConfig;
 import dev.javelin.nn.RotaryTable;
 import dev.javelin.nn.Weights;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
@@ -171,12 +172,10 @@ class ComposedModelTest {
           tape.backward(List.of(Losses.stepLoss(losses, state)), List.of(state.lossScaleTensor()));
           GlobalNorm.run(state, buffer.gradients(), 1, LossScaling.NONE);
           AdamW.step(
-              buffer.weights(),
-              buffer.master(),
+              new FlatWeights(
+                  buffer.weights(), buffer.master(), buffer.gradients(), buffer.segments()),
               Tensor.of(m, 0, DType.F32, buffer.flat()),
               Tensor.of(v, 0, DType.F32, buffer.flat()),
-              buffer.gradients(),
-              buffer.segments(),
               state,
               0.9f,
               0.95f,

@@ -21,6 +21,7 @@ import dev.javelin.nn.Precision;
 import dev.javelin.nn.Transformer;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.nn.family.Llama;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.FileFormatException;
@@ -108,12 +109,10 @@ class FamilyProbeTest {
                 state));
         GlobalNorm.run(state, buffer.gradients(), 1, LossScaling.NONE);
         AdamW.step(
-            buffer.weights(),
-            buffer.master(),
+            new FlatWeights(
+                buffer.weights(), buffer.master(), buffer.gradients(), buffer.segments()),
             Tensor.of(m, 0, DType.F32, buffer.flat()),
             Tensor.of(v, 0, DType.F32, buffer.flat()),
-            buffer.gradients(),
-            buffer.segments(),
             state,
             0.9f,
             0.95f,

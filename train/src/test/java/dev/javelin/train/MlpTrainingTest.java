@@ -24,6 +24,7 @@ import dev.javelin.kernels.BundledKernels;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Precision;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
@@ -168,12 +169,10 @@ class MlpTrainingTest {
       Elementwise.scaleBackward(new Grad(one, true), fault, 1);
       GlobalNorm.run(state, gradients, MAX_NORM, scaling);
       AdamW.step(
-          parameters.weights(),
-          parameters.master(),
+          new FlatWeights(
+              parameters.weights(), parameters.master(), gradients, parameters.segments()),
           moment1,
           moment2,
-          gradients,
-          parameters.segments(),
           state,
           0.9f,
           0.95f,

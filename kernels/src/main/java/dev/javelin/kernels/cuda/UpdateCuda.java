@@ -6,21 +6,23 @@ import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Launch;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The update rules of optimizers, {@code adam_w.cu} and those after it, which differ in their
- * source alone. {@code RULE_constants} does in one thread for each segment the arithmetic that all
- * its elements share; {@code RULE_step} goes over the elements:
+ * The update rules of optimizers, which differ in their source alone ({@code update.cuh}). {@code
+ * RULE_constants} does in one thread for each segment the arithmetic that all its elements share;
+ * {@code RULE_step} goes over the elements:
  *
  * <pre>
  * RULE_constants   (constants, state, segments, count, numbers…)
- * RULE_step_TYPE   (copy, buffers…, constants, state, segments, numbers…)
+ * RULE_step_TYPE   (copy, w, grad, kept, kept, kept, constants, state, segments)
  * </pre>
  */
 public final class UpdateCuda {
   static final int MAX_SEGMENTS = 16;
+  static final int MAX_KEPT = 3;
   static final int CONSTANTS_BYTES = 64; // of a segment, at most
   private static final long THREAD_ELEMENTS = 4;
   private static final long MAX_BLOCKS = 1 << 12; // each goes on with what others left
@@ -31,12 +33,41 @@ public final class UpdateCuda {
   public record Part(long from, long to, float lrScale, float weightDecay) {}
 
   /**
+   * The parts of a launch, which carries their table.
+   *
+   * @param words {@code Segments} of {@code segments.cuh}
+   * @param longest elements of the longest
+   */
+  record Table(long[] words, int count, long longest) {
+    static List<Table> of(List<Part> parts) {
+      List<Table> tables = new ArrayList<>();
+      for (int i = 0; i < parts.size(); i += MAX_SEGMENTS) {
+        List<Part> some = parts.subList(i, Math.min(i + MAX_SEGMENTS, parts.size()));
+        long[] words = new long[4 * MAX_SEGMENTS];
+        long longest = 0;
+        for (int j = 0; j < some.size(); j++) {
+          Part p = some.get(j);
+          words[j] = p.from;
+          words[MAX_SEGMENTS + j] = p.to;
+          words[2 * MAX_SEGMENTS + j] = Double.doubleToRawLongBits(p.lrScale);
+          words[3 * MAX_SEGMENTS + j] = Double.doubleToRawLongBits(p.weightDecay);
+          longest = Math.max(longest, p.to - p.from);
+        }
+        tables.add(new Table(words, some.size(), longest));
+      }
+      return tables;
+    }
+  }
+
+  /**
    * One update of all parts.
    *
    * @param rule the name that its kernels begin with
-   * @param copy the weights in {@code type}, written only; {@code null} where the first buffer is
-   *     they
-   * @param buffers F32, weights, what the rule remembers, gradients, as its kernel has them
+   * @param copy the weights in {@code type}, written only; {@code null} where {@code w} are they
+   * @param w the weights that are updated, F32
+   * @param grad F32
+   * @param kept F32, what the rule keeps, as its formula has them; {@code null} for what it does
+   *     without
    * @param state the step's
    * @param numbers the rule's own
    */
@@ -45,43 +76,50 @@ public final class UpdateCuda {
       String rule,
       @Nullable Addressable copy,
       DType type,
-      List<? extends Addressable> buffers,
+      Addressable w,
+      Addressable grad,
+      List<? extends @Nullable Addressable> kept,
       List<Part> parts,
       Addressable state,
       float... numbers) {
-    for (int i = 0; i < parts.size(); i += MAX_SEGMENTS) { // a launch carries their table
-      List<Part> some = parts.subList(i, Math.min(i + MAX_SEGMENTS, parts.size()));
-      long[] table = new long[4 * MAX_SEGMENTS];
-      long longest = 0;
-      for (int j = 0; j < some.size(); j++) {
-        Part p = some.get(j);
-        table[j] = p.from;
-        table[MAX_SEGMENTS + j] = p.to;
-        table[2 * MAX_SEGMENTS + j] = Double.doubleToRawLongBits(p.lrScale);
-        table[3 * MAX_SEGMENTS + j] = Double.doubleToRawLongBits(p.weightDecay);
-        longest = Math.max(longest, p.to - p.from);
+    for (Table table : Table.of(parts)) {
+      DeviceMemory constants = constants(cuda, rule, table, state, 0, numbers);
+      Launch launch = elements(cuda.kernel(rule.concat("_step"), type), table);
+      launch.ptr(copy).ptr(w).ptr(grad);
+      for (int k = 0; k < MAX_KEPT; k++) {
+        launch.ptr(k < kept.size() ? kept.get(k) : null);
       }
-      DeviceMemory constants = cuda.scratch(MAX_SEGMENTS * CONSTANTS_BYTES);
-      Launch first =
-          cuda.kernel(rule.concat("_constants"))
-              .grid(1)
-              .ptr(constants)
-              .ptr(state)
-              .words(table)
-              .i32(some.size());
-      with(first, numbers).run();
-      CudaKernel kernel = cuda.kernel(rule.concat("_step"), type);
-      long blocks = Math.ceilDiv(longest, THREAD_ELEMENTS * kernel.blockSize());
-      Launch second = kernel.grid(Math.min(blocks, MAX_BLOCKS), some.size()).ptr(copy);
-      buffers.forEach(second::ptr);
-      with(second.ptr(constants).ptr(state).words(table), numbers).run();
+      launch.ptr(constants).ptr(state).words(table.words).run();
     }
   }
 
-  private static Launch with(Launch launch, float... numbers) {
+  /**
+   * What a rule computes for each segment before it goes over the elements.
+   *
+   * @param further bytes of scratch behind the constants, {@link #CONSTANTS_BYTES} for each of
+   *     {@link #MAX_SEGMENTS}
+   * @return the constants, in scratch memory
+   */
+  static DeviceMemory constants(
+      Cuda cuda, String rule, Table table, Addressable state, long further, float... numbers) {
+    DeviceMemory constants = cuda.scratch(MAX_SEGMENTS * CONSTANTS_BYTES + further);
+    Launch launch =
+        cuda.kernel(rule.concat("_constants"))
+            .grid(1)
+            .ptr(constants)
+            .ptr(state)
+            .words(table.words)
+            .i32(table.count);
     for (float number : numbers) {
       launch.f32(number);
     }
-    return launch;
+    launch.run();
+    return constants;
+  }
+
+  /** A launch over all elements of a table's segments, a row of blocks for each. */
+  static Launch elements(CudaKernel kernel, Table table) {
+    long blocks = Math.ceilDiv(table.longest, THREAD_ELEMENTS * kernel.blockSize());
+    return kernel.grid(Math.min(blocks, MAX_BLOCKS), table.count);
   }
 }

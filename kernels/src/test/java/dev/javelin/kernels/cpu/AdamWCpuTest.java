@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,7 +26,7 @@ class AdamWCpuTest {
     try (Cpu cpu = Cpu.open(3)) {
       float[][] before = random(n);
       MemorySegment[] s = upload(cpu, before);
-      AdamWCpu.step(cpu, s[0], DType.F32, s[0], s[1], s[2], s[3], C, 0, n);
+      step(cpu, s[0], DType.F32, s, 0, n);
       for (int i = 0; i < n; i++) {
         double g = (double) before[3][i] * C.gradScale();
         double m = before[1][i] + (g - before[1][i]) * (1 - (double) C.beta1());
@@ -46,7 +47,7 @@ class AdamWCpuTest {
     try (Cpu cpu = Cpu.open(1)) {
       float[][] before = random(100);
       MemorySegment[] s = upload(cpu, before);
-      AdamWCpu.step(cpu, s[0], DType.F32, s[0], s[1], s[2], s[3], C, 13, 88);
+      step(cpu, s[0], DType.F32, s, 13, 88);
       for (int i = 0; i < 100; i++) {
         boolean inside = i >= 13 && i < 88;
         for (int k = 0; k < 4; k++) {
@@ -65,13 +66,19 @@ class AdamWCpuTest {
     try (Cpu cpu = Cpu.open(2)) {
       MemorySegment[] s = upload(cpu, random(n));
       MemorySegment half = cpu.allocate(type.bytes(n)).segment();
-      AdamWCpu.step(cpu, half, type, s[0], s[1], s[2], s[3], C, 0, n);
+      step(cpu, half, type, s, 0, n);
       for (int i = 0; i < n; i++) {
         float w = s[0].getAtIndex(JAVA_FLOAT, i);
         short expected = type == DType.BF16 ? Half.floatToBf16(w) : Float.floatToFloat16(w);
         assertThat(half.getAtIndex(JAVA_SHORT, i)).isEqualTo(expected);
       }
     }
+  }
+
+  private static void step(
+      Cpu cpu, MemorySegment copy, DType type, MemorySegment[] s, long from, long to) {
+    var buffers = new UpdateCpu.Buffers(copy, type, s[0], s[3], List.of(s[1], s[2]));
+    UpdateCpu.step(cpu, buffers, new AdamWCpu(C), from, to);
   }
 
   private static float[][] random(int n) {

@@ -57,6 +57,7 @@ class SharedGeometryTest {
   void dropoutUpdatesAndHead() {
     assertThat(DropoutCuda.WORDS).isEqualTo(constant("philox.cuh", "kWords"));
     assertThat(UpdateCuda.MAX_SEGMENTS).isEqualTo(constant("segments.cuh", "kMaxSegments"));
+    assertThat(UpdateCuda.MAX_KEPT).isEqualTo(constant("update.cuh", "kMaxKept"));
     assertThat(UpdateCuda.CONSTANTS_BYTES).isEqualTo(constant("segments.cuh", "kConstantsBytes"));
     assertThat(LinearCrossEntropyCuda.UNIT).isEqualTo(constant("linear_cross_entropy.cu", "kUnit"));
   }

@@ -1,16 +1,10 @@
 package dev.javelin.tensor.op;
 
-import dev.javelin.device.Cpu;
-import dev.javelin.device.Cuda;
-import dev.javelin.device.DType;
 import dev.javelin.kernels.cpu.AdamWCpu;
-import dev.javelin.kernels.cuda.UpdateCuda;
-import dev.javelin.tensor.Check;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.StepState;
-import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Adam with decoupled weight decay over the flat buffers of a model.
@@ -32,88 +26,15 @@ public final class AdamW {
    *
    * A skipped step clears the gradients and changes nothing else.
    *
-   * @param weights fp32 [n], or bf16/fp16 copies that are written only
-   * @param master fp32 [n], the weights that are updated; {@code null} where {@code weights} are
-   *     fp32 themselves
-   * @param m first moment, fp32 [n]
-   * @param v second moment, fp32 [n]
-   * @param grads fp32 [n]
+   * @param m first moment, F32 [n]
+   * @param v second moment, F32 [n]
    */
   public static void step(
-      Tensor weights,
-      @Nullable Tensor master,
-      Tensor m,
-      Tensor v,
-      Tensor grads,
-      List<Segment> segments,
-      StepState state,
-      float beta1,
-      float beta2,
-      float eps) {
-    Tensor w = master == null ? weights : master;
-    Check.that("adamW")
-        .floats("weights", weights)
-        .dtype(master == null ? "weights (without master)" : "master", w, DType.F32)
-        .dtype("m", m, DType.F32)
-        .dtype("v", v, DType.F32)
-        .dtype("grads", grads, DType.F32)
-        .sameShape("master", w, "weights", weights)
-        .sameShape("m", m, "weights", weights)
-        .sameShape("v", v, "weights", weights)
-        .sameShape("grads", grads, "weights", weights)
-        .contiguous("weights", weights)
-        .contiguous("master", w)
-        .contiguous("m", m)
-        .contiguous("v", v)
-        .contiguous("grads", grads);
-    for (Segment s : segments) {
-      Check.that("adamW")
-          .is(
-              0 <= s.from() && s.from() <= s.to() && s.to() <= weights.elements(),
-              () -> s + " does not lie within " + weights.elements() + " elements");
-    }
-    switch (weights.device()) {
-      case Cpu cpu -> {
-        for (Segment s : segments) {
-          if (state.overflow()) {
-            clear(grads, s);
-          } else {
-            AdamWCpu.step(
-                cpu,
-                weights.segment(),
-                weights.dtype(),
-                w.segment(),
-                m.segment(),
-                v.segment(),
-                grads.segment(),
-                constants(s, state, beta1, beta2, eps),
-                s.from(),
-                s.to());
-          }
-        }
-      }
-      case Cuda cuda ->
-          UpdateCuda.step(
-              cuda,
-              "adam_w",
-              master == null ? null : weights,
-              weights.dtype(),
-              List.of(w, m, v, grads),
-              segments.stream()
-                  .map(s -> new UpdateCuda.Part(s.from(), s.to(), s.lrScale(), s.weightDecay()))
-                  .toList(),
-              state,
-              beta1,
-              beta2,
-              eps);
-    }
-  }
-
-  private static void clear(Tensor grads, Segment s) {
-    grads
-        .segment()
-        .asSlice(DType.F32.bytes(s.from()), DType.F32.bytes(s.to() - s.from()))
-        .fill((byte) 0);
+      FlatWeights flat, Tensor m, Tensor v, StepState state, float beta1, float beta2, float eps) {
+    Update.of("adam_w", flat)
+        .keeping("m", m)
+        .keeping("v", v)
+        .step(state, s -> new AdamWCpu(constants(s, state, beta1, beta2, eps)), beta1, beta2, eps);
   }
 
   private static AdamWCpu.Constants constants(

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
@@ -50,12 +51,9 @@ class AdamWTest {
           state.begin(0, t, (float) lr[t], 1);
           GlobalNorm.run(state, g, INFINITY, LossScaling.NONE);
           AdamW.step(
-              w,
-              null,
+              new FlatWeights(w, null, g, segments),
               m,
               v,
-              g,
-              segments,
               state,
               (float) betas[0],
               (float) betas[1],
@@ -89,7 +87,7 @@ class AdamWTest {
       GlobalNorm.run(state, g, INFINITY, LossScaling.NONE);
       var segments =
           List.of(new Segment(0, 1, 1, 0), new Segment(1, 2, 1, 0.5f), new Segment(2, 3, 3, 0.5f));
-      AdamW.step(w, null, m, v, g, segments, state, 0.9f, 0.999f, 0);
+      AdamW.step(new FlatWeights(w, null, g, segments), m, v, state, 0.9f, 0.999f, 0);
       // In the first step m/(1-beta1) over the root of v/(1-beta2) is the gradient's sign.
       assertValues(w, 2 - 0.1f, 2 * 0.95f - 0.1f, 2 * 0.85f - 0.3f, 2);
       assertValues(g, 0, 0, 0, 5);
@@ -107,7 +105,14 @@ class AdamWTest {
       Tensor g = GlobalNormTest.tensor(ws, 1, INFINITY, Float.NaN);
       state.begin(0, 0, 0.1f, 1);
       GlobalNorm.run(state, g, 1, LossScaling.NONE);
-      AdamW.step(w, null, m, v, g, List.of(new Segment(0, 3, 1, 1)), state, 0.9f, 0.999f, 1e-8f);
+      AdamW.step(
+          new FlatWeights(w, null, g, List.of(new Segment(0, 3, 1, 1))),
+          m,
+          v,
+          state,
+          0.9f,
+          0.999f,
+          1e-8f);
       assertValues(w, 1, 2, 3);
       assertValues(m, 4, 5, 6);
       assertValues(v, 7, 8, 9);
@@ -135,9 +140,9 @@ class AdamWTest {
         Tensor g = GlobalNormTest.tensor(ws, 0.1f * scale, 0.7f * scale, -0.3f * scale);
         GlobalNorm.run(state, g, 0.5f, LossScaling.DYNAMIC);
         if (scaled == 1) {
-          AdamW.step(half, master, m, v, g, segments, state, 0.9f, 0.95f, 1e-3f);
+          AdamW.step(new FlatWeights(half, master, g, segments), m, v, state, 0.9f, 0.95f, 1e-3f);
         } else {
-          AdamW.step(w, null, m, v, g, segments, state, 0.9f, 0.95f, 1e-3f);
+          AdamW.step(new FlatWeights(w, null, g, segments), m, v, state, 0.9f, 0.95f, 1e-3f);
         }
       }
       for (int i = 0; i < 3; i++) {
@@ -156,11 +161,13 @@ class AdamWTest {
         StepState state = StepState.on(cpu)) {
       Tensor half = ws.alloc(DType.BF16, Shape.of(3));
       Tensor x = GlobalNormTest.tensor(ws, 1, 2, 3);
-      assertThatThrownBy(() -> AdamW.step(half, null, x, x, x, List.of(), state, 0, 0, 0))
+      assertThatThrownBy(
+              () -> AdamW.step(new FlatWeights(half, null, x, List.of()), x, x, state, 0, 0, 0))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("weights (without master) must be F32, got BF16");
       var beyond = List.of(new Segment(2, 4, 1, 0));
-      assertThatThrownBy(() -> AdamW.step(x, null, x, x, x, beyond, state, 0, 0, 0))
+      assertThatThrownBy(
+              () -> AdamW.step(new FlatWeights(x, null, x, beyond), x, x, state, 0, 0, 0))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("does not lie within 3 elements");
     }

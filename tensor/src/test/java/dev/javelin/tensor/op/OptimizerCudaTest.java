@@ -13,6 +13,7 @@ import dev.javelin.device.RequiresCuda;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.kernels.VectorNorm;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
@@ -93,7 +94,7 @@ class OptimizerCudaTest {
         put(g, gradient);
         state.begin(0, step, 0.1f, 1);
         GlobalNorm.run(state, g, step == 0 ? 0.5f : INFINITY, LossScaling.DYNAMIC);
-        AdamW.step(weights, master, m, v, g, segments, state, 0.9f, 0.95f, 1e-3f);
+        AdamW.step(new FlatWeights(weights, master, g, segments), m, v, state, 0.9f, 0.95f, 1e-3f);
         numbers.add(step == 1 ? 0 : state.gradNorm());
         numbers.add(state.clipFactor());
         numbers.add(state.gradScale());
@@ -163,7 +164,14 @@ class OptimizerCudaTest {
       put(g, ones);
       state.begin(0, 0, 0.5f, 1);
       GlobalNorm.run(state, g, INFINITY, LossScaling.NONE);
-      AdamW.step(w, null, zeros(ws, n), zeros(ws, n), g, segments, state, 0.9f, 0.999f, 0);
+      AdamW.step(
+          new FlatWeights(w, null, g, segments),
+          zeros(ws, n),
+          zeros(ws, n),
+          state,
+          0.9f,
+          0.999f,
+          0);
       float[] moved = get(w);
       for (int i = 0; i < n; i++) {
         assertThat(moved[i]).isCloseTo(-0.5f * i, within(1e-5f * i + 1e-30f));

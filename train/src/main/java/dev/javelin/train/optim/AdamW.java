@@ -1,6 +1,7 @@
 package dev.javelin.train.optim;
 
 import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.step.StepState;
 import java.util.List;
 
@@ -25,12 +26,13 @@ public final class AdamW implements Optimizer {
   @Override
   public void step(StepState state) {
     dev.javelin.tensor.op.AdamW.step(
-        parameters.weights(),
-        parameters.master(),
+        new FlatWeights(
+            parameters.weights(),
+            parameters.master(),
+            parameters.gradients(),
+            parameters.segments()),
         moment1.buffer(),
         moment2.buffer(),
-        parameters.gradients(),
-        parameters.segments(),
         state,
         config.beta1(),
         config.beta2(),

@@ -1,0 +1,118 @@
+package dev.javelin.kernels.cpu;
+
+import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The loop that all update rules share: pieces of the flat buffers in parallel, each while it is in
+ * the second-level cache put through the rule's formula, its gradients cleared, its weights copied
+ * to their half type.
+ */
+public final class UpdateCpu {
+  private static final int PIECE = 1 << 14; // five streams of 64 kB stay in the second-level cache
+
+  private UpdateCpu() {}
+
+  /**
+   * A rule's formula for a range, all its constants known: reads gradients, moves weights and what
+   * it keeps. Called by several threads for different ranges.
+   */
+  @FunctionalInterface
+  public interface Rule {
+    /**
+     * @param at byte at which the range begins in each buffer
+     * @param bytes of the range: whole vectors, of {@link Lanes#BYTES} each
+     */
+    void apply(
+        MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes);
+  }
+
+  /**
+   * What a rule works on.
+   *
+   * @param copy of the weights in bf16 or f16, written only; where {@code type} is F32 it is not
+   *     touched
+   * @param w weights, fp32
+   * @param grad gradients, fp32
+   * @param kept from step to step, fp32, as the rule has them
+   */
+  public record Buffers(
+      MemorySegment copy,
+      DType type,
+      MemorySegment w,
+      MemorySegment grad,
+      List<@Nullable MemorySegment> kept) {}
+
+  /** Elements {@code [from, to)} of all buffers. */
+  public static void step(Cpu cpu, Buffers b, Rule rule, long from, long to) {
+    @Nullable MemorySegment[] kept = b.kept.toArray(new MemorySegment[0]);
+    cpu.parallel(
+        Math.toIntExact((to - from + PIECE - 1) / PIECE),
+        1,
+        (first, last) -> {
+          for (int p = first; p < last; p++) {
+            long begin = from + (long) p * PIECE;
+            long end = Math.min(to, begin + PIECE);
+            piece(cpu, b, kept, rule, begin, end);
+          }
+        });
+  }
+
+  private static void piece(
+      Cpu cpu, Buffers b, @Nullable MemorySegment[] kept, Rule rule, long from, long to) {
+    int n = (int) (to - from);
+    int whole = Lanes.SPECIES.loopBound(n);
+    if (whole > 0) {
+      rule.apply(b.w, b.grad, kept, Float.BYTES * from, (long) Float.BYTES * whole);
+    }
+    if (whole < n) {
+      rest(cpu, b, kept, rule, from + whole, n - whole);
+    }
+    skip(b, from, to);
+    if (b.type != DType.F32) {
+      Half.narrow(b.copy, b.type.bytes(from), b.type, b.w, Float.BYTES * from, n);
+    }
+  }
+
+  /** Fewer elements than a vector has: a vector elsewhere, of which they are taken back. */
+  private static void rest(
+      Cpu cpu, Buffers b, @Nullable MemorySegment[] kept, Rule rule, long from, int n) {
+    MemorySegment scratch = cpu.scratch((long) Lanes.BYTES * (2 + kept.length));
+    scratch.fill((byte) 0);
+    MemorySegment w = in(scratch, 0, b.w, from, n);
+    MemorySegment grad = in(scratch, 1, b.grad, from, n);
+    @Nullable MemorySegment[] own = new @Nullable MemorySegment[kept.length];
+    for (int k = 0; k < own.length; k++) {
+      MemorySegment there = kept[k];
+      own[k] = there == null ? null : in(scratch, 2 + k, there, from, n);
+    }
+    rule.apply(w, grad, own, 0, Lanes.BYTES);
+    out(b.w, w, from, n);
+    for (int k = 0; k < own.length; k++) {
+      MemorySegment there = kept[k];
+      MemorySegment here = own[k];
+      if (there != null && here != null) {
+        out(there, here, from, n);
+      }
+    }
+  }
+
+  private static MemorySegment in(
+      MemorySegment scratch, int place, MemorySegment buffer, long from, int n) {
+    MemorySegment vector = scratch.asSlice((long) place * Lanes.BYTES, Lanes.BYTES);
+    MemorySegment.copy(buffer, Float.BYTES * from, vector, 0, (long) Float.BYTES * n);
+    return vector;
+  }
+
+  private static void out(MemorySegment buffer, MemorySegment vector, long from, int n) {
+    MemorySegment.copy(vector, 0, buffer, Float.BYTES * from, (long) Float.BYTES * n);
+  }
+
+  /** Clears the gradients of {@code [from, to)}: all that a skipped step does. */
+  public static void skip(Buffers b, long from, long to) {
+    b.grad.asSlice(Float.BYTES * from, Float.BYTES * (to - from)).fill((byte) 0);
+  }
+}
