@@ -5,7 +5,9 @@ import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.train.average.CheckpointAverage;
 import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.RunIdentity;
 import dev.javelin.train.data.DataIdentity;
 import dev.javelin.train.data.Dataset;
@@ -18,6 +20,7 @@ import dev.javelin.train.settings.ModelSpec;
 import dev.javelin.train.settings.Quantize;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.tokenizer.Tokenizer;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -72,6 +75,7 @@ public record Run(
 
   private static Run open(RunSettings config, RunDirectory directory) {
     Objectives.named(config.objective().objective()); // before anything is read
+    requireAverage(config);
     List<String> passedOver = new ArrayList<>();
     Checkpoint checkpoint = directory.start(config.run().resume(), passedOver::add);
     List<String> notes = new ArrayList<>(config.notes());
@@ -199,6 +203,19 @@ public record Run(
       throw new InputException(
           "--lora trains adapters beside the weights of a model, and %s has none: name a directory with weights by --model"
               .formatted(name.text()));
+    }
+  }
+
+  private static void requireAverage(RunSettings config) {
+    int count = config.average().averageCheckpoints();
+    if (count > 0 && config.adapter().isOn()) {
+      throw new InputException(
+          "--average-checkpoints is for whole models, and --lora trains adapters: the mean of adapters is no mean of models");
+    }
+    if (config.run().keep() > 0 && count > config.run().keep()) {
+      throw new InputException(
+          "--average-checkpoints %d needs as many checkpoints, and --keep is %d: use --keep %d, or 0 for all"
+              .formatted(count, config.run().keep(), count));
     }
   }
 
@@ -371,6 +388,26 @@ public record Run(
         config.optimizer().grouping(),
         config.run().seed(),
         tokenizer);
+  }
+
+  /**
+   * Writes the mean of the newest checkpoints to {@code average}, where the settings ask for it.
+   *
+   * @return where it is; {@code null} where it was not asked for
+   */
+  public @Nullable Path average() throws IOException {
+    int count = settings.average().averageCheckpoints();
+    if (count == 0) {
+      return null;
+    }
+    List<Path> newest =
+        new Checkpoints(directory.path(), 0)
+            .newest(count).stream().map(Checkpoint::directory).toList();
+    Path to = directory.path().resolve("average");
+    try (LanguageModel mean = CheckpointAverage.of(device, newest, model.precision())) {
+      mean.save(to, settings.run().maxShardSize().bytes());
+    }
+    return to;
   }
 
   @Override

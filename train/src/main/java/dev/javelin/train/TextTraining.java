@@ -73,19 +73,23 @@ public final class TextTraining {
         };
     BatchSource source = BatchSource.endless(task.train(), order);
     int steps = steps(task, settings);
-    return Training.of(parameters, task.objective(), source)
-        .batch(settings.batch().batchSize())
-        .accumulate(settings.batch().gradientAccumulationSteps())
-        .optimizer(settings.optimizer()::create)
-        .clip(settings.optimizer().clip(precision.lossScaling()))
-        .schedule(settings.lrSchedule(steps))
-        .steps(steps)
-        .seed(run.seed())
-        .validation(task.held() == null ? null : BatchSource.once(task.held()), run.evalBatches())
-        .textBytes(task.textBytes())
-        .logEvery(run.loggingSteps())
-        .evalEvery(run.evalEvery())
-        .saveEvery(run.saveEvery());
+    Training training =
+        Training.of(parameters, task.objective(), source)
+            .batch(settings.batch().batchSize())
+            .accumulate(settings.batch().gradientAccumulationSteps())
+            .optimizer(settings.optimizer()::create)
+            .clip(settings.optimizer().clip(precision.lossScaling()))
+            .schedule(settings.lrSchedule(steps))
+            .steps(steps)
+            .seed(run.seed())
+            .validation(
+                task.held() == null ? null : BatchSource.once(task.held()), run.evalBatches())
+            .textBytes(task.textBytes())
+            .logEvery(run.loggingSteps())
+            .evalEvery(run.evalEvery())
+            .saveEvery(run.saveEvery());
+    Attachments.add(training, settings);
+    return training;
   }
 
   /** Steps of a run of these settings on these rows. */

@@ -11,6 +11,7 @@ import dev.javelin.train.eval.Evaluator;
 import dev.javelin.train.hook.After;
 import dev.javelin.train.hook.Hooks;
 import dev.javelin.train.hook.Progress;
+import dev.javelin.train.hook.StandIn;
 import dev.javelin.train.hook.StepHook;
 import dev.javelin.train.hook.StopRule;
 import dev.javelin.train.monitor.StepMetrics;
@@ -59,6 +60,7 @@ public final class Trainer implements AutoCloseable {
   private long stepsHere; // done by this trainer
   private @Nullable Evaluation lastEvaluation;
   private long evaluatedStep = -1;
+  private final SequencedMap<String, Double> standIns = new LinkedHashMap<>(); // their losses
   private @Nullable String ended; // why a rule or a hook has ended the run
   private volatile boolean stopRequested;
   private volatile boolean closing;
@@ -328,7 +330,8 @@ public final class Trainer implements AutoCloseable {
   }
 
   private SequencedMap<String, Double> measured() {
-    SequencedMap<String, Double> measured = new LinkedHashMap<>();
+    SequencedMap<String, Double> measured = new LinkedHashMap<>(standIns);
+    standIns.clear();
     hooks.measure(measured::put);
     return measured;
   }
@@ -371,8 +374,18 @@ public final class Trainer implements AutoCloseable {
       evaluatedStep = step;
       parts.rate.evaluated(step, evaluation.loss());
       all.evaluated(step, evaluation);
+      hooks.all().forEach(hook -> evaluateStandIn(hook, evaluator));
     }
     return evaluation;
+  }
+
+  private void evaluateStandIn(StepHook hook, Evaluator evaluator) {
+    try (StandIn other = hook.standIn()) {
+      Evaluation evaluation = other == null ? null : evaluator.run(done -> {}, this::isStopping);
+      if (other != null && evaluation != null) {
+        standIns.put(other.key(), evaluation.loss());
+      }
+    }
   }
 
   private Outcome end(Watchers all) {

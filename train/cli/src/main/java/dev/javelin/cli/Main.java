@@ -37,6 +37,7 @@ import picocli.CommandLine.Model.OptionSpec;
       ConvertCommand.class,
       TokenizerCommand.class,
       MergeCommand.class,
+      AverageCommand.class,
       DoctorCommand.class,
     })
 public final class Main {

@@ -120,8 +120,9 @@ final class TrainCommand implements Callable<Integer> {
       if (outcome.interrupted()) {
         return Main.INTERRUPTED;
       }
+      Path average = run.average();
       if (!quiet) {
-        report(out, run, outcome);
+        report(out, run, outcome, average);
       }
       return Main.OK;
     }
@@ -213,7 +214,8 @@ final class TrainCommand implements Callable<Integer> {
     out.flush();
   }
 
-  private void report(PrintWriter out, Run run, Trainer.Outcome outcome) throws IOException {
+  private void report(PrintWriter out, Run run, Trainer.Outcome outcome, @Nullable Path average)
+      throws IOException {
     RunSettings settings = run.settings();
     if (outcome.evaluation() != null) {
       out.println("validation: " + summary(settings, outcome.evaluation()));
@@ -229,6 +231,9 @@ final class TrainCommand implements Callable<Integer> {
       out.println();
       out.println(Terminal.text(run.model().generate("", SAMPLE_TOKENS, sampler).strip()));
       out.println();
+    }
+    if (average != null) {
+      out.println("average: " + average);
     }
     out.println("model: " + run.directory().path().resolve("last"));
     out.flush();

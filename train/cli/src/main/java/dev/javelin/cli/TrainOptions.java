@@ -214,6 +214,15 @@ final class TrainOptions {
         "Modules to train whole beside the adapters, embed_tokens,lm_head. Default: none.");
     add("adapter", "DIR", "Adapter to go on from, as PEFT or Javelin wrote it. Default: none.");
 
+    add(
+        "ema_decay",
+        "D",
+        "Keep a moving average of the weights, which decays by D a step (0.999), and evaluate it, too. Default: none.");
+    add(
+        "average_checkpoints",
+        "K",
+        "Write the mean of the newest K checkpoints to average/ at the end; 0 writes none.");
+
     group(4); // numbers and device
     add("precision", "fp32|bf16|fp16", "Number format of weights and activations.");
     add(

@@ -127,6 +127,28 @@ public final class Checkpoints {
   }
 
   /**
+   * The newest whole checkpoints, the newest last; fewer where there are not so many.
+   *
+   * @throws InputException where there are checkpoints and none is whole
+   */
+  public List<Checkpoint> newest(int count) {
+    List<Checkpoint> whole = new ArrayList<>();
+    for (Found found : inOrder().reversed()) {
+      try {
+        if (whole.size() < count) {
+          whole.add(Checkpoint.open(found.directory));
+        }
+      } catch (IncompleteCheckpointException | FileFormatException e) {
+        // passed over, as a run that resumes would
+      }
+    }
+    if (whole.isEmpty()) {
+      newest().ifPresent(whole::add); // or says what is wrong with them
+    }
+    return whole.reversed();
+  }
+
+  /**
    * Writes {@code checkpoint-N}, points {@code last} to it and, where its own step is the best,
    * {@code best}; then deletes what is not to be kept, but never those two. An interrupt of the
    * thread does not disturb it, and is still there afterwards.

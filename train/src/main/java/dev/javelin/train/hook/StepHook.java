@@ -6,6 +6,7 @@ import dev.javelin.train.optim.Optimizer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.function.ObjDoubleConsumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Looks at a step, or changes it, between its parts:
@@ -60,6 +61,11 @@ public interface StepHook extends Stateful, AutoCloseable {
 
   /** Numbers for the log, by key; asked on steps that are logged. */
   default void measure(ObjDoubleConsumer<String> out) {}
+
+  /** Puts other weights in place for a second evaluation; {@code null} where it has none. */
+  default @Nullable StandIn standIn() {
+    return null;
+  }
 
   /** Writes files of its own into a checkpoint. */
   default void write(Path directory) throws IOException {}

@@ -37,6 +37,7 @@ public record RunSettings(
     OptimizerSpec optimizer,
     ScheduleSpec schedule,
     RewarmupSpec rewarmup,
+    AverageSpec average,
     DeviceSpec device,
     RunSpec run) {
   /** The settings of {@code javelin train} without flags. */
@@ -50,6 +51,7 @@ public record RunSettings(
           OptimizerSpec.DEFAULT,
           ScheduleSpec.DEFAULT,
           RewarmupSpec.DEFAULT,
+          AverageSpec.DEFAULT,
           DeviceSpec.DEFAULT,
           RunSpec.DEFAULT);
 
@@ -83,6 +85,10 @@ public record RunSettings(
 
   public RunSettings withRewarmup(UnaryOperator<RewarmupSpec> change) {
     return Components.with(this, "rewarmup", change.apply(rewarmup));
+  }
+
+  public RunSettings withAverage(UnaryOperator<AverageSpec> change) {
+    return Components.with(this, "average", change.apply(average));
   }
 
   public RunSettings withDevice(UnaryOperator<DeviceSpec> change) {
