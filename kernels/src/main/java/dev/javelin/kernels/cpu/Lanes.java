@@ -117,6 +117,12 @@ final class Lanes {
     return before.blend(b, b.compare(GT, before));
   }
 
+  /** The smaller of each pair of lanes; as {@link #larger} otherwise. */
+  static FloatVector smaller(FloatVector a, FloatVector b) {
+    FloatVector before = TYPE.cast(a);
+    return before.blend(b, b.compare(LT, before));
+  }
+
   /** The largest lane; it may pass over a NaN. */
   static float max(FloatVector v) {
     FloatVector m = TYPE.cast(v);

@@ -84,7 +84,7 @@ public final class UpdateCuda {
       float... numbers) {
     for (Table table : Table.of(parts)) {
       DeviceMemory constants = constants(cuda, rule, table, state, 0, numbers);
-      Launch launch = elements(cuda.kernel(rule.concat("_step"), type), table);
+      Launch launch = elements(cuda.kernel(rule.concat("_step"), type), table.longest, table.count);
       launch.ptr(copy).ptr(w).ptr(grad);
       for (int k = 0; k < MAX_KEPT; k++) {
         launch.ptr(k < kept.size() ? kept.get(k) : null);
@@ -117,9 +117,9 @@ public final class UpdateCuda {
     return constants;
   }
 
-  /** A launch over all elements of a table's segments, a row of blocks for each. */
-  static Launch elements(CudaKernel kernel, Table table) {
-    long blocks = Math.ceilDiv(table.longest, THREAD_ELEMENTS * kernel.blockSize());
-    return kernel.grid(Math.min(blocks, MAX_BLOCKS), table.count);
+  /** A launch over all elements of some segments, a row of blocks for each. */
+  static Launch elements(CudaKernel kernel, long longest, int segments) {
+    long blocks = Math.ceilDiv(longest, THREAD_ELEMENTS * kernel.blockSize());
+    return kernel.grid(Math.min(blocks, MAX_BLOCKS), segments);
   }
 }
