@@ -124,6 +124,7 @@ public record ClassifierRun(
       RunSettings kept = settled.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
+      directory.report(config.monitor().report());
       Trainer trainer = training(settled, model, task).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);

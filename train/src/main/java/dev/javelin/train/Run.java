@@ -127,6 +127,7 @@ public record Run(
       RunSettings kept = settled.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
+      directory.report(config.monitor().report());
       Trainer trainer = TextTraining.of(model, task, settled).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);

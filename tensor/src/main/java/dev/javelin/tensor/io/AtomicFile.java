@@ -34,16 +34,24 @@ public final class AtomicFile {
    * @throws UncheckedIOException if it cannot be written; the earlier file is then untouched
    */
   public static void write(Path target, Body body) {
+    write(target, body, true);
+  }
+
+  private static void write(Path target, Body body, boolean durable) {
     FileCalls calls = FileCalls.current();
     Path partial = target.resolveSibling(target.getFileName() + ".partial");
     try {
       calls.delete(partial); // a leftover, or a link that leads elsewhere
       try (FileChannel channel = calls.create(partial)) {
         body.write(new Through(calls, channel));
-        calls.sync(channel);
+        if (durable) {
+          calls.sync(channel);
+        }
       }
       calls.rename(partial, target);
-      calls.syncDirectory(Objects.requireNonNull(target.toAbsolutePath().getParent()));
+      if (durable) {
+        calls.syncDirectory(Objects.requireNonNull(target.toAbsolutePath().getParent()));
+      }
     } catch (IOException e) {
       discard(partial, e);
       throw new UncheckedIOException(
@@ -60,9 +68,19 @@ public final class AtomicFile {
 
   /** Writes {@code text} as UTF-8. */
   public static void write(Path target, String text) {
-    write(
-        target,
-        channel -> writeAll(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
+    write(target, text(text), true);
+  }
+
+  /**
+   * As {@link #write(Path, String)}, but without waiting for the disk: whoever reads the file sees
+   * it whole, and only a crash of the system may take it away. For what can be made again.
+   */
+  public static void writeUnsynced(Path target, String text) {
+    write(target, text(text), false);
+  }
+
+  private static Body text(String text) {
+    return channel -> writeAll(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
   }
 
   /** A channel whose writes are {@code calls}'. */

@@ -260,6 +260,10 @@ final class TrainOptions {
         "Run directory. Default: out, or out-2, out-3, … if that holds a run already.");
     add("logging_steps", "N", "Steps between lines of metrics.jsonl.");
     add("quiet", "true|false", "Print no progress.");
+    add(
+        "report",
+        "true|false",
+        "Show the run in report.html in its directory, a page that follows it.");
 
     hidden("--bf16");
     hidden("--fp16");

@@ -5,13 +5,15 @@ import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.JsonObject;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Something that happened to a run, as it stands in a line of {@code events.jsonl}.
  *
  * @param step steps done when it happened
  * @param kind one word for programs: {@value #SPIKE}, {@value #SKIP}, {@value #ROLLBACK}, {@value
- *     #NAN}, {@value #CHECKPOINT}, {@value #RESUME}, {@value #STOP}, or another
+ *     #NAN}, {@value #START}, {@value #CHECKPOINT}, {@value #RESUME}, {@value #STOP}, or another
  * @param text one line for people
  */
 public record RunEvent(long step, String kind, String text) {
@@ -26,6 +28,11 @@ public record RunEvent(long step, String kind, String text) {
 
   /** A number that is none, in loss, gradient or optimizer. */
   public static final String NAN = "nan";
+
+  /** The run begins, or goes on, and is to end at a step. */
+  public static final String START = "start";
+
+  private static final Pattern END = Pattern.compile("up to step (\\d{1,18})");
 
   /** A checkpoint is written. */
   public static final String CHECKPOINT = "checkpoint";
@@ -42,6 +49,17 @@ public record RunEvent(long step, String kind, String text) {
     }
   }
 
+  /** The run begins behind {@code step}. */
+  public static RunEvent start(long step, long end) {
+    return new RunEvent(step, START, "up to step " + end);
+  }
+
+  /** The step at which the run is to end, where this is its {@value #START}; else 0. */
+  public long end() {
+    Matcher m = END.matcher(text);
+    return kind.equals(START) && m.matches() ? Long.parseLong(m.group(1)) : 0;
+  }
+
   String json() {
     Map<String, Object> line = new LinkedHashMap<>();
     line.put("step", step);
@@ -55,7 +73,7 @@ public record RunEvent(long step, String kind, String text) {
    *
    * @throws FileFormatException where something is missing, or else than it should be
    */
-  static RunEvent of(JsonObject line) {
+  public static RunEvent of(JsonObject line) {
     if (!(line.members().get("step") instanceof Long step) || step < 0) {
       throw line.error("step", "must be a whole number, 0 or more");
     }

@@ -12,8 +12,10 @@ import dev.javelin.train.monitor.EventFile;
 import dev.javelin.train.monitor.EventsFile;
 import dev.javelin.train.monitor.LogFile;
 import dev.javelin.train.monitor.MetricsFile;
+import dev.javelin.train.monitor.RunEvent;
 import dev.javelin.train.monitor.SamplesFile;
 import dev.javelin.train.monitor.Watcher;
+import dev.javelin.train.report.ReportFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -54,6 +56,7 @@ public final class RunDirectory implements AutoCloseable {
   private @Nullable String settings;
   private Keep keep = Keep.ALL;
   private Map<String, Object> origin = Map.of();
+  private boolean report;
   private @Nullable RunIdentity identity;
   private @Nullable Checkpoint branch; // the one that was named to go on from
   private boolean closed; // guarded by this
@@ -275,6 +278,11 @@ public final class RunDirectory implements AutoCloseable {
     this.origin = origin;
   }
 
+  /** Whether the run is shown in {@value ReportFile#NAME}. */
+  public void report(boolean on) {
+    report = on;
+  }
+
   /**
    * Begins to write: the settings, and what follows the run from {@code step} on, to be closed by
    * the caller. Leftovers of a killed process are swept away; a checkpoint that the run goes on
@@ -300,8 +308,13 @@ public final class RunDirectory implements AutoCloseable {
       LogFile log = new LogFile(own(LOG_FILE, replaced), maxSteps);
       watchers.add(log);
       watchers.add(new EventFile(own(EVENTS, replaced), step));
-      watchers.add(new EventsFile(own(EVENTS_FILE, replaced), step));
+      EventsFile events = new EventsFile(own(EVENTS_FILE, replaced), step);
+      watchers.add(events);
+      events.event(RunEvent.start(step, maxSteps));
       watchers.add(new SamplesFile(own(SAMPLES_FILE, replaced)));
+      if (report) { // last: it shows what the others have written
+        watchers.add(new ReportFile(path, step, maxSteps, log::note));
+      }
       replaced.forEach(
           name -> log.note(name + " was a link; the run replaced it, its target is unchanged"));
       return watchers;

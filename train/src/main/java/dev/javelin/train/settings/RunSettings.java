@@ -39,7 +39,8 @@ public record RunSettings(
     RewarmupSpec rewarmup,
     AverageSpec average,
     DeviceSpec device,
-    RunSpec run) {
+    RunSpec run,
+    MonitorSpec monitor) {
   /** The settings of {@code javelin train} without flags. */
   public static final RunSettings DEFAULT =
       new RunSettings(
@@ -53,7 +54,8 @@ public record RunSettings(
           RewarmupSpec.DEFAULT,
           AverageSpec.DEFAULT,
           DeviceSpec.DEFAULT,
-          RunSpec.DEFAULT);
+          RunSpec.DEFAULT,
+          MonitorSpec.DEFAULT);
 
   public RunSettings withModel(UnaryOperator<ModelSpec> change) {
     return Components.with(this, "model", change.apply(model));
@@ -97,6 +99,10 @@ public record RunSettings(
 
   public RunSettings withRun(UnaryOperator<RunSpec> change) {
     return Components.with(this, "run", change.apply(run));
+  }
+
+  public RunSettings withMonitor(UnaryOperator<MonitorSpec> change) {
+    return Components.with(this, "monitor", change.apply(monitor));
   }
 
   /**

@@ -101,6 +101,7 @@ class TrainingRehearsalTest {
             .withBatch(b -> b.withBatchSize(2).withSeqLen(8))
             .withSchedule(s -> s.withLearningRate(0.01).withWarmupSteps(1))
             .withDevice(d -> d.withDevice("cpu").withThreads(1))
+            .withMonitor(m -> m.withReport(false)) // the clock decides how often it is written
             .withRun(
                 r ->
                     r.withMaxSteps(STEPS)
