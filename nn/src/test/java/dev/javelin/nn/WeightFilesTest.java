@@ -9,7 +9,7 @@ import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.io.FileFormatException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -106,7 +106,7 @@ class WeightFilesTest {
           private int files;
 
           @Override
-          public FileChannel create(Path file) throws IOException {
+          public WritableByteChannel create(Path file) throws IOException {
             if (++files == 3) {
               throw new IOException("No space left on device");
             }

@@ -3,6 +3,7 @@ package dev.javelin.train;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
+import dev.javelin.train.checkpoint.PendingSave;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.hook.Hooks;
@@ -19,7 +20,10 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The checkpoints of a training: what goes into them, which is the best, what is read back. */
+/**
+ * The checkpoints of a training: what goes into them, which is the best, what is read back. One may
+ * be on its way to the disk while the run goes on; {@link #settle} waits for it.
+ */
 final class Saving {
   private final Training parts;
   private final OptimizerFile optimizerFile;
@@ -30,6 +34,7 @@ final class Saving {
   private @Nullable Double bestLoss;
   private long bestStep;
   private @Nullable Checkpoint saved; // the newest, or the one resumed from
+  private @Nullable Writing writing;
 
   Saving(Training parts, Optimizer optimizer, StepState state, Hooks hooks) {
     this.parts = parts;
@@ -102,18 +107,54 @@ final class Saving {
   }
 
   /**
-   * Writes a checkpoint of the state after {@code step}.
+   * Says what has come of the checkpoint that is on its way, where that is known by now.
+   *
+   * @throws dev.javelin.train.checkpoint.SaveException where it could not be written
+   */
+  void look(Watchers all) {
+    if (writing != null && writing.isDone()) {
+      settle(all);
+    }
+  }
+
+  /** The same for any that is on its way: waits for it. */
+  void settle(Watchers all) {
+    Writing last = writing;
+    if (last != null) {
+      writing = null;
+      written(last.await(), all);
+    }
+  }
+
+  private void written(Checkpoint checkpoint, Watchers all) {
+    saved = checkpoint;
+    all.saved(checkpoint);
+    all.note("saved " + checkpoint.directory());
+  }
+
+  /** How a checkpoint is written. */
+  enum How {
+    /** While the run goes on, unless the training wants it otherwise. */
+    MEANWHILE,
+    /** Before the call returns. */
+    NOW,
+    /** The same for a run that went wrong: no older one is deleted. */
+    BESIDE_ALL
+  }
+
+  /**
+   * Writes a checkpoint of the state after {@code step}, once the one before is on the disk.
    *
    * @param evaluation of that step; {@code null} where there was none
-   * @param besideAll whether no older one may be deleted, since the run went wrong
    */
   void save(
       long step,
       long sequences,
       long targets,
       @Nullable Evaluation evaluation,
-      boolean besideAll,
+      How how,
       Watchers all) {
+    settle(all);
     RunDirectory into = directory;
     if (into == null) {
       return;
@@ -141,10 +182,28 @@ final class Saving {
           optimizerFile.save(files);
           hooks.write(files);
         };
-    Checkpoint written = besideAll ? into.saveBesideAll(now, content) : into.save(now, content);
-    saved = written;
-    all.saved(written);
-    all.note("saved " + written.directory());
+    switch (how) {
+      case MEANWHILE -> {
+        PendingSave pending = parts.asyncSave ? begin(into, now, content, all) : null;
+        if (pending == null) {
+          written(into.save(now, content), all);
+        } else {
+          writing = new Writing(pending);
+        }
+      }
+      case NOW -> written(into.save(now, content), all);
+      case BESIDE_ALL -> written(into.saveBesideAll(now, content), all);
+    }
+  }
+
+  private static @Nullable PendingSave begin(
+      RunDirectory into, TrainingState now, Checkpoints.Content content, Watchers all) {
+    try {
+      return into.beginSave(now, content);
+    } catch (OutOfMemoryError e) {
+      all.note("no memory to hold a checkpoint: the run waits while it is written");
+      return null;
+    }
   }
 
   private Map<String, Map<String, double[]>> remembered() {

@@ -87,7 +87,9 @@ public final class TextTraining {
             .textBytes(task.textBytes())
             .logEvery(run.loggingSteps())
             .evalEvery(run.evalEvery())
-            .saveEvery(run.saveEvery());
+            .saveEvery(run.saveEvery())
+            .keepEvery(run.keepEvery())
+            .asyncSave(run.asyncSave());
     Attachments.add(training, settings);
     return training;
   }

@@ -241,11 +241,12 @@ public final class Trainer implements AutoCloseable {
       nanos += System.nanoTime() - start;
       timed++;
       all.advanced(step);
+      saving.look(all);
       if (diverged == null && isDirected(all)) {
         continue;
       }
       boolean last = step == parts.steps || ended != null;
-      boolean toSave = last || isTurn(parts.saveEvery, step);
+      boolean toSave = last || parts.saves(step);
       boolean evaluating = last || isTurn(parts.evalEvery, step) || toSave && parts.evalEvery > 0;
       Evaluation evaluation = evaluating && diverged == null ? evaluate(all) : null;
       if (diverged == null && ended == null) {
@@ -282,8 +283,8 @@ public final class Trainer implements AutoCloseable {
       if (diverged != null) {
         throw diverged(diverged, all);
       }
-      if (toSave || last) {
-        save(all);
+      if (toSave && !last) {
+        save(all, Saving.How.MEANWHILE);
       }
     }
   }
@@ -302,6 +303,7 @@ public final class Trainer implements AutoCloseable {
 
   private boolean rollBack(String why, Watchers all) {
     long from = step;
+    saving.settle(all);
     Checkpoint to = saving.rollBack();
     if (to == null) {
       all.note("step %d: %s; there is no checkpoint to go back to".formatted(from, why));
@@ -346,7 +348,7 @@ public final class Trainer implements AutoCloseable {
         || after == parts.steps
         || isTurn(parts.logEvery, after)
         || isTurn(parts.evalEvery, after)
-        || isTurn(parts.saveEvery, after);
+        || parts.saves(after);
   }
 
   /** Of the last step, over all ranks. */
@@ -393,8 +395,9 @@ public final class Trainer implements AutoCloseable {
     if (ended != null) {
       all.note("ended after step " + step + ": " + ended);
     }
+    saving.settle(all);
     if (stepsHere > 0 && !saving.isSaved(step)) {
-      save(all);
+      save(all, Saving.How.NOW);
     }
     if (stopped) {
       all.note(
@@ -411,24 +414,24 @@ public final class Trainer implements AutoCloseable {
 
   /** Saves the last whole step before an exception ends the run. */
   private void salvage(Watchers all, Throwable t) {
-    boolean tried = t instanceof DivergedException || t instanceof SaveException;
-    if (tried || stepsHere == 0 || saving.isSaved(step) || !training.isWhole()) {
-      return;
-    }
     try {
-      save(all);
+      saving.settle(all);
+      boolean tried = t instanceof DivergedException || t instanceof SaveException;
+      if (!tried && stepsHere > 0 && !saving.isSaved(step) && training.isWhole()) {
+        save(all, Saving.How.NOW);
+      }
     } catch (RuntimeException | Error e) {
       t.addSuppressed(e);
     }
   }
 
   /** Writes a checkpoint, if there is a directory. */
-  private void save(Watchers all) {
+  private void save(Watchers all, Saving.How how) {
     String notFinite = NonFinite.find(parts.parameters, optimizer);
     if (notFinite != null) {
       throw diverged(notFinite + " not finite: training diverged", all);
     }
-    saving.save(step, sequences, targets, evaluated(), false, all);
+    saving.save(step, sequences, targets, evaluated(), how, all);
   }
 
   private @Nullable Evaluation evaluated() {
@@ -437,12 +440,13 @@ public final class Trainer implements AutoCloseable {
 
   /** Saves what is finite, and says what happened, and the way out if there is one. */
   private DivergedException diverged(String what, Watchers all) {
+    saving.settle(all);
     Checkpoint before = saving.newest();
     boolean kept = saving.directory() != null;
     String notFinite = NonFinite.find(parts.parameters, optimizer);
     String lost = "";
     if (notFinite == null && !saving.isSaved(step)) {
-      saving.save(step, sequences, targets, evaluated(), true, all);
+      saving.save(step, sequences, targets, evaluated(), Saving.How.BESIDE_ALL, all);
     } else if (kept && notFinite != null) {
       String why = what.startsWith(notFinite) ? "; " : "; " + notFinite + " not finite, ";
       lost = why + "step " + step + " is not saved";

@@ -71,6 +71,8 @@ public final class Training {
   int logEvery = 10;
   int evalEvery;
   int saveEvery;
+  int keepEvery;
+  boolean asyncSave = true;
   String description;
   Checkpoints.Content files;
   Consumer<Path> restore;
@@ -203,6 +205,30 @@ public final class Training {
     require(n >= 0, "steps between checkpoints must be 0 or more, got ", n);
     saveEvery = n;
     return this;
+  }
+
+  /**
+   * Steps between checkpoints that stay for ever, and so are saved whatever {@link #saveEvery}
+   * says; 0, as unless set, for none.
+   */
+  public Training keepEvery(int n) {
+    require(n >= 0, "steps between checkpoints to keep must be 0 or more, got ", n);
+    keepEvery = n;
+    return this;
+  }
+
+  /**
+   * Whether the run goes on while a checkpoint is written, from a copy in memory that is as large
+   * as its files; so it does unless told otherwise. What {@link #model} writes is read before the
+   * run goes on, in any case. The last checkpoint of a run is always waited for.
+   */
+  public Training asyncSave(boolean on) {
+    asyncSave = on;
+    return this;
+  }
+
+  boolean saves(long step) {
+    return saveEvery > 0 && step % saveEvery == 0 || keepEvery > 0 && step % keepEvery == 0;
   }
 
   /**

@@ -5,7 +5,6 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -42,7 +41,7 @@ public final class AtomicFile {
     Path partial = target.resolveSibling(target.getFileName() + ".partial");
     try {
       calls.delete(partial); // a leftover, or a link that leads elsewhere
-      try (FileChannel channel = calls.create(partial)) {
+      try (WritableByteChannel channel = calls.create(partial)) {
         body.write(new Through(calls, channel));
         if (durable) {
           calls.sync(channel);
@@ -84,7 +83,8 @@ public final class AtomicFile {
   }
 
   /** A channel whose writes are {@code calls}'. */
-  private record Through(FileCalls calls, FileChannel channel) implements WritableByteChannel {
+  private record Through(FileCalls calls, WritableByteChannel channel)
+      implements WritableByteChannel {
     @Override
     public int write(ByteBuffer bytes) throws IOException {
       return calls.write(channel, bytes);

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -29,7 +30,7 @@ public interface FileCalls {
   }
 
   /** A new file, opened to be written; fails where the name is taken, by a link too. */
-  default FileChannel create(Path file) throws IOException {
+  default WritableByteChannel create(Path file) throws IOException {
     return FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
   }
 
@@ -43,13 +44,13 @@ public interface FileCalls {
   }
 
   /** Writes some of {@code bytes} and returns how many. */
-  default int write(FileChannel channel, ByteBuffer bytes) throws IOException {
+  default int write(WritableByteChannel channel, ByteBuffer bytes) throws IOException {
     return channel.write(bytes);
   }
 
-  /** Makes content and size of a file durable. */
-  default void sync(FileChannel channel) throws IOException {
-    channel.force(true);
+  /** Makes content and size of a file that {@link #create} opened durable. */
+  default void sync(WritableByteChannel channel) throws IOException {
+    ((FileChannel) channel).force(true);
   }
 
   /** Makes the names in a directory durable, where the system can open one (Windows cannot). */

@@ -241,6 +241,10 @@ final class TrainOptions {
         "N",
         "Steps between checkpoints that are saved and never deleted, whatever --keep says; 0 for none.");
     add(
+        "async_save",
+        "true|false",
+        "Train on while a checkpoint is written, from a copy in memory as large as its files.");
+    add(
         "max_shard_size",
         "SIZE",
         "Largest file of weights, such as 500MB or 5GB; larger models are written in shards.");

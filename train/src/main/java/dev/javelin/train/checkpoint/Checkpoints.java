@@ -1,8 +1,8 @@
 package dev.javelin.train.checkpoint;
 
-import dev.javelin.tensor.io.AtomicFile;
 import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.io.FileFormatException;
+import dev.javelin.tensor.io.LaterCalls;
 import dev.javelin.train.data.InputException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -45,7 +45,6 @@ public final class Checkpoints {
               + "|\\.(last|best)\\.new(\\.partial)?|(\\.branch|config\\.yaml|metrics\\.jsonl)\\.partial");
   private static final Pattern REPLACED =
       Pattern.compile("\\.(checkpoint-(?:0|[1-9]\\d{0,17}))\\.replaced");
-  private static final int LONGEST_POINTER = 64;
   public static final String LAST = "last";
   public static final String BEST = "best";
 
@@ -53,6 +52,7 @@ public final class Checkpoints {
   private final Keep keep;
   private final Map<String, Object> origin;
   private final BranchFile branch;
+  private final Pointers pointers;
 
   /**
    * @param run the run's directory
@@ -73,6 +73,7 @@ public final class Checkpoints {
     this.keep = keep;
     this.origin = origin;
     this.branch = new BranchFile(run);
+    this.pointers = new Pointers(run);
   }
 
   /** Writes the files of a checkpoint into the directory it is given. */
@@ -86,6 +87,10 @@ public final class Checkpoints {
    */
   public static boolean existIn(Path directory) {
     return !named(directory).isEmpty();
+  }
+
+  static boolean isName(String name) {
+    return NAME.matcher(name).matches();
   }
 
   /** N of a directory named {@code checkpoint-N}, else −1. */
@@ -156,16 +161,66 @@ public final class Checkpoints {
    * @throws SaveException where the disk is full or cannot be written; what was there is untouched
    */
   public Checkpoint save(TrainingState state, Content content) {
+    return uninterrupted(
+        state,
+        () -> {
+          open(state);
+          return finish(state, content);
+        });
+  }
+
+  /**
+   * Begins to save: {@code content} writes into memory, which takes as much as its files, and what
+   * it reads may change as soon as this returns. Files that it writes past {@link FileCalls} go to
+   * the disk at once.
+   *
+   * @throws OutOfMemoryError where memory cannot take them up; nothing has begun then
+   * @throws SaveException as {@link #save} does
+   */
+  public PendingSave begin(TrainingState state, Content content) {
+    LaterCalls files = new LaterCalls();
+    try {
+      uninterrupted(
+          state,
+          () -> {
+            Path partial = open(state);
+            ScopedValue.where(FileCalls.SCOPE, files)
+                .call(
+                    () -> {
+                      content.write(partial);
+                      return partial;
+                    });
+            return partial;
+          });
+      return new PendingSave(this, state, files);
+    } catch (RuntimeException | Error e) {
+      files.close();
+      deleteQuietly(partial(state));
+      throw e;
+    }
+  }
+
+  /** Writes what {@link #begin} has taken up. */
+  Checkpoint write(TrainingState state, LaterCalls files) {
+    return uninterrupted(state, () -> finish(state, partial -> files.make(FileCalls.current())));
+  }
+
+  private interface Work<T> {
+    T run() throws IOException;
+  }
+
+  private <T> T uninterrupted(TrainingState state, Work<T> work) {
     boolean interrupted = Thread.interrupted();
     try {
       while (true) {
         try {
-          return saveOnce(state, content);
+          return work.run();
         } catch (IOException | UncheckedIOException e) {
           if (cause(e) instanceof ClosedByInterruptException && Thread.interrupted()) {
             interrupted = true;
             continue;
           }
+          deleteQuietly(partial(state));
           throw failure(state, e);
         }
       }
@@ -176,27 +231,37 @@ public final class Checkpoints {
     }
   }
 
-  private Checkpoint saveOnce(TrainingState state, Content content) throws IOException {
+  private Path partial(TrainingState state) {
+    return run.resolve(".checkpoint-" + state.step() + ".partial");
+  }
+
+  /** An empty directory for the files of a checkpoint. */
+  private Path open(TrainingState state) throws IOException {
+    Path partial = partial(state);
+    Files.createDirectories(run);
+    delete(partial);
+    FileCalls.current().createDirectory(partial);
+    return partial;
+  }
+
+  private Checkpoint finish(TrainingState state, Content content) throws IOException {
     FileCalls calls = FileCalls.current();
     String name = "checkpoint-" + state.step();
-    Path partial = run.resolve("." + name + ".partial");
+    Path partial = partial(state);
     Path target = run.resolve(name);
     TrainingState complete = state.withSaves(1 + saves());
     try {
-      Files.createDirectories(run);
-      delete(partial);
-      calls.createDirectory(partial);
       content.write(partial);
       complete.write(partial);
       Manifest.of(partial).write(partial, origin);
       calls.syncDirectory(partial);
       putInPlace(partial, target, name);
       calls.syncDirectory(run);
-      point(LAST, name);
+      pointers.set(LAST, name);
       if (complete.bestStep() == complete.step() && complete.bestLoss() != null) {
-        point(BEST, name);
+        pointers.set(BEST, name);
       }
-    } catch (IOException | RuntimeException e) {
+    } catch (RuntimeException e) {
       deleteQuietly(partial);
       throw e;
     }
@@ -263,13 +328,13 @@ public final class Checkpoints {
   public void repair(Checkpoint newest) throws IOException {
     String name = newest.directory().getFileName().toString();
     if (!pointedTo(LAST).equals(Optional.of(run.resolve(name)))) {
-      point(LAST, name);
+      pointers.set(LAST, name);
     }
     String best = "checkpoint-" + newest.state().bestStep();
     if (newest.state().bestLoss() != null
         && Files.isDirectory(run.resolve(best))
         && !pointedTo(BEST).equals(Optional.of(run.resolve(best)))) {
-      point(BEST, best);
+      pointers.set(BEST, best);
     }
   }
 
@@ -310,32 +375,7 @@ public final class Checkpoints {
 
   /** The checkpoint that {@code last} or {@code best} points to. */
   public Optional<Path> pointedTo(String pointer) {
-    Path path = run.resolve(pointer);
-    try {
-      String name =
-          Files.isSymbolicLink(path)
-              ? Files.readSymbolicLink(path).toString()
-              : Files.isRegularFile(path) && Files.size(path) <= LONGEST_POINTER
-                  ? Files.readString(path).strip()
-                  : "";
-      return NAME.matcher(name).matches() ? Optional.of(run.resolve(name)) : Optional.empty();
-    } catch (IOException e) {
-      return Optional.empty();
-    }
-  }
-
-  /** A symbolic link where the file system has them, a file with the name in it otherwise. */
-  private void point(String pointer, String name) throws IOException {
-    FileCalls calls = FileCalls.current();
-    Path fresh = run.resolve("." + pointer + ".new");
-    calls.delete(fresh);
-    try {
-      calls.link(fresh, Path.of(name));
-    } catch (UnsupportedOperationException | FileSystemException e) {
-      AtomicFile.write(fresh, name + "\n");
-    }
-    calls.rename(fresh, run.resolve(pointer));
-    calls.syncDirectory(run);
+    return pointers.get(pointer);
   }
 
   private void deleteOld(TrainingState newest) throws IOException {

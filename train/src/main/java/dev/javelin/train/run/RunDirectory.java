@@ -5,6 +5,7 @@ import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.Keep;
+import dev.javelin.train.checkpoint.PendingSave;
 import dev.javelin.train.checkpoint.RunIdentity;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
@@ -352,11 +353,25 @@ public final class RunDirectory implements AutoCloseable {
     return save(new Checkpoints(path, Keep.ALL, origin), state, content);
   }
 
+  /**
+   * Takes a checkpoint up into memory, to be written while the run goes on.
+   *
+   * @throws OutOfMemoryError as {@link Checkpoints#begin} does
+   */
+  public PendingSave beginSave(TrainingState state, Checkpoints.Content content) {
+    requirePlace();
+    return checkpoints().begin(state.withIdentity(identity), content);
+  }
+
   private Checkpoint save(Checkpoints into, TrainingState state, Checkpoints.Content content) {
+    requirePlace();
+    return into.save(state.withIdentity(identity), content);
+  }
+
+  private void requirePlace() {
     if (!lock.isInPlace()) {
       claimAgain();
     }
-    return into.save(state.withIdentity(identity), content);
   }
 
   /** The directory was taken away while the run went on: what the run has learned is kept. */

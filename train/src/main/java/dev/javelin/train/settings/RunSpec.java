@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param saveEvery steps between checkpoints; 0 for one at the end only
  * @param keep checkpoints to keep beside the best and the last; 0 for all
  * @param keepEvery steps between checkpoints that are saved and never deleted; 0 for none
+ * @param asyncSave whether the run goes on while a checkpoint is written
  * @param maxShardSize what a file of a checkpoint's weights holds at most; larger models are
  *     written in shards
  * @param resume {@code auto} to go on from the newest whole checkpoint of the output directory, or
@@ -38,6 +39,7 @@ public record RunSpec(
     @Also({"save_steps"}) int saveEvery,
     @Also({"save_total_limit"}) int keep,
     int keepEvery,
+    boolean asyncSave,
     ByteSize maxShardSize,
     @Also({"resume_from_checkpoint"}) @Nullable String resume,
     boolean override,
@@ -61,6 +63,7 @@ public record RunSpec(
           500,
           3,
           0,
+          true,
           new ByteSize(HuggingFace.SHARD_BYTES),
           null,
           false,
@@ -111,6 +114,10 @@ public record RunSpec(
 
   public RunSpec withKeepEvery(int value) {
     return Components.with(this, "keepEvery", value);
+  }
+
+  public RunSpec withAsyncSave(boolean value) {
+    return Components.with(this, "asyncSave", value);
   }
 
   /** Which checkpoints stay. */

@@ -13,7 +13,7 @@ import dev.javelin.train.data.Separator;
 import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.monitor.StepMetrics;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,7 +68,7 @@ class HostileCheckpointTest {
   private static final FileCalls UNSYNCED =
       new FileCalls() {
         @Override
-        public void sync(FileChannel channel) {}
+        public void sync(WritableByteChannel channel) {}
 
         @Override
         public void syncDirectory(Path directory) {}

@@ -4,7 +4,7 @@ import dev.javelin.tensor.io.FileCalls;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -12,7 +12,7 @@ import java.util.List;
 
 /**
  * The system's calls until the one with a certain number, where the process dies or the disk is
- * full from then on. Of bytes to be written at that moment, half reach the file.
+ * full from then on. Of bytes to be written at that moment, half reach the file. For any threads.
  */
 public final class FaultyCalls implements FileCalls {
   /** What happens at that call. */
@@ -28,6 +28,11 @@ public final class FaultyCalls implements FileCalls {
   /** The end of the process. Nothing catches it. */
   public static final class Killed extends Error {
     private static final long serialVersionUID = 1;
+    private final boolean first;
+
+    Killed(boolean first) {
+      this.first = first;
+    }
   }
 
   private final Fault fault;
@@ -43,17 +48,18 @@ public final class FaultyCalls implements FileCalls {
   }
 
   /** The calls that were made, with what they were made on. */
-  public List<String> calls() {
-    return calls;
+  public synchronized List<String> calls() {
+    return List.copyOf(calls);
   }
 
-  private boolean fails(String call, Object on, boolean needsSpace) throws IOException {
+  private synchronized boolean fails(String call, Object on, boolean needsSpace)
+      throws IOException {
     int number = calls.size();
     calls.add(call + " " + on);
     switch (fault) {
       case KILL -> {
         if (number >= at) {
-          throw new Killed();
+          throw new Killed(number == at);
         }
       }
       case FULL -> {
@@ -77,7 +83,7 @@ public final class FaultyCalls implements FileCalls {
   }
 
   @Override
-  public FileChannel create(Path file) throws IOException {
+  public WritableByteChannel create(Path file) throws IOException {
     orFail("create", file, true);
     return SYSTEM.create(file);
   }
@@ -98,7 +104,7 @@ public final class FaultyCalls implements FileCalls {
         try {
           fails = fails("write", file, true);
         } catch (Killed killed) {
-          if (calls.size() == at + 1) {
+          if (killed.first) {
             out.write(bytes, from, count / 2);
           }
           throw killed;
@@ -117,12 +123,12 @@ public final class FaultyCalls implements FileCalls {
   }
 
   @Override
-  public int write(FileChannel channel, ByteBuffer bytes) throws IOException {
+  public int write(WritableByteChannel channel, ByteBuffer bytes) throws IOException {
     boolean fails;
     try {
       fails = fails("write", "", true);
     } catch (Killed killed) {
-      if (calls.size() == at + 1) {
+      if (killed.first) {
         SYSTEM.write(channel, bytes.slice().limit(bytes.remaining() / 2));
       }
       throw killed;
@@ -135,7 +141,7 @@ public final class FaultyCalls implements FileCalls {
   }
 
   @Override
-  public void sync(FileChannel channel) throws IOException {
+  public void sync(WritableByteChannel channel) throws IOException {
     orFail("sync", "", true);
     SYSTEM.sync(channel);
   }
