@@ -9,7 +9,7 @@ import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.settings.RunSettings;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -103,7 +103,7 @@ class ReportFileTest {
     FileCalls calls =
         new FileCalls() {
           @Override
-          public FileChannel create(Path file) throws IOException {
+          public WritableByteChannel create(Path file) throws IOException {
             if (file.getFileName().toString().startsWith(ReportFile.NAME)) {
               throw new IOException("No space left on device");
             }
