@@ -16,6 +16,7 @@
 #pragma once
 #include "row.cuh"
 #include "segments.cuh"
+#include "stochastic_rounding.cuh"
 
 constexpr int kMaxKept = 3;
 constexpr int kUpdateThreads = 256;
@@ -24,19 +25,49 @@ __device__ __forceinline__ double segment_rate(const StepState* s, const Segment
   return double(s->learning_rate) * segments.lr_scale[i];
 }
 
-// The flat buffers. copy: of the weights, written only, or null where they are fp32 themselves. A buffer that is kept may be
-// null: the rule sees 0 and what it leaves is lost.
+// The flat buffers. copy: of the weights, written only, or null where they are fp32 themselves; where w is null, the weights
+// themselves. These are rounded by chance where `dice` is there, numbered from `first` on, otherwise to nearest. A buffer that
+// is kept may be null: the rule sees 0 and what it leaves is lost.
 template <class T>
 struct Buffers {
   T* copy;
   float *w, *grad;
   float* kept[kMaxKept];
+  int64_t first;
+  const StepState* dice;
 };
+
+template <int N, class T>
+__device__ __forceinline__ void load_weights(float (&w)[N], const Buffers<T>& b, int64_t i) {
+  if (b.w != nullptr) {
+    load_floats(w, b.w + i);
+  } else {
+    load_floats(w, b.copy + i);
+  }
+}
+template <int N, class T>
+__device__ __forceinline__ void store_weights(const Buffers<T>& b, int64_t i, const float (&w)[N]) {
+  if (b.w != nullptr) {
+    store_floats(b.w + i, w);
+    if (b.copy != nullptr) store_floats(b.copy + i, w);
+  } else if (b.dice == nullptr) {
+    store_floats(b.copy + i, w);
+  } else {
+    store_stochastically(b.copy + i, b.first + i, w, b.dice);
+  }
+}
+// Whether four neighbours from each fourth element of a segment on can be read, and rounded, at once.
+template <class T>
+__device__ __forceinline__ bool in_vectors(const Buffers<T>& b, int64_t from, int kept) {
+  bool vectors = from % 4 == 0 && b.first % 4 == 0 && is_aligned(b.w, 16) && is_aligned(b.grad, 16) && is_aligned(b.copy, 4 * sizeof(T));
+  for (int k = 0; k < kept; k++) vectors = vectors && is_aligned(b.kept[k], 16);
+  return vectors;
+}
 
 template <int N, class T, class Rule>
 __device__ __forceinline__ void update(const Buffers<T>& b, int64_t i, const Rule& rule, float scale) {
   float w[N], g[N], kept[Rule::kKept][N];
-  load_floats(w, b.w + i);
+  load_weights(w, b, i);
   load_floats(g, b.grad + i);
 #pragma unroll
   for (int k = 0; k < Rule::kKept; k++) {
@@ -56,9 +87,8 @@ __device__ __forceinline__ void update(const Buffers<T>& b, int64_t i, const Rul
   for (int k = 0; k < Rule::kKept; k++) {
     if (b.kept[k] != nullptr) store_floats(b.kept[k] + i, kept[k]);
   }
-  store_floats(b.w + i, w);
+  store_weights(b, i, w);
   store_floats(b.grad + i, g);
-  if (b.copy != nullptr) store_floats(b.copy + i, w);
 }
 
 template <class T, class Rule>
@@ -72,9 +102,7 @@ __device__ __forceinline__ void update_segment(const Buffers<T>& b, const Rule* 
     }
     return;
   }
-  bool vectors = from % 4 == 0 && is_aligned(b.w, 16) && is_aligned(b.grad, 16) && is_aligned(b.copy, 4 * sizeof(T));
-#pragma unroll
-  for (int k = 0; k < Rule::kKept; k++) vectors = vectors && is_aligned(b.kept[k], 16);
+  bool vectors = in_vectors(b, from, Rule::kKept);
   Rule rule = rules[blockIdx.y];
   float scale = s->grad_scale;
 #pragma unroll 1
@@ -90,8 +118,9 @@ __device__ __forceinline__ void update_segment(const Buffers<T>& b, const Rule* 
 
 #define UPDATE_INSTANCE(name, Rule, T, suffix)                                                                                            \
   KERNEL(name##_step_##suffix,                                                                                                            \
-         (T * copy, float* w, float* grad, float* a, float* b, float* c, const Rule* rules, const StepState* s, Segments segments), kUpdateThreads) { \
-    update_segment(Buffers<T>{copy, w, grad, {a, b, c}}, rules, s, segments);                                                             \
+         (T * copy, float* w, float* grad, float* a, float* b, float* c, const Rule* rules, const StepState* s, Segments segments, int64_t first, int stochastic), \
+         kUpdateThreads) {                                                                                                                \
+    update_segment(Buffers<T>{copy, w, grad, {a, b, c}, first, stochastic ? s : nullptr}, rules, s, segments);                            \
   }
 #define UPDATE(name, Rule)                                               \
   static_assert(Rule::kKept <= kMaxKept && sizeof(Rule) <= kConstantsBytes); \

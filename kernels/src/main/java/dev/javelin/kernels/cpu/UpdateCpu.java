@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
 public final class UpdateCpu {
   private static final int PIECE = 1 << 14; // five streams of 64 kB stay in the second-level cache
 
+  /** Scratch that the loop uses itself; see {@link Rule#scratchBytes}. */
+  static final long SCRATCH = (long) Float.BYTES * PIECE;
+
   private UpdateCpu() {}
 
   /**
@@ -28,13 +31,18 @@ public final class UpdateCpu {
      */
     void apply(
         MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes);
+
+    /** Bytes of scratch that it needs, which then are those from {@link #SCRATCH} on. */
+    default long scratchBytes() {
+      return 0;
+    }
   }
 
   /**
    * What a rule works on.
    *
    * @param copy of the weights in bf16 or f16, written only; where {@code type} is F32 it is not
-   *     touched
+   *     touched; where {@code w} is {@code null}, the weights themselves
    * @param w weights, fp32
    * @param grad gradients, fp32
    * @param kept from step to step, fp32, as the rule has them
@@ -42,9 +50,28 @@ public final class UpdateCpu {
   public record Buffers(
       MemorySegment copy,
       DType type,
-      MemorySegment w,
+      @Nullable MemorySegment w,
       MemorySegment grad,
-      List<@Nullable MemorySegment> kept) {}
+      List<@Nullable MemorySegment> kept,
+      Rounding rounding) {
+    /** Of weights that are F32. */
+    public Buffers(
+        MemorySegment copy,
+        DType type,
+        MemorySegment w,
+        MemorySegment grad,
+        List<@Nullable MemorySegment> kept) {
+      this(copy, type, w, grad, kept, new Rounding(0, null));
+    }
+  }
+
+  /**
+   * How half weights without masters are rounded.
+   *
+   * @param first number of the first element
+   * @param key of the random numbers; {@code null} for to nearest
+   */
+  public record Rounding(long first, StochasticRounding.@Nullable Key key) {}
 
   /** Elements {@code [from, to)} of all buffers. */
   public static void step(Cpu cpu, Buffers b, Rule rule, long from, long to) {
@@ -65,24 +92,52 @@ public final class UpdateCpu {
       Cpu cpu, Buffers b, @Nullable MemorySegment[] kept, Rule rule, long from, long to) {
     int n = (int) (to - from);
     int whole = Lanes.SPECIES.loopBound(n);
+    long at = Float.BYTES * from;
+    MemorySegment w = b.w;
+    if (w == null) {
+      w = window(cpu.scratch(scratchBytes(rule, kept)), at, (long) Float.BYTES * n);
+      Half.widen(w, at, b.copy, b.type.bytes(from), b.type, n);
+    }
     if (whole > 0) {
-      rule.apply(b.w, b.grad, kept, Float.BYTES * from, (long) Float.BYTES * whole);
+      rule.apply(w, b.grad, kept, at, (long) Float.BYTES * whole);
     }
     if (whole < n) {
-      rest(cpu, b, kept, rule, from + whole, n - whole);
+      rest(cpu, b, w, kept, rule, from + whole, n - whole);
     }
     skip(b, from, to);
-    if (b.type != DType.F32) {
-      Half.narrow(b.copy, b.type.bytes(from), b.type, b.w, Float.BYTES * from, n);
+    if (b.w == null && b.rounding.key != null) {
+      StochasticRounding.narrow(
+          b.copy, b.type.bytes(from), w, at, n, b.rounding.first + from, b.rounding.key);
+    } else if (b.type != DType.F32) {
+      Half.narrow(b.copy, b.type.bytes(from), b.type, w, at, n);
     }
+  }
+
+  /** Always the same for a rule: more would move what is in use. */
+  private static long scratchBytes(Rule rule, @Nullable MemorySegment[] kept) {
+    return SCRATCH + Math.max(rule.scratchBytes(), (long) Lanes.BYTES * (2 + kept.length));
+  }
+
+  /**
+   * Scratch memory as the bytes {@code [at, at + bytes)} of a segment, so that a rule finds weights
+   * where it finds everything else. Bytes before are not there.
+   */
+  private static MemorySegment window(MemorySegment scratch, long at, long bytes) {
+    return MemorySegment.ofAddress(scratch.address() - at).reinterpret(at + bytes);
   }
 
   /** Fewer elements than a vector has: a vector elsewhere, of which they are taken back. */
   private static void rest(
-      Cpu cpu, Buffers b, @Nullable MemorySegment[] kept, Rule rule, long from, int n) {
-    MemorySegment scratch = cpu.scratch((long) Lanes.BYTES * (2 + kept.length));
+      Cpu cpu,
+      Buffers b,
+      MemorySegment weights,
+      @Nullable MemorySegment[] kept,
+      Rule rule,
+      long from,
+      int n) {
+    MemorySegment scratch = cpu.scratch(scratchBytes(rule, kept)).asSlice(SCRATCH);
     scratch.fill((byte) 0);
-    MemorySegment w = in(scratch, 0, b.w, from, n);
+    MemorySegment w = in(scratch, 0, weights, from, n);
     MemorySegment grad = in(scratch, 1, b.grad, from, n);
     @Nullable MemorySegment[] own = new @Nullable MemorySegment[kept.length];
     for (int k = 0; k < own.length; k++) {
@@ -90,7 +145,7 @@ public final class UpdateCpu {
       own[k] = there == null ? null : in(scratch, 2 + k, there, from, n);
     }
     rule.apply(w, grad, own, 0, Lanes.BYTES);
-    out(b.w, w, from, n);
+    out(weights, w, from, n);
     for (int k = 0; k < own.length; k++) {
       MemorySegment there = kept[k];
       MemorySegment here = own[k];

@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
  * {@code RULE_step} goes over the elements:
  *
  * <pre>
- * RULE_constants   (constants, state, segments, count, numbers…)
- * RULE_step_TYPE   (copy, w, grad, kept, kept, kept, constants, state, segments)
+ * RULE_constants   (constants, state, segments, count, read…, numbers…)
+ * RULE_step_TYPE   (copy, w, grad, kept, kept, kept, constants, state, segments, first, stochastic)
  * </pre>
  */
 public final class UpdateCuda {
@@ -60,36 +60,50 @@ public final class UpdateCuda {
   }
 
   /**
+   * What is updated.
+   *
+   * @param copy the weights in {@code type}, written only; {@code null} where {@code w} are they
+   * @param w the weights that are updated, F32; {@code null} where {@code copy} are they
+   * @param grad F32
+   * @param first number of the first element
+   * @param stochastic whether {@code copy} is rounded by chance, where {@code w} is not there
+   */
+  public record Weights(
+      @Nullable Addressable copy,
+      DType type,
+      @Nullable Addressable w,
+      Addressable grad,
+      long first,
+      boolean stochastic) {}
+
+  /**
    * One update of all parts.
    *
    * @param rule the name that its kernels begin with
-   * @param copy the weights in {@code type}, written only; {@code null} where {@code w} are they
-   * @param w the weights that are updated, F32
-   * @param grad F32
    * @param kept F32, what the rule keeps, as its formula has them; {@code null} for what it does
    *     without
    * @param state the step's
+   * @param read what the rule's kernel of constants reads besides
    * @param numbers the rule's own
    */
   public static void step(
       Cuda cuda,
       String rule,
-      @Nullable Addressable copy,
-      DType type,
-      Addressable w,
-      Addressable grad,
+      Weights weights,
       List<? extends @Nullable Addressable> kept,
       List<Part> parts,
       Addressable state,
+      List<? extends @Nullable Addressable> read,
       float... numbers) {
     for (Table table : Table.of(parts)) {
-      DeviceMemory constants = constants(cuda, rule, table, state, 0, numbers);
-      Launch launch = elements(cuda.kernel(rule.concat("_step"), type), table.longest, table.count);
-      launch.ptr(copy).ptr(w).ptr(grad);
+      DeviceMemory constants = constants(cuda, rule, table, state, 0, read, numbers);
+      Launch launch = elements(cuda.kernel(rule.concat("_step"), weights.type), table.longest, table.count);
+      launch.ptr(weights.copy).ptr(weights.w).ptr(weights.grad);
       for (int k = 0; k < MAX_KEPT; k++) {
         launch.ptr(k < kept.size() ? kept.get(k) : null);
       }
-      launch.ptr(constants).ptr(state).words(table.words).run();
+      launch.ptr(constants).ptr(state).words(table.words);
+      launch.i64(weights.first).i32(weights.stochastic ? 1 : 0).run();
     }
   }
 
@@ -101,7 +115,13 @@ public final class UpdateCuda {
    * @return the constants, in scratch memory
    */
   static DeviceMemory constants(
-      Cuda cuda, String rule, Table table, Addressable state, long further, float... numbers) {
+      Cuda cuda,
+      String rule,
+      Table table,
+      Addressable state,
+      long further,
+      List<? extends @Nullable Addressable> read,
+      float... numbers) {
     DeviceMemory constants = cuda.scratch(MAX_SEGMENTS * CONSTANTS_BYTES + further);
     Launch launch =
         cuda.kernel(rule.concat("_constants"))
@@ -110,6 +130,7 @@ public final class UpdateCuda {
             .ptr(state)
             .words(table.words)
             .i32(table.count);
+    read.forEach(launch::ptr);
     for (float number : numbers) {
       launch.f32(number);
     }

@@ -3,12 +3,14 @@ package dev.javelin.tensor.op;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import dev.javelin.kernels.cpu.StochasticRounding;
 import dev.javelin.kernels.cpu.UpdateCpu;
 import dev.javelin.kernels.cuda.UpdateCuda;
 import dev.javelin.tensor.Check;
 import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.WeightUpdate;
 import dev.javelin.tensor.step.StepState;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,6 +25,7 @@ final class Update {
   private final String rule;
   private final FlatWeights flat;
   private final List<@Nullable Tensor> kept = new ArrayList<>();
+  private final List<@Nullable Tensor> read = new ArrayList<>();
 
   private Update(String rule, FlatWeights flat) {
     this.rule = rule;
@@ -51,6 +54,21 @@ final class Update {
     return this;
   }
 
+  /** What the rule keeps otherwise, and has checked; for rules with loops of their own on a GPU. */
+  Update beside(List<Tensor> buffers) {
+    kept.addAll(buffers);
+    return this;
+  }
+
+  /**
+   * What the rule's kernel of constants reads on a GPU besides the step's state, before its
+   * numbers: scalars of the step that are known to the device alone.
+   */
+  Update reading(@Nullable Tensor t) {
+    read.add(t);
+    return this;
+  }
+
   /**
    * One update, where {@link GlobalNorm} has decided the step; the gradients are zero afterwards.
    *
@@ -64,9 +82,10 @@ final class Update {
             new UpdateCpu.Buffers(
                 flat.weights().segment(),
                 flat.weights().dtype(),
-                flat.precise().segment(),
+                isCopied(flat) ? flat.precise().segment() : null,
                 flat.grads().segment(),
-                kept.stream().map(t -> t == null ? null : t.segment()).toList());
+                kept.stream().map(t -> t == null ? null : t.segment()).toList(),
+                rounding(flat, state));
         boolean skip = state.overflow();
         for (Segment s : flat.segments()) {
           if (skip) {
@@ -77,18 +96,32 @@ final class Update {
         }
       }
       case Cuda device ->
-          UpdateCuda.step(
-              device,
-              rule,
-              flat.master() == null ? null : flat.weights(),
-              flat.weights().dtype(),
-              flat.precise(),
-              flat.grads(),
-              kept,
-              parts(flat),
-              state,
-              numbers);
+          UpdateCuda.step(device, rule, weights(flat), kept, parts(flat), state, read, numbers);
     }
+  }
+
+  /** Whether fp32 weights are there. */
+  private static boolean isCopied(FlatWeights flat) {
+    return flat.precise().dtype() == DType.F32;
+  }
+
+  private static UpdateCpu.Rounding rounding(FlatWeights flat, StepState state) {
+    return new UpdateCpu.Rounding(
+        flat.first(),
+        flat.rounding() == WeightUpdate.STOCHASTIC
+            ? new StochasticRounding.Key(state.seed(), state.step())
+            : null);
+  }
+
+  static UpdateCuda.Weights weights(FlatWeights flat) {
+    boolean copied = isCopied(flat);
+    return new UpdateCuda.Weights(
+        copied && flat.master() == null ? null : flat.weights(),
+        flat.weights().dtype(),
+        copied ? flat.precise() : null,
+        flat.grads(),
+        flat.first(),
+        flat.rounding() == WeightUpdate.STOCHASTIC);
   }
 
   static List<UpdateCuda.Part> parts(FlatWeights flat) {
