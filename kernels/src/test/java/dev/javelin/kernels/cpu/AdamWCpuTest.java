@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.kernels.EpsilonPlacement;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -18,7 +19,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class AdamWCpuTest {
   private static final AdamWCpu.Constants C =
-      new AdamWCpu.Constants(0.25f, 0.9f, 0.99f, 0.999f, 2e-3f, 1.5f, 1e-8f);
+      new AdamWCpu.Constants(
+          0.25f, 0.9f, 0.99f, 0.999f, 2e-3f, 1.5f, 2.25f, 1e-8f, EpsilonPlacement.OUTSIDE);
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 7, 31, 33, 127, 1000, 50_001})

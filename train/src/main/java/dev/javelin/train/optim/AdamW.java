@@ -10,17 +10,19 @@ import java.util.List;
  *
  * @see <a href="https://arxiv.org/abs/1711.05101">Decoupled weight decay regularization</a>
  */
-public final class AdamW implements Optimizer {
+public final class AdamW implements Optimizer, EpsilonScale.Scaled {
   private final ParameterBuffer<?> parameters;
   private final AdamWConfig config;
   private final FlatState moment1;
   private final FlatState moment2;
+  private final EpsilonScale epsilonScale;
 
   public AdamW(ParameterBuffer<?> parameters, AdamWConfig config) {
     this.parameters = parameters;
     this.config = config;
     this.moment1 = FlatState.likeWeights("exp_avg", parameters);
     this.moment2 = FlatState.likeWeights("exp_avg_sq", parameters);
+    this.epsilonScale = new EpsilonScale(parameters.gradients().device());
   }
 
   @Override
@@ -36,11 +38,23 @@ public final class AdamW implements Optimizer {
         state,
         config.beta1(),
         config.beta2(),
-        config.eps());
+        config.epsilon(),
+        epsilonScale.tensor());
+  }
+
+  @Override
+  public EpsilonScale epsilonScale() {
+    return epsilonScale;
   }
 
   @Override
   public List<FlatState> state() {
     return List.of(moment1, moment2);
+  }
+
+  @Override
+  public void close() {
+    Optimizer.super.close();
+    epsilonScale.close();
   }
 }
