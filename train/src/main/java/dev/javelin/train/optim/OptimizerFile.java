@@ -8,6 +8,9 @@ import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Safetensors;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,6 +26,8 @@ import org.jspecify.annotations.Nullable;
 public final class OptimizerFile {
   public static final String NAME = "optimizer.safetensors";
   private static final String MASTER = "master";
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private final ParameterBuffer<?> parameters;
   private final Optimizer optimizer;
@@ -58,6 +63,14 @@ public final class OptimizerFile {
         case OWN ->
             items.add(
                 new Safetensors.Item(state.name(), buffer.dtype(), buffer.shape(), buffer::toHost));
+        case PARTS ->
+            state
+                .parts()
+                .forEach(
+                    (p, part) ->
+                        items.add(
+                            new Safetensors.Item(
+                                name(state, p), part.dtype(), part.shape(), part::toHost)));
       }
     }
     Safetensors.write(directory.resolve(NAME), Map.of("format", "pt"), items);
@@ -81,6 +94,7 @@ public final class OptimizerFile {
           case LIKE_WEIGHTS ->
               Weights.read(parameters, file, state.name() + ".", p -> part(buffer, p));
           case OWN -> read(file, state.name(), buffer);
+          case PARTS -> state.parts().forEach((p, part) -> read(file, name(state, p), part));
         }
       }
     }
@@ -92,7 +106,11 @@ public final class OptimizerFile {
     if (parameters.master() != null) {
       kept.add(MASTER);
     }
-    optimizer.state().forEach(state -> kept.add(state.name()));
+    for (FlatState state : optimizer.state()) {
+      if (state.layout() != FlatState.Layout.PARTS || !state.parts().isEmpty()) {
+        kept.add(state.name());
+      }
+    }
     Set<String> there = new TreeSet<>();
     for (String name : file.entries().keySet()) {
       there.add(kept.contains(name) || !name.contains(".") ? name : name.replaceFirst("\\..*", ""));
@@ -108,13 +126,34 @@ public final class OptimizerFile {
   private static void read(Safetensors file, String name, Tensor into) {
     Safetensors.Entry entry = file.get(name);
     Shape shape = into.shape();
-    if (entry.dtype() != DType.F32 || !entry.shape().equals(shape)) {
+    if (entry.dtype() != into.dtype() || !entry.shape().equals(shape)) {
       throw new FileFormatException(
           file.file(),
           "tensor %s must be %s, got %s%s".formatted(name, into, entry.dtype(), entry.shape()),
           "the checkpoint belongs to another model or optimizer");
     }
-    into.fromHost(entry.data());
+    MemorySegment data = entry.data();
+    if (into.dtype() == DType.F32) {
+      requireFinite(file, name, data, shape.elements());
+    }
+    into.fromHost(data);
+  }
+
+  private static void requireFinite(
+      Safetensors file, String name, MemorySegment data, long elements) {
+    for (long i = 0; i < elements; i++) {
+      float value = data.getAtIndex(FLOAT, i);
+      if (!Float.isFinite(value)) {
+        throw new FileFormatException(
+            file.file(),
+            "tensor %s holds %s at element %d".formatted(name, value, i),
+            "training that wrote it diverged, or the file is damaged: use an earlier checkpoint");
+      }
+    }
+  }
+
+  private static String name(FlatState state, Parameter p) {
+    return state.name() + "." + p.name();
   }
 
   /** A parameter's part of a flat buffer; none of one that is not trained. */
