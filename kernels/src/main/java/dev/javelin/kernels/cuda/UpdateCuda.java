@@ -97,7 +97,8 @@ public final class UpdateCuda {
       float... numbers) {
     for (Table table : Table.of(parts)) {
       DeviceMemory constants = constants(cuda, rule, table, state, 0, read, numbers);
-      Launch launch = elements(cuda.kernel(rule.concat("_step"), weights.type), table.longest, table.count);
+      Launch launch =
+          elements(cuda.kernel(rule.concat("_step"), weights.type), table.longest, table.count);
       launch.ptr(weights.copy).ptr(weights.w).ptr(weights.grad);
       for (int k = 0; k < MAX_KEPT; k++) {
         launch.ptr(k < kept.size() ? kept.get(k) : null);

@@ -9,7 +9,12 @@ import java.util.TreeMap;
 /** The rules by their names. */
 public final class Optimizers {
   private static final Map<String, Rule> RULES =
-      new TreeMap<>(Map.of("adamw", (p, c) -> new AdamW(p, AdamWConfig.of(c))));
+      new TreeMap<>(
+          Map.of(
+              "adafactor", (p, c) -> new Adafactor(p, AdafactorConfig.of(c)),
+              "adamw", (p, c) -> new AdamW(p, AdamWConfig.of(c)),
+              "adamw8bit", (p, c) -> new AdamW8bit(p, AdamWConfig.of(c)),
+              "muon", (p, c) -> new Muon(p, MuonConfig.of(c))));
 
   private Optimizers() {}
 
