@@ -108,18 +108,42 @@ final class FlatLayout {
     return Math.toIntExact(element / ALIGNMENT);
   }
 
-  /** Neighbours that are updated alike, merged. */
-  static List<Segment> segments(List<Slot> ordered) {
+  static Slot slot(Map<Parameter, Slot> slots, Parameter p) {
+    Slot slot = slots.get(p);
+    if (slot == null) {
+      throw new IllegalArgumentException(p.name() + " is not a parameter of this buffer");
+    }
+    return slot;
+  }
+
+  /** Where the next one begins in the weights of its type. */
+  static long end(Slot s) {
+    return s.start + padded(s.stored());
+  }
+
+  /**
+   * A segment for each.
+   *
+   * @param origin element of the weights from which segments count
+   */
+  static List<Segment> each(List<Slot> ordered, long origin) {
+    return ordered.stream()
+        .map(
+            s ->
+                new Segment(
+                    s.start - origin, end(s) - origin, s.group.lrScale(), s.group.weightDecay()))
+        .toList();
+  }
+
+  /** The same, where neighbours that are updated alike are merged. */
+  static List<Segment> segments(List<Slot> ordered, long origin) {
     List<Segment> out = new ArrayList<>();
-    for (Slot s : ordered) {
-      long end = s.start + padded(s.shape);
-      float scale = s.group.lrScale();
-      float decay = s.group.weightDecay();
+    for (Segment s : each(ordered, origin)) {
       Segment last = out.isEmpty() ? null : out.getLast();
-      if (last != null && last.lrScale() == scale && last.weightDecay() == decay) {
-        out.set(out.size() - 1, new Segment(last.from(), end, scale, decay));
+      if (last != null && last.lrScale() == s.lrScale() && last.weightDecay() == s.weightDecay()) {
+        out.set(out.size() - 1, new Segment(last.from(), s.to(), s.lrScale(), s.weightDecay()));
       } else {
-        out.add(new Segment(s.start, end, scale, decay));
+        out.add(s);
       }
     }
     return List.copyOf(out);

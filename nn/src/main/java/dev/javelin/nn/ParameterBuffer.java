@@ -29,6 +29,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -230,7 +231,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
             Tensor.of(weights, 0, type, shape),
             master == null ? null : Tensor.of(master, 0, DType.F32, shape),
             Tensor.of(gradientMemory, DType.F32.bytes(from), DType.F32, shape),
-            FlatLayout.segments(ordered)));
+            FlatLayout.segments(ordered, 0)));
   }
 
   private Parameter parameter(FlatLayout.Slot slot, Shape shape) {
@@ -292,6 +293,21 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     return Collections.unmodifiableList(flats);
   }
 
+  /** All trainable parameters, for an update rule. */
+  public Trained trained() {
+    return trained(p -> true);
+  }
+
+  /** Some of the trainable parameters, for an update rule. */
+  public Trained trained(Predicate<Parameter> which) {
+    return new Trained(this, slots, which);
+  }
+
+  /** Where the parameters are. */
+  public Device device() {
+    return constantMemory.device();
+  }
+
   /**
    * The only one of {@link #flats}.
    *
@@ -345,10 +361,10 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
    * @throws IllegalArgumentException for a parameter that is frozen or of another buffer
    */
   public Tensor part(Tensor buffer, Parameter p) {
-    return part(buffer, p, slot(p).flat());
+    return part(buffer, p, FlatLayout.slot(slots, p).flat());
   }
 
-  private static Tensor part(Tensor buffer, Parameter p, long start) {
+  static Tensor part(Tensor buffer, Parameter p, long start) {
     if (start < 0) {
       throw new IllegalArgumentException(p.name() + " is frozen and has no part in flat buffers");
     }
@@ -358,14 +374,6 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
         p.value().layout(),
         buffer.dtype(),
         buffer.lease());
-  }
-
-  private FlatLayout.Slot slot(Parameter p) {
-    FlatLayout.Slot slot = slots.get(p);
-    if (slot == null) {
-      throw new IllegalArgumentException(p.name() + " is not a parameter of this buffer");
-    }
-    return slot;
   }
 
   /**
@@ -386,7 +394,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
       throw new IllegalArgumentException(
           p.name() + " is kept as " + p.quantized().format().label() + ", not as numbers");
     }
-    FlatLayout.Slot slot = slot(p);
+    FlatLayout.Slot slot = FlatLayout.slot(slots, p);
     for (Flat flat : flats) {
       if (!slot.group().frozen() && flat.type == slot.type() && flat.master != null) {
         return part(flat.master, p, slot.start());
