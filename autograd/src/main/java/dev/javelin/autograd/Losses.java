@@ -57,7 +57,7 @@ public final class Losses {
     try (var losses = ws.scratch(DType.F32, targets.shape());
         var stats = ws.scratch(DType.F32, Shape.of(rows, 2));
         var dy = ws.scratch(DType.F32, targets.shape());
-        var logits = ws.scratch(DType.F32, scratch)) {
+        var logits = ws.scratch(DType.F32, scratch, Workspace.LOGITS)) {
       if (out.requiresGrad()) {
         MeanLoss.backward(
             new Grad(dy.tensor(), false), state.lossScaleTensor(), state.inverseTargetsTensor());
@@ -104,7 +104,7 @@ public final class Losses {
     Tensor losses = x.tape().alloc(DType.F32, targets.shape());
     Tensor stats = x.alloc(DType.F32, x.value().rows(), 2);
     Shape scratch = LinearCrossEntropy.scratch(ws.device(), x.value().rows(), w.value().dim(0));
-    try (var logits = ws.scratch(DType.F32, scratch)) {
+    try (var logits = ws.scratch(DType.F32, scratch, Workspace.LOGITS)) {
       LinearCrossEntropy.forward(
           losses, stats, x.value(), w.value(), targets, options, logits.tensor());
     }
@@ -114,7 +114,7 @@ public final class Losses {
             losses,
             tracks(x, w),
             out -> {
-              try (var logits = ws.scratch(DType.F32, scratch)) {
+              try (var logits = ws.scratch(DType.F32, scratch, Workspace.LOGITS)) {
                 LinearCrossEntropy.backward(
                     x.grad(),
                     w.grad(),

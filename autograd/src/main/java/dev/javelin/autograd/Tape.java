@@ -92,7 +92,7 @@ public final class Tape {
 
   /** A new contiguous tensor of this step. */
   public Tensor alloc(DType dtype, Shape shape) {
-    return workspace.alloc(dtype, shape, "the step's forward pass");
+    return workspace.alloc(dtype, shape, Workspace.ACTIVATIONS);
   }
 
   Tensor allocGradient(DType dtype, Shape shape) {

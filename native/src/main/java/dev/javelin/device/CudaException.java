@@ -29,6 +29,11 @@ public final class CudaException extends RuntimeException {
     return message;
   }
 
+  /** Whether the device has no more memory. */
+  public boolean isOutOfMemory() {
+    return code == OUT_OF_MEMORY;
+  }
+
   /** The driver's {@code CUresult}; 0 where the driver was not asked at all. */
   public int code() {
     return code;

@@ -1,5 +1,6 @@
 package dev.javelin.nn;
 
+import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.DeviceMemory;
@@ -413,6 +414,9 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
    * kept in fewer bits takes whole rows, each once, and is complete with the last.
    */
   public void put(Parameter p, long first, float[] values, int count) {
+    if (isRehearsal()) {
+      return;
+    }
     QuantizedMatrix q = p.quantized();
     if (q != null) {
       quantize(p, q, first, values, count);
@@ -465,6 +469,11 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
         m.device().write(m, t.offset() + t.dtype().bytes(first), rounded.asSlice(0, bytes));
       }
     }
+  }
+
+  /** Whether the device only counts its memory, so that nobody reads or writes values there. */
+  public boolean isRehearsal() {
+    return constantMemory.device() instanceof Cpu cpu && cpu.isRehearsal();
   }
 
   /**

@@ -9,12 +9,14 @@ import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.LabelledRows;
 import dev.javelin.train.data.LabelledTexts;
 import dev.javelin.train.data.TextFrame;
+import dev.javelin.train.estimate.MemoryTable;
 import dev.javelin.train.objective.Classify;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.DataSpec;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import dev.javelin.train.tokenizer.Tokenizer;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param train the rows to train on
  * @param held held-out rows; {@code null} for none
+ * @param memory what it was estimated to take
  * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
  * @param notes what the user should know and did not say, a line each
  */
@@ -38,6 +41,7 @@ public record ClassifierRun(
     LabelledRows train,
     @Nullable LabelledRows held,
     Trainer trainer,
+    MemoryCheck memory,
     @Nullable Checkpoint resumedFrom,
     List<String> notes)
     implements AutoCloseable {
@@ -97,6 +101,9 @@ public record ClassifierRun(
     Device device = chosen.device();
     TextClassifier model = null;
     try {
+      MemoryCheck memory =
+          MemoryCheck.of(
+              config, device, c -> memory(c, from, shape, labels, tokenizer, train, held));
       model =
           TextClassifier.load(
               device,
@@ -129,7 +136,8 @@ public record ClassifierRun(
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
-      return new ClassifierRun(settled, directory, model, train, held, trainer, checkpoint, notes);
+      return new ClassifierRun(
+          settled, directory, model, train, held, trainer, memory, checkpoint, notes);
     } catch (RuntimeException | Error e) {
       if (model != null) {
         model.close();
@@ -137,6 +145,38 @@ public record ClassifierRun(
       device.close();
       throw e;
     }
+  }
+
+  private static MemoryTable memory(
+      RunSettings config,
+      Path from,
+      TextClassifier.Shape shape,
+      Labels labels,
+      Tokenizer tokenizer,
+      LabelledRows train,
+      @Nullable LabelledRows held) {
+    return Rehearsal.of(
+        config.device().effectiveThreads(),
+        cpu -> {
+          TextClassifier model =
+              TextClassifier.load(
+                  cpu,
+                  from,
+                  shape,
+                  labels,
+                  config.device().precision(),
+                  config.optimizer().grouping(),
+                  config.run().seed(),
+                  tokenizer);
+          return new Rehearsal.Parts(
+              training(config, model, task(config, model, train, held)),
+              List.of(model.parameters()));
+        });
+  }
+
+  /** Trains; see {@link Run#run}. */
+  public Trainer.Outcome run() throws IOException {
+    return memory.explaining(trainer);
   }
 
   private static Path modelDirectory(RunSettings config) {

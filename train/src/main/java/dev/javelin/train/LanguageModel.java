@@ -74,6 +74,17 @@ public record LanguageModel(
     return new LanguageModel(device, parameters, precision, tokenizer);
   }
 
+  /** A model whose weights are still to come. */
+  static LanguageModel empty(
+      Device device,
+      TransformerConfig config,
+      Precision precision,
+      Grouping grouping,
+      @Nullable Tokenizer tokenizer) {
+    return new LanguageModel(
+        device, Transformer.allocate(device, config, precision, grouping), precision, tokenizer);
+  }
+
   /** This model with what {@code directory}, where its configuration stands, says beside it. */
   LanguageModel withCompanions(Path directory) {
     return withCompanions(Companions.read(directory, tokenizer));

@@ -1,5 +1,6 @@
 package dev.javelin.train;
 
+import dev.javelin.device.Cpu;
 import dev.javelin.device.Device;
 import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
@@ -14,6 +15,7 @@ import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.Separator;
 import dev.javelin.train.data.Texts;
+import dev.javelin.train.estimate.MemoryTable;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.DataSpec;
 import dev.javelin.train.settings.ModelSpec;
@@ -38,6 +40,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param settings as they were given, with the directory
  * @param task what is made of model and data
+ * @param memory what it was estimated to take
  * @param resumedFrom the checkpoint it goes on from, {@code null} for a fresh run
  * @param passedOver why newer checkpoints than that are not whole, a line each
  * @param notes what the user should know and did not say: what changed since the run was started,
@@ -52,6 +55,7 @@ public record Run(
     LanguageModel model,
     Task task,
     Trainer trainer,
+    MemoryCheck memory,
     @Nullable Checkpoint resumedFrom,
     List<String> passedOver,
     List<String> notes)
@@ -111,6 +115,8 @@ public record Run(
       if (chosen.note() != null) {
         notes.add(chosen.note());
       }
+      Plan plan = new Plan(name, shape, checkpoint, data);
+      MemoryCheck memory = MemoryCheck.of(config, device, plan::memory);
       model = model(config, device, name, fitted, checkpoint, data.tokenizer(), notes::add);
       model = read.template() == null ? model : model.withTemplate(read.template());
       task = TextTraining.task(model, data, config);
@@ -133,7 +139,17 @@ public record Run(
         trainer.resume(checkpoint);
       }
       return new Run(
-          settled, directory, device, data, model, task, trainer, checkpoint, passedOver, notes);
+          settled,
+          directory,
+          device,
+          data,
+          model,
+          task,
+          trainer,
+          memory,
+          checkpoint,
+          passedOver,
+          notes);
     } catch (RuntimeException | Error e) {
       if (task != null) {
         task.close();
@@ -260,7 +276,7 @@ public record Run(
         : DataIdentity.vocabulary(Texts.of("", "").tokenizer(name));
   }
 
-  private static @Nullable String tokenizer(
+  static @Nullable String tokenizer(
       RunSettings config, ModelName name, @Nullable Checkpoint checkpoint) {
     boolean another = config.run().override() && config.model().tokenizer() != null;
     if (checkpoint != null && !another && LanguageModel.hasTokenizer(checkpoint.directory())) {
@@ -278,7 +294,7 @@ public record Run(
   /**
    * A preset takes its vocabulary from the tokenizer and its positions from the sequence length.
    */
-  private static TransformerConfig fitted(
+  static TransformerConfig fitted(
       RunSettings config,
       ModelName name,
       @Nullable Checkpoint checkpoint,
@@ -308,7 +324,7 @@ public record Run(
         new TransformerConfig.Dropout(d.embedding(), model.attentionDropout(), d.residual()));
   }
 
-  private static LanguageModel model(
+  static LanguageModel model(
       RunSettings config,
       Device device,
       ModelName name,
@@ -319,7 +335,7 @@ public record Run(
     Grouping grouping = config.optimizer().grouping();
     Precision precision = config.device().precision();
     Path base = name.directory();
-    if (config.adapter().isOn() && base != null) {
+    if (config.adapter().isOn() && (base != null || isRehearsal(device))) {
       return adapted(config, device, base, shape, checkpoint, tokenizer, notes);
     }
     if (config.model().quantize() != Quantize.NONE) {
@@ -344,15 +360,18 @@ public record Run(
   private static LanguageModel adapted(
       RunSettings config,
       Device device,
-      Path base,
+      @Nullable Path base,
       TransformerConfig shape,
       @Nullable Checkpoint checkpoint,
       @Nullable Tokenizer tokenizer,
       Consumer<String> notes) {
     Precision precision = config.device().precision();
+    Grouping frozen = config.model().quantize().frozen();
+    boolean weights = base != null && HuggingFace.hasWeights(base);
     LanguageModel model =
-        LanguageModel.load(
-            device, base, shape, precision, config.model().quantize().frozen(), tokenizer);
+        base == null || !weights && isRehearsal(device)
+            ? LanguageModel.empty(device, shape, precision, frozen, tokenizer)
+            : LanguageModel.load(device, base, shape, precision, frozen, tokenizer);
     try {
       LanguageModel adapted =
           model.with(
@@ -362,7 +381,7 @@ public record Run(
                   config.adapter(),
                   config.optimizer(),
                   config.run().seed(),
-                  base,
+                  base == null ? Path.of("") : base,
                   checkpoint == null ? null : checkpoint.directory()));
       notes.accept(Objects.requireNonNull(adapted.adaptation()).describe());
       if (config.model().quantize() != Quantize.NONE) {
@@ -378,6 +397,10 @@ public record Run(
       model.close();
       throw e;
     }
+  }
+
+  private static boolean isRehearsal(Device device) {
+    return device instanceof Cpu cpu && cpu.isRehearsal();
   }
 
   private static LanguageModel create(
@@ -409,6 +432,20 @@ public record Run(
       mean.save(to, settings.run().maxShardSize().bytes());
     }
     return to;
+  }
+
+  /**
+   * Trains, as {@link Trainer#run} does.
+   *
+   * @throws dev.javelin.train.estimate.NotEnoughMemoryException where the device has no more memory
+   */
+  public Trainer.Outcome run() throws IOException {
+    return memory.explaining(trainer);
+  }
+
+  /** What the run was estimated to take before it began. */
+  public MemoryTable estimate() {
+    return memory.table();
   }
 
   @Override

@@ -46,11 +46,11 @@ public final class Trainer implements AutoCloseable {
   private final Training parts;
   private final Optimizer optimizer;
   private final LossScaling scaling;
-  private final TrainingStep training;
+  final TrainingStep training;
   private final StepState state;
   private final Hooks hooks;
   private final Saving saving;
-  private final @Nullable Evaluator evaluator;
+  final @Nullable Evaluator evaluator;
   private final List<Watcher> watchers = new ArrayList<>();
   private final ReentrantLock running = new ReentrantLock();
 

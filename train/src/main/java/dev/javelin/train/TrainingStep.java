@@ -17,7 +17,10 @@ import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.ranks.Communicator;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
+import java.util.SequencedMap;
 
 /**
  * One optimizer step: A micro-batches forward and backward into the accumulated gradient, each
@@ -155,6 +158,29 @@ final class TrainingStep implements AutoCloseable {
     updating = false;
     begun = false;
     return targets;
+  }
+
+  /**
+   * Does once all that steps may do, for a device that only counts its memory.
+   *
+   * @return what was alive at the peak, by owner
+   */
+  SequencedMap<String, Long> rehearse() {
+    List<SequencedMap<String, Long>> peaks = new ArrayList<>();
+    for (int width = 0; width < works.size(); width++) {
+      try (Turn _ = workspace.device().turn()) {
+        objective.prepare(batches.all().get(width));
+        microSteps.get(width).run(works.get(width));
+      }
+      peaks.add(workspace.atPeak());
+    }
+    if (parts > 1 || !hooks.all().isEmpty()) {
+      update.run(applyUpdate);
+      peaks.add(workspace.atPeak());
+    }
+    updating = false;
+    return Collections.max(
+        peaks, Comparator.comparingLong(p -> p.values().stream().mapToLong(b -> b).sum()));
   }
 
   private void updateWithHooks() {

@@ -88,7 +88,9 @@ public record Adapters(
         ParameterBuffer.allocate(
             device(base), precision, plusRate(grouping, upRate), plan::declare);
     try {
-      begin(buffer, base, seed);
+      if (!buffer.isRehearsal()) {
+        begin(buffer, base, seed);
+      }
       return buffer;
     } catch (RuntimeException | OutOfMemoryError e) {
       buffer.close();
@@ -114,7 +116,9 @@ public record Adapters(
     ParameterBuffer<Adapters> buffer =
         Weights.load(
             device(base), precision, plusRate(grouping, upRate), plan::declare, plan.names(), file);
-    buffer.model().measure(base);
+    if (!buffer.isRehearsal()) {
+      buffer.model().measure(base);
+    }
     return buffer;
   }
 

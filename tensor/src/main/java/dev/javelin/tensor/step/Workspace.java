@@ -30,6 +30,15 @@ import java.util.SequencedMap;
  * its device; requests are refused from then on.
  */
 public final class Workspace implements AutoCloseable {
+  /** Owner of what {@link #scratch(DType, Shape)} gives. */
+  public static final String SCRATCH = "scratch";
+
+  /** Owner of the logits of a head that is computed in parts. */
+  public static final String LOGITS = "logits";
+
+  /** Owner of what the forward pass leaves to the backward pass. */
+  public static final String ACTIVATIONS = "the step's forward pass";
+
   private static final long HOST_SLAB_BYTES = 1L << 30;
   private static final long EMULATED_SLAB_BYTES = 64L << 20;
   private static final double SHARE_OF_FREE = 0.85;
@@ -131,8 +140,13 @@ public final class Workspace implements AutoCloseable {
 
   /** A tensor for the inside of an operator, released at the end of its try block. */
   public Scratch scratch(DType dtype, Shape shape) {
+    return scratch(dtype, shape, SCRATCH);
+  }
+
+  /** The same, with a name of its own where memory is told by its owners. */
+  public Scratch scratch(DType dtype, Shape shape, String owner) {
     int mark = mark();
-    return new Scratch(this, mark, alloc(dtype, shape, "scratch"));
+    return new Scratch(this, mark, alloc(dtype, shape, owner));
   }
 
   /** Scratch memory of one operator. */

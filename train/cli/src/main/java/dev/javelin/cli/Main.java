@@ -29,6 +29,7 @@ import picocli.CommandLine.Model.OptionSpec;
     description = "Trains and runs transformer language models on this machine.",
     subcommands = {
       TrainCommand.class,
+      EstimateCommand.class,
       EvalCommand.class,
       GenerateCommand.class,
       ChatCommand.class,
@@ -107,9 +108,11 @@ public final class Main {
 
   private CommandLine command() {
     CommandLine command = new CommandLine(this);
-    Objects.requireNonNull(command.getSubcommands().get("train"))
-        .getCommandSpec()
-        .addMixin("settings", TrainOptions.mixin());
+    for (String verb : List.of("train", "estimate")) {
+      Objects.requireNonNull(command.getSubcommands().get(verb))
+          .getCommandSpec()
+          .addMixin("settings", TrainOptions.mixin());
+    }
     command.setOverwrittenOptionsAllowed(true);
     command.setExpandAtFiles(false);
     command.setUsageHelpAutoWidth(true);

@@ -4,6 +4,7 @@ import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Printable;
 import dev.javelin.train.checkpoint.IncompleteCheckpointException;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.estimate.NotEnoughMemoryException;
 import dev.javelin.train.settings.Names;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
@@ -32,7 +33,11 @@ final class Report {
             || e instanceof NoSuchFileException
             || e instanceof FileAlreadyExistsException
             || e instanceof FileFormatException
-            || e instanceof IncompleteCheckpointException;
+            || e instanceof IncompleteCheckpointException
+            || e instanceof NotEnoughMemoryException n && n.getCause() == null;
+    if (e instanceof NotEnoughMemoryException n) {
+      err.print(n.details());
+    }
     err.println("javelin: " + Printable.line(message(command, e)));
     if (verbose) {
       e.printStackTrace(err);

@@ -7,6 +7,8 @@ import dev.javelin.train.Objectives;
 import dev.javelin.train.Run;
 import dev.javelin.train.TextClassifier;
 import dev.javelin.train.Trainer;
+import dev.javelin.train.estimate.MemoryTable;
+import dev.javelin.train.estimate.MemoryUse;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.monitor.MetricsFile;
@@ -116,7 +118,7 @@ final class TrainCommand implements Callable<Integer> {
         greet(out, run);
         run.trainer().watch(Terminal.open(run.trainer().step(), run.trainer().steps()));
       }
-      Trainer.Outcome outcome = run.trainer().run();
+      Trainer.Outcome outcome = run.run();
       if (outcome.interrupted()) {
         return Main.INTERRUPTED;
       }
@@ -148,7 +150,7 @@ final class TrainCommand implements Callable<Integer> {
         out.flush();
         run.trainer().watch(Terminal.open(run.trainer().step(), run.trainer().steps()));
       }
-      Trainer.Outcome outcome = run.trainer().run();
+      Trainer.Outcome outcome = run.run();
       if (outcome.interrupted()) {
         return Main.INTERRUPTED;
       }
@@ -235,6 +237,11 @@ final class TrainCommand implements Callable<Integer> {
     if (average != null) {
       out.println("average: " + average);
     }
+    out.println(
+        "memory: "
+            + MemoryUse.of(run.device())
+            + "; estimated "
+            + MemoryTable.size(run.estimate().total()));
     out.println("model: " + run.directory().path().resolve("last"));
     out.flush();
   }

@@ -230,6 +230,14 @@ final class TrainOptions {
         DeviceSpec.NAMES,
         "Where to compute. auto uses a GPU if it can run the model, otherwise the CPU.");
     add("threads", "N", "CPU threads; results do not depend on the number. Default: one per core.");
+    add(
+        "memory",
+        "SIZE",
+        "Memory that the run may take, such as 500MB or 16GB: all of the process, or what lies on the GPU. Default: what the machine or its container has.");
+    add(
+        "memory_check",
+        "true|false",
+        "Refuse a run that will not fit into the memory, before it starts.");
 
     group(5); // evaluation and checkpoints
     add("eval_every", "N", "Steps between evaluations; 0 evaluates at the end only.");

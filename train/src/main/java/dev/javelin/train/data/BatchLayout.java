@@ -95,7 +95,7 @@ public record BatchLayout(List<Field> fields) {
   }
 
   /** Bytes of a batch of so many rows, every field aligned. */
-  long bytes(int rows) {
+  public long bytes(int rows) {
     return fields.stream().mapToLong(f -> bytes(f, rows)).sum();
   }
 

@@ -68,6 +68,16 @@ public final class Evaluator implements AutoCloseable {
     }
   }
 
+  /** Goes once through a batch of each width, for a device that only counts its memory. */
+  public void rehearse() {
+    for (int width = 0; width < forwards.size(); width++) {
+      try (Turn _ = workspace.device().turn()) {
+        objective.prepare(batches.all().get(width));
+        graphs.get(width).run(forwards.get(width));
+      }
+    }
+  }
+
   /** How many batches {@link #run} goes through. */
   public long batches() {
     return count;

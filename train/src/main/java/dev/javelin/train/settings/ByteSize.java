@@ -23,7 +23,7 @@ public record ByteSize(long bytes) {
   /**
    * @throws InputException that goes on from the setting's name
    */
-  static ByteSize parse(String text) {
+  public static ByteSize parse(String text) {
     Matcher m = FORM.matcher(text.strip());
     if (!m.matches() || m.group(2).isEmpty() && !m.group(3).isEmpty()) {
       throw new InputException("must be a size such as 500MB or 5GB, got " + text);

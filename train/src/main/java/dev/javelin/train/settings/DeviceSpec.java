@@ -11,13 +11,18 @@ import org.jspecify.annotations.Nullable;
  * @param device one of {@link #NAMES}; {@code auto} takes a GPU that can run the model, else the
  *     CPU
  * @param threads of the CPU; {@code null} for one per core
+ * @param memory what a run may take at most: with the CPU all of the process, with a GPU what lies
+ *     there; {@code null} for what this machine, or its container, has
+ * @param memoryCheck whether a run that will not fit is refused before it starts
  */
 public record DeviceSpec(
     @Also({"dtype"}) Precision precision,
     String device,
-    @Also({"num_threads"}) @Nullable Integer threads) {
+    @Also({"num_threads"}) @Nullable Integer threads,
+    @Nullable ByteSize memory,
+    boolean memoryCheck) {
   /** What a run has where nothing else is said. */
-  public static final DeviceSpec DEFAULT = new DeviceSpec(Precision.FP32, "auto", null);
+  public static final DeviceSpec DEFAULT = new DeviceSpec(Precision.FP32, "auto", null, null, true);
 
   public DeviceSpec {
     Checks.require(isName(device), "--device must be one of " + NAMES + ", got " + device);
@@ -36,6 +41,14 @@ public record DeviceSpec(
 
   public DeviceSpec withThreads(@Nullable Integer value) {
     return Components.with(this, "threads", value);
+  }
+
+  public DeviceSpec withMemory(@Nullable ByteSize value) {
+    return Components.with(this, "memory", value);
+  }
+
+  public DeviceSpec withMemoryCheck(boolean value) {
+    return Components.with(this, "memoryCheck", value);
   }
 
   /** The values of {@code device}. */

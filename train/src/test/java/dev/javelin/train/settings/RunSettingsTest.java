@@ -202,6 +202,7 @@ class RunSettingsTest {
         "dropout | 1 | --dropout must lie between 0 and 1",
         "attention_dropout | 1 | --attention-dropout must lie between 0 and 1",
         "quantize | int3 | --quantize must be",
+        "memory | lots | --memory must be a size such as 500MB or 5GB, got lots",
         "recompute | yes | --recompute must be true or false, got yes",
         "precision | fp8 | --precision must be one of fp32, bf16, fp16, got fp8",
         "order | random | --order must be one of shuffled, sequential, got random",
