@@ -19,7 +19,8 @@ import picocli.CommandLine.Model.OptionSpec;
 
 /**
  * {@code javelin VERB}. Exit code 0 on success, 2 for wrong usage or input (one line, no stack
- * trace without {@code --verbose}), 1 for a failure, 130 after Ctrl-C with a checkpoint saved.
+ * trace without {@code --verbose}), 1 for a failure, 130 after Ctrl-C with a checkpoint saved, 75
+ * after the signal of a batch system.
  */
 @Command(
     name = "javelin",

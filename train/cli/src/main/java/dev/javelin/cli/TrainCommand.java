@@ -110,8 +110,10 @@ final class TrainCommand implements Callable<Integer> {
     if (settings.objective().objective().equals(ClassifierRun.OBJECTIVE)) {
       return classify(settings, out);
     }
-    try (Run run = Run.open(settings)) {
+    try (SaveSignal signal = new SaveSignal(settings.run().saveSignal());
+        Run run = Run.open(settings)) {
       Main.stopBy(spec, run.trainer()::requestStop);
+      signal.stopBy(run.trainer()::requestStop);
       Main.notes(spec, run.passedOver().stream().map(line -> "skipped " + line).toList());
       boolean quiet = settings.run().quiet();
       if (!quiet) {
@@ -120,7 +122,7 @@ final class TrainCommand implements Callable<Integer> {
       }
       Trainer.Outcome outcome = run.run();
       if (outcome.interrupted()) {
-        return Main.INTERRUPTED;
+        return signal.exit();
       }
       Path average = run.average();
       if (!quiet) {
@@ -131,8 +133,10 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private int classify(RunSettings settings, PrintWriter out) throws IOException {
-    try (ClassifierRun run = ClassifierRun.open(settings)) {
+    try (SaveSignal signal = new SaveSignal(settings.run().saveSignal());
+        ClassifierRun run = ClassifierRun.open(settings)) {
       Main.stopBy(spec, run.trainer()::requestStop);
+      signal.stopBy(run.trainer()::requestStop);
       boolean quiet = settings.run().quiet();
       if (!quiet) {
         TextClassifier model = run.model();
@@ -152,7 +156,7 @@ final class TrainCommand implements Callable<Integer> {
       }
       Trainer.Outcome outcome = run.run();
       if (outcome.interrupted()) {
-        return Main.INTERRUPTED;
+        return signal.exit();
       }
       if (!quiet) {
         if (run.held() != null) {

@@ -253,6 +253,10 @@ final class TrainOptions {
         "true|false",
         "Train on while a checkpoint is written, from a copy in memory as large as its files.");
     add(
+        "save_signal",
+        "USR1|none|NAME",
+        "Signal on which the run saves and ends with exit code 75, for Slurm's --signal. Default: USR1, where the system has it.");
+    add(
         "max_shard_size",
         "SIZE",
         "Largest file of weights, such as 500MB or 5GB; larger models are written in shards.");

@@ -34,6 +34,43 @@ class InterruptTest {
 
   @Test
   @DisabledOnOs(OS.WINDOWS)
+  void theSignalOfABatchSystemSavesAndExitsWith75() throws Exception {
+    savesAndSaysSoAfter("USR1", 75);
+    Path run = dir.resolve("run");
+    long step = new Checkpoints(run, 0).newest().orElseThrow().step();
+    ResumeTest.assertSuccess(Tiny.train(dir, run, "--resume", "--max-steps=" + (step + 1)));
+  }
+
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void aSignalThatNobodyListensToEndsTheProcessAsEver() throws Exception {
+    Path run = dir.resolve("run");
+    ChildJvm child =
+        ChildJvm.start(
+            dir,
+            List.of(),
+            Tiny.flags(dir, run, "--max-steps=1000000", "--save-every=0", "--save-signal=none"));
+    Path metrics = run.resolve("metrics.jsonl");
+    while (child.process().isAlive() && !(Files.exists(metrics) && Files.size(metrics) > 0)) {
+      Thread.sleep(10);
+    }
+    child.signal("USR1");
+    assertThat(child.join()).as(child.text()).isEqualTo(128 + 10);
+    assertThat(new Checkpoints(run, 0).newest()).isEmpty();
+  }
+
+  @Test
+  void aSignalThatCannotBeListenedToIsRefusedByName() {
+    for (String name : List.of("KILL", "SEGV", "NOSUCH")) {
+      CommandLineTest.Result r = Tiny.train(dir, dir.resolve("run"), "--save-signal=" + name);
+      assertThat(r.exit()).isEqualTo(2);
+      assertThat(r.err()).contains("--save-signal " + name, "such as USR1, or none");
+    }
+    assertThat(dir.resolve("run")).doesNotExist();
+  }
+
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
   void aRequestToEndOnAFullDiskSaysThatNothingIsSaved() throws Exception {
     Path run = dir.resolve("run");
     // Metrics fit into so little, weights do not.

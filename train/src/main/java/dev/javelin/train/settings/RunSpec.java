@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  * @param keep checkpoints to keep beside the best and the last; 0 for all
  * @param keepEvery steps between checkpoints that are saved and never deleted; 0 for none
  * @param asyncSave whether the run goes on while a checkpoint is written
+ * @param saveSignal a signal on which the command line saves and ends the run, without {@code SIG};
+ *     {@code none} for none; null for {@code USR1} where the system has it
  * @param maxShardSize what a file of a checkpoint's weights holds at most; larger models are
  *     written in shards
  * @param resume {@code auto} to go on from the newest whole checkpoint of the output directory, or
@@ -40,6 +42,7 @@ public record RunSpec(
     @Also({"save_total_limit"}) int keep,
     int keepEvery,
     boolean asyncSave,
+    @Nullable String saveSignal,
     ByteSize maxShardSize,
     @Also({"resume_from_checkpoint"}) @Nullable String resume,
     boolean override,
@@ -64,6 +67,7 @@ public record RunSpec(
           3,
           0,
           true,
+          null,
           new ByteSize(HuggingFace.SHARD_BYTES),
           null,
           false,
@@ -81,6 +85,9 @@ public record RunSpec(
     Checks.atLeast(0, "--save-every", saveEvery);
     Checks.require(keep >= 0, "--keep must be 0 (all) or more, got " + keep);
     Checks.require(keepEvery >= 0, "--keep-every must be 0 (none) or more, got " + keepEvery);
+    Checks.require(
+        saveSignal == null || saveSignal.matches("[A-Za-z0-9]{1,16}"),
+        "--save-signal must be a signal such as USR1, or none, got " + saveSignal);
     Checks.atLeast(1, "--logging-steps", loggingSteps);
   }
 
@@ -118,6 +125,10 @@ public record RunSpec(
 
   public RunSpec withAsyncSave(boolean value) {
     return Components.with(this, "asyncSave", value);
+  }
+
+  public RunSpec withSaveSignal(@Nullable String value) {
+    return Components.with(this, "saveSignal", value);
   }
 
   /** Which checkpoints stay. */

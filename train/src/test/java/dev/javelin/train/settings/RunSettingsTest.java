@@ -215,6 +215,7 @@ class RunSettingsTest {
         "skip_bad_rows | some | --skip-bad-rows must be true or false, got some",
         "max_shard_size | 999999999TB | --max-shard-size is out of range",
         "keep_every | -1 | --keep-every must be 0 (none) or more, got -1",
+        "save_signal | usr-1 | --save-signal must be a signal such as USR1, or none, got usr-1",
         "max_step | 3 | unknown setting max_step: did you mean max_steps?",
       })
   void whatDoesNotFitIsNamedByItsFlag(String key, String value, String message) {
