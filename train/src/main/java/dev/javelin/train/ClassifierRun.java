@@ -5,6 +5,7 @@ import dev.javelin.nn.Classifiers;
 import dev.javelin.nn.Labels;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.RunIdentity;
+import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.LabelledRows;
 import dev.javelin.train.data.LabelledTexts;
@@ -120,19 +121,20 @@ public record ClassifierRun(
                 .formatted(from, checkpoint.state().model(), model.describe()));
       }
       Task task = task(config, model, train, held);
+      TrainingState state = checkpoint == null ? null : checkpoint.state();
       RunSettings settled =
           Rewarming.settled(
               config,
               directory,
               checkpoint,
               checkpoint == null ? from : null,
-              s -> TextTraining.steps(task, s),
+              s -> TextTraining.steps(task, s, state),
               notes::add);
       RunSettings kept = settled.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       directory.report(config.monitor().report());
-      Trainer trainer = training(settled, model, task).trainer().into(directory);
+      Trainer trainer = training(settled, model, task, state).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }
@@ -169,7 +171,7 @@ public record ClassifierRun(
                   config.run().seed(),
                   tokenizer);
           return new Rehearsal.Parts(
-              training(config, model, task(config, model, train, held)),
+              training(config, model, task(config, model, train, held), null),
               List.of(model.parameters()));
         });
   }
@@ -268,9 +270,10 @@ public record ClassifierRun(
         null);
   }
 
-  private static Training training(RunSettings config, TextClassifier model, Task task) {
+  private static Training training(
+      RunSettings config, TextClassifier model, Task task, @Nullable TrainingState state) {
     long shardBytes = config.run().maxShardSize().bytes();
-    return TextTraining.of(model.parameters(), model.precision(), task, config)
+    return TextTraining.of(model.parameters(), model.precision(), task, config, state)
         .model(model.describe(), to -> model.save(to, shardBytes), model::restore);
   }
 

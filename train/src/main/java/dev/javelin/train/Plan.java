@@ -7,6 +7,7 @@ import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.estimate.MemoryTable;
 import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.settings.StopSpec;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -31,7 +32,8 @@ record Plan(
           if (task.beside() != null) {
             addBuffers(task.beside(), buffers);
           }
-          return new Rehearsal.Parts(TextTraining.of(model, task, config), buffers);
+          RunSettings endless = config.withStop(s -> StopSpec.DEFAULT); // rows need not be counted
+          return new Rehearsal.Parts(TextTraining.of(model, task, endless, null), buffers);
         });
   }
 

@@ -4,6 +4,7 @@ import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.run.RunDirectory;
+import dev.javelin.train.schedule.LearningRate;
 import dev.javelin.train.schedule.Schedule;
 import dev.javelin.train.settings.RewarmupSpec;
 import dev.javelin.train.settings.RunSettings;
@@ -81,7 +82,7 @@ final class Rewarming {
     RunSettings before = at(parent(resumed.directory()));
     before = before == null ? config.withRewarmup(r -> RewarmupSpec.DEFAULT) : before;
     int end = steps.applyAsInt(before);
-    Schedule first = before.lrSchedule(end);
+    LearningRate first = before.lrSchedule(end);
     int step = (int) resumed.step();
     RunSettings held = before.withSchedule(s -> s.held(end));
     return config

@@ -10,6 +10,7 @@ import dev.javelin.train.average.CheckpointAverage;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.RunIdentity;
+import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.DataIdentity;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
@@ -122,19 +123,20 @@ public record Run(
       task = TextTraining.task(model, data, config);
       notes.addAll(task.notes());
       Task made = task;
+      TrainingState state = checkpoint == null ? null : checkpoint.state();
       RunSettings settled =
           Rewarming.settled(
               config,
               directory,
               checkpoint,
               name.directory(),
-              s -> TextTraining.steps(made, s),
+              s -> TextTraining.steps(made, s, state),
               notes::add);
       RunSettings kept = settled.withRun(r -> r.withResume(null).withOverride(false));
       directory.describe(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       directory.report(config.monitor().report());
-      Trainer trainer = TextTraining.of(model, task, settled).trainer().into(directory);
+      Trainer trainer = TextTraining.of(model, task, settled, state).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
       }

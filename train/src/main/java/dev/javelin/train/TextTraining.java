@@ -2,6 +2,7 @@ package dev.javelin.train;
 
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Precision;
+import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
@@ -11,8 +12,18 @@ import dev.javelin.train.data.PaddedExamples;
 import dev.javelin.train.data.Rows;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.data.Windows;
+import dev.javelin.train.hook.StopRule;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.settings.RunSpec;
+import dev.javelin.train.settings.ScheduleSpec.LrScheduler;
+import dev.javelin.train.settings.StopSpec;
+import dev.javelin.train.stop.EarlyStopping;
+import dev.javelin.train.stop.MaxTime;
+import dev.javelin.train.stop.MaxTokens;
+import dev.javelin.train.stop.TargetLoss;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The parts of a language model's training as settings describe them. */
 public final class TextTraining {
@@ -25,7 +36,7 @@ public final class TextTraining {
    * @throws InputException where data, model and settings do not fit
    */
   public static Training of(LanguageModel model, Dataset data, RunSettings settings) {
-    return of(model, task(model, data, settings), settings);
+    return of(model, task(model, data, settings), settings, null);
   }
 
   /** What the objective that the settings name makes of model and data. */
@@ -56,27 +67,31 @@ public final class TextTraining {
         : new PaddedExamples(source, seqLen, vocabSize);
   }
 
-  static Training of(LanguageModel model, Task task, RunSettings settings) {
+  static Training of(
+      LanguageModel model, Task task, RunSettings settings, @Nullable TrainingState state) {
     long shardBytes = settings.run().maxShardSize().bytes();
-    return of(model.trained(), model.precision(), task, settings)
+    return of(model.trained(), model.precision(), task, settings, state)
         .model(model.describe(), directory -> model.save(directory, shardBytes), model::restore);
   }
 
-  /** Whatever the model, whose files are still to be named. */
+  /**
+   * Whatever the model, whose files are still to be named.
+   *
+   * @param state of the checkpoint that the run goes on from; null for a fresh one
+   */
   static Training of(
-      ParameterBuffer<?> parameters, Precision precision, Task task, RunSettings settings) {
+      ParameterBuffer<?> parameters,
+      Precision precision,
+      Task task,
+      RunSettings settings,
+      @Nullable TrainingState state) {
     RunSpec run = settings.run();
-    Order order =
-        switch (settings.data().order()) {
-          case SHUFFLED -> shuffled(task.train(), settings.data().seed(run.seed()));
-          case SEQUENTIAL -> Order.sequential();
-        };
-    BatchSource source = BatchSource.endless(task.train(), order);
-    int steps = steps(task, settings);
+    int steps = steps(task, settings, state);
     Training training =
-        Training.of(parameters, task.objective(), source)
+        Training.of(parameters, task.objective(), source(task, settings))
             .batch(settings.batch().batchSize())
             .accumulate(settings.batch().gradientAccumulationSteps())
+            .ramp(settings.batch().batchRamp())
             .optimizer(settings.optimizer()::create)
             .clip(settings.optimizer().clip(precision.lossScaling()))
             .schedule(settings.lrSchedule(steps))
@@ -90,15 +105,54 @@ public final class TextTraining {
             .saveEvery(run.saveEvery())
             .keepEvery(run.keepEvery())
             .asyncSave(run.asyncSave());
+    stopRules(task, settings).forEach(training::stopWhen);
     Attachments.add(training, settings);
     return training;
   }
 
-  /** Steps of a run of these settings on these rows. */
-  static int steps(Task task, RunSettings settings) {
-    return settings
-        .run()
-        .steps(task.train().count(), settings.batch().sequences(), task.examples());
+  private static BatchSource source(Task task, RunSettings settings) {
+    Order order =
+        switch (settings.data().order()) {
+          case SHUFFLED -> shuffled(task.train(), settings.data().seed(settings.run().seed()));
+          case SEQUENTIAL -> Order.sequential();
+        };
+    return BatchSource.endless(task.train(), order);
+  }
+
+  /** Steps of a run of these settings on these rows, those before a checkpoint included. */
+  static int steps(Task task, RunSettings settings, @Nullable TrainingState state) {
+    return RunLength.of(source(task, settings), task, state).steps(settings);
+  }
+
+  private static List<StopRule> stopRules(Task task, RunSettings settings) {
+    StopSpec stop = settings.stop();
+    boolean validation = task.held() != null && settings.run().evalEvery() > 0;
+    List<StopRule> rules = new ArrayList<>();
+    if (stop.maxTokens() != null) {
+      rules.add(new MaxTokens(stop.maxTokens()));
+    }
+    if (stop.maxTime() != null) {
+      rules.add(new MaxTime(stop.maxTime().seconds(), stop.maxTime().toString()));
+    }
+    if (stop.targetLoss() != null) {
+      rules.add(new TargetLoss(stop.targetLoss(), settings.run().loggingSteps(), validation));
+    }
+    if (stop.earlyStoppingPatience() != null) {
+      requireEvaluations("--early-stopping-patience", validation);
+      rules.add(new EarlyStopping(stop.earlyStoppingPatience(), stop.earlyStoppingMinDelta()));
+    }
+    if (settings.schedule().lrScheduler() == LrScheduler.PLATEAU) {
+      requireEvaluations("--lr-scheduler plateau", validation);
+    }
+    return rules;
+  }
+
+  private static void requireEvaluations(String flag, boolean validation) {
+    if (!validation) {
+      throw new InputException(
+          flag
+              + " looks at the validation loss: it needs --val-data or --val-fraction, and --eval-every above 0");
+    }
   }
 
   /** Rows of several widths share batches with their like. */

@@ -220,7 +220,7 @@ public final class Trainer implements AutoCloseable {
 
   private void loop(Watchers all) {
     long begun = System.nanoTime();
-    ended = null;
+    ended = step == 0 ? null : ended(begun, false, null); // a resumed run may be at its end
     long nanos = 0;
     long timed = 0;
     long tokens = 0;
@@ -231,10 +231,11 @@ public final class Trainer implements AutoCloseable {
       // Reading the state of a GPU waits for it, so that is left to the steps that say something.
       boolean read = readsState(step + 1);
       float scale = read ? state.lossScale() : 0;
+      int rows = training.rows(step);
       targets += training.run(parts.seed, step, sequences, lr);
-      tokens += parts.source.tokens(sequences, training.rows());
-      padding += training.padding(sequences);
-      sequences += training.rows();
+      tokens += parts.source.tokens(sequences, rows);
+      padding += training.padding(sequences, rows);
+      sequences += rows;
       stepsHere++;
       step++;
       String diverged = read ? divergence(scale) : null;
@@ -335,6 +336,9 @@ public final class Trainer implements AutoCloseable {
     SequencedMap<String, Double> measured = new LinkedHashMap<>(standIns);
     standIns.clear();
     hooks.measure(measured::put);
+    if (parts.ramp != null) {
+      measured.put("micro_batches", (double) training.parts(step - 1));
+    }
     return measured;
   }
 

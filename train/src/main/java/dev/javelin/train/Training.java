@@ -18,6 +18,7 @@ import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.ranks.Communicator;
+import dev.javelin.train.schedule.BatchRamp;
 import dev.javelin.train.schedule.LearningRate;
 import dev.javelin.train.schedule.Schedule;
 import java.nio.file.Path;
@@ -56,6 +57,7 @@ public final class Training {
   final BatchSource source;
   int rows = 8;
   int parts = 1;
+  @Nullable BatchRamp ramp;
   Communicator ranks = Communicator.SELF;
   Function<ParameterBuffer<?>, Optimizer> optimizer =
       p -> new AdamW(p, new AdamWConfig(0.9f, 0.95f, 1e-8f));
@@ -114,6 +116,12 @@ public final class Training {
   public Training accumulate(int a) {
     require(a >= 1, "a step must have at least 1 micro-batch, got ", a);
     parts = a;
+    return this;
+  }
+
+  /** How the first steps grow to that number; all have it unless set. */
+  public Training ramp(@Nullable BatchRamp r) {
+    ramp = r;
     return this;
   }
 

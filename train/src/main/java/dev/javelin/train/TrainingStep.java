@@ -16,11 +16,13 @@ import dev.javelin.train.objective.Objective;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.ranks.Communicator;
+import dev.javelin.train.schedule.BatchRamp;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.SequencedMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One optimizer step: A micro-batches forward and backward into the accumulated gradient, each
@@ -34,7 +36,8 @@ final class TrainingStep implements AutoCloseable {
   private final BatchSource source;
   private final Communicator ranks;
   private final Tensor gradients;
-  private final int parts;
+  private final int parts; // micro-batches of a step, A; fewer where there is a ramp
+  private final @Nullable BatchRamp ramp;
   private final Workspace workspace;
   private final StepState state;
   private final Batches batches;
@@ -59,6 +62,7 @@ final class TrainingStep implements AutoCloseable {
     this.ranks = t.ranks;
     this.gradients = t.parameters.gradients();
     this.parts = t.parts;
+    this.ramp = t.ramp;
     this.workspace = Workspace.on(device);
     this.state = StepState.on(device);
     state.restore(new StepState.Carried(clip.scaling().initialScale(), 0, 0, 0));
@@ -100,15 +104,20 @@ final class TrainingStep implements AutoCloseable {
     return workspace;
   }
 
+  /** Micro-batches of a step, on each rank. */
+  int parts(long step) {
+    return ramp == null ? parts : ramp.at(step, parts);
+  }
+
   /** Rows that a step reads, over all micro-batches and ranks. */
-  int rows() {
-    return parts * ranks.world() * batches.rows();
+  int rows(long step) {
+    return parts(step) * ranks.world() * batches.rows();
   }
 
   /** How much of a step's rows, over all micro-batches and ranks, only fills them up. */
-  long padding(long place) {
+  long padding(long place, int rows) {
     long padding = 0;
-    for (int at = 0; at < rows(); at += batches.rows()) {
+    for (int at = 0; at < rows; at += batches.rows()) {
       padding += source.padding(place + at, batches.rows());
     }
     return padding;
@@ -135,11 +144,12 @@ final class TrainingStep implements AutoCloseable {
       Fill.zero(gradients); // what a step that broke off has left
     }
     begun = true;
-    long targets = source.targets(place, rows());
+    int rows = rows(step);
+    long targets = source.targets(place, rows);
     float weight = targets == 0 ? 0 : 1f / targets;
     state.begin(seed, (int) step, (float) learningRate, weight);
-    hooks.begin(step, place, rows());
-    for (int micro = 0; micro < parts; micro++) {
+    hooks.begin(step, place, rows);
+    for (int micro = 0; micro < parts(step); micro++) {
       int inStep = (micro * ranks.world() + ranks.rank()) * batches.rows();
       state.firstSequence(inStep);
       int width = batches.load(place + inStep);

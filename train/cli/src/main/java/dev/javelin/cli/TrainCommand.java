@@ -213,7 +213,7 @@ final class TrainCommand implements Callable<Integer> {
           run.trainer().step() < run.trainer().steps()
               ? "going on from " + run.resumedFrom().directory()
               : run.resumedFrom().directory()
-                  + " is the end of this run: a larger --max-steps or --epochs continues it");
+                  + " is the end of this run: a larger --max-steps, --epochs or --max-tokens continues it");
     } else if (settings.run().resume() != null) {
       out.println("no complete checkpoint in " + run.directory() + ": starting from scratch");
     }

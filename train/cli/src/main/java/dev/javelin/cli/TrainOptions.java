@@ -122,6 +122,30 @@ final class TrainOptions {
     add("batch_size", "N", "Sequences per micro-batch.");
     add("seq_len", "N", "Tokens per sequence.");
     add("gradient_accumulation_steps", "N", "Micro-batches per optimizer step.");
+    add(
+        "batch_ramp",
+        "FROM:INCREMENT:STEPS",
+        "Begin with FROM micro-batches per step and add INCREMENT at a time, up to --gradient-accumulation-steps at step STEPS. Default: none.");
+    add(
+        "max_tokens",
+        "N",
+        "End when so many target tokens are seen; without --max-steps and --epochs the schedule ends there. Default: no limit.");
+    add(
+        "max_time",
+        "TIME",
+        "End when the run has taken so long in all, such as 90m or 1h30m, earlier parts of a resumed run included. Default: no limit.");
+    add(
+        "target_loss",
+        "L",
+        "End when the validation loss, or without one the mean of the last ten logged training losses, is no larger. Default: none.");
+    add(
+        "early_stopping_patience",
+        "N",
+        "End after N evaluations in a row without a better validation loss. Default: never.");
+    add(
+        "early_stopping_min_delta",
+        "D",
+        "By how much a validation loss must be smaller to be better.");
 
     group(3); // optimizer and schedule
     add(
@@ -131,7 +155,7 @@ final class TrainOptions {
     add(
         "min_learning_rate",
         "LR",
-        "Learning rate at the end of the schedule. Default: a tenth of --learning-rate.");
+        "Learning rate at the end of the schedule. Default: a tenth of --learning-rate, or 0 for a plateau schedule.");
     add(
         "lr_scheduler",
         "NAME",
@@ -155,6 +179,19 @@ final class TrainOptions {
         "lr_cycle_steps",
         "N",
         "Steps of an arch of a cosine-restarts schedule. Default: a quarter of the steps behind the warm-up.");
+    add("plateau_factor", "F", "What a plateau schedule multiplies the learning rate with.");
+    add(
+        "plateau_patience",
+        "N",
+        "Evaluations without a better validation loss that a plateau schedule lets pass before it does.");
+    add(
+        "plateau_threshold",
+        "F",
+        "Fraction by which a validation loss must be smaller to be better, for a plateau schedule.");
+    add(
+        "plateau_cooldown",
+        "N",
+        "Evaluations after a reduction that a plateau schedule does not count.");
     add(
         "lr_scaling",
         "none|linear|sqrt",

@@ -150,7 +150,7 @@ class CommandLineTest {
     RunSettings s = RunSettings.DEFAULT.with(file);
     assertThat(s.model().model()).isEqualTo("gpt2-shakespeare-cpu");
     assertThat(s.schedule().lrScheduler()).isEqualTo(ScheduleSpec.LrScheduler.WSD);
-    assertThat(s.batch()).isEqualTo(new BatchSpec(3, 64, 1));
+    assertThat(s.batch()).isEqualTo(new BatchSpec(3, 64, 1, null));
     assertThat(s.run().maxSteps()).isEqualTo(77);
     assertThat(s.schedule().minLearningRate()).isEqualTo(1e-4);
     assertThat(s.run().evalEvery()).isEqualTo(5);

@@ -167,20 +167,8 @@ class LearningRateCommandTest {
   }
 
   private CommandLineTest.Result train(String name, String... flags) {
-    String[] small = {
-      "train",
-      "--model=" + Tiny.model(dir),
-      "--tokenizer=byte",
-      "--data=" + Tiny.text(dir),
-      "--seq-len=8",
-      "--batch-size=1",
-      "--val-fraction=0",
-      "--logging-steps=1",
-      "--threads=1",
-      "--quiet",
-      "--output-dir=" + dir.resolve(name)
-    };
-    return CommandLineTest.run(with(small, flags));
+    String[] small = {"--seq-len=8", "--batch-size=1", "--val-fraction=0"};
+    return Tiny.bare(dir, dir.resolve(name), with(small, flags));
   }
 
   private static String[] with(String[] flags, String... more) {

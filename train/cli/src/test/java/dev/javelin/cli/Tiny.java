@@ -100,6 +100,23 @@ final class Tiny {
     return flags;
   }
 
+  /** Runs {@code javelin train} with the tiny model and text, logs each step, and says no more. */
+  static CommandLineTest.Result bare(Path parent, Path output, String... more) {
+    List<String> flags =
+        new ArrayList<>(
+            List.of(
+                "train",
+                "--model=" + model(parent),
+                "--data=" + text(parent),
+                "--tokenizer=byte",
+                "--logging-steps=1",
+                "--threads=1",
+                "--quiet",
+                "--output-dir=" + output));
+    flags.addAll(Arrays.asList(more));
+    return CommandLineTest.run(flags.toArray(new String[0]));
+  }
+
   /** Runs {@code javelin train} in this process. */
   static CommandLineTest.Result train(Path parent, Path output, String... more) {
     return CommandLineTest.run(flags(parent, output, more).toArray(new String[0]));

@@ -2,7 +2,10 @@ package dev.javelin.train.hook;
 
 import org.jspecify.annotations.Nullable;
 
-/** Ends a run before its last step. It is asked after every step. */
+/**
+ * Ends a run before its last step. It is asked after every step, and before the first step of a run
+ * that goes on, with no loss and no evaluation.
+ */
 public interface StopRule extends Stateful {
   /** Why the run ends here, in one line; {@code null} where it goes on. */
   @Nullable String reason(Progress now);

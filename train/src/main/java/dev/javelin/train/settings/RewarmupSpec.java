@@ -1,6 +1,7 @@
 package dev.javelin.train.settings;
 
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.schedule.LearningRate;
 import dev.javelin.train.schedule.Schedule;
 import org.jspecify.annotations.Nullable;
 
@@ -62,13 +63,17 @@ public record RewarmupSpec(
   }
 
   /**
-   * The schedule of a run of {@code maxSteps} that goes on from {@code first}.
+   * The schedule of a run of {@code maxSteps} that goes on from {@code rate}.
    *
-   * @param before what {@code first} was made of
+   * @param before what that was made of
    * @param factor of the peak that is given, for the sequences of a step
-   * @throws InputException where no step is left
+   * @throws InputException where no step is left, or the rate is no function of the step
    */
-  Schedule after(Schedule first, ScheduleSpec before, double factor, int maxSteps) {
+  Schedule after(LearningRate rate, ScheduleSpec before, double factor, int maxSteps) {
+    if (!(rate instanceof Schedule first)) {
+      throw new InputException(
+          "--rewarmup and --lr-scheduler plateau cannot be combined: name another schedule");
+    }
     int at = Checks.or(rewarmupAt, 0);
     if (at >= maxSteps) {
       throw new InputException(

@@ -1,7 +1,7 @@
 package dev.javelin.train.settings;
 
 import dev.javelin.train.data.InputException;
-import dev.javelin.train.schedule.Schedule;
+import dev.javelin.train.schedule.LearningRate;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -36,7 +36,9 @@ public record RunSettings(
     AdapterSpec adapter,
     OptimizerSpec optimizer,
     ScheduleSpec schedule,
+    PlateauSpec plateau,
     RewarmupSpec rewarmup,
+    StopSpec stop,
     AverageSpec average,
     DeviceSpec device,
     RunSpec run,
@@ -51,7 +53,9 @@ public record RunSettings(
           AdapterSpec.DEFAULT,
           OptimizerSpec.DEFAULT,
           ScheduleSpec.DEFAULT,
+          PlateauSpec.DEFAULT,
           RewarmupSpec.DEFAULT,
+          StopSpec.DEFAULT,
           AverageSpec.DEFAULT,
           DeviceSpec.DEFAULT,
           RunSpec.DEFAULT,
@@ -83,6 +87,14 @@ public record RunSettings(
 
   public RunSettings withSchedule(UnaryOperator<ScheduleSpec> change) {
     return Components.with(this, "schedule", change.apply(schedule));
+  }
+
+  public RunSettings withPlateau(UnaryOperator<PlateauSpec> change) {
+    return Components.with(this, "plateau", change.apply(plateau));
+  }
+
+  public RunSettings withStop(UnaryOperator<StopSpec> change) {
+    return Components.with(this, "stop", change.apply(stop));
   }
 
   public RunSettings withRewarmup(UnaryOperator<RewarmupSpec> change) {
@@ -177,9 +189,9 @@ public record RunSettings(
   }
 
   /** The learning rate over the steps of a run. */
-  public Schedule lrSchedule(int steps) {
+  public LearningRate lrSchedule(int steps) {
     ScheduleSpec scaled = rated().scaledTo(batch.sequences());
-    Schedule first = scaled.over(steps);
+    LearningRate first = scaled.over(steps, plateau);
     double factor =
         schedule.lrScaling().factor((double) batch.sequences() / schedule.lrBaseBatch());
     return rewarmup.rewarmup() ? rewarmup.after(first, scaled, factor, steps) : first;

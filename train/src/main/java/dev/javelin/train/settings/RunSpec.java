@@ -175,8 +175,13 @@ public record RunSpec(
     if (epochs == null && !examples) {
       return DEFAULT_STEPS;
     }
-    double all = Math.ceil(Checks.or(epochs, (double) DEFAULT_EXAMPLE_EPOCHS) * rows / rowsPerStep);
+    double all = Math.ceil(rows(rows) / rowsPerStep);
     Checks.require(all <= Integer.MAX_VALUE, "--epochs: that is more than 2 billion steps");
     return (int) all;
+  }
+
+  /** Rows that are read in all where epochs decide. */
+  public double rows(long rows) {
+    return Checks.or(epochs, (double) DEFAULT_EXAMPLE_EPOCHS) * rows;
   }
 }

@@ -1,6 +1,8 @@
 package dev.javelin.train.settings;
 
 import dev.javelin.train.schedule.Decay;
+import dev.javelin.train.schedule.LearningRate;
+import dev.javelin.train.schedule.Plateau;
 import dev.javelin.train.schedule.Schedule;
 import org.jspecify.annotations.Nullable;
 
@@ -141,7 +143,9 @@ public record ScheduleSpec(
     INVERSE_SQRT,
     POLYNOMIAL,
     @Also("cosine-with-restarts")
-    COSINE_RESTARTS
+    COSINE_RESTARTS,
+    @Also("reduce-lr-on-plateau")
+    PLATEAU
   }
 
   /** How the learning rate grows with k, the sequences of a step over {@link #lrBaseBatch}. */
@@ -171,9 +175,9 @@ public record ScheduleSpec(
   }
 
   /**
-   * With what was left open: a smallest rate of a tenth of the largest, a warm-up of a twentieth of
-   * the steps, a schedule that ends with the run, of which the last fifth decays (wsd), or which
-   * has four arches (cosine-restarts).
+   * With what was left open: a smallest rate of a tenth of the largest (plateau: 0), a warm-up of a
+   * twentieth of the steps, a schedule that ends with the run, of which the last fifth decays
+   * (wsd), or which has four arches (cosine-restarts).
    *
    * @param maxSteps of the run
    */
@@ -186,7 +190,7 @@ public record ScheduleSpec(
             warmupRatio == null ? maxSteps / 20 : (int) Math.ceil(warmupRatio * maxSteps));
     return new ScheduleSpec(
         rate,
-        Checks.or(minLearningRate, rate / 10),
+        Checks.or(minLearningRate, lrScheduler == LrScheduler.PLATEAU ? 0 : rate / 10),
         lrScheduler,
         warmup,
         warmupRatio,
@@ -240,7 +244,11 @@ public record ScheduleSpec(
    * The schedule of a run of {@code maxSteps}; a warm-up longer than the run is a ramp that never
    * ends.
    */
-  public Schedule over(int maxSteps) {
+  public LearningRate over(int maxSteps) {
+    return over(maxSteps, PlateauSpec.DEFAULT);
+  }
+
+  LearningRate over(int maxSteps, PlateauSpec plateau) {
     ScheduleSpec spec = effective(maxSteps);
     double max = Checks.or(spec.learningRate, LEARNING_RATE);
     double min = Checks.or(spec.minLearningRate, 0.0);
@@ -256,6 +264,15 @@ public record ScheduleSpec(
       case POLYNOMIAL -> new Schedule.Polynomial(max, min, warmup, total, lrPower);
       case COSINE_RESTARTS ->
           new Schedule.CosineRestarts(max, min, warmup, Checks.or(spec.lrCycleSteps, 1));
+      case PLATEAU ->
+          new Plateau(
+              max,
+              min,
+              warmup,
+              plateau.plateauFactor(),
+              plateau.plateauPatience(),
+              plateau.plateauThreshold(),
+              plateau.plateauCooldown());
     };
   }
 }

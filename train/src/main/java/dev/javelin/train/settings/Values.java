@@ -3,6 +3,7 @@ package dev.javelin.train.settings;
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.schedule.BatchRamp;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -56,6 +57,10 @@ final class Values {
         return path(text);
       } else if (type == Precision.class) {
         return precision(text);
+      } else if (type == TimeSpan.class) {
+        return TimeSpan.parse(text);
+      } else if (type == BatchRamp.class) {
+        return ramp(text);
       } else if (type == ByteSize.class) {
         return ByteSize.parse(text);
       } else if (type.isEnum()) {
@@ -72,6 +77,16 @@ final class Values {
               + text,
           e);
     }
+  }
+
+  private static BatchRamp ramp(String text) {
+    if (!text.matches("[1-9]\\d{0,8}:[1-9]\\d{0,8}:[1-9]\\d{0,8}")) {
+      throw new InputException(
+          "must be three numbers of 1 or more, FROM:INCREMENT:STEPS, got " + text);
+    }
+    String[] numbers = text.split(":", -1);
+    return new BatchRamp(
+        Integer.parseInt(numbers[0]), Integer.parseInt(numbers[1]), Integer.parseInt(numbers[2]));
   }
 
   private static boolean bool(String text) {
@@ -136,6 +151,8 @@ final class Values {
       case Precision p -> p.name();
       case Path p -> p.toString();
       case ByteSize size -> size.toString();
+      case TimeSpan time -> time.toString();
+      case BatchRamp ramp -> ramp.toString();
       case Collection<?> c when c.isEmpty() -> null;
       case Collection<?> c -> c.stream().map(Values::plain).toList();
       case Float f -> Double.valueOf(f.toString());

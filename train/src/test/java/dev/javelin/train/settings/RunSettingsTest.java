@@ -7,6 +7,7 @@ import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
 import dev.javelin.train.chat.ChatFormat;
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.schedule.BatchRamp;
 import dev.javelin.train.schedule.Decay;
 import dev.javelin.train.schedule.Schedule;
 import java.io.IOException;
@@ -39,6 +40,8 @@ class RunSettingsTest {
           Map.entry(String.class, "cpu"),
           Map.entry(Path.class, Path.of("p")),
           Map.entry(ByteSize.class, new ByteSize(500_000_000)),
+          Map.entry(TimeSpan.class, new TimeSpan(5400)),
+          Map.entry(BatchRamp.class, new BatchRamp(1, 1, 7)),
           Map.entry(List.class, List.of(Path.of("p"))),
           Map.entry(Precision.class, Precision.BF16),
           Map.entry(VectorNorm.class, VectorNorm.L1),
@@ -192,6 +195,20 @@ class RunSettingsTest {
         "lr_base_batch | 0 | --lr-base-batch must be at least 1, got 0",
         "lr_scaling | cubic | --lr-scaling must be one of none, linear, sqrt, got cubic",
         "lr_scheduler | step | --lr-scheduler must be one of cosine, linear, constant,",
+        "batch_ramp | 4:8 | --batch-ramp must be three numbers of 1 or more, FROM:INCREMENT:STEPS, got 4:8",
+        "batch_ramp | 4:0:8 | --batch-ramp must be three numbers of 1 or more",
+        "batch_ramp | 2:1:8 | --batch-ramp begins with more micro-batches than --gradient-accumulation-steps 1, got 2:1:8",
+        "max_tokens | 0 | --max-tokens must be at least 1, got 0",
+        "max_time | soon | --max-time must be a time such as 90m, 1h30m, 2d or 45s, got soon",
+        "max_time | '' | --max-time must be a time",
+        "max_time | 0m | --max-time must be at least 1s",
+        "target_loss | NaN | --target-loss must be finite, got NaN",
+        "early_stopping_patience | 0 | --early-stopping-patience must be at least 1, got 0",
+        "early_stopping_min_delta | -1 | --early-stopping-min-delta must be 0 or more",
+        "plateau_factor | 1 | --plateau-factor must lie between 0 and 1, got 1.0",
+        "plateau_patience | -1 | --plateau-patience must be 0 or more, got -1",
+        "plateau_threshold | 1 | --plateau-threshold must lie between 0 and 1",
+        "plateau_cooldown | -1 | --plateau-cooldown must be 0 or more, got -1",
         "rewarmup_lr | -1 | --rewarmup-learning-rate must be 0 or more, and finite, got -1.0",
         "rewarmup_at | -1 | --rewarmup-at must be 0 or more, got -1",
         "rewarmup_steps | -1 | --rewarmup-steps must be 0 or more, got -1",
@@ -238,6 +255,19 @@ class RunSettingsTest {
     RunSettings set = DEFAULT.with(Map.of("max_shard_size", text));
     assertThat(set.run().maxShardSize().bytes()).isEqualTo(bytes);
     assertThat(set.run().maxShardSize()).hasToString(shown);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "90m, 5400, 1h30m",
+    "1h30m, 5400, 1h30m",
+    "5400, 5400, 1h30m",
+    "45s, 45, 45s",
+    "2d1s, 172801, 2d1s"
+  })
+  void timesHaveUnits(String text, long seconds, String shown) {
+    RunSettings set = DEFAULT.with(Map.of("max_time", text));
+    assertThat(set.stop().maxTime()).hasToString(shown).isEqualTo(new TimeSpan(seconds));
   }
 
   @Test
