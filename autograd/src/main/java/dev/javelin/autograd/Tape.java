@@ -7,6 +7,7 @@ import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Fill;
+import dev.javelin.tensor.step.OpEvent;
 import dev.javelin.tensor.step.Workspace;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
@@ -30,6 +31,7 @@ public final class Tape {
   private final Map<Parameter, Var> parameters = new IdentityHashMap<>();
   private int mark;
   private @Nullable Node running;
+  private @Nullable OpEvent op; // the one under way forward, where somebody records them
 
   private record Node(
       String name, int from, int to, List<Var> outputs, Consumer<List<Var>> backward) {}
@@ -38,6 +40,7 @@ public final class Tape {
     this.workspace = workspace;
     this.recording = recording;
     this.mark = workspace.mark();
+    this.op = OpEvent.isOn() ? OpEvent.begun() : null;
   }
 
   /** A tape that records one step in the workspace. */
@@ -107,6 +110,7 @@ public final class Tape {
    * @param backward given {@code y}'s variable, whose {@link Var#dy} is complete
    */
   public Var record(String name, Tensor y, boolean tracks, Consumer<Var> backward) {
+    tell(name);
     if (!recording || !tracks) {
       return Var.of(this, y, false);
     }
@@ -121,6 +125,7 @@ public final class Tape {
    */
   public List<Var> record(
       String name, List<Tensor> ys, boolean tracks, Consumer<List<Var>> backward) {
+    tell(name);
     List<Var> outs = new ArrayList<>(ys.size());
     for (Tensor y : ys) {
       outs.add(Var.of(this, y, recording && tracks));
@@ -129,6 +134,13 @@ public final class Tape {
       add(name, outs, backward);
     }
     return outs;
+  }
+
+  private void tell(String name) {
+    if (op != null) {
+      op.done(workspace.device(), name, "forward");
+      op = OpEvent.begun();
+    }
   }
 
   private void add(String name, List<Var> outs, Consumer<List<Var>> backward) {
@@ -184,7 +196,11 @@ public final class Tape {
       for (Var out : n.outputs()) {
         used |= out.dyOrNull() != null;
       }
-      if (used) {
+      if (used && op != null) {
+        OpEvent event = OpEvent.begun();
+        n.backward().accept(n.outputs());
+        event.done(workspace.device(), n.name(), "backward");
+      } else if (used) {
         n.backward().accept(n.outputs());
       }
       workspace.releaseExcept(n.from(), n.to(), keep);

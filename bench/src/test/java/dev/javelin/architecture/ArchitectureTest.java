@@ -103,7 +103,8 @@ class ArchitectureTest {
                 .toArray(String[]::new))
         .should()
         .onlyDependOnClassesThat()
-        .resideInAnyPackage("dev.javelin..", "java..", VECTOR_API, "jcuda..", "org.jspecify..")
+        .resideInAnyPackage(
+            "dev.javelin..", "java..", "jdk.jfr", VECTOR_API, "jcuda..", "org.jspecify..")
         .check(ALL);
   }
 

@@ -6,6 +6,7 @@ import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.PendingSave;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.eval.Evaluation;
+import dev.javelin.train.event.CheckpointEvent;
 import dev.javelin.train.hook.Hooks;
 import dev.javelin.train.hook.Stateful;
 import dev.javelin.train.monitor.Watchers;
@@ -182,6 +183,7 @@ final class Saving {
           optimizerFile.save(files);
           hooks.write(files);
         };
+    CheckpointEvent event = CheckpointEvent.begun();
     switch (how) {
       case MEANWHILE -> {
         PendingSave pending = parts.asyncSave ? begin(into, now, content, all) : null;
@@ -194,6 +196,7 @@ final class Saving {
       case NOW -> written(into.save(now, content), all);
       case BESIDE_ALL -> written(into.saveBesideAll(now, content), all);
     }
+    event.done(step, into.path(), writing != null);
   }
 
   private static @Nullable PendingSave begin(

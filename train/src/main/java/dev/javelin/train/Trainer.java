@@ -8,6 +8,7 @@ import dev.javelin.train.checkpoint.SaveException;
 import dev.javelin.train.checkpoint.TrainingState;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.eval.Evaluator;
+import dev.javelin.train.event.EvaluationEvent;
 import dev.javelin.train.hook.After;
 import dev.javelin.train.hook.Hooks;
 import dev.javelin.train.hook.Progress;
@@ -374,8 +375,10 @@ public final class Trainer implements AutoCloseable {
     if (evaluator == null) {
       return null;
     }
+    EvaluationEvent event = EvaluationEvent.begun();
     Evaluation evaluation = evaluator.run(done -> {}, this::isStopping);
     if (evaluation != null) {
+      event.done(step, evaluation.loss(), evaluation.tokens());
       lastEvaluation = evaluation;
       evaluatedStep = step;
       parts.rate.evaluated(step, evaluation.loss());

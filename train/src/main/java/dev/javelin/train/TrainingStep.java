@@ -1,6 +1,7 @@
 package dev.javelin.train;
 
 import dev.javelin.autograd.Tape;
+import dev.javelin.device.Cpu;
 import dev.javelin.device.Device;
 import dev.javelin.device.Turn;
 import dev.javelin.tensor.Tensor;
@@ -11,6 +12,8 @@ import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.data.Batch;
 import dev.javelin.train.data.BatchSource;
 import dev.javelin.train.data.Batches;
+import dev.javelin.train.event.PhaseEvent;
+import dev.javelin.train.event.StepEvent;
 import dev.javelin.train.hook.Hooks;
 import dev.javelin.train.objective.Objective;
 import dev.javelin.train.optim.GradientClip;
@@ -51,6 +54,7 @@ final class TrainingStep implements AutoCloseable {
   private final Runnable apply;
   private boolean begun; // a step that has not come to its end
   private boolean updating; // and had begun to move the weights
+  private long dataNanos;
 
   /**
    * @param recorded whether a GPU is to record its steps, or be given them kernel by kernel
@@ -123,6 +127,11 @@ final class TrainingStep implements AutoCloseable {
     return padding;
   }
 
+  /** How long steps have waited for their batches. */
+  long dataNanos() {
+    return dataNanos;
+  }
+
   /** Whether weights and optimizer are those of a whole number of steps. */
   boolean isWhole() {
     return !updating;
@@ -149,24 +158,32 @@ final class TrainingStep implements AutoCloseable {
     float weight = targets == 0 ? 0 : 1f / targets;
     state.begin(seed, (int) step, (float) learningRate, weight);
     hooks.begin(step, place, rows);
+    StepEvent event = StepEvent.begun();
     for (int micro = 0; micro < parts(step); micro++) {
       int inStep = (micro * ranks.world() + ranks.rank()) * batches.rows();
       state.firstSequence(inStep);
-      int width = batches.load(place + inStep);
+      int width = load(place + inStep);
       // What is prepared may lie where other threads prepare for passes of their own.
       try (Turn _ = workspace.device().turn()) {
         objective.prepare(batches.all().get(width));
+        PhaseEvent phase = PhaseEvent.begun();
         microSteps.get(width).run(works.get(width));
+        phase.done("micro-batch");
         hooks.accumulated(micro, state);
       }
     }
+    PhaseEvent phase = PhaseEvent.begun();
     if (!hooks.all().isEmpty()) {
       updateWithHooks();
+      phase.done("update");
     } else if (parts > 1) {
       update.run(applyUpdate);
+      phase.done("update");
     }
     updating = false;
     begun = false;
+    double loss = workspace.device() instanceof Cpu ? state.loss() : Double.NaN;
+    event.done(step + 1, targets, learningRate, loss);
     return targets;
   }
 
@@ -191,6 +208,15 @@ final class TrainingStep implements AutoCloseable {
     updating = false;
     return Collections.max(
         peaks, Comparator.comparingLong(p -> p.values().stream().mapToLong(b -> b).sum()));
+  }
+
+  private int load(long place) {
+    long start = System.nanoTime();
+    PhaseEvent phase = PhaseEvent.begun();
+    int width = batches.load(place);
+    phase.done("data");
+    dataNanos += System.nanoTime() - start;
+    return width;
   }
 
   private void updateWithHooks() {

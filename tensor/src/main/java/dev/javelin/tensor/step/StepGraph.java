@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * the work just runs.
  *
  * <p>{@code -Djavelin.eager} keeps to kernel by kernel, for a debugger or a profiler that is to see
- * Java's part of every step.
+ * Java's part of every step. So does a recording of {@link OpEvent}, while it lasts.
  */
 public final class StepGraph implements AutoCloseable {
   private static final int RUNS_BEFORE_CAPTURE = 2;
@@ -59,7 +59,10 @@ public final class StepGraph implements AutoCloseable {
       switch (workspace.device()) {
         case Cpu _ -> once(step);
         case Cuda cuda -> {
-          if (recorded && runs >= RUNS_BEFORE_CAPTURE) {
+          if (OpEvent.isOn()) {
+            once(step);
+            cuda.synchronize();
+          } else if (recorded && runs >= RUNS_BEFORE_CAPTURE) {
             replay(cuda, step);
           } else {
             once(step);
