@@ -199,6 +199,9 @@ public record ClassifierRun(
       return new LabelledTexts.Split(
           all, LabelledTexts.read(spec.valData(), spec.column(), label, tokenizer));
     }
+    if (spec.fold() != null) {
+      return all.split(spec.fold(), spec.seed(config.run().seed()));
+    }
     double fraction =
         spec.valFraction() == null ? DataSpec.DEFAULT_VAL_FRACTION : spec.valFraction();
     LabelledTexts.Split split = all.split(fraction, spec.seed(config.run().seed()));

@@ -53,6 +53,9 @@ record RunData(Dataset data, @Nullable ChatTemplate template) {
                     spec.parseSpecialTokens()),
                 null);
     Dataset data = read.data();
+    if (spec.fold() != null && data.validation() == null) {
+      return new RunData(data.fold(spec.fold(), config.batch().seqLen()), read.template());
+    }
     if (spec.valFraction() != null || data.validation() != null) {
       return read;
     }

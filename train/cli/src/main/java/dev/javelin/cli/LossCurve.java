@@ -31,16 +31,7 @@ final class LossCurve {
     if (train.size() < 2) {
       return false;
     }
-    System.setProperty("java.awt.headless", "true");
-    XYChart chart =
-        new XYChartBuilder()
-            .width(960)
-            .height(560)
-            .title(title)
-            .xAxisTitle("step")
-            .yAxisTitle("loss (nats per token)")
-            .build();
-    style(chart);
+    XYChart chart = chart(title);
     XYSeries line =
         chart.addSeries(
             "training",
@@ -58,13 +49,32 @@ final class LossCurve {
       dots.setMarker(SeriesMarkers.CIRCLE).setMarkerColor(VALIDATION);
       dots.setLineColor(VALIDATION).setLineStyle(new BasicStroke(2.2f));
     }
+    write(chart, png);
+    return true;
+  }
+
+  /** An empty chart of losses over steps. */
+  static XYChart chart(String title) {
+    System.setProperty("java.awt.headless", "true");
+    XYChart chart =
+        new XYChartBuilder()
+            .width(960)
+            .height(560)
+            .title(title)
+            .xAxisTitle("step")
+            .yAxisTitle("loss (nats per token)")
+            .build();
+    style(chart);
+    return chart;
+  }
+
+  static void write(XYChart chart, Path png) {
     AtomicFile.write(
         png,
         channel -> {
           OutputStream out = Channels.newOutputStream(channel);
           BitmapEncoder.saveBitmap(chart, out, BitmapEncoder.BitmapFormat.PNG);
         });
-    return true;
   }
 
   private static void style(XYChart chart) {

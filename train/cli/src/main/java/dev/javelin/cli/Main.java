@@ -40,6 +40,7 @@ import picocli.CommandLine.Model.OptionSpec;
       TokenizerCommand.class,
       MergeCommand.class,
       AverageCommand.class,
+      SweepCommand.class,
       DoctorCommand.class,
     })
 public final class Main {

@@ -43,6 +43,10 @@ final class TrainOptions {
         "Files of text, conversations or instructions, folders of them, a token file, or a folder that javelin prepare wrote. Default: the text that comes with Javelin.");
     add("val_data", "PATH", "Validation data, like --data. Default: see --val-fraction.");
     add(
+        "fold",
+        "K/N",
+        "Keep the K-th of N equal parts of the data for validation: cross-validation. Default: none.");
+    add(
         "val_fraction",
         "F",
         "Fraction of --data, at its end, to hold out for validation. Default: 0.1, or 0 if there are validation data already.");

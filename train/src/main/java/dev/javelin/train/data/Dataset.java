@@ -186,6 +186,30 @@ public record Dataset(
         : split(train, fraction, tokenizer, separator, notes);
   }
 
+  /**
+   * The same tokens, or examples, one fold of them for validation.
+   *
+   * @param seqLen T, which each part of running text must exceed
+   * @throws InputException where there are too few for so many folds
+   */
+  public Dataset fold(Fold fold, int seqLen) {
+    long all = train.pieces();
+    long from = fold.from(all);
+    long to = fold.to(all);
+    if (to - from <= (train.isText() ? seqLen : 0)) {
+      throw new InputException(
+          "--fold %s: %s has %,d %s, too few for %d folds"
+              .formatted(
+                  fold, train.name(), all, train.isText() ? "tokens" : "examples", fold.of()));
+    }
+    return new Dataset(
+        Without.pieces(train.name() + " (without fold " + fold + ")", train, from, to),
+        train.pieces("fold " + fold, from, to),
+        tokenizer,
+        separator,
+        notes);
+  }
+
   /** The last {@code fraction} of some tokens, or examples, for validation; 0 for none. */
   public static Dataset split(
       TokenSource all,
@@ -281,6 +305,7 @@ public record Dataset(
     return switch (source) {
       case TokenSource.Part part -> part.whole();
       case ExampleRange range -> range.whole();
+      case Without rest -> rest.whole();
       default -> source;
     };
   }

@@ -160,14 +160,26 @@ public record LabelledTexts(String name, List<Example> examples) {
    */
   public Split split(double fraction, long seed) {
     int held = (int) Math.round(fraction * examples.size());
-    if (held == 0 || held == examples.size()) {
-      return new Split(this, null);
+    return held == 0 || held == examples.size() ? new Split(this, null) : split(0, held, seed);
+  }
+
+  /** Two parts, the second a fold of the examples in an order drawn by {@code seed}. */
+  public Split split(Fold fold, long seed) {
+    if (examples.size() < fold.of()) {
+      throw new InputException(
+          "--fold %s: %s has %,d examples, too few for %d folds"
+              .formatted(fold, name, examples.size(), fold.of()));
     }
+    return split(fold.from(examples.size()), fold.to(examples.size()), seed);
+  }
+
+  private Split split(long from, long to, long seed) {
     Permutation order = Permutation.of(seed, 0, examples.size());
     List<Example> train = new ArrayList<>();
     List<Example> rest = new ArrayList<>();
     for (int i = 0; i < examples.size(); i++) {
-      (order.apply(i) < held ? rest : train).add(examples.get(i));
+      long at = order.apply(i);
+      (from <= at && at < to ? rest : train).add(examples.get(i));
     }
     return new Split(new LabelledTexts(name, train), new LabelledTexts(name, rest));
   }

@@ -4,6 +4,7 @@ import dev.javelin.train.chat.ChatFormat;
 import dev.javelin.train.chat.ChatOptions;
 import dev.javelin.train.chat.LearnedTurns;
 import dev.javelin.train.data.Dataset;
+import dev.javelin.train.data.Fold;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -16,6 +17,8 @@ import org.jspecify.annotations.Nullable;
  * @param valData the same for validation; empty to take a part of {@code data}
  * @param valFraction part at the end of {@code data} that is kept for validation; {@code null} for
  *     a tenth, or none where there are validation data already
+ * @param fold the part of {@code data} that is kept for validation instead, one of several; {@code
+ *     null} for none
  * @param column field of a JSONL line, column of a CSV file that holds the text
  * @param order how the rows follow one another
  * @param dataSeed of the shuffled order; {@code null} for the seed of the run
@@ -33,6 +36,7 @@ public record DataSpec(
     @Also({"dataset", "train_file"}) List<Path> data,
     @Also({"validation_file"}) List<Path> valData,
     @Nullable Double valFraction,
+    @Nullable Fold fold,
     @Also({"dataset_text_field", "text_column_name"}) String column,
     Order order,
     @Nullable Long dataSeed,
@@ -48,6 +52,7 @@ public record DataSpec(
       new DataSpec(
           List.of(),
           List.of(),
+          null,
           null,
           "text",
           Order.SHUFFLED,
@@ -69,6 +74,9 @@ public record DataSpec(
     Checks.require(
         valData.isEmpty() || valFraction == null || valFraction == 0,
         "--val-data and --val-fraction cannot be combined: give one of them");
+    Checks.require(
+        fold == null || valData.isEmpty() && valFraction == null,
+        "--fold cannot be combined with --val-data or --val-fraction: give one of them");
     Checks.require(!column.isEmpty(), "--column must name a field or column");
     Checks.require(template == null || !template.isEmpty(), "--template must name a template");
   }
@@ -83,6 +91,10 @@ public record DataSpec(
 
   public DataSpec withValFraction(@Nullable Double value) {
     return Components.with(this, "valFraction", value);
+  }
+
+  public DataSpec withFold(@Nullable Fold value) {
+    return Components.with(this, "fold", value);
   }
 
   public DataSpec withColumn(String value) {
@@ -155,8 +167,10 @@ public record DataSpec(
    */
   public DataSpec effective(long seed) {
     boolean held = !valData.isEmpty() || Dataset.hasValidation(data);
-    return withValFraction(Checks.or(valFraction, held ? 0 : DEFAULT_VAL_FRACTION))
-        .withDataSeed(seed(seed));
+    DataSpec seeded = withDataSeed(seed(seed));
+    return fold != null
+        ? seeded
+        : seeded.withValFraction(Checks.or(valFraction, held ? 0 : DEFAULT_VAL_FRACTION));
   }
 
   /** The seed of the shuffled order: its own, else that of the run. */

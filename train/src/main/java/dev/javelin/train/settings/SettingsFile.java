@@ -14,6 +14,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiPredicate;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Parse;
@@ -39,9 +40,12 @@ final class SettingsFile {
   private final Path file;
   private final Iterator<Event> events;
 
-  private SettingsFile(Path file, Iterator<Event> events) {
+  private final BiPredicate<Setting, Object> several;
+
+  private SettingsFile(Path file, Iterator<Event> events, BiPredicate<Setting, Object> several) {
     this.file = file;
     this.events = events;
+    this.several = several;
   }
 
   /**
@@ -50,9 +54,19 @@ final class SettingsFile {
    * @throws InputException naming file, line and key
    */
   static Map<Setting, Object> read(Path file) {
+    return read(file, (setting, value) -> false);
+  }
+
+  /**
+   * The same where some settings may have several values.
+   *
+   * @param several takes those, and says that it did; what it throws is said with file and line
+   */
+  static Map<Setting, Object> read(Path file, BiPredicate<Setting, Object> several) {
     LoadSettings style = LoadSettings.builder().setLabel(file.toString()).build();
     try {
-      return new SettingsFile(file, new Parse(style).parseString(text(file)).iterator()).settings();
+      return new SettingsFile(file, new Parse(style).parseString(text(file)).iterator(), several)
+          .settings();
     } catch (YamlEngineException e) {
       String what = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
       throw new InputException(file + ": not valid YAML: " + what, e);
@@ -126,6 +140,12 @@ final class SettingsFile {
       return;
     }
     String before = named.putIfAbsent(setting, key);
+    if (isSeveral(event, setting, value)) {
+      if (before != null) {
+        throw wrong(event, key + " is given twice");
+      }
+      return;
+    }
     Object parsed = parsed(event, setting, precision ? half : value);
     if (before != null && !parsed.equals(settings.get(setting))) {
       throw wrong(
@@ -136,6 +156,14 @@ final class SettingsFile {
     }
     if (!(parsed instanceof List<?> list && list.isEmpty())) {
       settings.put(setting, parsed);
+    }
+  }
+
+  private boolean isSeveral(Event at, Setting setting, Object value) {
+    try {
+      return several.test(setting, value);
+    } catch (InputException e) {
+      throw wrong(at, String.valueOf(e.getMessage()));
     }
   }
 

@@ -2,6 +2,7 @@ package dev.javelin.train.settings;
 
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
+import dev.javelin.train.data.Fold;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.schedule.BatchRamp;
 import java.nio.file.InvalidPathException;
@@ -63,6 +64,8 @@ final class Values {
         return ramp(text);
       } else if (type == ByteSize.class) {
         return ByteSize.parse(text);
+      } else if (type == Fold.class) {
+        return Fold.parse(text);
       } else if (type.isEnum()) {
         return constant(type, text);
       }
@@ -153,6 +156,7 @@ final class Values {
       case ByteSize size -> size.toString();
       case TimeSpan time -> time.toString();
       case BatchRamp ramp -> ramp.toString();
+      case Fold fold -> fold.toString();
       case Collection<?> c when c.isEmpty() -> null;
       case Collection<?> c -> c.stream().map(Values::plain).toList();
       case Float f -> Double.valueOf(f.toString());

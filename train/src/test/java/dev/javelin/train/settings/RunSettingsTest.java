@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
 import dev.javelin.train.chat.ChatFormat;
+import dev.javelin.train.data.Fold;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.schedule.BatchRamp;
 import dev.javelin.train.schedule.Decay;
@@ -47,6 +48,7 @@ class RunSettingsTest {
           Map.entry(VectorNorm.class, VectorNorm.L1),
           Map.entry(Decay.class, Decay.SQRT),
           Map.entry(Quantize.class, Quantize.NF4),
+          Map.entry(Fold.class, new Fold(2, 5)),
           Map.entry(DataSpec.Order.class, DataSpec.Order.SEQUENTIAL),
           Map.entry(ChatFormat.class, ChatFormat.SHAREGPT),
           Map.entry(ScheduleSpec.LrScaling.class, ScheduleSpec.LrScaling.SQRT),
@@ -83,13 +85,17 @@ class RunSettingsTest {
   void yamlBringsEverySettingBack() throws IOException {
     RunSettings other = DEFAULT;
     for (Setting setting : Setting.all()) {
-      if (!setting.key().equals("val_data")) { // excludes val_fraction
+      if (!List.of("val_data", "fold").contains(setting.key())) { // they exclude val_fraction
         other = other.with(Map.of(setting.key(), other(setting)));
       }
     }
     Path file = Files.writeString(dir.resolve("a.yaml"), other.toYaml());
     assertThat(DEFAULT.with(file)).isEqualTo(other);
-    assertThat(DEFAULT.changes(other)).hasSize(Setting.all().size() - 1);
+    assertThat(DEFAULT.changes(other)).hasSize(Setting.all().size() - 2);
+    RunSettings fold = DEFAULT.with(Map.of("fold", "2/5"));
+    Files.writeString(file, fold.toYaml());
+    assertThat(DEFAULT.with(file)).isEqualTo(fold);
+    assertThat(fold.data().fold()).isEqualTo(new Fold(2, 5));
     Path empty = Files.writeString(dir.resolve("b.yaml"), DEFAULT.toYaml());
     assertThat(other.with(empty)).isNotEqualTo(other);
     assertThat(DEFAULT.with(empty)).isEqualTo(DEFAULT);
