@@ -17,6 +17,7 @@ import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.Separator;
 import dev.javelin.train.data.Texts;
 import dev.javelin.train.estimate.MemoryTable;
+import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.DataSpec;
 import dev.javelin.train.settings.ModelSpec;
@@ -61,6 +62,8 @@ public record Run(
     List<String> passedOver,
     List<String> notes)
     implements AutoCloseable {
+  private static final int SAMPLE_TOKENS = 100;
+
   /**
    * Reads what is to be read, refuses what does not fit, allocates the rest.
    *
@@ -136,6 +139,7 @@ public record Run(
       directory.describe(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       directory.report(config.monitor().report());
+      texts(config, model, directory);
       Trainer trainer = TextTraining.of(model, task, settled, state).trainer().into(directory);
       if (checkpoint != null) {
         trainer.resume(checkpoint);
@@ -164,6 +168,18 @@ public record Run(
         device.close();
       }
       throw e;
+    }
+  }
+
+  /** A text now and then shows what the model has learned, where it has words. */
+  private static void texts(RunSettings config, LanguageModel model, RunDirectory directory) {
+    if (model.tokenizer() != null) {
+      String prompt = Objects.requireNonNullElse(config.monitor().samplePrompt(), "");
+      Sampler sampler = new Sampler(0.8, 0, 0.95, config.run().seed());
+      directory.texts(
+          config.monitor().sampleEvery(),
+          prompt,
+          () -> model.generate(prompt, SAMPLE_TOKENS, sampler));
     }
   }
 

@@ -15,6 +15,7 @@ import dev.javelin.train.hook.Progress;
 import dev.javelin.train.hook.StandIn;
 import dev.javelin.train.hook.StepHook;
 import dev.javelin.train.hook.StopRule;
+import dev.javelin.train.monitor.MemoryUse;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.monitor.Watchers;
@@ -336,6 +337,7 @@ public final class Trainer implements AutoCloseable {
   private SequencedMap<String, Double> measured() {
     SequencedMap<String, Double> measured = new LinkedHashMap<>(standIns);
     standIns.clear();
+    MemoryUse.measure(parts.parameters.weights().device(), measured::put);
     hooks.measure(measured::put);
     if (parts.ramp != null) {
       measured.put("micro_batches", (double) training.parts(step - 1));

@@ -41,6 +41,8 @@ import picocli.CommandLine.Model.OptionSpec;
       MergeCommand.class,
       AverageCommand.class,
       SweepCommand.class,
+      ReportCommand.class,
+      CompareCommand.class,
       DoctorCommand.class,
     })
 public final class Main {

@@ -321,6 +321,11 @@ final class TrainOptions {
         "report",
         "true|false",
         "Show the run in report.html in its directory, a page that follows it.");
+    add(
+        "sample_every",
+        "N",
+        "Steps between short texts that the model writes for the report; 0 for none. Default: at every evaluation.");
+    add("sample_prompt", "TEXT", "What these texts go on from. Default: nothing.");
 
     hidden("--bf16");
     hidden("--fp16");

@@ -1,6 +1,7 @@
 package dev.javelin.train.monitor;
 
 import dev.javelin.tensor.io.FileCalls;
+import dev.javelin.train.eval.Evaluation;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -17,7 +18,10 @@ import java.util.zip.CRC32C;
  * A TensorBoard event file. A record is {@code u64 length, u32 crc(length), data, u32 crc(data)},
  * little-endian, with {@code crc = rotr(crc32c, 15) + 0xa282ead8}; the data are a protocol-buffer
  * message {@code Event {1: double wall_time; 2: int64 step; 3: string file_version; 5: Summary; 7:
- * SessionLog}}, {@code Summary {1: repeated Value {1: string tag; 2: float simple_value}}}.
+ * SessionLog}}, {@code Summary {1: repeated Value {1: string tag; 2: float simple_value; 8:
+ * TensorProto; 9: SummaryMetadata}}}. Tags are those of transformers' Trainer where it has the
+ * number: {@code train/loss}, {@code eval/loss}, {@code train/grad_norm}, {@code
+ * train/learning_rate}, {@code train/num_input_tokens_seen}, the settings as the text {@code args}.
  *
  * @see <a
  *     href="https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/lib/io/record_writer.h">
@@ -30,6 +34,8 @@ public final class EventFile implements Watcher {
   private static final int FIXED32 = 5;
   private static final int VARINT = 0;
   private static final int SESSION_START = 1;
+  private static final int STRING = 7; // DataType.DT_STRING
+  private static final int TENSOR = 2; // DataClass.DATA_CLASS_TENSOR
 
   private final OutputStream file;
 
@@ -53,12 +59,43 @@ public final class EventFile implements Watcher {
   }
 
   @Override
+  public void evaluated(long step, Evaluation e) {
+    Message summary = new Message();
+    scalar(summary, "eval/perplexity", e.perplexity());
+    if (e.bitsPerByte() != null) {
+      scalar(summary, "eval/bits_per_byte", e.bitsPerByte());
+    }
+    write(event(step).bytes(5, summary.toByteArray()));
+  }
+
+  /**
+   * A text, as it is written; TensorBoard shows it as a block of code, under {@code
+   * tag/text_summary} as PyTorch's writer has it.
+   */
+  public void text(long step, String tag, String text) {
+    byte[] block = text.indent(4).getBytes(StandardCharsets.UTF_8);
+    byte[] shape = new Message().bytes(2, new Message().varint(1, 1).toByteArray()).toByteArray();
+    Message tensor = new Message().varint(1, STRING).bytes(2, shape).bytes(8, block);
+    byte[] plugin = new Message().bytes(1, ascii("text")).toByteArray();
+    Message metadata = new Message().bytes(1, plugin).varint(4, TENSOR);
+    Message value = new Message().bytes(1, ascii(tag + "/text_summary"));
+    value.bytes(9, metadata.toByteArray()).bytes(8, tensor.toByteArray());
+    write(event(step).bytes(5, new Message().bytes(1, value.toByteArray()).toByteArray()));
+  }
+
+  private static byte[] ascii(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Override
   public void logged(StepMetrics m) {
     Message summary = new Message();
     scalar(summary, "train/loss", m.loss());
     scalar(summary, "train/grad_norm", m.gradNorm());
     scalar(summary, "train/learning_rate", m.lr());
     scalar(summary, "train/tokens_per_second", m.tokensPerSecond());
+    scalar(summary, "train/step_ms", m.stepMs());
+    scalar(summary, "train/num_input_tokens_seen", m.tokens());
     if (m.lossScale() != 1) {
       scalar(summary, "train/loss_scale", m.lossScale());
     }

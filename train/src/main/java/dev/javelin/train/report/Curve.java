@@ -78,6 +78,10 @@ final class Curve {
     return last;
   }
 
+  double meanOfAll() {
+    return Arrays.stream(sum, 0, size).sum() / Arrays.stream(count, 0, size).asLongStream().sum();
+  }
+
   double leastOfAll() {
     return Arrays.stream(least, 0, size).min().orElse(Double.NaN);
   }

@@ -4,6 +4,7 @@ import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.JsonObject;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.monitor.RunEvent;
+import dev.javelin.train.report.ReportPage.State;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.settings.Setting;
 import java.io.IOException;
@@ -191,15 +192,30 @@ public final class RunHistory {
   }
 
   /** A number of the run, {@code null} where no line has it. */
-  public @Nullable Number last(String key) {
+  public @Nullable Double last(String key) {
     Curve curve = curves.get(key);
     return curve == null || curve.isEmpty() ? null : curve.last();
   }
 
   /** The least value that a number of the run had; {@code null} where no line has it. */
-  public @Nullable Number least(String key) {
+  public @Nullable Double least(String key) {
     Curve curve = curves.get(key);
     return curve == null || curve.isEmpty() ? null : curve.leastOfAll();
+  }
+
+  /** The mean of a number of the run; {@code null} where no line has it. */
+  public @Nullable Double mean(String key) {
+    Curve curve = curves.get(key);
+    return curve == null || curve.isEmpty() ? null : curve.meanOfAll();
+  }
+
+  /**
+   * How the run stands.
+   *
+   * @param held whether it holds its directory
+   */
+  public State state(boolean held) {
+    return held ? State.RUNNING : steps > 0 && step >= steps ? State.FINISHED : State.STOPPED;
   }
 
   SequencedMap<String, Curve> curves() {

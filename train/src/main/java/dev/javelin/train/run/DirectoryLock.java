@@ -154,6 +154,13 @@ final class DirectoryLock implements AutoCloseable {
     return "another process";
   }
 
+  /** Whether a living process says that it holds the directory; nothing is touched. */
+  static boolean isSigned(Path directory) throws IOException {
+    Matcher m = OWNER.matcher(signature(directory.resolve(FILE)));
+    return m.matches()
+        && ProcessHandle.of(Long.parseLong(m.group(1))).map(ProcessHandle::isAlive).orElse(false);
+  }
+
   private static String signature(Path file) throws IOException {
     try (FileChannel channel =
         FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)) {

@@ -15,6 +15,7 @@ import dev.javelin.train.monitor.LogFile;
 import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.monitor.RunEvent;
 import dev.javelin.train.monitor.SamplesFile;
+import dev.javelin.train.monitor.TextsFile;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.report.ReportFile;
 import java.io.IOException;
@@ -25,6 +26,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -45,6 +47,7 @@ public final class RunDirectory implements AutoCloseable {
   public static final String METRICS_FILE = "metrics.jsonl";
   public static final String EVENTS_FILE = "events.jsonl";
   public static final String SAMPLES_FILE = "samples.jsonl";
+  public static final String TEXTS_FILE = "texts.jsonl";
   private static final String LOG_FILE = "train.log";
   private static final String EVENTS = "runs";
   private static final Path DEFAULT = Path.of("out");
@@ -58,6 +61,7 @@ public final class RunDirectory implements AutoCloseable {
   private Keep keep = Keep.ALL;
   private Map<String, Object> origin = Map.of();
   private boolean report;
+  private @Nullable Texts texts;
   private @Nullable RunIdentity identity;
   private @Nullable Checkpoint branch; // the one that was named to go on from
   private boolean closed; // guarded by this
@@ -279,6 +283,24 @@ public final class RunDirectory implements AutoCloseable {
     this.origin = origin;
   }
 
+  /** Texts that the model is to write in the course of the run. */
+  private record Texts(@Nullable Integer every, String prompt, Supplier<String> writer) {}
+
+  /**
+   * Lets {@code writer} write a text now and then, kept in {@value #TEXTS_FILE}.
+   *
+   * @param every steps between texts; {@code null} for one at each evaluation, 0 for none
+   * @param prompt what the texts go on from, for readers
+   */
+  public void texts(@Nullable Integer every, String prompt, Supplier<String> writer) {
+    texts = every != null && every == 0 ? null : new Texts(every, prompt, writer);
+  }
+
+  /** Whether a run that goes on holds a directory. */
+  public static boolean isHeld(Path directory) throws IOException {
+    return DirectoryLock.isSigned(directory);
+  }
+
   /** Whether the run is shown in {@value ReportFile#NAME}. */
   public void report(boolean on) {
     report = on;
@@ -308,11 +330,25 @@ public final class RunDirectory implements AutoCloseable {
       List<String> replaced = new ArrayList<>();
       LogFile log = new LogFile(own(LOG_FILE, replaced), maxSteps);
       watchers.add(log);
-      watchers.add(new EventFile(own(EVENTS, replaced), step));
+      EventFile tensorBoard = new EventFile(own(EVENTS, replaced), step);
+      watchers.add(tensorBoard);
+      if (settings != null) {
+        tensorBoard.text(step, "args", settings);
+      }
       EventsFile events = new EventsFile(own(EVENTS_FILE, replaced), step);
       watchers.add(events);
       events.event(RunEvent.start(step, maxSteps));
       watchers.add(new SamplesFile(own(SAMPLES_FILE, replaced)));
+      if (texts != null) {
+        watchers.add(
+            new TextsFile(
+                own(TEXTS_FILE, replaced),
+                texts.every,
+                texts.prompt,
+                texts.writer,
+                (at, text) -> tensorBoard.text(at, "samples", text),
+                log::note));
+      }
       if (report) { // last: it shows what the others have written
         watchers.add(new ReportFile(path, step, maxSteps, log::note));
       }

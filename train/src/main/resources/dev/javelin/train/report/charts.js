@@ -96,7 +96,7 @@ let clips = 0;
 
 /**
  * A card with a chart. spec: title, unit, series [{label, color, dash, points, smooth, dots}], wide, log (at first), zero,
- * events [{x, step, kind, text, alert}]. view: what all charts share: axis, smooth, logs, cursor, moved(x), changed().
+ * robust (a few values far above the rest are cut off), events [{x, step, kind, text, alert}]. view: what all charts share: axis, smooth, logs, cursor, moved(x), changed().
  */
 class Chart {
   constructor(spec, view) {
@@ -132,6 +132,7 @@ class Chart {
     const log = this.isLog(), all = this.spec.series;
     const ys = all.flatMap(s => s.points.flatMap(p => s.band ? [p.low, p.high] : [p.y])).filter(y => !log || y > 0);
     let low = ys.reduce((a, b) => Math.min(a, b), Infinity), high = ys.reduce((a, b) => Math.max(a, b), -Infinity);
+    if (this.spec.robust && !log) high = Math.min(high, 4 * ys.toSorted((a, b) => a - b)[Math.floor(ys.length * 0.9)]);
     if (low > high) [low, high] = log ? [0.1, 1] : [0, 1];
     if (this.spec.zero && !log) low = Math.min(0, low);
     if (low === high) [low, high] = log ? [low / 2, high * 2] : [low - (Math.abs(low) * 0.1 || 1), high + (Math.abs(high) * 0.1 || 1)];

@@ -28,13 +28,13 @@ const QUIET = new Set(["checkpoint", "resume", "stop", "best"]);
 
 /** What has a chart, in this order; other keys follow. A prefix gathers keys of the form prefix/name. */
 const CHARTS = [
-  { id: "loss", title: "Loss", unit: "nats", keys: { loss: "training", eval_loss: "validation" }, wide: true, smooth: true },
+  { id: "loss", title: "Loss", unit: "nats", keys: { loss: "training", eval_loss: "validation", ema_eval_loss: "validation, averaged weights" }, wide: true, smooth: true },
   { id: "grad_norm", title: "Gradient norm", keys: { grad_norm: "before clipping" }, smooth: true },
   { id: "lr", title: "Learning rate", keys: { lr: "learning rate" } },
   { id: "noise_scale", title: "Gradient noise scale", unit: "tokens", keys: { noise_scale: "noise scale" }, log: true },
   { id: "update_ratio", title: "Update over weight", prefix: "update_ratio", log: true },
   { id: "tokens_per_second", title: "Throughput", unit: "tokens/s", keys: { tokens_per_second: "throughput" }, smooth: true, zero: true },
-  { id: "step_ms", title: "Time of a step", unit: "ms", keys: { step_ms: "step" }, smooth: true, zero: true },
+  { id: "step_ms", title: "Time of a step", unit: "ms", keys: { step_ms: "step" }, smooth: true, zero: true, robust: true },
   { id: "memory", title: "Memory", unit: "bytes", prefix: "memory", zero: true },
   { id: "loss_scale", title: "Loss scale", keys: { loss_scale: "loss scale" }, log: true, varies: true },
   { id: "skipped", title: "Steps skipped", keys: { skipped: "skipped" }, zero: true, varies: true },
@@ -101,7 +101,7 @@ function series(spec) {
         key, label: several ? (keys.length > 1 ? `${run.name}, ${name}` : run.name) : name,
         color: (several ? run.index : n) % 8, dash: DASHES[several ? n % 8 : Math.floor(n / 8) % 8],
         points: run.curves[key].map(p => ({ ...p, x: AXES[chosen.axis].of(run, p.step) })),
-        smooth: spec.smooth && key !== "eval_loss", dots: key === "eval_loss", band: !several,
+        smooth: spec.smooth && !key.endsWith("eval_loss"), dots: key.endsWith("eval_loss"), band: !several,
       });
     });
   });
