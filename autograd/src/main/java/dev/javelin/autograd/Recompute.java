@@ -3,8 +3,10 @@ package dev.javelin.autograd;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.Workspace;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Activation checkpointing: trades a second forward pass for the memory of a block's inside (Chen
@@ -20,26 +22,51 @@ public final class Recompute {
    * are those of {@code f} to the bit, since random masks are keyed by site and step, not by call.
    */
   public static Var block(Var x, UnaryOperator<Var> f) {
-    Tape tape = x.tape();
+    return block(List.of(x), xs -> List.of(f.apply(xs.getFirst()))).getFirst();
+  }
+
+  /**
+   * The same of several variables.
+   *
+   * @param f whose results are none of its arguments
+   */
+  public static List<Var> block(List<Var> xs, UnaryOperator<List<Var>> f) {
+    Tape tape = xs.getFirst().tape();
     if (!tape.isRecording()) {
-      return f.apply(x);
+      return f.apply(xs);
     }
     Workspace ws = tape.workspace();
-    Tensor y;
+    List<Tensor> ys = new ArrayList<>();
     try (Workspace.Scope scope = ws.scope()) {
-      y = scope.keep(f.apply(Tape.inference(ws).constant(x.value())).value());
+      Tape once = Tape.inference(ws);
+      for (Var y : f.apply(xs.stream().map(x -> once.constant(x.value())).toList())) {
+        ys.add(scope.keep(y.value()));
+      }
     }
-    return tape.record(
-        "recompute",
-        y,
-        true,
-        out -> {
-          Tensor dy = out.dy();
-          Grad dx =
-              x.grad(); // before the inner tape begins, which would take its memory for its own
-          Tape inner = new Tape(ws);
-          Var again = f.apply(inner.leaf(x.value(), dx));
-          inner.backward(List.of(again), List.of(dy));
-        });
+    return tape.record("recompute", ys, true, outs -> backward(xs, outs, f));
+  }
+
+  private static void backward(List<Var> xs, List<Var> outs, UnaryOperator<List<Var>> f) {
+    Workspace ws = xs.getFirst().tape().workspace();
+    List<@Nullable Tensor> dys = new ArrayList<>();
+    outs.forEach(out -> dys.add(out.dyOrNull()));
+    List<@Nullable Grad> dxs = new ArrayList<>();
+    xs.forEach(x -> dxs.add(x.grad())); // before the inner tape, which would take their memory
+    Tape inner = new Tape(ws);
+    List<Var> leaves = new ArrayList<>();
+    for (int i = 0; i < xs.size(); i++) {
+      leaves.add(inner.leaf(xs.get(i).value(), dxs.get(i)));
+    }
+    List<Var> again = f.apply(leaves);
+    List<Var> roots = new ArrayList<>();
+    List<Tensor> gradients = new ArrayList<>();
+    for (int i = 0; i < again.size(); i++) {
+      Tensor dy = dys.get(i);
+      if (dy != null) {
+        roots.add(again.get(i));
+        gradients.add(dy);
+      }
+    }
+    inner.backward(roots, gradients);
   }
 }

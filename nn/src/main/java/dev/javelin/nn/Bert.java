@@ -42,8 +42,7 @@ import org.jspecify.annotations.Nullable;
  * @param masked logits of tokens; {@code null} for none
  * @param sentences [2, C], whether the second sentence follows the first; {@code null} for none
  * @param classes [K, C]; {@code null} for none
- * @param recompute whether training keeps only the input of each block and runs it again in the
- *     backward pass
+ * @param recompute what training does not keep but computes again in the backward pass
  * @see <a href="https://arxiv.org/abs/1810.04805">Devlin et al. 2018</a>
  */
 public record Bert(
@@ -57,7 +56,7 @@ public record Bert(
     @Nullable Masked masked,
     @Nullable Linear sentences,
     @Nullable Linear classes,
-    boolean recompute)
+    Recomputation recompute)
     implements SequenceClassifier, NamedInFiles {
 
   /**
@@ -101,7 +100,7 @@ public record Bert(
         head == BertConfig.Head.CLASSIFIER
             ? Linear.declare(d, c.labels().count(), width, true)
             : null,
-        false);
+        Recomputation.NONE);
   }
 
   private static PostNormBlock block(BertConfig c, Declare d, int index) {
@@ -132,8 +131,13 @@ public record Bert(
 
   /** The same model, its parameters shared, with activations recomputed in the backward pass. */
   public Bert withRecompute(boolean on) {
+    return withRecompute(Recomputation.of(on));
+  }
+
+  /** The same model, its parameters shared, with these parts recomputed in the backward pass. */
+  public Bert withRecompute(Recomputation what) {
     return new Bert(
-        config, words, positions, types, norm, blocks, pooler, masked, sentences, classes, on);
+        config, words, positions, types, norm, blocks, pooler, masked, sentences, classes, what);
   }
 
   /** The names of Hugging Face. */
@@ -167,8 +171,9 @@ public record Bert(
     }
     try (Turn _ = ids.device().turn()) {
       Var x = embed(tape, ids, sentence, pass);
-      for (PostNormBlock block : blocks) {
-        x = run(block, x, pass);
+      int group = tape.isRecording() ? recompute.group() : 1;
+      for (int i = 0; i < blocks.size(); i += group) {
+        x = run(blocks.subList(i, Math.min(blocks.size(), i + group)), x, pass);
       }
       return x;
     }
@@ -195,10 +200,21 @@ public record Bert(
     return new Dropout(config.dropout().hidden(), 0).forward(normed, pass);
   }
 
-  private Var run(PostNormBlock block, Var x, Pass pass) {
+  private Var run(List<PostNormBlock> several, Var x, Pass pass) {
     Tape tape = x.tape();
+    PostNormBlock block = several.getFirst();
     if (tape.isRecording()) {
-      return recompute ? Recompute.block(x, in -> block.forward(in, pass)) : block.forward(x, pass);
+      return recompute instanceof Recomputation.Blocks
+          ? Recompute.block(
+              x,
+              in -> {
+                Var y = in;
+                for (PostNormBlock one : several) {
+                  y = one.forward(y, pass);
+                }
+                return y;
+              })
+          : block.forward(x, pass, recompute);
     }
     Workspace ws = tape.workspace(); // evaluation holds one block's activations, not all
     Var out;

@@ -2,8 +2,10 @@ package dev.javelin.nn;
 
 import dev.javelin.autograd.AddNorm;
 import dev.javelin.autograd.Algebra;
+import dev.javelin.autograd.Recompute;
 import dev.javelin.autograd.Var;
 import dev.javelin.nn.Norm.Stream;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -53,17 +55,34 @@ public record Block(
 
   /** The same, the last addition left to the norm that follows. */
   public Stream forward(Stream in, Pass pass) {
+    return forward(in, pass, Recomputation.NONE);
+  }
+
+  /**
+   * The same.
+   *
+   * @param recompute which half is computed again in the backward pass
+   */
+  Stream forward(Stream in, Pass pass, Recomputation recompute) {
+    UnaryOperator<Var> attention =
+        half(recompute instanceof Recomputation.OfAttention, x -> attn.forward(x, pass));
+    UnaryOperator<Var> perceptron =
+        half(recompute instanceof Recomputation.OfMlp, x -> mlp.forward(x, pass));
     AddNorm first = norm1 == null ? plain(in) : norm1.forward(in);
-    Var h = drop1.forward(after(after1, attn.forward(first.norm(), pass)), pass);
+    Var h = drop1.forward(after(after1, attention.apply(first.norm())), pass);
     if (parallel) {
       Var n = norm2 == null ? first.norm() : norm2.forward(first.sum());
-      Var g = drop2.forward(after(after2, mlp.forward(n, pass)), pass);
+      Var g = drop2.forward(after(after2, perceptron.apply(n)), pass);
       return new Stream(first.sum(), Algebra.add(h, g));
     }
     Stream between = new Stream(first.sum(), h);
     AddNorm second = norm2 == null ? plain(between) : norm2.forward(between);
     return new Stream(
-        second.sum(), drop2.forward(after(after2, mlp.forward(second.norm(), pass)), pass));
+        second.sum(), drop2.forward(after(after2, perceptron.apply(second.norm())), pass));
+  }
+
+  static UnaryOperator<Var> half(boolean recomputed, UnaryOperator<Var> f) {
+    return recomputed ? x -> Recompute.block(x, f) : f;
   }
 
   private static AddNorm plain(Stream in) {

@@ -30,8 +30,8 @@ public record DecoderClassifier(Transformer decoder, Linear score, Labels labels
   }
 
   /** The same model, its parameters shared, with activations recomputed in the backward pass. */
-  public DecoderClassifier withRecompute(boolean on) {
-    return new DecoderClassifier(decoder.withRecompute(on), score, labels);
+  public DecoderClassifier withRecompute(Recomputation what) {
+    return new DecoderClassifier(decoder.withRecompute(what), score, labels);
   }
 
   @Override

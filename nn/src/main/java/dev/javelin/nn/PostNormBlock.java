@@ -1,6 +1,7 @@
 package dev.javelin.nn;
 
 import dev.javelin.autograd.Var;
+import java.util.function.UnaryOperator;
 
 /**
  * One layer of a transformer with its norms behind the additions, as it was first published: {@code
@@ -16,7 +17,16 @@ public record PostNormBlock(
    * @return the same shape
    */
   public Var forward(Var x, Pass pass) {
-    Var a = norm1.add(x, drop1.forward(attention.forward(x, pass), pass)).norm();
-    return norm2.add(a, drop2.forward(mlp.forward(a, pass), pass)).norm();
+    return forward(x, pass, Recomputation.NONE);
+  }
+
+  /** The same, one half of it computed again in the backward pass. */
+  Var forward(Var x, Pass pass, Recomputation recompute) {
+    UnaryOperator<Var> first =
+        Block.half(recompute instanceof Recomputation.OfAttention, v -> attention.forward(v, pass));
+    UnaryOperator<Var> second =
+        Block.half(recompute instanceof Recomputation.OfMlp, v -> mlp.forward(v, pass));
+    Var a = norm1.add(x, drop1.forward(first.apply(x), pass)).norm();
+    return norm2.add(a, drop2.forward(second.apply(a), pass)).norm();
   }
 }

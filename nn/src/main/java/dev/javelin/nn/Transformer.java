@@ -5,6 +5,7 @@ import dev.javelin.autograd.Functional;
 import dev.javelin.autograd.Recompute;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.Turn;
@@ -20,6 +21,7 @@ import dev.javelin.tensor.step.Workspace;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -31,8 +33,7 @@ import org.jspecify.annotations.Nullable;
  * @param positions [P, C], or {@code null} where positions are not learned
  * @param tokenNorm of the embedding; {@code null} for none
  * @param head [V, C], or {@code null} where it is the token embedding
- * @param recompute whether training keeps only the input of each block and runs it again in the
- *     backward pass
+ * @param recompute what training does not keep but computes again in the backward pass
  */
 public record Transformer(
     TransformerConfig config,
@@ -42,7 +43,7 @@ public record Transformer(
     List<Block> blocks,
     Norm norm,
     @Nullable Parameter head,
-    boolean recompute)
+    Recomputation recompute)
     implements NamedInFiles {
   /** Rows of a product whose bits do not depend on how many there are; see {@link #next}. */
   public static final int STEADY_TOKENS = dev.javelin.tensor.op.Linear.STEADY_ROWS;
@@ -65,7 +66,7 @@ public record Transformer(
         IntStream.range(0, c.layers()).mapToObj(i -> block(c, d, i, shared)).toList(),
         norm(c, d),
         c.tied() ? null : d.parameter(c.vocab(), c.hidden()),
-        false);
+        Recomputation.NONE);
   }
 
   /** What blocks share: one table for each way of turning, and the slopes. */
@@ -155,9 +156,14 @@ public record Transformer(
         : Mlp.Plain.declare(d, c.hidden(), c.ffn(), c.mlp().activation(), bias);
   }
 
-  /** The same model, its parameters shared, with activations recomputed in the backward pass. */
+  /** The same model, its parameters shared, with each block recomputed in the backward pass. */
   public Transformer withRecompute(boolean on) {
-    return new Transformer(config, tokens, positions, tokenNorm, blocks, norm, head, on);
+    return withRecompute(Recomputation.of(on));
+  }
+
+  /** The same model, its parameters shared, with these parts recomputed in the backward pass. */
+  public Transformer withRecompute(Recomputation what) {
+    return new Transformer(config, tokens, positions, tokenNorm, blocks, norm, head, what);
   }
 
   /**
@@ -287,8 +293,9 @@ public record Transformer(
   public Var hidden(Tape tape, Tensor ids, Pass pass) {
     try (Turn _ = ids.device().turn()) { // passes of several threads share the rotary angles
       Stream stream = embed(tape, ids, pass);
-      for (Block block : blocks) {
-        stream = run(block, stream, pass);
+      int group = tape.isRecording() ? recompute.group() : 1;
+      for (int i = 0; i < blocks.size(); i += group) {
+        stream = run(blocks.subList(i, Math.min(blocks.size(), i + group)), stream, pass);
       }
       return norm.forward(stream).norm();
     }
@@ -325,13 +332,46 @@ public record Transformer(
     return ids;
   }
 
-  private Stream run(Block block, Stream in, Pass pass) {
+  /** One block, or as many as are recomputed together. */
+  private Stream run(List<Block> several, Stream in, Pass pass) {
     Tape tape = in.sum().tape();
-    if (recompute && tape.isRecording()) {
-      Var out = Recompute.block(in.settled(), x -> block.forward(x, pass));
-      return Stream.of(out);
+    if (!tape.isRecording()) {
+      return scoped(several.getFirst(), in, pass);
     }
-    return tape.isRecording() ? block.forward(in, pass) : scoped(block, in, pass);
+    if (!(recompute instanceof Recomputation.Blocks)) {
+      return several.getFirst().forward(in, pass, recompute);
+    }
+    if (normsWhatItStores(in.sum().value())) {
+      return Stream.of(
+          Recompute.block(in.settled(), x -> through(several, Stream.of(x), pass).settled()));
+    }
+    Var pending = in.pending();
+    List<Var> outs =
+        Recompute.block(
+            pending == null ? List.of(in.sum()) : List.of(in.sum(), pending),
+            xs -> {
+              Stream begin = new Stream(xs.getFirst(), xs.size() == 1 ? null : xs.getLast());
+              Stream end = through(several, begin, pass);
+              Var added = Objects.requireNonNull(end.pending(), "a block leaves an addition");
+              return end.sum() == begin.sum() ? List.of(added) : List.of(end.sum(), added);
+            });
+    return new Stream(outs.size() == 1 ? in.sum() : outs.getFirst(), outs.getLast());
+  }
+
+  private static Stream through(List<Block> several, Stream in, Pass pass) {
+    Stream stream = in;
+    for (Block block : several) {
+      stream = block.forward(stream, pass);
+    }
+    return stream;
+  }
+
+  /**
+   * Whether adding first and normalising then is what a norm does that adds; the processor's norm
+   * takes the sum before it is rounded to a half type.
+   */
+  private static boolean normsWhatItStores(Tensor stream) {
+    return stream.dtype() == DType.F32 || stream.device() instanceof Cuda;
   }
 
   /** Releases the block's inside and input: evaluation holds one block's activations, not all. */

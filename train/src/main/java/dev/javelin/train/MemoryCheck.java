@@ -145,7 +145,12 @@ public record MemoryCheck(
     if (seqLen > 1) {
       add(all, Map.of("seq_len", seqLen / 2), "--seq-len " + seqLen / 2);
     }
-    add(all, Map.of("recompute", "true"), "--recompute");
+    for (String part : List.of("blocks", "attention", "mlp")) {
+      add(
+          all,
+          Map.of("recompute", part),
+          part.equals("blocks") ? "--recompute" : "--recompute " + part);
+    }
     if (settings.device().precision().equals(Precision.FP32)) {
       add(all, Map.of("precision", "bf16"), "--precision bf16");
     }

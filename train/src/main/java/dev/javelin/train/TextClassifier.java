@@ -13,6 +13,7 @@ import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Labels;
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Precision;
+import dev.javelin.nn.Recomputation;
 import dev.javelin.nn.SequenceClassifier;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.io.FileFormatException;
@@ -222,7 +223,7 @@ public record TextClassifier(
   }
 
   /** The same model, its parameters shared, with activations recomputed in the backward pass. */
-  SequenceClassifier model(boolean recompute) {
+  SequenceClassifier model(Recomputation recompute) {
     return switch (model()) {
       case Bert bert -> bert.withRecompute(recompute);
       case DecoderClassifier decoder -> decoder.withRecompute(recompute);

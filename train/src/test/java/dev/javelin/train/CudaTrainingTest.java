@@ -14,6 +14,7 @@ import dev.javelin.device.Sample;
 import dev.javelin.device.TestCuda;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.nn.Precision;
+import dev.javelin.nn.Recomputation;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.TokenSource;
@@ -136,7 +137,9 @@ class CudaTrainingTest {
     long[] peaks = new long[2];
     for (int i = 0; i < 2; i++) {
       RunSettings config =
-          config(3, 2).withModel(m -> m.withRecompute(true)).withRun(r -> r.withEvalEvery(2));
+          config(3, 2)
+              .withModel(m -> m.withRecompute(Recomputation.BLOCKS))
+              .withRun(r -> r.withEvalEvery(2));
       TokenSource text = TokenSource.of("pattern", TinyModels.ids(TOKENS));
       try (Device device = i == 0 ? Cpu.open(2) : cuda();
           LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP16);
@@ -162,7 +165,8 @@ class CudaTrainingTest {
 
     /** Kernel by kernel, as a graph, and as a graph in other orders of threads and of streams. */
     void check() {
-      RunSettings config = config(7, parts).withModel(m -> m.withRecompute(recompute));
+      RunSettings config =
+          config(7, parts).withModel(m -> m.withRecompute(Recomputation.of(recompute)));
       Precision p = Precision.named(precision);
       Result eager = train(cuda(), CudaTrainingTest.shape(shape), p, config, false);
       Map<String, String> orders =

@@ -1,5 +1,6 @@
 package dev.javelin.cli;
 
+import dev.javelin.nn.Recomputation;
 import dev.javelin.nn.family.Presets;
 import dev.javelin.train.ClassifierRun;
 import dev.javelin.train.LanguageModel;
@@ -180,7 +181,7 @@ final class TrainCommand implements Callable<Integer> {
     if (now.batch().seqLen() > 1) {
       ways.add("a smaller --seq-len (now " + now.batch().seqLen() + ")");
     }
-    if (!now.model().recompute()) {
+    if (now.model().recompute().equals(Recomputation.NONE)) {
       ways.add("--recompute");
     }
     ways.add("a smaller --model");

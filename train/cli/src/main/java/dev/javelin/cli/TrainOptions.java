@@ -111,8 +111,8 @@ final class TrainOptions {
         "Keep the frozen linear layers in 8 or 4 bits a weight; for training of adapters (--lora).");
     add(
         "recompute",
-        "true|false",
-        "Recompute activations in the backward pass: less memory, about a third more time.");
+        "none|blocks|blocks:K|attention|mlp",
+        "What the backward pass computes again instead of keeping it: every block (also plain --recompute), K blocks at a time, or a half of each. Less memory, up to a third more time.");
 
     group(2); // steps and batches
     add(
@@ -378,6 +378,8 @@ final class TrainOptions {
       option.type(String.class).arity("0..1").fallbackValue("true");
     } else if (key.equals("resume")) {
       option.type(String.class).arity("0..1").fallbackValue("auto");
+    } else if (key.equals("recompute")) {
+      option.type(String.class).arity("0..1").fallbackValue("blocks");
     } else {
       option.type(String.class).arity("1");
     }

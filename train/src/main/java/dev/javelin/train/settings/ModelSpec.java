@@ -1,5 +1,6 @@
 package dev.javelin.train.settings;
 
+import dev.javelin.nn.Recomputation;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,8 +14,7 @@ import org.jspecify.annotations.Nullable;
  *     null} for what the model says
  * @param attentionDropout probability with which a weight of attention is dropped; {@code null} for
  *     what the model says, or for none where {@code dropout} is given
- * @param recompute whether each block is computed again in the backward pass: less memory, a third
- *     more time
+ * @param recompute what is computed again in the backward pass: less memory, more time
  * @param quantize {@code none}, or {@code int8} or {@code nf4} for the linear layers of a frozen
  *     base
  */
@@ -23,11 +23,11 @@ public record ModelSpec(
     @Also({"tokenizer_name"}) @Nullable String tokenizer,
     @Also({"resid_pdrop"}) @Nullable Double dropout,
     @Also({"attn_pdrop"}) @Nullable Double attentionDropout,
-    @Also({"gradient_checkpointing"}) boolean recompute,
+    @Also({"gradient_checkpointing"}) Recomputation recompute,
     Quantize quantize) {
   /** What a run has where nothing else is said. */
   public static final ModelSpec DEFAULT =
-      new ModelSpec("llama-small", null, null, null, false, Quantize.NONE);
+      new ModelSpec("llama-small", null, null, null, Recomputation.NONE, Quantize.NONE);
 
   public ModelSpec {
     Checks.require(!model.isEmpty(), "--model must name a preset or a directory");
@@ -59,7 +59,7 @@ public record ModelSpec(
     return Components.with(this, "attentionDropout", value);
   }
 
-  public ModelSpec withRecompute(boolean value) {
+  public ModelSpec withRecompute(Recomputation value) {
     return Components.with(this, "recompute", value);
   }
 

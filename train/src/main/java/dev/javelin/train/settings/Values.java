@@ -2,6 +2,7 @@ package dev.javelin.train.settings;
 
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
+import dev.javelin.nn.Recomputation;
 import dev.javelin.train.data.Fold;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.schedule.BatchRamp;
@@ -58,6 +59,8 @@ final class Values {
         return path(text);
       } else if (type == Precision.class) {
         return precision(text);
+      } else if (type == Recomputation.class) {
+        return recomputation(text);
       } else if (type == TimeSpan.class) {
         return TimeSpan.parse(text);
       } else if (type == BatchRamp.class) {
@@ -108,6 +111,14 @@ final class Values {
     }
   }
 
+  private static Recomputation recomputation(String text) {
+    try {
+      return Recomputation.named(text.toLowerCase(Locale.ROOT));
+    } catch (IllegalArgumentException e) {
+      throw new InputException(e.getMessage(), e);
+    }
+  }
+
   private static Precision precision(String text) {
     String name = Names.kebab(text);
     String first = PRECISIONS.getOrDefault(name, name);
@@ -152,6 +163,7 @@ final class Values {
       case null -> null;
       case Enum<?> e -> Names.kebab(e.name());
       case Precision p -> p.name();
+      case Recomputation r -> r.label();
       case Path p -> p.toString();
       case ByteSize size -> size.toString();
       case TimeSpan time -> time.toString();

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
+import dev.javelin.nn.Recomputation;
 import dev.javelin.train.chat.ChatFormat;
 import dev.javelin.train.data.Fold;
 import dev.javelin.train.data.InputException;
@@ -45,6 +46,7 @@ class RunSettingsTest {
           Map.entry(BatchRamp.class, new BatchRamp(1, 1, 7)),
           Map.entry(List.class, List.of(Path.of("p"))),
           Map.entry(Precision.class, Precision.BF16),
+          Map.entry(Recomputation.class, new Recomputation.Blocks(3)),
           Map.entry(VectorNorm.class, VectorNorm.L1),
           Map.entry(Decay.class, Decay.SQRT),
           Map.entry(Quantize.class, Quantize.NF4),
@@ -226,7 +228,7 @@ class RunSettingsTest {
         "attention_dropout | 1 | --attention-dropout must lie between 0 and 1",
         "quantize | int3 | --quantize must be",
         "memory | lots | --memory must be a size such as 500MB or 5GB, got lots",
-        "recompute | yes | --recompute must be true or false, got yes",
+        "recompute | yes | --recompute must be none, blocks, blocks:K, attention or mlp, got yes",
         "precision | fp8 | --precision must be one of fp32, bf16, fp16, got fp8",
         "order | random | --order must be one of shuffled, sequential, got random",
         "device | tpu | --device must be one of",

@@ -3,6 +3,7 @@ package dev.javelin.train.settings;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.javelin.nn.Recomputation;
 import dev.javelin.train.data.InputException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -47,7 +48,7 @@ class SettingsFileTest {
     assertThat(s.data().data()).containsExactly(Path.of("a.txt"), Path.of("b c.txt"));
     assertThat(s.data().valData()).containsExactly(Path.of("v.txt"));
     assertThat(s.model().tokenizer()).isNull();
-    assertThat(s.model().recompute()).isTrue();
+    assertThat(s.model().recompute()).isEqualTo(Recomputation.BLOCKS);
     assertThat(s.schedule().lrScheduler()).isEqualTo(ScheduleSpec.LrScheduler.INVERSE_SQRT);
     assertThat(read("")).isEqualTo(RunSettings.DEFAULT);
     assertThat(read("# nothing\n")).isEqualTo(RunSettings.DEFAULT);
