@@ -223,10 +223,7 @@ public final class Trainer implements AutoCloseable {
   private void loop(Watchers all) {
     long begun = System.nanoTime();
     ended = step == 0 ? null : ended(begun, false, null); // a resumed run may be at its end
-    long nanos = 0;
-    long timed = 0;
-    long tokens = 0;
-    long padding = 0;
+    SinceLine since = new SinceLine();
     while (step < parts.steps && ended == null && !isStopping()) {
       long start = System.nanoTime();
       double lr = parts.rate.at(step);
@@ -235,14 +232,12 @@ public final class Trainer implements AutoCloseable {
       float scale = read ? state.lossScale() : 0;
       int rows = training.rows(step);
       targets += training.run(parts.seed, step, sequences, lr);
-      tokens += parts.source.tokens(sequences, rows);
-      padding += training.padding(sequences, rows);
+      since.read(parts.source.tokens(sequences, rows), training.padding(sequences, rows));
       sequences += rows;
       stepsHere++;
       step++;
       String diverged = read ? divergence(scale) : null;
-      nanos += System.nanoTime() - start;
-      timed++;
+      since.took(System.nanoTime() - start);
       all.advanced(step);
       saving.look(all);
       if (diverged == null && isDirected(all)) {
@@ -260,7 +255,6 @@ public final class Trainer implements AutoCloseable {
         last |= ended != null;
       }
       if (last || diverged != null || evaluation != null || isTurn(parts.logEvery, step)) {
-        double seconds = nanos * 1e-9;
         all.logged(
             new StepMetrics(
                 step,
@@ -268,17 +262,14 @@ public final class Trainer implements AutoCloseable {
                 state.gradNorm(),
                 lr,
                 targets,
-                tokens / seconds,
-                seconds * 1e3 / timed,
+                since.tokensPerSecond(),
+                since.stepMillis(),
                 scale,
                 state.skippedSteps(),
-                padding == 0 ? 0 : (double) padding / (tokens + padding),
+                since.padding(),
                 evaluation == null ? null : evaluation.loss(),
                 measured()));
-        nanos = 0;
-        timed = 0;
-        tokens = 0;
-        padding = 0;
+        since = new SinceLine();
       }
       if (diverged == null && evaluation != null && !Double.isFinite(evaluation.loss())) {
         diverged = "validation loss %s: training diverged".formatted(evaluation.loss());
