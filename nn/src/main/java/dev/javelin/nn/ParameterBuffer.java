@@ -9,6 +9,7 @@ import dev.javelin.device.Memory;
 import dev.javelin.device.Turn;
 import dev.javelin.kernels.Quantization;
 import dev.javelin.kernels.Quantizer;
+import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Layout;
 import dev.javelin.tensor.Lease;
@@ -17,6 +18,7 @@ import dev.javelin.tensor.QuantizedMatrix;
 import dev.javelin.tensor.Segment;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.WeightUpdate;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -35,9 +37,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A model's parameters in flat buffers, one allocation each: weights, fp32 gradients, and fp32
- * masters where weights are of a half type. Parameters are views, each 256-byte aligned in every
- * buffer with zeroed padding behind it, laid out by group; those that are frozen come last and have
- * neither gradient nor master.
+ * masters where weights are of a half type (unless {@link Precision#update} does without).
+ * Parameters are views, each 256-byte aligned in every buffer with zeroed padding behind it, laid
+ * out by group; those that are frozen come last and have neither gradient nor master.
  *
  * <pre>
  * weights    | decay: w0 .. w1 .. w2 .. | no-decay: b0 . b1 . | frozen: f0 .. |
@@ -74,9 +76,11 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
    *
    * @param fromRow of the flat buffers: where this type's part begins
    * @param weights of {@code type}
-   * @param master the fp32 weights that updates go to; {@code null} where the weights are fp32
+   * @param master the fp32 weights that updates go to; {@code null} where the weights are fp32, or
+   *     take updates themselves
    * @param gradients F32, this type's part of {@link ParameterBuffer#gradients}
    * @param segments what is updated alike, in elements of this part
+   * @param update how half weights take updates
    */
   public record Flat(
       DType type,
@@ -84,7 +88,13 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
       Tensor weights,
       @Nullable Tensor master,
       Tensor gradients,
-      List<Segment> segments) {
+      List<Segment> segments,
+      WeightUpdate update) {
+
+    /** The same as an update sees it. */
+    public FlatWeights toUpdate() {
+      return new FlatWeights(weights, master, gradients, segments, update);
+    }
 
     /** This type's part of optimizer state of the shape {@link ParameterBuffer#flat}. */
     public Tensor part(Tensor state) {
@@ -110,7 +120,8 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
           FlatLayout.of(shapes.parameters, names, grouping, precision.weights());
       List<Memory> owned = new ArrayList<>();
       try {
-        return new ParameterBuffer<>(device, owned, slots, shapes.constantBytes, model);
+        return new ParameterBuffer<>(
+            device, owned, slots, shapes.constantBytes, precision.update(), model);
       } catch (RuntimeException | OutOfMemoryError e) {
         owned.forEach(Memory::close);
         throw e;
@@ -188,6 +199,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
       List<Memory> owned,
       List<FlatLayout.Slot> slots,
       long constantBytes,
+      WeightUpdate update,
       Function<Declare, M> builder) {
     this.owned = owned;
     Map<DType, Long> all = new EnumMap<>(DType.class);
@@ -200,7 +212,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     all.forEach((type, n) -> weightMemory.put(type, own(device.allocate(type.bytes(n)))));
     this.gradientMemory = trainable == 0 ? null : own(device.allocate(DType.F32.bytes(trainable)));
     this.flats = new ArrayList<>();
-    updated.forEach((type, n) -> addFlat(device, slots, type, n));
+    updated.forEach((type, n) -> addFlat(device, slots, type, n, update));
     this.flats.sort(Comparator.comparingInt(Flat::fromRow));
     this.constantMemory = own(device.allocate(constantBytes));
     this.model = builder.apply(new Places(slots));
@@ -214,7 +226,8 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     return memory;
   }
 
-  private void addFlat(Device device, List<FlatLayout.Slot> slots, DType type, long elements) {
+  private void addFlat(
+      Device device, List<FlatLayout.Slot> slots, DType type, long elements, WeightUpdate update) {
     Memory weights = weightMemory.get(type);
     if (elements == 0 || gradientMemory == null || weights == null) {
       return;
@@ -224,7 +237,10 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     ordered.sort(Comparator.comparingLong(FlatLayout.Slot::start));
     Shape shape = FlatLayout.shape(elements);
     long from = ordered.getFirst().flat();
-    Memory master = type == DType.F32 ? null : own(device.allocate(DType.F32.bytes(elements)));
+    Memory master =
+        type == DType.F32 || update != WeightUpdate.MASTERS
+            ? null
+            : own(device.allocate(DType.F32.bytes(elements)));
     flats.add(
         new Flat(
             type,
@@ -232,7 +248,8 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
             Tensor.of(weights, 0, type, shape),
             master == null ? null : Tensor.of(master, 0, DType.F32, shape),
             Tensor.of(gradientMemory, DType.F32.bytes(from), DType.F32, shape),
-            FlatLayout.segments(ordered, 0)));
+            FlatLayout.segments(ordered, 0),
+            update));
   }
 
   private Parameter parameter(FlatLayout.Slot slot, Shape shape) {

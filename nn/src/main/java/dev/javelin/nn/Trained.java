@@ -95,10 +95,15 @@ public final class Trained {
             flat.weights().slice(0, first, last),
             master == null ? null : master.slice(0, first, last),
             flat.gradients().slice(0, first, last),
-            FlatLayout.segments(range, from));
+            FlatLayout.segments(range, from),
+            flat.update());
     FlatWeights each =
         new FlatWeights(
-            whole.weights(), whole.master(), whole.grads(), FlatLayout.each(range, from));
+            whole.weights(),
+            whole.master(),
+            whole.grads(),
+            FlatLayout.each(range, from),
+            flat.update());
     parts.add(new Part(whole, each, FlatLayout.row(at)));
     range.clear();
     return at + end - from;

@@ -111,7 +111,7 @@ public record ClassifierRun(
               from,
               shape,
               labels,
-              config.device().precision(),
+              config.device().numbers(),
               config.optimizer().grouping(),
               config.run().seed(),
               tokenizer);
@@ -166,7 +166,7 @@ public record ClassifierRun(
                   from,
                   shape,
                   labels,
-                  config.device().precision(),
+                  config.device().numbers(),
                   config.optimizer().grouping(),
                   config.run().seed(),
                   tokenizer);

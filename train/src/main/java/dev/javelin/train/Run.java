@@ -211,7 +211,7 @@ public record Run(
     String asked =
         LanguageModel.describe(
             wanted.withVocab(saved.vocab()).withPositions(saved.positions()),
-            config.device().precision(),
+            config.device().numbers(),
             Adaptation.config(config.adapter(), adapters ? checkpoint.directory() : null));
     if (!asked.equals(checkpoint.state().model())) {
       throw new InputException(
@@ -351,7 +351,7 @@ public record Run(
       @Nullable Tokenizer tokenizer,
       Consumer<String> notes) {
     Grouping grouping = config.optimizer().grouping();
-    Precision precision = config.device().precision();
+    Precision precision = config.device().numbers();
     Path base = name.directory();
     if (config.adapter().isOn() && (base != null || isRehearsal(device))) {
       return adapted(config, device, base, shape, checkpoint, tokenizer, notes);
@@ -383,7 +383,7 @@ public record Run(
       @Nullable Checkpoint checkpoint,
       @Nullable Tokenizer tokenizer,
       Consumer<String> notes) {
-    Precision precision = config.device().precision();
+    Precision precision = config.device().numbers();
     Grouping frozen = config.model().quantize().frozen();
     boolean weights = base != null && HuggingFace.hasWeights(base);
     LanguageModel model =
@@ -426,7 +426,7 @@ public record Run(
     return LanguageModel.create(
         device,
         shape,
-        config.device().precision(),
+        config.device().numbers(),
         config.optimizer().grouping(),
         config.run().seed(),
         tokenizer);

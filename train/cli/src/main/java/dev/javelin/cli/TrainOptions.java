@@ -267,6 +267,10 @@ final class TrainOptions {
     group(4); // numbers and device
     add("precision", "fp32|bf16|fp16", "Number format of weights and activations.");
     add(
+        "weight_update",
+        "masters|stochastic|nearest",
+        "How bf16 weights take small updates: by fp32 masters beside them, rounded up or down by chance without masters, or rounded to nearest and mostly lost. See docs/training/low-memory-optimizers.md.");
+    add(
         "device",
         DeviceSpec.NAMES,
         "Where to compute. auto uses a GPU if it can run the model, otherwise the CPU.");

@@ -1,7 +1,6 @@
 package dev.javelin.train.optim;
 
 import dev.javelin.nn.ParameterBuffer;
-import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.step.StepState;
 import java.util.List;
 
@@ -28,11 +27,7 @@ public final class AdamW implements Optimizer, EpsilonScale.Scaled {
   @Override
   public void step(StepState state) {
     dev.javelin.tensor.op.AdamW.step(
-        new FlatWeights(
-            parameters.weights(),
-            parameters.master(),
-            parameters.gradients(),
-            parameters.segments()),
+        parameters.flats().getFirst().toUpdate(),
         moment1.buffer(),
         moment2.buffer(),
         state,

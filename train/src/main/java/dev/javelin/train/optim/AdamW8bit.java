@@ -8,7 +8,7 @@ import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.AdamW;
 import dev.javelin.tensor.step.StepState;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
+import java.util.function.Predicate;
 
 /**
  * AdamW whose moments take a byte each, in blocks with a scale; the formula stands at {@link
@@ -26,6 +26,7 @@ public final class AdamW8bit implements Optimizer, EpsilonScale.Scaled {
 
   private final ParameterBuffer<?> parameters;
   private final AdamWConfig config;
+  private final int least;
   private final List<Parameter> trained;
   private final Moment first;
   private final Moment second;
@@ -33,41 +34,49 @@ public final class AdamW8bit implements Optimizer, EpsilonScale.Scaled {
 
   /** One of the two: codes and scales of large parameters, numbers of small ones. */
   private record Moment(FlatState codes, FlatState scales, FlatState numbers) {
-    Moment(String name, ParameterBuffer<?> parameters) {
+    Moment(String name, ParameterBuffer<?> parameters, Predicate<Parameter> isLarge) {
       this(
-          FlatState.parts(name + "_codes", parameters, DType.U8, p -> blocks(p, true)),
-          FlatState.parts(name + "_scales", parameters, DType.F32, p -> blocks(p, false)),
-          FlatState.parts(name, parameters, DType.F32, p -> isLarge(p) ? null : p.shape()));
+          FlatState.parts(
+              name + "_codes",
+              parameters,
+              DType.U8,
+              p -> isLarge.test(p) ? Shape.of(blockCount(p), BLOCK) : null),
+          FlatState.parts(
+              name + "_scales",
+              parameters,
+              DType.F32,
+              p -> isLarge.test(p) ? Shape.of(blockCount(p)) : null),
+          FlatState.parts(name, parameters, DType.F32, p -> isLarge.test(p) ? null : p.shape()));
     }
 
     dev.javelin.tensor.op.AdamW8bit.Moment blocks(Parameter p) {
       return new dev.javelin.tensor.op.AdamW8bit.Moment(codes.part(p), scales.part(p));
     }
-
-    private static @Nullable Shape blocks(Parameter p, boolean codes) {
-      if (!isLarge(p)) {
-        return null;
-      }
-      int n = Math.toIntExact(ceil(p.shape().elements()));
-      return codes ? Shape.of(n, BLOCK) : Shape.of(n);
-    }
   }
 
   public AdamW8bit(ParameterBuffer<?> parameters, AdamWConfig config) {
+    this(parameters, config, LEAST);
+  }
+
+  /**
+   * @param least elements from which on a parameter's moments are codes
+   */
+  public AdamW8bit(ParameterBuffer<?> parameters, AdamWConfig config, int least) {
     this.parameters = parameters;
     this.config = config;
+    this.least = least;
     this.trained = ParameterPart.trained(parameters);
-    this.first = new Moment("exp_avg", parameters);
-    this.second = new Moment("exp_avg_sq", parameters);
+    this.first = new Moment("exp_avg", parameters, this::isLarge);
+    this.second = new Moment("exp_avg_sq", parameters, this::isLarge);
     this.epsilonScale = new EpsilonScale(parameters.gradients().device());
   }
 
-  private static boolean isLarge(Parameter p) {
-    return p.shape().elements() >= LEAST;
+  private boolean isLarge(Parameter p) {
+    return p.shape().elements() >= least;
   }
 
-  private static long ceil(long elements) {
-    return (elements + BLOCK - 1) / BLOCK;
+  private static int blockCount(Parameter p) {
+    return Math.toIntExact((p.shape().elements() + BLOCK - 1) / BLOCK);
   }
 
   @Override
@@ -81,7 +90,7 @@ public final class AdamW8bit implements Optimizer, EpsilonScale.Scaled {
       long n = p.shape().elements();
       if (isLarge(p)) {
         dev.javelin.tensor.op.AdamW8bit.step(
-            ParameterPart.of(parameters, p, 0, BLOCK * ceil(n)), // with its padding
+            ParameterPart.of(parameters, p, 0, (long) BLOCK * blockCount(p)), // with its padding
             first.blocks(p),
             second.blocks(p),
             state,

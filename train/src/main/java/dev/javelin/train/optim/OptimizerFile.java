@@ -119,7 +119,7 @@ public final class OptimizerFile {
       throw new FileFormatException(
           file.file(),
           "holds %s, this optimizer and precision keep %s".formatted(there, kept),
-          "resume with the --optimizer and --precision it was trained with");
+          "resume with the --optimizer, --precision and --weight-update it was trained with");
     }
   }
 

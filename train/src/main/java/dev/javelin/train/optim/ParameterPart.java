@@ -31,7 +31,8 @@ final class ParameterPart {
         weights,
         precise == p.value() ? null : flat(precise, from, to),
         flat(parameters.part(parameters.gradients(), p), from, to),
-        List.of(new Segment(0, to - from, p.group().lrScale(), p.group().weightDecay())));
+        List.of(new Segment(0, to - from, p.group().lrScale(), p.group().weightDecay())),
+        parameters.flats().getFirst().update());
   }
 
   /** Elements {@code [from, to)} of a contiguous tensor. */

@@ -1,6 +1,9 @@
 package dev.javelin.train.settings;
 
+import dev.javelin.device.DType;
 import dev.javelin.nn.Precision;
+import dev.javelin.tensor.WeightUpdate;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -8,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param precision in which numbers weights and activations are stored; masters and moments are
  *     fp32
+ * @param weightUpdate how weights of a half type take updates smaller than their last place
  * @param device one of {@link #NAMES}; {@code auto} takes a GPU that can run the model, else the
  *     CPU
  * @param threads of the CPU; {@code null} for one per core
@@ -17,12 +21,14 @@ import org.jspecify.annotations.Nullable;
  */
 public record DeviceSpec(
     @Also({"dtype"}) Precision precision,
+    WeightUpdate weightUpdate,
     String device,
     @Also({"num_threads"}) @Nullable Integer threads,
     @Nullable ByteSize memory,
     boolean memoryCheck) {
   /** What a run has where nothing else is said. */
-  public static final DeviceSpec DEFAULT = new DeviceSpec(Precision.FP32, "auto", null, null, true);
+  public static final DeviceSpec DEFAULT =
+      new DeviceSpec(Precision.FP32, WeightUpdate.MASTERS, "auto", null, null, true);
 
   public DeviceSpec {
     Checks.require(isName(device), "--device must be one of " + NAMES + ", got " + device);
@@ -33,6 +39,10 @@ public record DeviceSpec(
 
   public DeviceSpec withPrecision(Precision value) {
     return Components.with(this, "precision", value);
+  }
+
+  public DeviceSpec withWeightUpdate(WeightUpdate value) {
+    return Components.with(this, "weightUpdate", value);
   }
 
   public DeviceSpec withDevice(String value) {
@@ -59,6 +69,19 @@ public record DeviceSpec(
   /** Whether {@code name} is one of {@link #NAMES}. */
   public static boolean isName(String name) {
     return name.matches("auto|cpu|emulator|cuda(:\\d{1,3})?");
+  }
+
+  /**
+   * The numbers that a model is trained in.
+   *
+   * @throws dev.javelin.train.data.InputException where they cannot be updated as asked
+   */
+  public Precision numbers() {
+    Checks.require(
+        weightUpdate == WeightUpdate.MASTERS || precision.weights() == DType.BF16,
+        "--weight-update %s needs --precision bf16, got %s"
+            .formatted(weightUpdate.name().toLowerCase(Locale.ROOT), precision.name()));
+    return precision.withUpdate(weightUpdate);
   }
 
   /** With a number of threads. */

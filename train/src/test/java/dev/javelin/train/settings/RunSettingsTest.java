@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.Recomputation;
+import dev.javelin.tensor.WeightUpdate;
 import dev.javelin.train.chat.ChatFormat;
 import dev.javelin.train.data.Fold;
 import dev.javelin.train.data.InputException;
@@ -47,6 +48,7 @@ class RunSettingsTest {
           Map.entry(List.class, List.of(Path.of("p"))),
           Map.entry(Precision.class, Precision.BF16),
           Map.entry(Recomputation.class, new Recomputation.Blocks(3)),
+          Map.entry(WeightUpdate.class, WeightUpdate.STOCHASTIC),
           Map.entry(VectorNorm.class, VectorNorm.L1),
           Map.entry(Decay.class, Decay.SQRT),
           Map.entry(Quantize.class, Quantize.NF4),
