@@ -12,6 +12,7 @@
 
 constexpr int kThreads = 256;
 constexpr int kUnderWay = 4;  // loads of 16 bytes of a thread
+constexpr double kLargestUpdate = 1e18;  // norm, beyond which the square of an element may not fit fp32
 
 enum class Norm { kL1, kL2, kMax };  // dev.javelin.kernels.VectorNorm
 
@@ -74,18 +75,32 @@ KERNEL(global_norm_decide, (StepState * s, const double* partial, int pieces, No
   if (threadIdx.x != 0) return;
   double scale = s->loss_scale;
   double length = (norm == Norm::kL2 ? sqrt(sum) : sum) / scale;
-  bool finite = isfinite(sum);
-  double clip = finite ? fmin(1.0, max_norm / (length + 1e-6)) : 0.0;
+  double factor = fmin(1.0, max_norm / (length + 1e-6));
+  bool finite = isfinite(sum) && isfinite(s->loss) && length * factor <= kLargestUpdate && !s->spoiled;
+  double clip = finite ? factor : 0.0;
   s->grad_norm = static_cast<float>(length);
   s->clip_factor = static_cast<float>(clip);
   s->grad_scale = static_cast<float>(clip / scale);
   s->overflow = finite ? 0 : 1;
   if (finite) {
     s->applied_steps++;
+    s->bad_steps = 0;
   } else {
     s->skipped_steps++;
+    if (s->spoiled || interval == 0 || scale <= min_scale) {
+      s->bad_steps++;
+      s->last_bad_step = s->step;
+    }
   }
-  if (interval > 0) move_scale(s, finite, growth, backoff, interval, min_scale);
+  if (interval > 0 && !s->spoiled) move_scale(s, finite, growth, backoff, interval, min_scale);
+}
+
+// spoiled = whether a number is not finite, by the largest of each piece; joined to what stands there unless this is the first buffer.
+KERNEL(global_norm_spoil, (StepState * s, const double* partial, int pieces, int first), kThreads) {
+  double sum = 0;  // finite where all are: they are magnitudes of fp32 numbers
+  for (int i = threadIdx.x; i < pieces; i += kThreads) sum += partial[i];
+  sum = block_sum_double<kThreads>(sum);
+  if (threadIdx.x == 0) s->spoiled = (!first && s->spoiled) || !isfinite(sum);
 }
 
 // to = the Euclidean norm of the unscaled gradient, for who looks on: nothing is decided.

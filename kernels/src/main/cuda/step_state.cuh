@@ -19,9 +19,13 @@ struct StepState {
   int applied_steps;  // Adam's t
   int skipped_steps;
   int growth_tracker;  // finite steps since the scale changed
-  int overflow;        // 1 where the last gradient was not finite
+  int overflow;        // 1 where the last step is skipped
+  int bad_steps;       // in a row, that no smaller loss scale can mend
+  int last_bad_step;
+  int spoiled;  // 1 where the optimizer's state is not finite
+  int unused;
 };
-static_assert(sizeof(StepState) == 64 && offsetof(StepState, loss) == 24 && offsetof(StepState, overflow) == 60, "the layout of StepState.java");
+static_assert(sizeof(StepState) == 80 && offsetof(StepState, loss) == 24 && offsetof(StepState, overflow) == 60 && offsetof(StepState, spoiled) == 72, "the layout of StepState.java");
 
 // Over the kThreads threads of a block, in a fixed order; every thread has the result.
 template <int kThreads, class Join>

@@ -57,6 +57,19 @@ public final class GlobalNormCuda {
         .run();
   }
 
+  /** Notes in {@code state} whether one of n F32 is not finite, or was in an earlier buffer. */
+  public static void spoil(Cuda cuda, Addressable state, Addressable x, long n, boolean first) {
+    long piece = piece(n);
+    DeviceMemory partial = partial(cuda, x, n, piece, VectorNorm.MAX);
+    cuda.kernel("global_norm_spoil")
+        .grid(1)
+        .ptr(state)
+        .ptr(partial)
+        .i32(pieces(n, piece))
+        .i32(first ? 1 : 0)
+        .run();
+  }
+
   private static long piece(long n) {
     return Math.ceilDiv(Math.ceilDiv(n, MAX_PIECES), PIECE) * PIECE;
   }

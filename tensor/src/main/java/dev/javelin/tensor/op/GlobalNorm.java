@@ -12,6 +12,7 @@ import dev.javelin.tensor.Check;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepState;
+import java.util.List;
 
 /**
  * The norm of the whole gradient, and with it everything that a step decides: clip factor,
@@ -55,6 +56,28 @@ public final class GlobalNorm {
                   scaling.backoffFactor(),
                   scaling.growthInterval(),
                   scaling.minScale()));
+    }
+  }
+
+  /**
+   * Notes in {@code state} whether all of an optimizer's numbers are finite, before {@link #run}: a
+   * step is skipped where one is not. Reads 4 bytes an element.
+   *
+   * @param numbers fp32, contiguous, of one device
+   */
+  public static void watch(StepState state, List<Tensor> numbers) {
+    boolean spoiled = false;
+    for (int i = 0; i < numbers.size(); i++) {
+      Tensor t = numbers.get(i);
+      check("watch", t);
+      switch (t.device()) {
+        case Cpu cpu -> {
+          double largest = GlobalNormCpu.norm(cpu, VectorNorm.MAX, t.segment(), t.elements());
+          spoiled |= !Double.isFinite(largest);
+          state.spoiled(spoiled);
+        }
+        case Cuda cuda -> GlobalNormCuda.spoil(cuda, state, t, t.elements(), i == 0);
+      }
     }
   }
 

@@ -16,7 +16,7 @@ import dev.javelin.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * What changes from step to step, in 64 bytes of device memory: kernels read it there and never get
+ * What changes from step to step, in 80 bytes of device memory: kernels read it there and never get
  * it as a launch argument, so a step can be captured once and replayed. The host writes the first
  * half before a step; the device decides the second half, and the host reads it later.
  *
@@ -28,11 +28,14 @@ import java.lang.foreign.MemorySegment;
  * 20 first sequence  i32      48 applied steps  i32   Adam's t
  * 24 loss            f64      52 skipped steps  i32
  *                             56 growth tracker i32   finite steps since the scale changed
- *                             60 overflow       i32   1 where the last gradient was not finite
+ *                             60 overflow       i32   1 where the last step is skipped
+ *                             64 bad steps      i32   in a row, that no smaller loss scale can mend
+ *                             68 last bad step  i32   −1 where there was none
+ *                             72 spoiled        i32   1 where the optimizer's state is not finite
  * </pre>
  */
 public final class StepState implements Addressable, AutoCloseable {
-  private static final long BYTES = 64;
+  private static final long BYTES = 80;
   private static final long SEED = 0;
   private static final long LEARNING_RATE = 8;
   private static final long INVERSE_TARGETS = 12;
@@ -47,9 +50,15 @@ public final class StepState implements Addressable, AutoCloseable {
   private static final long SKIPPED_STEPS = 52;
   private static final long GROWTH_TRACKER = 56;
   private static final long OVERFLOW = 60;
+  private static final long BAD_STEPS = 64;
+  private static final long LAST_BAD_STEP = 68;
+  private static final long SPOILED = 72;
 
   /** Keeps the clip factor finite for a zero gradient; PyTorch's value. */
   private static final double CLIP_EPSILON = 1e-6;
+
+  /** Norm that an update may have: beyond it the square of an element may not fit fp32. */
+  private static final double LARGEST_UPDATE = 1e18;
 
   private final Memory memory;
   private boolean leftOut;
@@ -82,6 +91,14 @@ public final class StepState implements Addressable, AutoCloseable {
     put(SKIPPED_STEPS, c.skippedSteps());
     put(CLIP_FACTOR, 1f);
     put(GRAD_SCALE, 1 / c.lossScale());
+    put(LAST_BAD_STEP, -1);
+    forgive();
+  }
+
+  /** Bad steps no longer count, and the optimizer's state has been mended. */
+  public void forgive() {
+    put(BAD_STEPS, 0);
+    put(SPOILED, 0);
   }
 
   /**
@@ -183,7 +200,31 @@ public final class StepState implements Addressable, AutoCloseable {
     return integer(GROWTH_TRACKER);
   }
 
-  /** Whether the gradient was not finite, so that the step is skipped. */
+  /**
+   * Steps in a row, up to the last, that were skipped though the loss scale could not become
+   * smaller: loss or gradient was not finite, or the gradient beyond fp32, or the optimizer's state
+   * spoiled.
+   */
+  public int badSteps() {
+    return integer(BAD_STEPS);
+  }
+
+  /** The last of all {@link #badSteps}, as {@link #step} counts; −1 where there was none. */
+  public int lastBadStep() {
+    return integer(LAST_BAD_STEP);
+  }
+
+  /** Whether the optimizer's state was not finite before the last step, which so was skipped. */
+  public boolean isSpoiled() {
+    return integer(SPOILED) != 0;
+  }
+
+  /** Set before {@link #decide} on the CPU, by {@link dev.javelin.tensor.op.GlobalNorm}. */
+  public void spoiled(boolean is) {
+    put(SPOILED, is ? 1 : 0);
+  }
+
+  /** Whether the step is skipped: see {@link #decide}. */
   public boolean overflow() {
     return integer(OVERFLOW) != 0;
   }
@@ -217,23 +258,36 @@ public final class StepState implements Addressable, AutoCloseable {
    * Decides the step from the norm of the scaled gradient; the second phase of {@link
    * dev.javelin.tensor.op.GlobalNorm} on the CPU. With {@code s} the loss scale: {@code norm =
    * scaledNorm/s, clip = min(1, maxNorm/(norm + 1e-6)), gradient scale = clip/s}; then the
-   * counters, and the loss scale of the next step, move on. A norm that is not finite skips the
-   * step.
+   * counters, and the loss scale of the next step, move on. A step is skipped where norm or loss is
+   * not finite, where {@code norm·clip} is beyond 1e18, so that squares may not fit fp32, and where
+   * the optimizer's state is spoiled; then the scale stays.
    *
    * @param maxNorm infinity for no clipping
    */
   public void decide(double scaledNorm, float maxNorm, LossScaling scaling) {
     double scale = lossScale();
     double norm = scaledNorm / scale;
-    boolean finite = Double.isFinite(scaledNorm);
-    double clip = finite ? Math.min(1, maxNorm / (norm + CLIP_EPSILON)) : 0;
+    double factor = Math.min(1, maxNorm / (norm + CLIP_EPSILON));
+    boolean spoiled = isSpoiled();
+    boolean finite =
+        Double.isFinite(scaledNorm)
+            && Double.isFinite(loss())
+            && norm * factor <= LARGEST_UPDATE
+            && !spoiled;
+    double clip = finite ? factor : 0;
     put(GRAD_NORM, (float) norm);
     put(CLIP_FACTOR, (float) clip);
     put(GRAD_SCALE, (float) (clip / scale));
     put(OVERFLOW, finite ? 0 : 1);
     long counter = finite ? APPLIED_STEPS : SKIPPED_STEPS;
     put(counter, integer(counter) + 1);
-    if (!scaling.isFixed()) {
+    if (finite) {
+      put(BAD_STEPS, 0);
+    } else if (spoiled || scaling.isFixed() || scale <= scaling.minScale()) {
+      put(BAD_STEPS, badSteps() + 1);
+      put(LAST_BAD_STEP, step());
+    }
+    if (!scaling.isFixed() && !spoiled) {
       moveScale(finite, scaling);
     }
   }

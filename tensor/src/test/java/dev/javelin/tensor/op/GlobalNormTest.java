@@ -15,6 +15,7 @@ import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -155,6 +156,69 @@ class GlobalNormTest {
       assertThat(state.gradNorm()).isEqualTo(5);
       assertThat(state.clipFactor()).isCloseTo(0.5f, within(1e-6f));
       assertThat(state.gradScale()).isEqualTo(state.clipFactor() / 1024);
+    }
+  }
+
+  /** A step that is {@code bad}, by what {@link GlobalNorm} is told of it. */
+  private static void decide(StepState state, Workspace ws, String bad, LossScaling scaling) {
+    state.begin(1, state.step() + 1, 1e-3f, 1);
+    state.addLoss(bad.equals("loss") ? Double.NaN : 2);
+    GlobalNorm.watch(
+        state, List.of(tensor(ws, 1f, 2f), tensor(ws, bad.equals("moment") ? Float.NaN : 0f)));
+    float g = bad.equals("gradient") ? Float.NaN : bad.equals("huge") ? 1e20f : 1f;
+    GlobalNorm.run(state, tensor(ws, 1f, g), Float.POSITIVE_INFINITY, scaling);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"loss", "gradient", "huge", "moment"})
+  void whatWouldSpoilWeightsOrMomentsSkipsTheStepAndIsCounted(String bad) {
+    try (Cpu cpu = Cpu.open(1);
+        Workspace ws = Workspace.on(cpu);
+        StepState state = StepState.on(cpu)) {
+      assertThat(state.lastBadStep()).isEqualTo(-1);
+      decide(state, ws, "nothing", LossScaling.NONE);
+      assertThat(state.overflow()).isFalse();
+      decide(state, ws, bad, LossScaling.NONE);
+      decide(state, ws, bad, LossScaling.NONE);
+      assertThat(state.overflow()).isTrue();
+      assertThat(state.gradScale()).isZero();
+      assertThat(state.badSteps()).isEqualTo(2);
+      assertThat(state.lastBadStep()).isEqualTo(3);
+      assertThat(state.isSpoiled()).isEqualTo(bad.equals("moment"));
+      assertThat(state.appliedSteps()).isEqualTo(1);
+      decide(state, ws, "nothing", LossScaling.NONE);
+      assertThat(state.overflow()).isFalse();
+      assertThat(state.badSteps()).isZero();
+      assertThat(state.lastBadStep()).isEqualTo(3);
+    }
+  }
+
+  @Test
+  void aGradientThatClippingMakesSmallIsAppliedHoweverLarge() {
+    try (Cpu cpu = Cpu.open(1);
+        Workspace ws = Workspace.on(cpu);
+        StepState state = StepState.on(cpu)) {
+      GlobalNorm.run(state, tensor(ws, 1e20f, 1e30f), 1, LossScaling.NONE);
+      assertThat(state.overflow()).isFalse();
+      assertThat(state.gradScale()).isCloseTo(1e-30f, within(1e-35f));
+    }
+  }
+
+  @Test
+  void aScaleThatCanStillFallIsNoBadStepAndSpoiltMomentsDoNotMoveIt() {
+    try (Cpu cpu = Cpu.open(1);
+        Workspace ws = Workspace.on(cpu);
+        StepState state = StepState.on(cpu)) {
+      state.restore(new StepState.Carried(2, 0, 0, 0));
+      decide(state, ws, "moment", LossScaling.DYNAMIC);
+      assertThat(state.badSteps()).isEqualTo(1);
+      assertThat(state.lossScale()).isEqualTo(2);
+      decide(state, ws, "nothing", LossScaling.DYNAMIC);
+      decide(state, ws, "gradient", LossScaling.DYNAMIC);
+      assertThat(state.badSteps()).isZero();
+      assertThat(state.lossScale()).isEqualTo(1);
+      decide(state, ws, "gradient", LossScaling.DYNAMIC);
+      assertThat(state.badSteps()).isEqualTo(1);
     }
   }
 
