@@ -73,11 +73,7 @@ public record ClassifierRun(
     TextClassifier.Shape shape =
         TextClassifier.shape(from, notes::add)
             .withDropout(config.model().dropout(), config.model().attentionDropout());
-    String named = config.model().tokenizer();
-    Tokenizer tokenizer =
-        named == null || checkpoint != null
-            ? TextClassifier.tokenizer(from)
-            : named.equals("byte") ? new ByteTokenizer() : Tokenizer.load(Path.of(named));
+    Tokenizer tokenizer = tokenizer(config, from, checkpoint != null);
     LabelledTexts.Split texts = texts(config, tokenizer, notes);
     Labels labels = labels(Classifiers.labels(from), texts.train());
     LabelledRows train = rows(config, texts.train(), tokenizer, shape, labels);
@@ -130,7 +126,10 @@ public record ClassifierRun(
               checkpoint == null ? from : null,
               s -> TextTraining.steps(task, s, state),
               notes::add);
-      RunSettings kept = settled.withRun(r -> r.withResume(null).withOverride(false));
+      RunSettings kept =
+          settled
+              .withRun(r -> r.withResume(null).withOverride(false))
+              .withGuard(g -> g.withInject(null));
       directory.describe(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       directory.report(config.monitor().report());
@@ -179,6 +178,29 @@ public record ClassifierRun(
   /** Trains; see {@link Run#run}. */
   public Trainer.Outcome run() throws IOException {
     return memory.explaining(trainer);
+  }
+
+  private static Tokenizer tokenizer(RunSettings config, Path from, boolean resumed) {
+    String named = config.model().tokenizer();
+    return named == null || resumed
+        ? TextClassifier.tokenizer(from)
+        : named.equals("byte") ? new ByteTokenizer() : Tokenizer.load(Path.of(named));
+  }
+
+  /** The rows of a run and what its ids stand for, without a model. */
+  record Samples(LabelledRows rows, Tokenizer tokenizer) {}
+
+  /**
+   * @param last a checkpoint of the run; {@code null} where there is none yet
+   */
+  static Samples samples(RunSettings config, @Nullable Path last) {
+    Path from = last == null ? modelDirectory(config) : last;
+    Tokenizer tokenizer = tokenizer(config, from, last != null);
+    LabelledTexts train = texts(config, tokenizer, new ArrayList<>()).train();
+    int seqLen = config.batch().seqLen();
+    TextFrame frame = TextFrame.of(tokenizer);
+    return new Samples(
+        new LabelledRows(train, frame, seqLen, Integer.MAX_VALUE, label -> 0), tokenizer);
   }
 
   private static Path modelDirectory(RunSettings config) {

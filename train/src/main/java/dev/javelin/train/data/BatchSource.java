@@ -56,6 +56,11 @@ public interface BatchSource {
     return 0;
   }
 
+  /** Which row stands at a place, and where it comes from, for people. */
+  default String origin(long place) {
+    return "place " + place;
+  }
+
   /** Epoch after epoch, each in an order of its own. */
   static BatchSource endless(Rows rows, Order order) {
     return new OrderedRows(rows, order, Long.MAX_VALUE);

@@ -136,6 +136,11 @@ final class Cuts {
     return example[i];
   }
 
+  /** Where one of them comes from, for people. */
+  String name(int i) {
+    return source.exampleName(example[i]);
+  }
+
   /** Inputs of one of them: 1 … T. */
   int inputs(int i) {
     return inputs[i];

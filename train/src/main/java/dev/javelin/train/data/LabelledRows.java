@@ -127,6 +127,11 @@ public final class LabelledRows implements Rows {
   }
 
   @Override
+  public String origin(long row) {
+    return texts.examples().get(Math.toIntExact(row)).source();
+  }
+
+  @Override
   public void read(long row, Fields into, int at) {
     int[] ids = texts.examples().get((int) row).ids();
     int length = (int) tokens(row);

@@ -57,6 +57,17 @@ record OrderedRows(Rows source, Order order, long size) implements BatchSource {
     return padding - narrower * Math.min(rows, Math.max(0, size - place));
   }
 
+  @Override
+  public String origin(long place) {
+    if (place >= size) {
+      return "no row";
+    }
+    long row = order.row(place, source.count());
+    String from = source.origin(row);
+    String number = "row " + row;
+    return from.equals(number) ? number : number + ", " + from;
+  }
+
   private static long width(BatchLayout layout) {
     return layout.fields().getFirst().row().elements();
   }

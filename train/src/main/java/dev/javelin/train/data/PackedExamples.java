@@ -11,6 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.StringJoiner;
 
 /**
  * Whole examples in rows of T tokens, as many as fit into each. Positions count from 0 in each
@@ -92,6 +93,16 @@ public final class PackedExamples implements Rows {
   @Override
   public long padding(long row) {
     return seqLen - tokens(row);
+  }
+
+  @Override
+  public String origin(long row) {
+    int r = Math.toIntExact(row);
+    StringJoiner names = new StringJoiner("; ");
+    for (int k = packing.begin(r); k < packing.ends()[r]; k++) {
+      names.add(cuts.name(packing.order()[k]));
+    }
+    return names.toString();
   }
 
   @Override

@@ -94,6 +94,11 @@ public final class PaddedExamples implements Rows {
   }
 
   @Override
+  public String origin(long row) {
+    return cuts.name(Math.toIntExact(row));
+  }
+
+  @Override
   public void read(long row, Fields into, int at) {
     int example = Math.toIntExact(row);
     cuts.read(example, into, at, 0);

@@ -111,6 +111,11 @@ public final class PairRows implements Rows {
   }
 
   @Override
+  public String origin(long row) {
+    return chosen.name(better[Math.toIntExact(row)]);
+  }
+
+  @Override
   public void read(long row, Fields into, int at) {
     int r = Math.toIntExact(row);
     read(chosen, better[r], into, at, 0);

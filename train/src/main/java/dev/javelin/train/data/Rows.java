@@ -49,6 +49,11 @@ public interface Rows {
     return 0;
   }
 
+  /** Where a row comes from, for people: {@code docs.jsonl line 7}. */
+  default String origin(long row) {
+    return "row " + row;
+  }
+
   /** What the user should know about the choice of the rows, a line each. */
   default List<String> notes() {
     return List.of();

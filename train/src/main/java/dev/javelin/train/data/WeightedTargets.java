@@ -54,6 +54,11 @@ public final class WeightedTargets implements Rows {
   }
 
   @Override
+  public String origin(long row) {
+    return rows.origin(row);
+  }
+
+  @Override
   public List<String> notes() {
     return rows.notes();
   }

@@ -71,6 +71,11 @@ public final class Windows implements Rows {
   }
 
   @Override
+  public String origin(long row) {
+    return "tokens %d to %d of %s".formatted(row * seqLen, (row + 1) * seqLen, source.name());
+  }
+
+  @Override
   public void read(long row, Fields into, int at) {
     int[] window = ids.get();
     source.read(row * seqLen, window, seqLen + 1);
