@@ -32,7 +32,8 @@ record Plan(
           if (task.beside() != null) {
             addBuffers(task.beside(), buffers);
           }
-          RunSettings endless = config.withStop(s -> StopSpec.DEFAULT); // rows need not be counted
+          RunSettings endless = // rows need not be counted, and nothing goes wrong on purpose
+              config.withStop(s -> StopSpec.DEFAULT).withGuard(g -> g.withInject(null));
           return new Rehearsal.Parts(TextTraining.of(model, task, endless, null), buffers);
         });
   }

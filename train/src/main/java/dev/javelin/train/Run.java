@@ -135,7 +135,10 @@ public record Run(
               name.directory(),
               s -> TextTraining.steps(made, s, state),
               notes::add);
-      RunSettings kept = settled.withRun(r -> r.withResume(null).withOverride(false));
+      RunSettings kept =
+          settled
+              .withRun(r -> r.withResume(null).withOverride(false))
+              .withGuard(g -> g.withInject(null));
       directory.describe(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       directory.report(config.monitor().report());
@@ -193,7 +196,9 @@ public record Run(
     UnaryOperator<RunSettings> asked =
         s ->
             s.withRun(
-                r -> r.withResume(null).withOverride(false).withOutputDir(null).withQuiet(false));
+                    r ->
+                        r.withResume(null).withOverride(false).withOutputDir(null).withQuiet(false))
+                .withGuard(g -> g.withInject(null));
     List<String> changes = asked.apply(started).changes(asked.apply(now));
     return changes.isEmpty()
         ? Optional.empty()

@@ -89,16 +89,20 @@ final class Saving {
   }
 
   /**
-   * Puts weights, optimizer and loss scale back to the newest checkpoint; what has been seen since,
-   * such as the best loss, stays known.
+   * Puts weights, optimizer and loss scale back to the newest checkpoint of at most so many steps;
+   * what has been seen since, such as the best loss, stays known.
    *
    * @return {@code null} where there is none
    */
-  @Nullable Checkpoint rollBack() {
-    Checkpoint to = saved;
+  @Nullable Checkpoint rollBack(long atMost) {
+    Checkpoint to = directory == null ? null : directory.goBack(atMost);
+    if (to == null && saved != null && saved.step() <= atMost) {
+      to = saved; // of another directory
+    }
     if (to == null || !Files.isDirectory(to.directory())) {
       return null;
     }
+    saved = to;
     Path from = to.directory();
     parts.restore.accept(from);
     optimizerFile.load(from);

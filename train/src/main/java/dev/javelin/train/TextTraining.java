@@ -12,6 +12,7 @@ import dev.javelin.train.data.PaddedExamples;
 import dev.javelin.train.data.Rows;
 import dev.javelin.train.data.TokenSource;
 import dev.javelin.train.data.Windows;
+import dev.javelin.train.guard.Faults;
 import dev.javelin.train.hook.StopRule;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.settings.RunSpec;
@@ -71,6 +72,7 @@ public final class TextTraining {
       LanguageModel model, Task task, RunSettings settings, @Nullable TrainingState state) {
     long shardBytes = settings.run().maxShardSize().bytes();
     return of(model.trained(), model.precision(), task, settings, state)
+        .text(model.tokenizer() == null ? null : model.tokenizer()::decode)
         .model(model.describe(), directory -> model.save(directory, shardBytes), model::restore);
   }
 
@@ -86,9 +88,12 @@ public final class TextTraining {
       RunSettings settings,
       @Nullable TrainingState state) {
     RunSpec run = settings.run();
+    Faults rehearsal = settings.guard().rehearsal();
+    BatchSource rows = source(task.train(), settings);
+    BatchSource source = rehearsal == null ? rows : rehearsal.of(rows);
     int steps = steps(task, settings, state);
     Training training =
-        Training.of(parameters, task.objective(), source(task, settings))
+        Training.of(parameters, task.objective(), source)
             .batch(settings.batch().batchSize())
             .accumulate(settings.batch().gradientAccumulationSteps())
             .ramp(settings.batch().batchRamp())
@@ -106,22 +111,23 @@ public final class TextTraining {
             .keepEvery(run.keepEvery())
             .asyncSave(run.asyncSave());
     stopRules(task, settings).forEach(training::stopWhen);
-    Attachments.add(training, settings);
+    Attachments.add(training, settings, rehearsal);
     return training;
   }
 
-  private static BatchSource source(Task task, RunSettings settings) {
+  /** The stream of rows that a run of these settings reads. */
+  static BatchSource source(Rows rows, RunSettings settings) {
     Order order =
         switch (settings.data().order()) {
-          case SHUFFLED -> shuffled(task.train(), settings.data().seed(settings.run().seed()));
+          case SHUFFLED -> shuffled(rows, settings.data().seed(settings.run().seed()));
           case SEQUENTIAL -> Order.sequential();
         };
-    return BatchSource.endless(task.train(), order);
+    return BatchSource.endless(rows, order);
   }
 
   /** Steps of a run of these settings on these rows, those before a checkpoint included. */
   static int steps(Task task, RunSettings settings, @Nullable TrainingState state) {
-    return RunLength.of(source(task, settings), task, state).steps(settings);
+    return RunLength.of(source(task.train(), settings), task, state).steps(settings);
   }
 
   private static List<StopRule> stopRules(Task task, RunSettings settings) {

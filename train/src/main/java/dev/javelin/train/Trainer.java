@@ -1,7 +1,7 @@
 package dev.javelin.train;
 
 import dev.javelin.device.Cpu;
-import dev.javelin.tensor.step.LossScaling;
+import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.SaveException;
@@ -16,6 +16,7 @@ import dev.javelin.train.hook.StandIn;
 import dev.javelin.train.hook.StepHook;
 import dev.javelin.train.hook.StopRule;
 import dev.javelin.train.monitor.MemoryUse;
+import dev.javelin.train.monitor.RunEvent;
 import dev.javelin.train.monitor.StepMetrics;
 import dev.javelin.train.monitor.Watcher;
 import dev.javelin.train.monitor.Watchers;
@@ -23,8 +24,6 @@ import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.run.RunDirectory;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,11 +46,11 @@ import org.jspecify.annotations.Nullable;
 public final class Trainer implements AutoCloseable {
   private final Training parts;
   private final Optimizer optimizer;
-  private final LossScaling scaling;
   final TrainingStep training;
   private final StepState state;
   private final Hooks hooks;
   private final Saving saving;
+  private final BadSteps bad;
   final @Nullable Evaluator evaluator;
   private final List<Watcher> watchers = new ArrayList<>();
   private final ReentrantLock running = new ReentrantLock();
@@ -64,6 +63,7 @@ public final class Trainer implements AutoCloseable {
   private long evaluatedStep = -1;
   private final SequencedMap<String, Double> standIns = new LinkedHashMap<>(); // their losses
   private @Nullable String ended; // why a rule or a hook has ended the run
+  private @Nullable String givenUp;
   private volatile boolean stopRequested;
   private volatile boolean closing;
   private boolean interrupted;
@@ -88,7 +88,6 @@ public final class Trainer implements AutoCloseable {
   Trainer(Training parts) {
     this.parts = parts;
     GradientClip clip = parts.clipOrDefault();
-    this.scaling = clip.scaling();
     this.optimizer = parts.optimizer.apply(parts.parameters);
     List<StepHook> made = new ArrayList<>();
     try {
@@ -102,6 +101,7 @@ public final class Trainer implements AutoCloseable {
     }
     this.state = training.state();
     this.saving = new Saving(parts, optimizer, state, hooks);
+    this.bad = new BadSteps(parts, optimizer, state, saving);
     try {
       this.evaluator = parts.evaluator(training.workspace());
     } catch (RuntimeException | Error e) {
@@ -180,7 +180,7 @@ public final class Trainer implements AutoCloseable {
       if (closing) {
         throw new IllegalStateException("the trainer is closed");
       }
-      return follow();
+      return ScopedValue.where(FileCalls.SCOPE, parts.disk()).call(this::follow);
     } finally {
       stopRequested = false;
       running.unlock();
@@ -223,6 +223,7 @@ public final class Trainer implements AutoCloseable {
   private void loop(Watchers all) {
     long begun = System.nanoTime();
     ended = step == 0 ? null : ended(begun, false, null); // a resumed run may be at its end
+    givenUp = null;
     SinceLine since = new SinceLine();
     while (step < parts.steps && ended == null && !isStopping()) {
       long start = System.nanoTime();
@@ -231,18 +232,22 @@ public final class Trainer implements AutoCloseable {
       boolean read = readsState(step + 1);
       float scale = read ? state.lossScale() : 0;
       int rows = training.rows(step);
+      bad.begins(step, sequences, rows);
+      all.begins(step + 1, sequences, rows);
       targets += training.run(parts.seed, step, sequences, lr);
       since.read(parts.source.tokens(sequences, rows), training.padding(sequences, rows));
       sequences += rows;
       stepsHere++;
       step++;
-      String diverged = read ? divergence(scale) : null;
+      hooks.events(all::event);
+      String diverged = read ? bad.look(step, loss(), all) : null;
       since.took(System.nanoTime() - start);
       all.advanced(step);
       saving.look(all);
-      if (diverged == null && isDirected(all)) {
+      if (isDirected(all)) {
         continue;
       }
+      diverged = givenUp == null ? diverged : givenUp;
       boolean last = step == parts.steps || ended != null;
       boolean toSave = last || parts.saves(step);
       boolean evaluating = last || isTurn(parts.evalEvery, step) || toSave && parts.evalEvery > 0;
@@ -291,24 +296,28 @@ public final class Trainer implements AutoCloseable {
         ended = stop.why();
         yield false;
       }
-      case After.RollBack back -> rollBack(back.why(), all);
+      case After.GiveUp up -> {
+        givenUp = up.why();
+        yield false;
+      }
+      case After.RollBack back -> rollBack(back, all);
     };
   }
 
-  private boolean rollBack(String why, Watchers all) {
-    long from = step;
+  private boolean rollBack(After.RollBack back, Watchers all) {
     saving.settle(all);
-    Checkpoint to = saving.rollBack();
-    if (to == null) {
-      all.note("step %d: %s; there is no checkpoint to go back to".formatted(from, why));
-      return false;
+    Checkpoint to = saving.rollBack(back.atMost());
+    String where =
+        to == null
+            ? "there is no checkpoint to go back to"
+            : "back to %s, and on behind the rows read so far"
+                .formatted(to.directory().getFileName());
+    all.event(new RunEvent(step, RunEvent.ROLLBACK, back.why() + "; " + where));
+    if (to != null) {
+      step = to.step();
+      evaluatedStep = evaluatedStep > step ? -1 : evaluatedStep;
     }
-    step = to.step();
-    evaluatedStep = evaluatedStep > step ? -1 : evaluatedStep;
-    all.note(
-        "step %d: %s; back to %s, and on behind the rows read so far"
-            .formatted(from, why, to.directory().getFileName()));
-    return true;
+    return to != null;
   }
 
   private @Nullable String ended(long begun, boolean read, @Nullable Evaluation evaluation) {
@@ -354,16 +363,6 @@ public final class Trainer implements AutoCloseable {
     return stepsHere == 0 ? Double.NaN : parts.ranks.sum(state.loss());
   }
 
-  /** What is wrong with the step just done; {@code null} where nothing is. */
-  private @Nullable String divergence(float scale) {
-    boolean skipped = state.overflow();
-    if (state.isLeftOut() || (skipped ? scale > scaling.minScale() : Double.isFinite(loss()))) {
-      return null; // a hook has seen to it, or a smaller scale will do
-    }
-    return "loss %s, gradient norm %s: training diverged%s"
-        .formatted(loss(), state.gradNorm(), skipped ? "; the step was not applied" : "");
-  }
-
   private @Nullable Evaluation evaluate(Watchers all) {
     if (evaluator == null) {
       return null;
@@ -393,7 +392,7 @@ public final class Trainer implements AutoCloseable {
   private Outcome end(Watchers all) {
     boolean stopped = step < parts.steps && ended == null;
     if (ended != null) {
-      all.note("ended after step " + step + ": " + ended);
+      all.event(new RunEvent(step, RunEvent.STOP, "ended here: " + ended));
     }
     saving.settle(all);
     if (stepsHere > 0 && !saving.isSaved(step)) {
@@ -427,7 +426,7 @@ public final class Trainer implements AutoCloseable {
 
   /** Writes a checkpoint, if there is a directory. */
   private void save(Watchers all, Saving.How how) {
-    String notFinite = NonFinite.find(parts.parameters, optimizer);
+    String notFinite = bad.notFinite(step, all);
     if (notFinite != null) {
       throw diverged(notFinite + " not finite: training diverged", all);
     }
@@ -438,29 +437,10 @@ public final class Trainer implements AutoCloseable {
     return evaluatedStep == step ? lastEvaluation : null;
   }
 
-  /** Saves what is finite, and says what happened, and the way out if there is one. */
   private DivergedException diverged(String what, Watchers all) {
-    saving.settle(all);
-    Checkpoint before = saving.newest();
-    boolean kept = saving.directory() != null;
-    String notFinite = NonFinite.find(parts.parameters, optimizer);
-    String lost = "";
-    if (notFinite == null && !saving.isSaved(step)) {
-      saving.save(step, sequences, targets, evaluated(), Saving.How.BESIDE_ALL, all);
-    } else if (kept && notFinite != null) {
-      String why = what.startsWith(notFinite) ? "; " : "; " + notFinite + " not finite, ";
-      lost = why + "step " + step + " is not saved";
-    }
-    // The one just resumed from has led here at once: no use in going on from it again.
-    Path earlier = before == null || before.step() + 1 >= step ? null : before.directory();
-    String goOn =
-        earlier == null || !Files.isDirectory(earlier)
-            ? ""
-            : ", and continue from %s with --resume %s".formatted(earlier.getFileName(), earlier);
-    return new DivergedException(
-        step,
-        "step %d: %s%s. Lower --learning-rate or lengthen --warmup-steps%s"
-            .formatted(step, what, lost, goOn));
+    Runnable save =
+        () -> saving.save(step, sequences, targets, evaluated(), Saving.How.BESIDE_ALL, all);
+    return bad.diverged(what, step, save, all);
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.javelin.train;
 import dev.javelin.device.DType;
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.nn.Weights;
+import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.Workspace;
@@ -76,6 +77,9 @@ public final class Training {
   int keepEvery;
   boolean asyncSave = true;
   String description;
+  int maxBadSteps = 3;
+  @Nullable Function<int[], String> text;
+  @Nullable FileCalls disk;
   Checkpoints.Content files;
   Consumer<Path> restore;
   boolean recorded = StepGraph.RECORDED;
@@ -263,6 +267,32 @@ public final class Training {
           throw new IllegalStateException(
               "nothing reads weights back from " + directory + ": give Training.model a reader");
         });
+  }
+
+  /**
+   * Steps in a row without a finite loss and gradient that end the training; 3 unless set. Fewer
+   * are left out.
+   */
+  public Training maxBadSteps(int n) {
+    require(n >= 1, "bad steps in a row must be at least 1, got ", n);
+    maxBadSteps = n;
+    return this;
+  }
+
+  /** What ids stand for, where a batch is written down for people; the ids unless set. */
+  public Training text(@Nullable Function<int[], String> ofIds) {
+    text = ofIds;
+    return this;
+  }
+
+  FileCalls disk() {
+    return disk == null ? FileCalls.current() : disk;
+  }
+
+  /** The calls by which the training writes its files; the system's unless set. */
+  public Training disk(@Nullable FileCalls calls) {
+    disk = calls;
+    return this;
   }
 
   /** Whether a GPU is to record its steps, or be given them kernel by kernel. */

@@ -2,10 +2,12 @@ package dev.javelin.train;
 
 import dev.javelin.autograd.Tape;
 import dev.javelin.device.Cpu;
+import dev.javelin.device.DType;
 import dev.javelin.device.Device;
 import dev.javelin.device.Turn;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Fill;
+import dev.javelin.tensor.op.GlobalNorm;
 import dev.javelin.tensor.step.StepGraph;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
@@ -16,6 +18,7 @@ import dev.javelin.train.event.PhaseEvent;
 import dev.javelin.train.event.StepEvent;
 import dev.javelin.train.hook.Hooks;
 import dev.javelin.train.objective.Objective;
+import dev.javelin.train.optim.FlatState;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.ranks.Communicator;
@@ -74,7 +77,17 @@ final class TrainingStep implements AutoCloseable {
     this.hooks = hooks;
     this.update = new StepGraph("update", workspace, recorded);
     this.rule = new StepGraph("rule", workspace, recorded);
-    this.measure = () -> clip.run(state, gradients);
+    List<Tensor> numbers = new ArrayList<>(); // that the update makes of itself
+    for (FlatState kept : optimizer.state()) {
+      if (kept.buffer().dtype() == DType.F32) {
+        numbers.add(kept.buffer());
+      }
+    }
+    this.measure =
+        () -> {
+          GlobalNorm.watch(state, numbers);
+          clip.run(state, gradients);
+        };
     this.apply = () -> optimizer.step(state);
     this.applyUpdate =
         () -> {

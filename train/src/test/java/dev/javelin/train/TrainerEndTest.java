@@ -365,7 +365,8 @@ class TrainerEndTest {
 
   @Test
   void aDivergenceWithNothingSavedGivesNoAdviceToResumeAndSavesFiniteWeights() throws IOException {
-    try (Trainer trainer = noted(training(model, 20, rows(), nanIn(5, model)))) {
+    Training parts = training(model, 20, rows(), nanIn(5, model)).maxBadSteps(1);
+    try (Trainer trainer = noted(parts)) {
       assertThatThrownBy(trainer::run)
           .isInstanceOfSatisfying(DivergedException.class, e -> assertThat(e.step()).isEqualTo(6))
           .hasMessageContaining("step 6")
@@ -384,7 +385,8 @@ class TrainerEndTest {
   @Test
   void aDivergenceNamesTheCheckpointBeforeItAndKeepsIt() throws IOException {
     run.describe("", new Keep(1, 0), null, Map.of());
-    try (Trainer trainer = noted(training(model, 20, rows(), nanIn(5, model)).saveEvery(3))) {
+    Training parts = training(model, 20, rows(), nanIn(5, model)).maxBadSteps(1).saveEvery(3);
+    try (Trainer trainer = noted(parts)) {
       assertThatThrownBy(trainer::run)
           .isInstanceOf(DivergedException.class)
           .hasMessageContaining("continue from checkpoint-3 with --resume");

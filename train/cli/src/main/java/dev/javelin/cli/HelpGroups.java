@@ -28,8 +28,9 @@ final class HelpGroups {
           4, "Numbers and device",
           5, "Evaluation and checkpoints",
           6, "Output",
-          7, "This command");
-  private static final int LAST_GROUP = 7;
+          7, "Spikes and faults",
+          8, "This command");
+  private static final int LAST_GROUP = 8;
   private static final int LEFT = 34;
   private static final int NARROWEST = 30;
 

@@ -36,6 +36,7 @@ import picocli.CommandLine.Model.OptionSpec;
       ChatCommand.class,
       PrepareCommand.class,
       PreviewCommand.class,
+      SamplesCommand.class,
       ConvertCommand.class,
       TokenizerCommand.class,
       MergeCommand.class,

@@ -48,7 +48,7 @@ final class TrainCommand implements Callable<Integer> {
 
   @Option(
       names = "--config",
-      order = 700,
+      order = 800,
       paramLabel = "FILE",
       description =
           "YAML file of settings, with the flags' names in snake_case. Flags override it. Default: none.")
@@ -56,11 +56,11 @@ final class TrainCommand implements Callable<Integer> {
 
   @Option(
       names = "--print-config",
-      order = 701,
+      order = 801,
       description = "Print the effective configuration as YAML and exit.")
   private boolean printConfig;
 
-  @Option(names = "--list-models", order = 702, description = "List the presets and exit.")
+  @Option(names = "--list-models", order = 802, description = "List the presets and exit.")
   private boolean listModels;
 
   @Override

@@ -331,6 +331,32 @@ final class TrainOptions {
         "Steps between short texts that the model writes for the report; 0 for none. Default: at every evaluation.");
     add("sample_prompt", "TEXT", "What these texts go on from. Default: nothing.");
 
+    group(7); // spikes and faults
+    add(
+        "guard",
+        "POLICIES",
+        "Watch loss and gradient norm, and answer a spike by log, skip, shrink, epsilon or rollback; several in order, such as log,skip:5,rollback. Default: none.");
+    add("guard_window", "N", "Healthy steps that the guard compares a step with.");
+    add("guard_threshold", "Z", "Robust z-score from which on a step is a spike.");
+    add("guard_floor", "F", "Least spread that the guard assumes, as a part of the median.");
+    add("guard_warmup", "N", "Steps that the guard only learns from at first.");
+    add("guard_calm", "N", "Steps without a spike after which the guard's policies begin anew.");
+    add(
+        "guard_shrink",
+        "A",
+        "Policy shrink: factor on the gradients of embedding and first quarter of the layers.");
+    add("guard_epsilon", "F", "Policy epsilon: factor on Adam's epsilon.");
+    add("guard_recovery", "N", "Steps over which both factors come back to 1.");
+    add("guard_rollbacks", "N", "How often a run goes back before it is given up.");
+    add(
+        "max_bad_steps",
+        "N",
+        "Steps in a row without a finite loss and gradient that end the run; fewer are left out, and their batches saved.");
+    add(
+        "inject",
+        "FAULTS",
+        "Rehearse faults: spike, nan-forward, nan-gradient, nan-moment, overflow, slow-disk, kill, such as spike@200:20,nan-gradient@60,slow-disk@100:2s. Default: none.");
+
     hidden("--bf16");
     hidden("--fp16");
   }

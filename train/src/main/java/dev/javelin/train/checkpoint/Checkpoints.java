@@ -22,6 +22,7 @@ import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The checkpoints of a run: {@code checkpoint-N} after N steps, and two pointers, {@code last} and
@@ -129,6 +130,16 @@ public final class Checkpoints {
     throw new InputException(
         "%s holds no complete checkpoint, and unreadable ones are never overwritten: repair one, move them away, or choose another --output-dir (%s)"
             .formatted(run, String.join(" | ", damaged)));
+  }
+
+  /** The newest that is whole and has at most so many steps; {@code null} where there is none. */
+  public @Nullable Checkpoint newest(long atMost) {
+    for (Found found : inOrder().reversed()) {
+      if (found.step <= atMost && isWhole(found.directory)) {
+        return new Checkpoint(found.directory, TrainingState.read(found.directory));
+      }
+    }
+    return null;
   }
 
   /**

@@ -13,8 +13,21 @@ public sealed interface After {
    * read last. Where there is no checkpoint the run goes on as it is.
    *
    * @param why for the log
+   * @param atMost steps that the checkpoint may have: later ones may be damaged already
    */
-  record RollBack(String why) implements After {}
+  record RollBack(String why, long atMost) implements After {
+    /** To whatever is the newest. */
+    public RollBack(String why) {
+      this(why, Long.MAX_VALUE);
+    }
+  }
+
+  /**
+   * The run ends here as one that has diverged does.
+   *
+   * @param why for the log
+   */
+  record GiveUp(String why) implements After {}
 
   /**
    * The run ends here, with a checkpoint.

@@ -1,9 +1,11 @@
 package dev.javelin.train.hook;
 
 import dev.javelin.tensor.step.StepState;
+import dev.javelin.train.monitor.RunEvent;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.ObjDoubleConsumer;
 
 /** Several hooks as one, in their order; after a step, the first that wants something decides. */
@@ -60,6 +62,13 @@ public record Hooks(List<StepHook> all) implements StepHook {
       first = first instanceof After.GoOn ? after : first;
     }
     return first;
+  }
+
+  @Override
+  public void events(Consumer<RunEvent> out) {
+    for (StepHook h : all) {
+      h.events(out);
+    }
   }
 
   @Override

@@ -2,9 +2,11 @@ package dev.javelin.train.hook;
 
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.tensor.step.StepState;
+import dev.javelin.train.monitor.RunEvent;
 import dev.javelin.train.optim.Optimizer;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 import java.util.function.ObjDoubleConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -58,6 +60,9 @@ public interface StepHook extends Stateful, AutoCloseable {
   default After after(long step) {
     return After.GO_ON;
   }
+
+  /** What happened in the step that is over, for the log; asked after every step. */
+  default void events(Consumer<RunEvent> out) {}
 
   /** Numbers for the log, by key; asked on steps that are logged. */
   default void measure(ObjDoubleConsumer<String> out) {}

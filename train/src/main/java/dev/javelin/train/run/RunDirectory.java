@@ -364,6 +364,26 @@ public final class RunDirectory implements AutoCloseable {
     }
   }
 
+  /**
+   * The newest whole checkpoint of at most so many steps, from which the run goes on: it is the
+   * newest from now on.
+   *
+   * @return null where there is none
+   * @throws InputException where the directory cannot be written
+   */
+  public @Nullable Checkpoint goBack(long atMost) {
+    Checkpoints here = checkpoints();
+    try {
+      Checkpoint found = here.newest(atMost);
+      if (found != null) {
+        here.goOnFrom(found);
+      }
+      return found;
+    } catch (IOException e) {
+      throw cannotBeWritten(path, e);
+    }
+  }
+
   /** A name in the directory that leads nowhere else. */
   private Path own(String name, List<String> replaced) throws IOException {
     Path own = path.resolve(name);

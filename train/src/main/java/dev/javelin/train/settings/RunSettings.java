@@ -40,6 +40,7 @@ public record RunSettings(
     RewarmupSpec rewarmup,
     StopSpec stop,
     AverageSpec average,
+    GuardSpec guard,
     DeviceSpec device,
     RunSpec run,
     MonitorSpec monitor) {
@@ -57,6 +58,7 @@ public record RunSettings(
           RewarmupSpec.DEFAULT,
           StopSpec.DEFAULT,
           AverageSpec.DEFAULT,
+          GuardSpec.DEFAULT,
           DeviceSpec.DEFAULT,
           RunSpec.DEFAULT,
           MonitorSpec.DEFAULT);
@@ -99,6 +101,10 @@ public record RunSettings(
 
   public RunSettings withRewarmup(UnaryOperator<RewarmupSpec> change) {
     return Components.with(this, "rewarmup", change.apply(rewarmup));
+  }
+
+  public RunSettings withGuard(UnaryOperator<GuardSpec> change) {
+    return Components.with(this, "guard", change.apply(guard));
   }
 
   public RunSettings withAverage(UnaryOperator<AverageSpec> change) {

@@ -64,7 +64,11 @@ class RunSettingsTest {
     Object value =
         setting.isSwitch()
             ? Boolean.FALSE.equals(setting.of(DEFAULT))
-            : OTHER.get(setting.component().getType());
+            : switch (setting.key()) {
+              case "guard" -> "log,skip:5";
+              case "inject" -> "kill@3";
+              default -> OTHER.get(setting.component().getType());
+            };
     return Objects.requireNonNull(value, setting.key());
   }
 
@@ -219,6 +223,17 @@ class RunSettingsTest {
         "plateau_patience | -1 | --plateau-patience must be 0 or more, got -1",
         "plateau_threshold | 1 | --plateau-threshold must lie between 0 and 1",
         "plateau_cooldown | -1 | --plateau-cooldown must be 0 or more, got -1",
+        "guard | skip,fly | --guard must be some of log, skip, shrink, epsilon, rollback, each with :STEPS or without, got skip,fly",
+        "guard_window | 3 | --guard-window must lie between 4 and 10000, got 3",
+        "guard_threshold | 0 | --guard-threshold must be more than 0, and finite, got 0.0",
+        "guard_floor | 2 | --guard-floor must lie between 0 and 1, got 2.0",
+        "guard_warmup | 0 | --guard-warmup must be at least 1, got 0",
+        "guard_calm | 0 | --guard-calm must be at least 1, got 0",
+        "guard_shrink | 0 | --guard-shrink must be more than 0, and at most 1, got 0.0",
+        "guard_epsilon | 2 | --guard-epsilon must be more than 0, and at most 1, got 2.0",
+        "guard_recovery | 0 | --guard-recovery must be at least 1, got 0",
+        "guard_rollbacks | 0 | --guard-rollbacks must be at least 1, got 0",
+        "max_bad_steps | 0 | --max-bad-steps must be at least 1, got 0",
         "rewarmup_lr | -1 | --rewarmup-learning-rate must be 0 or more, and finite, got -1.0",
         "rewarmup_at | -1 | --rewarmup-at must be 0 or more, got -1",
         "rewarmup_steps | -1 | --rewarmup-steps must be 0 or more, got -1",
