@@ -6,7 +6,6 @@ import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
-import dev.javelin.train.average.CheckpointAverage;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.RunIdentity;

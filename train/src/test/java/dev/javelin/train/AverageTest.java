@@ -13,7 +13,6 @@ import dev.javelin.nn.Precision;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.step.StepState;
-import dev.javelin.train.average.CheckpointAverage;
 import dev.javelin.train.average.Ema;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Keep;

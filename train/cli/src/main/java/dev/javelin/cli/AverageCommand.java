@@ -2,8 +2,8 @@ package dev.javelin.cli;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.nn.Precision;
+import dev.javelin.train.CheckpointAverage;
 import dev.javelin.train.LanguageModel;
-import dev.javelin.train.average.CheckpointAverage;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.data.InputException;

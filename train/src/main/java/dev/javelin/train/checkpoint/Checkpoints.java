@@ -7,7 +7,6 @@ import dev.javelin.train.data.InputException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.ClosedByInterruptException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -21,7 +20,6 @@ import java.util.Set;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -206,7 +204,7 @@ public final class Checkpoints {
       return new PendingSave(this, state, files);
     } catch (RuntimeException | Error e) {
       files.close();
-      deleteQuietly(partial(state));
+      Folders.deleteQuietly(partial(state));
       throw e;
     }
   }
@@ -227,11 +225,11 @@ public final class Checkpoints {
         try {
           return work.run();
         } catch (IOException | UncheckedIOException e) {
-          if (cause(e) instanceof ClosedByInterruptException && Thread.interrupted()) {
+          if (Folders.cause(e) instanceof ClosedByInterruptException && Thread.interrupted()) {
             interrupted = true;
             continue;
           }
-          deleteQuietly(partial(state));
+          Folders.deleteQuietly(partial(state));
           throw failure(state, e);
         }
       }
@@ -250,7 +248,7 @@ public final class Checkpoints {
   private Path open(TrainingState state) throws IOException {
     Path partial = partial(state);
     Files.createDirectories(run);
-    delete(partial);
+    Folders.delete(partial);
     FileCalls.current().createDirectory(partial);
     return partial;
   }
@@ -273,14 +271,14 @@ public final class Checkpoints {
         pointers.set(BEST, name);
       }
     } catch (RuntimeException e) {
-      deleteQuietly(partial);
+      Folders.deleteQuietly(partial);
       throw e;
     }
     try {
       deleteOld(complete);
     } catch (IOException | UncheckedIOException e) {
       throw new SaveException(
-          target + " is saved, but what is older could not be deleted: " + reason(e), e);
+          target + " is saved, but what is older could not be deleted: " + Folders.reason(e), e);
     }
     return new Checkpoint(target, complete);
   }
@@ -297,10 +295,10 @@ public final class Checkpoints {
       return;
     }
     Path replaced = run.resolve("." + name + ".replaced");
-    delete(replaced);
+    Folders.delete(replaced);
     calls.rename(target, replaced);
     calls.rename(partial, target);
-    delete(replaced);
+    Folders.delete(replaced);
   }
 
   private Path unused(String name) {
@@ -320,7 +318,7 @@ public final class Checkpoints {
     return new SaveException(
         run.resolve("checkpoint-" + state.step())
             + " could not be saved: "
-            + reason(e)
+            + Folders.reason(e)
             + "; "
             + intact
                 .map(
@@ -351,7 +349,7 @@ public final class Checkpoints {
 
   /** Gives checkpoints that were being replaced their names back; to be called before all else. */
   public void recover() throws IOException {
-    for (Path path : children(run)) {
+    for (Path path : Folders.children(run)) {
       Matcher m = REPLACED.matcher(path.getFileName().toString());
       if (m.matches()) {
         Path target = run.resolve(m.group(1));
@@ -377,9 +375,9 @@ public final class Checkpoints {
 
   /** Removes what a killed process left behind under our own temporary names. */
   public void sweep() throws IOException {
-    for (Path path : children(run)) {
+    for (Path path : Folders.children(run)) {
       if (LEFTOVER.matcher(path.getFileName().toString()).matches()) {
-        delete(path);
+        Folders.delete(path);
       }
     }
   }
@@ -407,9 +405,9 @@ public final class Checkpoints {
     for (Path old : all) {
       if (!kept.contains(old) && !keep.forEver(step(old))) {
         Path doomed = run.resolve("." + old.getFileName() + ".deleted");
-        delete(doomed);
+        Folders.delete(doomed);
         FileCalls.current().rename(old, doomed);
-        delete(doomed);
+        Folders.delete(doomed);
       }
     }
   }
@@ -475,53 +473,12 @@ public final class Checkpoints {
   /** Directories named {@code checkpoint-N}, smallest N first. */
   private static List<Path> named(Path run) {
     List<Path> named = new ArrayList<>();
-    for (Path path : children(run)) {
+    for (Path path : Folders.children(run)) {
       if (step(path) >= 0 && Files.isDirectory(path)) {
         named.add(path);
       }
     }
     named.sort(Comparator.comparingLong(Checkpoints::step));
     return named;
-  }
-
-  private static List<Path> children(Path directory) {
-    if (!Files.isDirectory(directory)) {
-      return List.of();
-    }
-    try (Stream<Path> paths = Files.list(directory)) {
-      return paths.toList();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private static void delete(Path path) throws IOException {
-    if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
-      for (Path child : children(path)) {
-        delete(child);
-      }
-    }
-    FileCalls.current().delete(path);
-  }
-
-  private static void deleteQuietly(Path path) {
-    try {
-      delete(path);
-    } catch (IOException | UncheckedIOException stillThere) {
-      // It has a hidden name: the next run sweeps it away.
-    }
-  }
-
-  private static Throwable cause(Exception e) {
-    return e instanceof UncheckedIOException u && u.getCause() != null ? u.getCause() : e;
-  }
-
-  private static String reason(Exception e) {
-    Throwable cause = cause(e);
-    String text =
-        cause instanceof FileSystemException f && f.getReason() != null
-            ? f.getReason()
-            : cause.getMessage() == null ? cause.toString() : cause.getMessage();
-    return text.lines().findFirst().orElse(cause.getClass().getSimpleName());
   }
 }

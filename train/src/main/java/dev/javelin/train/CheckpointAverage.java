@@ -1,4 +1,4 @@
-package dev.javelin.train.average;
+package dev.javelin.train;
 
 import dev.javelin.device.Device;
 import dev.javelin.nn.Grouping;
@@ -8,7 +8,7 @@ import dev.javelin.nn.Weights;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Safetensors;
-import dev.javelin.train.LanguageModel;
+import dev.javelin.train.average.Ema;
 import dev.javelin.train.data.InputException;
 import java.nio.file.Files;
 import java.nio.file.Path;
