@@ -62,6 +62,16 @@ public record RewarmupSpec(
     return Components.with(this, "rewarmupFrom", value);
   }
 
+  /** What a run has written down, with what {@code asked} leaves open left open again. */
+  public RewarmupSpec asAsked(RewarmupSpec asked) {
+    return new RewarmupSpec(
+        rewarmup,
+        asked.rewarmupLearningRate == null ? null : rewarmupLearningRate,
+        asked.rewarmupAt == null ? null : rewarmupAt,
+        asked.rewarmupSteps == null ? null : rewarmupSteps,
+        asked.rewarmupFrom == null ? null : rewarmupFrom);
+  }
+
   /**
    * The schedule of a run of {@code maxSteps} that goes on from {@code rate}.
    *

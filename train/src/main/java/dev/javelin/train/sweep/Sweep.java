@@ -1,13 +1,12 @@
 package dev.javelin.train.sweep;
 
 import dev.javelin.tensor.io.AtomicFile;
-import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.train.ClassifierRun;
-import dev.javelin.train.DivergedException;
 import dev.javelin.train.Run;
 import dev.javelin.train.Trainer;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
+import dev.javelin.train.checkpoint.SaveException;
 import dev.javelin.train.data.Fold;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.monitor.MetricsFile;
@@ -119,7 +118,7 @@ public final class Sweep {
   /**
    * @param steps to go on to; 0 for the run's own
    */
-  private Trial done(Trial trial, int steps) throws IOException {
+  private Trial done(Trial trial, int steps) {
     try {
       RunSettings settings = settings(trial.values());
       if (plan.folds() == 0) {
@@ -140,8 +139,11 @@ public final class Sweep {
         }
       }
       return losses.size() < plan.folds() ? trial : folded(trial, done, losses);
-    } catch (InputException | FileFormatException | DivergedException e) {
-      return trial.failed(String.valueOf(e.getMessage()));
+    } catch (SaveException e) {
+      throw e; // the next run would meet the same disk
+    } catch (RuntimeException | IOException | OutOfMemoryError e) {
+      String message = e.getMessage();
+      return trial.failed(message == null ? e.getClass().getSimpleName() : message);
     }
   }
 
@@ -186,7 +188,11 @@ public final class Sweep {
     if (!Files.isRegularFile(config)) {
       return;
     }
-    List<String> changes = normal(RunSettings.DEFAULT.with(config)).changes(normal(settings));
+    RunSettings written = RunSettings.DEFAULT.with(config);
+    boolean found = settings.rewarmup().rewarmup() && settings.rewarmup().rewarmupAt() == null;
+    RunSettings before =
+        found ? written.withRewarmup(r -> r.asAsked(settings.rewarmup())) : written;
+    List<String> changes = normal(before).changes(normal(settings));
     if (!changes.isEmpty()) {
       throw new InputException(
           "%s holds another run (%s): choose another --output-dir for a changed sweep"

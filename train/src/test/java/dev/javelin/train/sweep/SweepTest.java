@@ -10,16 +10,20 @@ import dev.javelin.train.data.InputException;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.sweep.SweepPlan.Method;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Random;
 import java.util.SequencedMap;
 import java.util.Set;
 import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -209,5 +213,79 @@ class SweepTest {
     assertThat(after)
         .extracting(Trial::loss)
         .isEqualTo(unbroken.stream().map(Trial::loss).toList());
+  }
+
+  /** The run writes down where its second warm-up begins: that is no other run. */
+  @Test
+  void aSecondWarmUpIsFoundAgain() throws IOException {
+    new Sweep(plan(Method.GRID, common()), dir.resolve("first"), line -> {}).run();
+    Path weights = dir.resolve("first/trial-001/checkpoint-6");
+    String yaml =
+        common().replace("llama-shakespeare-cpu", weights.toString())
+            + "rewarmup: true\nrewarmup_lr: [1e-4, 1e-3]\n";
+    Path out = dir.resolve("out");
+    List<Trial> trials = new Sweep(plan(Method.GRID, yaml), out, line -> {}).run();
+    assertThat(trials).extracting(Trial::failure).containsOnlyNulls();
+    assertThat(new Sweep(plan(Method.GRID, yaml), out, line -> {}).run()).isEqualTo(trials);
+  }
+
+  @Test
+  void noErrorOfOneRunEndsTheOthers() throws IOException {
+    Path broken = Files.createDirectories(dir.resolve("broken"));
+    Files.writeString(broken.resolve("config.json"), "{");
+    Path out = dir.resolve("out");
+    String yaml =
+        common().replace("model: llama-shakespeare-cpu\n", "")
+            + "model: [%s, llama-shakespeare-cpu]\noptimizer: [none, adamw]\n".formatted(broken);
+    List<Trial> trials = new Sweep(plan(Method.GRID, yaml), out, line -> {}).run();
+    assertThat(trials).filteredOn(t -> t.loss() != null).hasSize(1);
+    assertThat(trials.subList(1, 4)).extracting(Trial::failure).doesNotContainNull();
+    // A directory that cannot be made one is an error of the file system.
+    Path other = Files.createDirectories(dir.resolve("other"));
+    Files.createDirectories(other.resolve("trial-001/config.yaml"));
+    Files.createDirectories(other.resolve("trial-001/metrics.jsonl"));
+    List<Trial> two =
+        new Sweep(plan(Method.GRID, common() + "lr: [1e-4, 1e-3]\n"), other, line -> {}).run();
+    assertThat(two.getFirst().loss()).isNotNull();
+    assertThat(two.getLast().failure()).isNotNull();
+  }
+
+  @Test
+  void damagedFilesAreRefusedInOneLine() throws IOException {
+    mutate(10_000);
+  }
+
+  @Test
+  @Tag("long")
+  void manyDamagedFilesAreRefusedInOneLine() throws IOException {
+    mutate(100_000);
+  }
+
+  private void mutate(int count) throws IOException {
+    byte[] good =
+        "lr: [1e-3, 3e-4]\nbatch_size: [1, 2, 8]\ndropout: uniform(0.1, 0.3)\nmax_steps: 9\nfold: [1/2, 2/2]\n"
+            .getBytes(StandardCharsets.UTF_8);
+    byte[] signs = "[]{}(),:\n-&*!|>'\"%@#? 0eE/".getBytes(StandardCharsets.UTF_8);
+    Random random = new Random(11);
+    Path file = dir.resolve("mutated.yaml");
+    int read = 0;
+    for (int i = 0; i < count; i++) {
+      byte[] bytes =
+          Arrays.copyOf(
+              good, random.nextInt(4) == 0 ? random.nextInt(good.length) + 1 : good.length);
+      for (int n = random.nextInt(4); n >= 0; n--) {
+        int at = random.nextInt(bytes.length);
+        bytes[at] =
+            random.nextBoolean() ? signs[random.nextInt(signs.length)] : (byte) random.nextInt();
+      }
+      Files.write(file, bytes);
+      try {
+        SweepPlan.read(file, Map.of(), Method.RANDOM).withSamples(3, 1).trials();
+        read++;
+      } catch (InputException e) {
+        assertThat(e.getMessage()).as(new String(bytes, StandardCharsets.ISO_8859_1)).isNotBlank();
+      }
+    }
+    assertThat(read).isBetween(1, count - 1); // neither all nor none are damaged
   }
 }
