@@ -2,8 +2,14 @@ package dev.javelin.train;
 
 import dev.javelin.train.average.Ema;
 import dev.javelin.train.guard.Faults;
+import dev.javelin.train.health.LayerHealth;
+import dev.javelin.train.health.NoiseScale;
+import dev.javelin.train.health.StepTrace;
 import dev.javelin.train.hook.StepHook;
+import dev.javelin.train.monitor.HealthFile;
+import dev.javelin.train.settings.MonitorSpec;
 import dev.javelin.train.settings.RunSettings;
+import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /** The hooks and stop rules that settings ask for, in the order in which they see a step. */
@@ -22,6 +28,27 @@ final class Attachments {
     Double decay = settings.average().emaDecay();
     if (decay != null) {
       training.hook((parameters, rule) -> new Ema(parameters, decay));
+    }
+    if (settings.run().outputDir() != null) {
+      look(training, settings.monitor(), settings.run().outputDir());
+    }
+  }
+
+  /** What only looks on, for a run that has a directory to write into. */
+  private static void look(Training training, MonitorSpec monitor, Path directory) {
+    int every = monitor.healthEvery() == null ? training.logEvery : monitor.healthEvery();
+    if (every > 0) {
+      Path file = directory.resolve(HealthFile.NAME);
+      training.hook((parameters, rule) -> new LayerHealth(parameters, rule, every, file));
+    }
+    if (monitor.noiseScale() && training.parts * training.ranks.world() > 1) {
+      training.hook(
+          (parameters, rule) ->
+              new NoiseScale(parameters, training.source, training.rows, training.ranks));
+    }
+    Integer traced = monitor.traceStep();
+    if (traced != null) {
+      training.hook((parameters, rule) -> new StepTrace(traced, directory));
     }
   }
 }

@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.Prepare;
 import dev.javelin.train.data.TextFiles;
+import dev.javelin.train.monitor.HealthFile;
+import dev.javelin.train.monitor.LayerReading;
+import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.tokenizer.ByteTokenizer;
 import java.io.IOException;
@@ -89,6 +92,44 @@ class RunTest {
     try (Run run = Run.open(settings(prepared))) {
       assertThat(run.data().train().size()).isEqualTo(5400);
       assertThat(run.notes()).singleElement().asString().contains("tenth");
+    }
+  }
+
+  @Test
+  void aRunTellsItsHealth() throws IOException {
+    RunSettings settings =
+        settings(text(8000))
+            .withModel(m -> m.withTokenizer("byte"))
+            .withBatch(b -> b.withGradientAccumulationSteps(2))
+            .withRun(r -> r.withMaxSteps(4).withLoggingSteps(2));
+    train(settings.withMonitor(m -> m.withTraceStep(2)));
+    Path run = dir.resolve("run");
+    assertThat(MetricsFile.read(run.resolve("metrics.jsonl")).getLast().more())
+        .containsKeys(
+            "update_ratio_max",
+            "update_ratio_median",
+            "dead_layers",
+            "noise_scale",
+            "critical_batch");
+    assertThat(HealthFile.read(run.resolve("health.jsonl")))
+        .extracting(LayerReading::step)
+        .containsExactly(2L, 4L);
+    assertThat(run.resolve("trace-2.json")).isNotEmptyFile();
+    Path quiet = dir.resolve("quiet");
+    train(
+        settings
+            .withMonitor(m -> m.withHealthEvery(0).withNoiseScale(false))
+            .withRun(r -> r.withOutputDir(quiet)));
+    assertThat(MetricsFile.read(quiet.resolve("metrics.jsonl")).getLast().more())
+        .doesNotContainKeys("update_ratio_max", "dead_layers", "noise_scale");
+    assertThat(quiet.resolve("health.jsonl")).doesNotExist();
+    Path weights = Path.of("last", "model.safetensors");
+    assertThat(run.resolve(weights)).hasSameBinaryContentAs(quiet.resolve(weights));
+  }
+
+  private static void train(RunSettings settings) throws IOException {
+    try (Run run = Run.open(settings)) {
+      run.trainer().run();
     }
   }
 

@@ -330,6 +330,15 @@ final class TrainOptions {
         "N",
         "Steps between short texts that the model writes for the report; 0 for none. Default: at every evaluation.");
     add("sample_prompt", "TEXT", "What these texts go on from. Default: nothing.");
+    add(
+        "health_every",
+        "N",
+        "Steps between readings of the layers: update over weight, layers that stand still, underflow, m/√v; 0 for none. Default: --logging-steps.");
+    add(
+        "noise_scale",
+        "true|false",
+        "Measure the gradient noise scale and the critical batch, if a step has several micro-batches.");
+    add("trace_step", "N", "Write trace-N.json, every operator of step N. Default: none.");
 
     group(7); // spikes and faults
     add(

@@ -9,13 +9,25 @@ import org.jspecify.annotations.Nullable;
  * @param sampleEvery steps between texts that the model writes; 0 for none; {@code null} for one at
  *     each evaluation
  * @param samplePrompt what these texts go on from; {@code null} for nothing
+ * @param healthEvery steps between readings of the layers; 0 for none; {@code null} for {@link
+ *     RunSpec#loggingSteps}
+ * @param noiseScale whether the gradient noise scale is measured, where a step has several
+ *     micro-batches
+ * @param traceStep the step of which {@code trace-N.json} is written; {@code null} for none
  */
 public record MonitorSpec(
-    boolean report, @Nullable Integer sampleEvery, @Nullable String samplePrompt) {
-  public static final MonitorSpec DEFAULT = new MonitorSpec(true, null, null);
+    boolean report,
+    @Nullable Integer sampleEvery,
+    @Nullable String samplePrompt,
+    @Nullable Integer healthEvery,
+    boolean noiseScale,
+    @Nullable Integer traceStep) {
+  public static final MonitorSpec DEFAULT = new MonitorSpec(true, null, null, null, true, null);
 
   public MonitorSpec {
     Checks.atLeast(0, "--sample-every", sampleEvery);
+    Checks.atLeast(0, "--health-every", healthEvery);
+    Checks.atLeast(1, "--trace-step", traceStep);
   }
 
   public MonitorSpec withReport(boolean value) {
@@ -28,5 +40,17 @@ public record MonitorSpec(
 
   public MonitorSpec withSamplePrompt(@Nullable String value) {
     return Components.with(this, "samplePrompt", value);
+  }
+
+  public MonitorSpec withHealthEvery(@Nullable Integer value) {
+    return Components.with(this, "healthEvery", value);
+  }
+
+  public MonitorSpec withNoiseScale(boolean value) {
+    return Components.with(this, "noiseScale", value);
+  }
+
+  public MonitorSpec withTraceStep(@Nullable Integer value) {
+    return Components.with(this, "traceStep", value);
   }
 }
