@@ -19,6 +19,7 @@ import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.inference.Inference;
 import dev.javelin.train.inference.Request;
 import dev.javelin.train.inference.Sampler;
+import dev.javelin.train.summary.Flops;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -409,6 +410,11 @@ public record LanguageModel(
         Adapters.load(adaptation.parameters(), directory);
       }
     }
+  }
+
+  /** The arithmetic that training on a token takes, see {@link Flops}. */
+  public double flopsPerToken(int seqLen) {
+    return Flops.perToken(parameters, adaptation == null ? null : adaptation.parameters(), seqLen);
   }
 
   /** For a model that brought no {@code generation_config.json}. */

@@ -15,6 +15,9 @@ import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.run.RunDirectory;
 import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.summary.Peak;
+import dev.javelin.train.summary.RunClock;
+import dev.javelin.train.summary.RunSummary;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -121,16 +124,33 @@ final class TrainCommand implements Callable<Integer> {
         greet(out, run);
         run.trainer().watch(Terminal.open(run.trainer().step(), run.trainer().steps()));
       }
+      RunClock clock = new RunClock();
+      run.trainer().watch(clock);
       Trainer.Outcome outcome = run.run();
+      RunSummary summary = summary(run, clock, !outcome.interrupted());
       if (outcome.interrupted()) {
         return signal.exit();
       }
       Path average = run.average();
       if (!quiet) {
+        summary.lines().forEach(out::println);
         report(out, run, outcome, average);
       }
       return Main.OK;
     }
+  }
+
+  /** Written into the run's directory; the machine is measured where the run came to its end. */
+  private static RunSummary summary(Run run, RunClock clock, boolean ended) {
+    int seqLen = run.settings().batch().seqLen();
+    boolean known = run.settings().objective().objective().equals("next-token");
+    RunSummary summary =
+        clock.summary(
+            seqLen,
+            known ? run.model().flopsPerToken(seqLen) : null,
+            ended && known ? Peak.measure(run.device(), run.model().precision().weights()) : null);
+    summary.write(run.directory().path());
+    return summary;
   }
 
   private int classify(RunSettings settings, PrintWriter out) throws IOException {
