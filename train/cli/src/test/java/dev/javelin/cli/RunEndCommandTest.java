@@ -27,7 +27,7 @@ class RunEndCommandTest {
     String[] flags = {"--max-tokens=500", "--learning-rate=0.01", "--warmup-steps=2"};
     CommandLineTest.Result r = train("run", with(flags, "--quiet=false"));
     assertThat(r.exit()).as(r.err()).isZero();
-    assertThat(r.out()).contains("ended after step 8: 512 tokens are seen (--max-tokens 500)");
+    assertThat(r.out()).contains("step 8: ended here: 512 tokens are seen (--max-tokens 500)");
     Path run = dir.resolve("run");
     Schedule schedule = new Schedule.Cosine(0.01, 0.001, 2, 8);
     List<StepMetrics> steps = metrics(run);
@@ -52,7 +52,7 @@ class RunEndCommandTest {
     assertThat(ended.parts().get("max_time"))
         .hasEntrySatisfying("seconds", s -> assertThat(s[0]).isGreaterThanOrEqualTo(1));
     assertThat(Files.readString(run.resolve("train.log")))
-        .contains("ended after step " + ended.step() + ": the run has taken its 1s (--max-time)");
+        .contains("step " + ended.step() + ": ended here: the run has taken its 1s (--max-time)");
     run("run", with(endless, "--max-time=1s", "--resume"));
     assertThat(TrainingState.read(run.resolve("last")).step()).isEqualTo(ended.step());
     run("run", "--max-steps=" + (ended.step() + 2), "--max-time=1h", "--resume");
@@ -103,7 +103,7 @@ class RunEndCommandTest {
     assertThat(TrainingState.read(whole.resolve("last")).step()).isEqualTo(8);
     assertThat(Files.readString(whole.resolve("train.log")))
         .containsPattern(
-            "ended after step 8: the validation loss .* 3 evaluations: best .* step 2 ");
+            "step 8: ended here: the validation loss .* 3 evaluations: best .* step 2 ");
     run("parts", with(flags, "--max-steps=6"));
     Path parts = run("parts", with(flags, "--max-steps=40", "--resume"));
     assertThat(TrainingState.read(parts.resolve("last")).step()).isEqualTo(8);
