@@ -135,7 +135,7 @@ public record ClassifierRun(
       directory.report(config.monitor().report());
       Trainer trainer = training(settled, model, task, state).trainer().into(directory);
       if (checkpoint != null) {
-        trainer.resume(checkpoint);
+        notes.addAll(trainer.resume(checkpoint.goingOnAs(identity), config.run().override()));
       }
       return new ClassifierRun(
           settled, directory, model, train, held, trainer, memory, checkpoint, notes);

@@ -6,6 +6,7 @@ import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
+import dev.javelin.nn.adapter.LoraConfig;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.RunIdentity;
@@ -33,6 +34,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -95,7 +97,9 @@ public record Run(
     ModelName name = ModelName.of(config.model().model());
     requireBase(config, name);
     TransformerConfig shape =
-        checkpoint == null ? name.config(notes::add) : resumed(checkpoint, name, config);
+        checkpoint == null
+            ? name.config(notes::add)
+            : resumed(checkpoint, name, config, notes::add);
     String tokenizer = tokenizer(config, name, another ? null : checkpoint);
     RunData read = RunData.open(config, tokenizer, separator(checkpoint), notes::add);
     Dataset data = read.data();
@@ -144,7 +148,7 @@ public record Run(
       texts(config, model, directory);
       Trainer trainer = TextTraining.of(model, task, settled, state).trainer().into(directory);
       if (checkpoint != null) {
-        trainer.resume(checkpoint);
+        notes.addAll(trainer.resume(checkpoint.goingOnAs(identity), config.run().override()));
       }
       return new Run(
           settled,
@@ -206,25 +210,35 @@ public record Run(
 
   /** The checkpoint's model, where it is the one that is asked for. */
   private static TransformerConfig resumed(
-      Checkpoint checkpoint, ModelName name, RunSettings config) {
+      Checkpoint checkpoint, ModelName name, RunSettings config, Consumer<String> notes) {
     // A checkpoint of adapters goes on beside the base that is named, wherever that was before.
     boolean adapters = config.adapter().isOn() && Adaptation.isIn(checkpoint.directory());
     TransformerConfig saved =
         adapters ? name.config() : LanguageModel.readConfig(checkpoint.directory());
     TransformerConfig wanted = name.exists() ? name.config() : saved;
-    String asked =
-        LanguageModel.describe(
-            wanted.withVocab(saved.vocab()).withPositions(saved.positions()),
-            config.device().numbers(),
-            Adaptation.config(config.adapter(), adapters ? checkpoint.directory() : null));
-    if (!asked.equals(checkpoint.state().model())) {
-      throw new InputException(
-          "--resume: %s holds another model (%s) than the run asks for (%s): give the same --model and --precision, or start from its weights with --model %s"
-              .formatted(
-                  checkpoint.directory(),
-                  checkpoint.state().model(),
-                  asked,
-                  checkpoint.directory()));
+    TransformerConfig fitted = wanted.withVocab(saved.vocab()).withPositions(saved.positions());
+    LoraConfig lora = Adaptation.config(config.adapter(), adapters ? checkpoint.directory() : null);
+    Precision precision = config.device().numbers();
+    String was = checkpoint.state().model();
+    String asked = LanguageModel.describe(fitted, precision, lora);
+    if (!asked.equals(was)) {
+      Precision before =
+          Stream.of(Precision.FP32, Precision.BF16, Precision.FP16)
+              .filter(p -> LanguageModel.describe(fitted, p, lora).equals(was))
+              .findFirst()
+              .orElseThrow(
+                  () ->
+                      new InputException(
+                          "--resume: %s holds another model (%s) than the run asks for (%s): give the same --model, or start from its weights with --model %s"
+                              .formatted(
+                                  checkpoint.directory(), was, asked, checkpoint.directory())));
+      String change = "the precision is %s (was %s)".formatted(precision.name(), before.name());
+      if (!config.run().override()) {
+        throw new InputException(
+            "--resume: %s was trained differently: %s; give --precision %s, or --override if the change is intended"
+                .formatted(checkpoint.directory(), change, before.name()));
+      }
+      notes.accept(change);
     }
     requireSame(checkpoint, "norm", saved.norm(), wanted.norm());
     requireSame(checkpoint, "MLP", saved.mlp(), wanted.mlp());

@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,11 +72,34 @@ final class Saving {
     return saved != null && saved.step() == step;
   }
 
-  /** Takes up all that is not in the model's own files. */
-  void resume(Checkpoint checkpoint) {
+  /**
+   * Takes up all that is not in the model's own files.
+   *
+   * @param override whether another optimizer, precision or choice of parameters is meant
+   * @return what begins anew, a line each
+   */
+  List<String> resume(Checkpoint checkpoint, boolean override) {
     TrainingState s = checkpoint.state();
-    optimizerFile.load(checkpoint.directory());
-    state.restore(s.carried());
+    List<String> notes = new ArrayList<>();
+    StepState.Carried carried = s.carried();
+    if (override) {
+      Set<String> anew = optimizerFile.adopt(checkpoint.directory());
+      if (!anew.isEmpty()) {
+        notes.add("of the optimizer's state, %s begins anew".formatted(String.join(", ", anew)));
+        // Averages that begin at zero are corrected by the number of steps they have seen.
+        carried =
+            new StepState.Carried(
+                carried.lossScale(), carried.growthTracker(), 0, carried.skippedSteps());
+      }
+      if (!s.model().equals(parts.description)) {
+        carried =
+            new StepState.Carried(
+                state.lossScale(), 0, carried.appliedSteps(), carried.skippedSteps());
+      }
+    } else {
+      optimizerFile.load(checkpoint.directory());
+    }
+    state.restore(carried);
     hooks.read(checkpoint.directory());
     for (Stateful part : remembering) {
       Map<String, double[]> kept = s.parts().get(part.name());
@@ -86,6 +110,7 @@ final class Saving {
     bestLoss = s.bestLoss();
     bestStep = s.bestStep();
     saved = checkpoint;
+    return notes;
   }
 
   /**

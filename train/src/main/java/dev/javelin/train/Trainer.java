@@ -157,11 +157,19 @@ public final class Trainer implements AutoCloseable {
    * @throws dev.javelin.tensor.io.FileFormatException where the optimizer's state does not fit
    */
   public void resume(Checkpoint checkpoint) {
+    resume(checkpoint, false);
+  }
+
+  /**
+   * The same; with {@code override}, what does not fit begins anew, and is returned, a line each.
+   */
+  public List<String> resume(Checkpoint checkpoint, boolean override) {
     TrainingState s = checkpoint.state();
-    saving.resume(checkpoint);
+    List<String> notes = saving.resume(checkpoint, override);
     step = s.step();
     sequences = s.sequences();
     targets = s.tokens();
+    return notes;
   }
 
   /**
@@ -199,7 +207,7 @@ public final class Trainer implements AutoCloseable {
     following.addAll(files);
     Watchers all = new Watchers(following);
     try (Watchers _ = new Watchers(files);
-        AutoEnd _ = all::ended) {
+        Watchers.End _ = all::ended) {
       try {
         loop(all);
         return end(all);
@@ -208,11 +216,6 @@ public final class Trainer implements AutoCloseable {
         throw t;
       }
     }
-  }
-
-  private interface AutoEnd extends AutoCloseable {
-    @Override
-    void close();
   }
 
   private boolean isStopping() {
@@ -250,7 +253,8 @@ public final class Trainer implements AutoCloseable {
       diverged = givenUp == null ? diverged : givenUp;
       boolean last = step == parts.steps || ended != null;
       boolean toSave = last || parts.saves(step);
-      boolean evaluating = last || isTurn(parts.evalEvery, step) || toSave && parts.evalEvery > 0;
+      boolean evaluating =
+          last || Training.isTurn(parts.evalEvery, step) || toSave && parts.evalEvery > 0;
       Evaluation evaluation = evaluating && diverged == null ? evaluate(all) : null;
       if (diverged == null && ended == null) {
         ended = ended(begun, read, evaluation);
@@ -259,7 +263,7 @@ public final class Trainer implements AutoCloseable {
         }
         last |= ended != null;
       }
-      if (last || diverged != null || evaluation != null || isTurn(parts.logEvery, step)) {
+      if (last || diverged != null || evaluation != null || Training.isTurn(parts.logEvery, step)) {
         all.logged(
             new StepMetrics(
                 step,
@@ -326,12 +330,7 @@ public final class Trainer implements AutoCloseable {
     }
     double seconds = (System.nanoTime() - begun) * 1e-9;
     Progress now = new Progress(step, targets, seconds, read ? loss() : Double.NaN, evaluation);
-    String first = null;
-    for (StopRule rule : parts.stopRules) {
-      String reason = rule.reason(now); // each sees every step
-      first = first == null ? reason : first;
-    }
-    return first;
+    return StopRule.first(parts.stopRules, now);
   }
 
   private SequencedMap<String, Double> measured() {
@@ -345,16 +344,12 @@ public final class Trainer implements AutoCloseable {
     return measured;
   }
 
-  private static boolean isTurn(int every, long step) {
-    return every > 0 && step % every == 0;
-  }
-
   /** Whether the host looks at loss and norm after that step. */
   private boolean readsState(long after) {
     return parts.parameters.weights().device() instanceof Cpu
         || after == parts.steps
-        || isTurn(parts.logEvery, after)
-        || isTurn(parts.evalEvery, after)
+        || Training.isTurn(parts.logEvery, after)
+        || Training.isTurn(parts.evalEvery, after)
         || parts.saves(after);
   }
 

@@ -240,7 +240,11 @@ public final class Training {
   }
 
   boolean saves(long step) {
-    return saveEvery > 0 && step % saveEvery == 0 || keepEvery > 0 && step % keepEvery == 0;
+    return isTurn(saveEvery, step) || isTurn(keepEvery, step);
+  }
+
+  static boolean isTurn(int every, long step) {
+    return every > 0 && step % every == 0;
   }
 
   /**

@@ -312,7 +312,7 @@ final class TrainOptions {
     add(
         "override",
         "true|false",
-        "Allow --resume with another seed, order, sequence length, tokenizer, objective or other data.");
+        "Allow --resume with another seed, order, sequence length, tokenizer, objective, optimizer or precision, or other data.");
 
     group(6); // output
     add(

@@ -14,25 +14,32 @@ record ChildJvm(Process process, Path output) {
   /** Starts {@code javelin arguments} with further flags of the Java machine. */
   static ChildJvm start(Path directory, List<String> jvmFlags, List<String> arguments)
       throws IOException {
-    return start(directory, java(jvmFlags, arguments));
+    return startMain(Main.class, directory, jvmFlags, arguments);
+  }
+
+  /** Starts another program than {@code javelin}. */
+  static ChildJvm startMain(
+      Class<?> main, Path directory, List<String> jvmFlags, List<String> arguments)
+      throws IOException {
+    return start(directory, java(main, jvmFlags, arguments));
   }
 
   /** Starts it from a shell that has run {@code setting} first, such as a limit. */
   static ChildJvm startUnder(String setting, Path directory, List<String> arguments)
       throws IOException {
     List<String> command = new ArrayList<>(List.of("sh", "-c", setting + "; exec \"$@\"", "sh"));
-    command.addAll(java(List.of("-XX:-UsePerfData"), arguments));
+    command.addAll(java(Main.class, List.of("-XX:-UsePerfData"), arguments));
     return start(directory, command);
   }
 
-  private static List<String> java(List<String> jvmFlags, List<String> arguments) {
+  private static List<String> java(Class<?> main, List<String> jvmFlags, List<String> arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("--add-modules", "jdk.incubator.vector"));
     command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-Xmx512m"));
     command.addAll(jvmFlags);
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.add(Main.class.getName());
+    command.add(main.getName());
     command.addAll(arguments);
     return command;
   }

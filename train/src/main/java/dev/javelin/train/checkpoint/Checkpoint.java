@@ -11,6 +11,17 @@ public record Checkpoint(Path directory, TrainingState state) {
   }
 
   /**
+   * This checkpoint as a run goes on from it: where that is measured on other validation data, the
+   * best loss so far says nothing.
+   */
+  public Checkpoint goingOnAs(RunIdentity now) {
+    RunIdentity before = state.identity();
+    return before == null || !now.hasOtherValidation(before)
+        ? this
+        : new Checkpoint(directory, state.withoutBest());
+  }
+
+  /**
    * Opens a checkpoint's directory and reads all its files once, to compare them with what was
    * written. Checkpoints of format 1 recorded lengths only.
    *

@@ -90,6 +90,12 @@ public record TrainingState(
         step, sequences, tokens, seed, carried, bestLoss, bestStep, model, identity, number, parts);
   }
 
+  /** The same with no best loss, where later ones cannot be compared with it. */
+  TrainingState withoutBest() {
+    return new TrainingState(
+        step, sequences, tokens, seed, carried, null, 0, model, identity, saves, parts);
+  }
+
   /** The same with what parts of the training remember. */
   public TrainingState withParts(Map<String, Map<String, double[]>> remembered) {
     return new TrainingState(
@@ -107,7 +113,8 @@ public record TrainingState(
   }
 
   /**
-   * Refuses to go on from this state with other data, in another order, or with another seed.
+   * Refuses to go on from this state with other data or validation, in another order, with another
+   * seed, objective or packing.
    *
    * @param checkpoint whose state this is, for the message
    * @param override whether what differs is meant

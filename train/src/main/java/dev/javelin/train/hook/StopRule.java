@@ -1,5 +1,6 @@
 package dev.javelin.train.hook;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -9,4 +10,14 @@ import org.jspecify.annotations.Nullable;
 public interface StopRule extends Stateful {
   /** Why the run ends here, in one line; {@code null} where it goes on. */
   @Nullable String reason(Progress now);
+
+  /** The reason of the first of some rules that has one; each is asked. */
+  static @Nullable String first(List<StopRule> rules, Progress now) {
+    String first = null;
+    for (StopRule rule : rules) {
+      String reason = rule.reason(now);
+      first = first == null ? reason : first;
+    }
+    return first;
+  }
 }

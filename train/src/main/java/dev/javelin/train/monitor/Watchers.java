@@ -8,6 +8,12 @@ import org.jspecify.annotations.Nullable;
 
 /** Several watchers as one. All are told of an end, even where one of them fails. */
 public record Watchers(List<Watcher> all) implements Watcher {
+  /** Tells of an end, by a try block. */
+  public interface End extends AutoCloseable {
+    @Override
+    void close();
+  }
+
   public Watchers {
     all = List.copyOf(all);
   }

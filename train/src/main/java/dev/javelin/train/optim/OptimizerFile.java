@@ -16,7 +16,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.SortedSet;
 import java.util.TreeSet;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,6 +52,10 @@ public final class OptimizerFile {
    * @throws java.io.UncheckedIOException where the directory cannot be written or the disk is full
    */
   public void save(Path directory) {
+    Safetensors.write(directory.resolve(NAME), Map.of("format", "pt"), items());
+  }
+
+  private List<Safetensors.Item> items() {
     List<Safetensors.Item> items = new ArrayList<>();
     Tensor master = parameters.master();
     if (master != null) {
@@ -73,7 +79,7 @@ public final class OptimizerFile {
                                 name(state, p), part.dtype(), part.shape(), part::toHost)));
       }
     }
-    Safetensors.write(directory.resolve(NAME), Map.of("format", "pt"), items);
+    return items;
   }
 
   /**
@@ -100,6 +106,76 @@ public final class OptimizerFile {
     }
   }
 
+  /**
+   * Reads what fits of a file that another rule, in another precision or for other parameters,
+   * wrote; what the rule keeps beside that stays as it was made. Masters become the weights where
+   * these are fp32 now.
+   *
+   * @return what begins anew, by name; empty where all was there
+   * @throws FileFormatException where the file is damaged
+   */
+  public SortedSet<String> adopt(Path directory) {
+    SortedSet<String> anew = new TreeSet<>();
+    try (Safetensors file = Safetensors.open(directory.resolve(NAME))) {
+      Tensor master = parameters.master();
+      Function<Parameter, @Nullable Tensor> precise =
+          master == null ? this::trained : p -> part(master, p);
+      readThere(file, MASTER, precise);
+      for (FlatState state : optimizer.state()) {
+        boolean whole =
+            switch (state.layout()) {
+              case LIKE_WEIGHTS -> readThere(file, state.name(), p -> part(state.buffer(), p));
+              case OWN -> readThere(file, state.name(), state.buffer());
+              case PARTS -> {
+                boolean all = true;
+                for (Map.Entry<Parameter, Tensor> part : state.parts().entrySet()) {
+                  all &= readThere(file, name(state, part.getKey()), part.getValue());
+                }
+                yield all;
+              }
+            };
+        if (!whole) {
+          anew.add(state.name());
+        }
+      }
+    }
+    return anew;
+  }
+
+  /** Weights that masters can be read into. */
+  private @Nullable Tensor trained(Parameter p) {
+    return p.group().frozen() || p.value().dtype() != DType.F32 ? null : p.value();
+  }
+
+  /** Whether the file had all of it. */
+  private boolean readThere(
+      Safetensors file, String state, Function<Parameter, @Nullable Tensor> target) {
+    boolean all = true;
+    String prefix = state + ".";
+    for (Parameter p : parameters.named().values()) {
+      List<Safetensors.Item> tensors =
+          Weights.items(parameters, prefix, q -> q == p ? target.apply(p) : null);
+      boolean there = tensors.stream().allMatch(t -> file.entries().containsKey(t.name()));
+      if (there) {
+        Weights.read(parameters, file, prefix, q -> q == p ? target.apply(p) : null);
+      }
+      all &= there;
+    }
+    return all;
+  }
+
+  private static boolean readThere(Safetensors file, String name, Tensor into) {
+    Safetensors.Entry entry = file.entries().get(name);
+    boolean fits =
+        entry != null
+            && entry.type().equals(into.dtype().name())
+            && entry.shape().equals(into.shape());
+    if (fits) {
+      read(file, name, into);
+    }
+    return fits;
+  }
+
   /** A rule that keeps less than another would read what it knows and lose the rest in silence. */
   private void requireSameRule(Safetensors file) {
     Set<String> kept = new TreeSet<>();
@@ -119,7 +195,23 @@ public final class OptimizerFile {
       throw new FileFormatException(
           file.file(),
           "holds %s, this optimizer and precision keep %s".formatted(there, kept),
-          "resume with the --optimizer, --precision and --weight-update it was trained with");
+          "resume with the --optimizer, --precision and --weight-update it was trained with, or with --override if the change is intended: what is missing begins anew");
+    }
+    SortedSet<String> trained = new TreeSet<>();
+    items().forEach(item -> trained.add(item.name()));
+    SortedSet<String> before = new TreeSet<>(file.entries().keySet());
+    if (!before.equals(trained)) {
+      SortedSet<String> added = new TreeSet<>(trained);
+      added.removeAll(before);
+      before.removeAll(trained);
+      throw new FileFormatException(
+          file.file(),
+          added.isEmpty()
+              ? "holds %s, which is not trained now (%d such in all)"
+                  .formatted(before.first(), before.size())
+              : "does not hold %s, which is trained now (%d such in all)"
+                  .formatted(added.first(), added.size()),
+          "resume with the parameters trained and frozen as before, or with --override if the change is intended");
     }
   }
 
