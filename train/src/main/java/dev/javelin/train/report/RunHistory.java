@@ -20,9 +20,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What can be told of a run by the files in its directory: {@code metrics.jsonl}, {@code
- * events.jsonl}, {@code texts.jsonl} and {@code config.yaml}. Whatever number stands in a line of
- * metrics becomes a curve. It reads on from where it was, and takes bounded memory, however long
- * the run: curves in buckets ({@link Curve}), the newest events, samples of text thinned out.
+ * events.jsonl}, {@code texts.jsonl}, {@code health.jsonl} and {@code config.yaml}. Whatever number
+ * stands in a line of metrics becomes a curve. It reads on from where it was, and takes bounded
+ * memory, however long the run: curves in buckets ({@link Curve}), the newest events, samples of
+ * text thinned out.
  *
  * <p>A line whose step is not behind the last one's says that the run went back; what it had done
  * since is forgotten.
@@ -33,6 +34,10 @@ public final class RunHistory {
 
   static final int MOST_EVENTS = 400;
   static final int MOST_SAMPLES = 40;
+  private static final int MOST_LAYERS = 2000;
+  private static final int MOST_BINS = 64;
+  private static final List<String> OF_LAYERS =
+      List.of("update_ratio", "still", "zero_gradient", "underflow");
   private static final int LONGEST_TEXT = 4000;
   private static final int LONGEST_KEY = 100;
   private static final int LONGEST_LINE = 300;
@@ -42,12 +47,15 @@ public final class RunHistory {
   private LineTail metrics;
   private LineTail events;
   private LineTail samples;
+  private LineTail health;
   private final SequencedMap<String, Curve> curves = new LinkedHashMap<>();
   private final List<RunEvent> recent = new ArrayList<>();
   private final Map<String, Integer> counts = new TreeMap<>();
   private final List<Sample> texts = new ArrayList<>();
   private int sampleStride = 1;
   private int samplesPassed;
+  private List<String> layers = List.of();
+  private final SequencedMap<String, Object> reading = new LinkedHashMap<>(); // of the layers
   private long step;
   private long steps;
 
@@ -64,6 +72,7 @@ public final class RunHistory {
     metrics = tail("metrics.jsonl");
     events = tail("events.jsonl");
     samples = tail("texts.jsonl");
+    health = tail("health.jsonl");
   }
 
   /** The same by the name of the directory. */
@@ -82,10 +91,15 @@ public final class RunHistory {
    * @throws IOException where one cannot be read
    */
   public RunHistory refresh() throws IOException {
-    if (metrics.isReplaced() || events.isReplaced() || samples.isReplaced()) {
+    if (metrics.isReplaced()
+        || events.isReplaced()
+        || samples.isReplaced()
+        || health.isReplaced()) {
       metrics = tail("metrics.jsonl");
       events = tail("events.jsonl");
       samples = tail("texts.jsonl");
+      health = tail("health.jsonl");
+      reading.clear();
       curves.clear();
       recent.clear();
       counts.clear();
@@ -97,6 +111,7 @@ public final class RunHistory {
     events.read(this::event);
     metrics.read(this::metrics);
     samples.read(this::sample);
+    health.read(this::health);
     return this;
   }
 
@@ -162,6 +177,32 @@ public final class RunHistory {
       }
       sampleStride *= 2;
     }
+  }
+
+  /** Only the newest reading is shown; its numbers over the steps are metrics. */
+  private void health(JsonObject line) {
+    if (line.members().get("layers") instanceof List<?> names && names.size() <= MOST_LAYERS) {
+      layers = names.stream().map(n -> brief(String.valueOf(n), LONGEST_KEY)).toList();
+    }
+    if (!(line.members().get("step") instanceof Long at)) {
+      return;
+    }
+    reading.clear();
+    reading.put("step", at);
+    reading.put("names", layers);
+    for (String key : OF_LAYERS) {
+      reading.put(key, numbers(line, key, layers.size(), layers.size()));
+    }
+    reading.put("ratios", numbers(line, "ratios", 0, MOST_BINS));
+  }
+
+  private static List<?> numbers(JsonObject line, String key, int least, int most) {
+    return line.members().get(key) instanceof List<?> list
+            && list.size() >= least
+            && list.size() <= most
+            && list.stream().allMatch(v -> v == null || v instanceof Number)
+        ? list
+        : List.of();
   }
 
   private static String brief(String text, int most) {
@@ -266,6 +307,7 @@ public final class RunHistory {
     out.append(",\"samples\":");
     out.append(
         Json.writeCompact(texts.stream().map(s -> List.of(s.step, s.prompt, s.text)).toList()));
+    out.append(",\"layers\":").append(Json.writeCompact(reading));
     Map<String, String> standard = standard();
     out.append(",\"settings\":");
     out.append(

@@ -70,6 +70,11 @@ function ticks(from, to, about) {
   for (let i = Math.ceil(from / step - 1e-9); i * step <= to + step * 1e-9; i++) all.push(i * step);
   return all;
 }
+/** The same in KiB, MiB … */
+function byteTicks(from, to, about) {
+  const unit = 1024 ** Math.max(0, Math.floor(Math.log(to) / Math.log(1024)));
+  return ticks(from / unit, to / unit, about).map(t => t * unit);
+}
 function logTicks(from, to, about) {
   const decades = Math.log10(to / from);
   const digits = decades < 1.2 ? [1, 2, 3, 5] : decades < 2.5 ? [1, 3] : [1];
@@ -95,7 +100,7 @@ const MARGIN = { left: 50, right: 12, top: 10, bottom: 22 };
 let clips = 0;
 
 /**
- * A card with a chart. spec: title, unit, series [{label, color, dash, points, smooth, dots}], wide, log (at first), zero,
+ * A card with a chart. spec: title, unit, series [{label, color, dash, points, smooth, dots}], wide, log (at first; "auto" where a few values are far above the rest), zero,
  * robust (a few values far above the rest are cut off), events [{x, step, kind, text, alert}]. view: what all charts share: axis, smooth, logs, cursor, moved(x), changed().
  */
 class Chart {
@@ -125,7 +130,10 @@ class Chart {
 
   isLog() {
     const told = this.view.logs[this.spec.id];
-    return told === undefined ? Boolean(this.spec.log) : told;
+    if (told !== undefined) return told;
+    if (this.spec.log !== "auto") return Boolean(this.spec.log);
+    const highs = this.spec.series.flatMap(s => s.points.map(p => p.high)).sort((a, b) => a - b);
+    return highs[highs.length - 1] > 20 * highs[highs.length >> 1];
   }
 
   scales() {
@@ -154,7 +162,7 @@ class Chart {
     const s = this.scales(), id = `clip${clips++}`;
     const line = (values, points) => values.map((v, i) => `${i ? "L" : "M"}${this.x(points[i].x).toFixed(1)} ${this.y(v).toFixed(1)}`).join("");
     const frame = svg("g", {}), curves = svg("g", { "clip-path": `url(#${id})` });
-    for (const t of s.log ? logTicks(s.low, s.high, 5) : ticks(s.low, s.high, this.spec.wide ? 6 : 4)) {
+    for (const t of s.log ? logTicks(s.low, s.high, 5) : (this.spec.unit === "bytes" ? byteTicks : ticks)(s.low, s.high, this.spec.wide ? 6 : 4)) {
       const y = this.y(t);
       frame.append(svg("line", { class: "grid", x1: MARGIN.left, x2: s.right, y1: y, y2: y }),
         svg("text", { x: MARGIN.left - 6, y: y + 4, "text-anchor": "end" }, shown(t, this.spec.unit)));
@@ -177,12 +185,12 @@ class Chart {
         curves.append(svg("path", { class: "raw", stroke, d: line(values, p) }));
       }
       curves.append(svg("path", { class: "line", stroke, "stroke-dasharray": one.dash, d: line(one.shown, p) }));
-      if (p.length === 1 || (one.dots && p.length <= 80)) {
+      if (p.length === 1 || (one.dots && p.length <= 30)) {
         curves.append(...p.map((q, i) => svg("circle", { cx: this.x(q.x), cy: this.y(one.shown[i]), r: 3, fill: stroke })));
       }
     }
     this.over = svg("g", {});
-    const area = { x: MARGIN.left, y: 0, width: s.right - MARGIN.left, height: this.height };
+    const area = { x: MARGIN.left - 4, y: 0, width: s.right - MARGIN.left + 8, height: this.height };
     this.plot.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
     this.plot.setAttribute("aria-label", this.describe());
     this.plot.replaceChildren(svg("clipPath", { id }, svg("rect", area)), frame, this.events(s), curves, this.over);
@@ -233,7 +241,7 @@ class Chart {
     const chips = this.spec.series.filter(s => s.points.length).map(s => {
       const i = cursor === null ? s.points.length - 1 : nearest(s.points, cursor), p = s.points[i];
       if (cursor !== null) over.push(svg("circle", { cx: this.x(p.x), cy: this.y(s.shown[i]), r: 4, fill: `var(--c${s.color})` }));
-      const range = s.band && p.high > p.low ? ` (${shown(p.low, this.spec.unit)} to ${shown(p.high, this.spec.unit)})` : "";
+      const range = s.band && this.spec.series.length < 5 && p.high > p.low ? ` (${shown(p.low, this.spec.unit)} to ${shown(p.high, this.spec.unit)})` : "";
       return html("span", {}, svg("svg", { viewBox: "0 0 18 9", "aria-hidden": "true" },
         svg("line", { x1: 0, x2: 18, y1: 5, y2: 5, stroke: `var(--c${s.color})`, "stroke-width": 3, "stroke-dasharray": s.dash })),
         s.label + " ", html("b", {}, shown(p.y, this.spec.unit)), range);

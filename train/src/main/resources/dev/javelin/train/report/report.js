@@ -29,9 +29,9 @@ const QUIET = new Set(["checkpoint", "resume", "stop", "best"]);
 /** What has a chart, in this order; other keys follow. A prefix gathers keys of the form prefix/name. */
 const CHARTS = [
   { id: "loss", title: "Loss", unit: "nats", keys: { loss: "training", eval_loss: "validation", ema_eval_loss: "validation, averaged weights" }, wide: true, smooth: true },
-  { id: "grad_norm", title: "Gradient norm", keys: { grad_norm: "before clipping" }, smooth: true },
+  { id: "grad_norm", title: "Gradient norm", keys: { grad_norm: "before clipping" }, smooth: true, log: "auto" },
   { id: "lr", title: "Learning rate", keys: { lr: "learning rate" } },
-  { id: "noise_scale", title: "Gradient noise scale", unit: "tokens", keys: { noise_scale: "noise scale" }, log: true },
+  { id: "noise_scale", title: "Gradient noise scale", unit: "sequences", keys: { noise_scale: "noise scale" }, log: true },
   { id: "update_ratio", title: "Update over weight", prefix: "update_ratio", log: true },
   { id: "tokens_per_second", title: "Throughput", unit: "tokens/s", keys: { tokens_per_second: "throughput" }, smooth: true, zero: true },
   { id: "step_ms", title: "Time of a step", unit: "ms", keys: { step_ms: "step" }, smooth: true, zero: true, robust: true },
@@ -39,6 +39,7 @@ const CHARTS = [
   { id: "loss_scale", title: "Loss scale", keys: { loss_scale: "loss scale" }, log: true, varies: true },
   { id: "skipped", title: "Steps skipped", keys: { skipped: "skipped" }, zero: true, varies: true },
 ];
+const NAMES = { memory_rss: "process", memory_heap: "Java heap", memory_device: "device" };
 const HIDDEN = new Set(["tokens"]);
 const DASHES = [null, "7 4", "2 3", "9 3 2 3", "5 2", "1 4", "12 4", "4 4"];
 
@@ -95,7 +96,7 @@ function series(spec) {
       ? Object.keys(run.curves).filter(k => k.startsWith(spec.prefix + "/") || k.startsWith(spec.prefix + "_") || k === spec.prefix)
       : Object.keys(spec.keys).filter(k => run.curves[k]);
     keys.forEach((key, n) => {
-      const name = spec.prefix ? key.slice(spec.prefix.length + 1) || key : spec.keys[key];
+      const name = NAMES[key] || (spec.prefix ? key.slice(spec.prefix.length + 1) || key : spec.keys[key]);
       if (spec.varies && run.curves[key].every(p => p.low === p.high && p.y === run.curves[key][0].y)) return;
       all.push({
         key, label: several ? (keys.length > 1 ? `${run.name}, ${name}` : run.name) : name,
@@ -170,6 +171,7 @@ function head() {
   } }, `theme: ${chosen.theme}`);
   const parts = [html("div", { class: "row" },
     html("h1", {}, several ? `${runs.length} runs` : run.name),
+    several ? null : html("span", { class: "faint" }, (run.settings.find(([key]) => key === "model") || ["", ""])[1]),
     several ? null : html("span", { class: `chip ${run.state}` }, run.state),
     ...alerts(), html("span", { class: "push" }), theme)];
   if (!several) {
@@ -231,6 +233,31 @@ function samples() {
       html("p", { class: "text" }, prompt ? html("mark", {}, prompt) : null, text)))];
 }
 
+/** What each layer did when it was last looked at, and how m/√v was spread. */
+function layers() {
+  const look = several ? {} : runs[0].layers, list = look.names || [];
+  if (list.length === 0) return [];
+  const ratios = look.update_ratio.filter(r => r > 0), top = Math.max(...ratios), low = Math.max(top * 1e-4, Math.min(...ratios));
+  const width = ratio => ratio > 0 ? (top > low ? Math.max(2, 100 * Math.log(ratio / low) / Math.log(top / low)) : 100) : 0;
+  const share = (key, i) => cell(look[key][i] ? `${shown(100 * look[key][i])} %` : "–", "number");
+  const rows = list.map((name, i) => html("tr", {}, cell(name), cell(shown(look.update_ratio[i] ?? NaN), "number"),
+    html("td", { class: "gauge" }, html("i", { style: `width:${width(look.update_ratio[i])}%` })),
+    cell(look.still[i] ? `${whole(look.still[i])} steps` : "–", "number"), share("zero_gradient", i), share("underflow", i)));
+  return [html("h2", {}, "Layers"), ...spread(look.ratios), html("details", { open: list.length <= 12 },
+    html("summary", {}, `${list.length} layers at step ${whole(look.step)}`),
+    table(["layer", "update / weight", "", "has not moved", "gradient zero", "underflow"], rows))];
+}
+
+/** Bins of powers of two: below 2^-16, then each of them, then what is above. */
+function spread(bins) {
+  const all = bins.reduce((a, b) => a + b, 0), most = Math.max(...bins);
+  if (!(all > 0)) return [];
+  const name = i => i === 0 ? "below 2^-16" : i === bins.length - 1 ? `from 2^${i - 17} on` : `2^${i - 17} to 2^${i - 16}`;
+  return [html("div", { class: "card spread" }, html("h3", {}, "m/√v of the optimizer, share of the values by powers of two"),
+    html("div", { class: "bins", role: "img", "aria-label": `most are ${name(bins.indexOf(most))}` }, ...bins.map((b, i) =>
+      html("div", { title: `${name(i)}: ${shown(100 * b / all)} %` }, html("i", { style: `height:${80 * b / most}px` }), i % 4 === 1 ? `2^${i - 17}` : "\u00a0"))))];
+}
+
 function eventList() {
   const list = several ? [] : runs[0].events.filter(([, kind]) => kind !== "checkpoint").slice().reverse();
   return list.length === 0 ? [] : [html("h2", {}, "Events"), html("details", { open: list.length < 12 },
@@ -267,7 +294,7 @@ function finals() {
 
 head();
 document.getElementById("main").append(controls(), html("div", { class: "charts", id: "charts" }),
-  ...finals(), ...settings(), ...eventList(), ...samples());
+  ...finals(), ...samples(), ...eventList(), ...layers(), ...settings());
 document.getElementById("foot").textContent = `written by Javelin on ${new Date(data.written).toLocaleString()}`;
 drawAll();
 

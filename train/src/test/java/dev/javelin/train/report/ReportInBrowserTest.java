@@ -118,6 +118,12 @@ class ReportInBrowserTest {
         {"step":200,"prompt":"Once","text":" 起きた — ça va?\\n\\tyes"}
         """);
     Files.writeString(
+        run.resolve("health.jsonl"),
+        """
+        {"step":190,"layers":["embed","blocks.0.wq"],"update_ratio":[0.001,0.002],"still":[0,0],"zero_gradient":[0,0],"underflow":[0,0],"ratios":[1,0,3]}
+        {"step":200,"update_ratio":[0.00125,null],"still":[0,130],"zero_gradient":[0.25,1],"underflow":[0,0],"ratios":[1,0,3]}
+        """);
+    Files.writeString(
         run.resolve("config.yaml"), "learning_rate: %s\nseed: 7\n".formatted(0.01 + shift));
     return run;
   }
@@ -261,9 +267,10 @@ class ReportInBrowserTest {
         "document.querySelector('%s').parentElement.querySelector('button').click()"
             .formatted(log));
     double[] after = path(tab, log + " path.line");
-    // On a logarithmic scale 41.5 to 1 takes less of the room that 1 to 0.5 takes.
-    assertThat(share(before)).isLessThan(0.05);
-    assertThat(share(after)).isGreaterThan(0.1);
+    // Where one value is far above the rest the scale is logarithmic, unless told otherwise: 41.5
+    // to 1 then takes less of the room that 1 to 0.5 takes.
+    assertThat(share(before)).isGreaterThan(0.1);
+    assertThat(share(after)).isLessThan(0.05);
     tab.run(
         "{const a = document.getElementById('axis'); a.value = 'tokens'; a.dispatchEvent(new Event('change'))}");
     tab.run("document.querySelector('[data-chart=loss]').focus()");
@@ -277,6 +284,11 @@ class ReportInBrowserTest {
             tab.text(
                 "document.getElementById('main').textContent + document.getElementById('head').textContent"))
         .contains("1 × spike", "upon a time </script><b>", "起きた", "learning_rate");
+    assertThat(
+            tab.text(
+                "[...document.querySelectorAll('details')].filter(d => d.innerText.includes('layers at')).map(d => d.innerText).join()"))
+        .contains("2 layers at step 200", "embed\t0.00125\t\t–\t25 %\t–")
+        .contains("blocks.0.wq\t–\t\t130 steps\t100 %");
     tab.open(page(State.FINISHED, dir.resolve("a")).toUri()); // what was chosen is kept
     assertThat(tab.text("document.getElementById('axis').value")).isEqualTo("tokens");
   }
@@ -400,7 +412,7 @@ class ReportInBrowserTest {
     double[] a = path(tab, "[data-chart=grad_norm] path.line");
     assertThat(a).hasSize(2 * STEPS);
     assertThat(tab.text("[...document.querySelectorAll('h2')].map(h => h.innerText).join()"))
-        .isEqualTo("Results,Settings that differ,Samples of text");
+        .isEqualTo("Results,Samples of text,Settings that differ");
     String tables =
         tab.text("[...document.querySelectorAll('table')].map(t => t.innerText).join('|')");
     assertThat(tables).contains("learning_rate\t0.01\t0.51\t0.01").doesNotContain("seed");

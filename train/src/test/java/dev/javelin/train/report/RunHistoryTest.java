@@ -155,14 +155,20 @@ class RunHistoryTest {
   }
 
   private void mutate(int times) throws IOException {
-    List<String> names = List.of("metrics.jsonl", "events.jsonl", "texts.jsonl", "config.yaml");
+    List<String> names =
+        List.of("metrics.jsonl", "events.jsonl", "texts.jsonl", "config.yaml", "health.jsonl");
     List<byte[]> sound =
         List.of(
             metrics(8, 12).getBytes(StandardCharsets.UTF_8),
             (event(0, "start", "up to step 9") + event(9, "spike", ""))
                 .getBytes(StandardCharsets.UTF_8),
             (sample(1, "é") + sample(9, "b")).getBytes(StandardCharsets.UTF_8),
-            "learning_rate: 0.01\nseed: 7\n".getBytes(StandardCharsets.UTF_8));
+            "learning_rate: 0.01\nseed: 7\n".getBytes(StandardCharsets.UTF_8),
+            """
+            {"step":5,"layers":["a","b"],"update_ratio":[1,0.5],"still":[0,7],"ratios":[1,2]}
+            {"step":9,"update_ratio":[1,null],"still":[0,7],"zero_gradient":[0,0]}
+            """
+                .getBytes(StandardCharsets.UTF_8));
     SplittableRandom random = new SplittableRandom(3);
     for (int i = 0; i < times; i++) {
       int n = random.nextInt(names.size());
