@@ -24,7 +24,7 @@ night.addEventListener("change", paint);
 paint();
 
 /** Kinds of events that are nothing to worry about. */
-const QUIET = new Set(["checkpoint", "resume", "stop", "best"]);
+const QUIET = new Set(["checkpoint", "resume", "stop", "best", "inject"]);
 
 /** What has a chart, in this order; other keys follow. A prefix gathers keys of the form prefix/name. */
 const CHARTS = [
@@ -37,6 +37,10 @@ const CHARTS = [
   { id: "step_ms", title: "Time of a step", unit: "ms", keys: { step_ms: "step" }, smooth: true, zero: true, robust: true },
   { id: "memory", title: "Memory", unit: "bytes", prefix: "memory", zero: true },
   { id: "loss_scale", title: "Loss scale", keys: { loss_scale: "loss scale" }, log: true, varies: true },
+  { id: "critical_batch", title: "Critical batch", unit: "tokens", keys: { critical_batch: "critical batch" }, log: true },
+  { id: "z", title: "Robust z-score", keys: { loss_z: "loss", grad_norm_z: "gradient norm" } },
+  { id: "dead_layers", title: "Layers that do not move", keys: { dead_layers: "layers" }, zero: true, varies: true },
+  { id: "spikes", title: "Spikes so far", keys: { spikes: "spikes" }, zero: true, varies: true },
   { id: "skipped", title: "Steps skipped", keys: { skipped: "skipped" }, zero: true, varies: true },
 ];
 const NAMES = { memory_rss: "process", memory_heap: "Java heap", memory_device: "device" };
