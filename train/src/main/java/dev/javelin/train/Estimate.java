@@ -7,6 +7,7 @@ import dev.javelin.train.data.Dataset;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.estimate.Budget;
 import dev.javelin.train.estimate.MemoryTable;
+import dev.javelin.train.estimate.StepTime;
 import dev.javelin.train.settings.RunSettings;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,8 +37,7 @@ public final class Estimate implements AutoCloseable {
     this.settings = settings;
     this.plan = plan;
     this.device = device;
-    RunSettings unchecked = settings.withDevice(d -> d.withMemoryCheck(false));
-    this.check = MemoryCheck.of(unchecked, device, plan::memory);
+    this.check = MemoryCheck.estimate(settings, device, plan::memory);
     this.notes = List.copyOf(notes);
   }
 
@@ -142,6 +142,15 @@ public final class Estimate implements AutoCloseable {
       }
     }
     return best;
+  }
+
+  /**
+   * How long a step takes on this machine, found out in some seconds by steps of smaller models.
+   *
+   * @return {@code null} where the objective reads another model, or the data are no running text
+   */
+  public @Nullable StepTime time() {
+    return StepTiming.of(plan, settings, device);
   }
 
   /** {@link #largestBatch}, {@link #longestSequence} and {@link #largestPreset} in words. */

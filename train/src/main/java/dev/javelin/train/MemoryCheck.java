@@ -46,18 +46,25 @@ public record MemoryCheck(
    */
   static MemoryCheck of(
       RunSettings settings, Device device, Function<RunSettings, MemoryTable> memory) {
-    ByteSize given = settings.device().memory();
-    Budget budget = Budget.of(given == null ? null : given.bytes(), device);
-    MemoryTable table = memory.apply(settings);
-    MemoryCheck check = new MemoryCheck(settings, device, budget, table, memory);
+    MemoryCheck check = estimate(settings, device, memory);
+    MemoryTable table = check.table;
+    Budget budget = check.budget;
     if (settings.device().memoryCheck() && check.needed(table) > budget.bytes()) {
       throw NotEnoughMemoryException.before(
           table, device.toString(), check.onHost(), budget, check.remedies());
     }
-    if (given != null && device instanceof Cpu cpu) {
+    if (settings.device().memory() != null && device instanceof Cpu cpu) {
       cpu.limit(Math.max(0, budget.bytes() - table.jvm().total()));
     }
     return check;
+  }
+
+  /** Estimates the run, and leaves the device as it is. */
+  static MemoryCheck estimate(
+      RunSettings settings, Device device, Function<RunSettings, MemoryTable> memory) {
+    ByteSize given = settings.device().memory();
+    Budget budget = Budget.of(given == null ? null : given.bytes(), device);
+    return new MemoryCheck(settings, device, budget, memory.apply(settings), memory);
   }
 
   boolean onHost() {

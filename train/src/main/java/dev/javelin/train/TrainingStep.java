@@ -200,6 +200,22 @@ final class TrainingStep implements AutoCloseable {
     return targets;
   }
 
+  /** Seconds of a pass of the widest batch, where updates are apart, and of the update after it. */
+  double[] time() {
+    state.begin(0, 0, 0, 1f / batches.rows());
+    long start = System.nanoTime();
+    try (Turn _ = workspace.device().turn()) {
+      objective.prepare(batches.all().getLast());
+      microSteps.getLast().run(works.getLast());
+      workspace.device().synchronize();
+    }
+    long middle = System.nanoTime();
+    update.run(applyUpdate);
+    workspace.device().synchronize();
+    updating = false;
+    return new double[] {(middle - start) * 1e-9, (System.nanoTime() - middle) * 1e-9};
+  }
+
   /**
    * Does once all that steps may do, for a device that only counts its memory.
    *

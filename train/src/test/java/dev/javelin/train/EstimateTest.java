@@ -104,6 +104,7 @@ class EstimateTest {
     }
     values.putIfAbsent("max_steps", "2");
     values.put("eval_batches", "1");
+    values.put("sample_every", "0");
     values.put("quiet", "true");
     values.put("device", "cpu");
     values.put("threads", "2");

@@ -35,6 +35,7 @@ class MemoryCheckTest {
                 "batch_size", 4,
                 "seq_len", 32,
                 "quiet", "true"))
+        .with(Map.of("sample_every", 0))
         .with(values);
   }
 

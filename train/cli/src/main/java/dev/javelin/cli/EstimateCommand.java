@@ -2,10 +2,10 @@ package dev.javelin.cli;
 
 import dev.javelin.train.Estimate;
 import dev.javelin.train.estimate.MemoryTable;
+import dev.javelin.train.estimate.StepTime;
 import dev.javelin.train.settings.RunSettings;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -48,11 +48,13 @@ final class EstimateCommand implements Callable<Integer> {
       out.println(estimate.title());
       out.print(table.format(estimate.device().toString(), estimate.onHost()));
       out.println("may be taken: " + estimate.budget());
-      List<String> fits = estimate.fits();
-      out.println(
-          (estimate.fit() ? "it fits" : "it does not fit")
-              + "; each alone, with all else as it is:");
-      fits.forEach(line -> out.println("  " + line));
+      out.println(estimate.fit() ? "it fits" : "it does not fit");
+      out.println("all else as it is:");
+      estimate.fits().forEach(line -> out.println("  " + line));
+      StepTime time = noTime ? null : estimate.time();
+      if (time != null) {
+        out.println("a step takes " + time);
+      }
       out.flush();
       return Main.OK;
     }

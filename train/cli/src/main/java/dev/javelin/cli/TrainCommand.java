@@ -131,6 +131,13 @@ final class TrainCommand implements Callable<Integer> {
       if (outcome.interrupted()) {
         return signal.exit();
       }
+      if (!quiet) { // before what comes after it takes memory of its own
+        out.println(
+            "memory: "
+                + MemoryUse.of(run.device())
+                + "; estimated "
+                + MemoryTable.size(run.estimate().total()));
+      }
       Path average = run.average();
       if (!quiet) {
         summary.lines().forEach(out::println);
@@ -262,11 +269,6 @@ final class TrainCommand implements Callable<Integer> {
     if (average != null) {
       out.println("average: " + average);
     }
-    out.println(
-        "memory: "
-            + MemoryUse.of(run.device())
-            + "; estimated "
-            + MemoryTable.size(run.estimate().total()));
     out.println("model: " + run.directory().path().resolve("last"));
     out.flush();
   }

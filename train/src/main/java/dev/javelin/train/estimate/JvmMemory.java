@@ -20,40 +20,28 @@ import java.util.function.Function;
  *     other parts
  */
 public record JvmMemory(long heap, long code, long metaspace, long vm) {
-  // Of the default run on Linux x86-64, JDK 25.0.3, serial collector, 100 steps. They hardly depend
+  // Of the default run on Linux x86-64, JDK 25.0.3, serial collector. They hardly depend
   // on the run: it is the same program that is loaded and compiled.
-  private static final long CODE_OF_A_RUN = 17_500_000;
-  private static final long METASPACE_OF_A_RUN = 23_000_000;
-  private static final long VM_OF_A_RUN = 100_000_000;
+  private static final long CODE_OF_A_RUN = 16_000_000;
+  private static final long METASPACE_OF_A_RUN = 19_000_000;
+  private static final long VM_OF_A_RUN = 88_000_000;
 
   public long total() {
     return heap + code + metaspace + vm;
   }
 
   /**
-   * That of a run that begins now in this process: what is in use on the heap (the data) and a full
-   * nursery, and code and classes as they are after some steps of any run.
+   * That of a run that begins now in this process: the heap as it has become while the data were
+   * read, since steps leave next to no garbage; code and classes as they are after some steps of
+   * any run.
    */
   public static JvmMemory ofRun() {
-    JvmMemory now = now();
-    long nursery = 0;
-    for (MemoryPoolMXBean pool : ManagementFactory.getMemoryPoolMXBeans()) {
-      boolean young = pool.getName().matches(".*(Eden|Survivor).*");
-      MemoryUsage usage = pool.getUsage();
-      if (young && usage.getMax() > 0) {
-        nursery += usage.getMax() - usage.getCommitted();
-      }
-    }
+    JvmMemory now = peak();
     return new JvmMemory(
-        now.heap + Math.max(0, nursery),
+        now.heap,
         Math.max(now.code, CODE_OF_A_RUN),
         Math.max(now.metaspace, METASPACE_OF_A_RUN),
         VM_OF_A_RUN);
-  }
-
-  /** That of this process now. */
-  public static JvmMemory now() {
-    return of(MemoryPoolMXBean::getUsage);
   }
 
   /** The most that this process has taken so far. */
