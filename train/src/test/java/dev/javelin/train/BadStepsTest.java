@@ -52,13 +52,17 @@ class BadStepsTest {
   @TempDir Path dir;
 
   private static Training training(LanguageModel model) {
+    return training(model, new Faults(List.of()));
+  }
+
+  private static Training training(LanguageModel model, Faults faults) {
     Windows windows =
         new Windows(
             TokenSource.of("pattern", TinyModels.ids(500)), TinyModels.SEQ_LEN, TinyModels.VOCAB);
     return Training.of(
             model.parameters(),
             new NextToken(model.transformer()),
-            BatchSource.endless(windows, Order.sequential()))
+            faults.of(BatchSource.endless(windows, Order.sequential())))
         .batch(BATCH)
         .schedule(new Schedule.Constant(1e-2, 0))
         .logEvery(1)
@@ -87,7 +91,7 @@ class BadStepsTest {
     Faults rehearsal = new Faults(Fault.parse(faults));
     try (LanguageModel model = model(device, precision);
         RunDirectory run = RunDirectory.claim(dir.resolve("run"))) {
-      Training training = training(model).hook(rehearsal::on).disk(rehearsal.disk());
+      Training training = training(model, rehearsal).hook(rehearsal::on).disk(rehearsal.disk());
       if (change != null) {
         change.accept(training);
       }
@@ -292,5 +296,31 @@ class BadStepsTest {
     assertThat(newest().state().sequences())
         .as("rows of 27 steps, then of 20")
         .isEqualTo(BATCH * 47L);
+  }
+
+  private List<String> guarded(Device device) throws IOException {
+    GuardConfig config =
+        new GuardConfig(Policy.parse("skip:3,shrink,epsilon"), 20, 4, 0.02, 10, 3, 0.1, 0.01, 5, 2);
+    train(device, Precision.FP32, t -> t.hook((p, o) -> new Guard(config, p, o)), "spike@26:5");
+    List<String> said = new ArrayList<>();
+    for (RunEvent e : EventsFile.read(dir.resolve("run/events.jsonl"))) {
+      if (e.kind().equals(RunEvent.SPIKE) && e.step() <= 30) {
+        said.add(e.step() + e.text().substring(e.text().lastIndexOf(';') + 1));
+      }
+    }
+    return said;
+  }
+
+  @Test
+  @RequiresCuda
+  void aGuardDoesOnACudaDeviceWhatItDoesOnTheCpu() throws IOException {
+    List<String> said = List.of("26 skip", "27 skip", "28 skip", "29 shrink", "30 epsilon");
+    try (Cpu cpu = Cpu.open(1)) {
+      assertThat(guarded(cpu)).isEqualTo(said);
+    }
+    dir = Files.createDirectory(dir.resolve("cuda"));
+    try (Cuda cuda = TestCuda.open(new BundledKernels())) {
+      assertThat(guarded(cuda)).isEqualTo(said);
+    }
   }
 }

@@ -72,8 +72,8 @@ public final class GlobalNorm {
       check("watch", t);
       switch (t.device()) {
         case Cpu cpu -> {
-          double largest = GlobalNormCpu.norm(cpu, VectorNorm.MAX, t.segment(), t.elements());
-          spoiled |= !Double.isFinite(largest);
+          double norm = GlobalNormCpu.norm(cpu, VectorNorm.L2, t.segment(), t.elements());
+          spoiled |= !Double.isFinite(norm);
           state.spoiled(spoiled);
         }
         case Cuda cuda -> GlobalNormCuda.spoil(cuda, state, t, t.elements(), i == 0);
