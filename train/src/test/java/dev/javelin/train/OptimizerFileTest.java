@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.nn.Precision;
+import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.FileFormatException;
@@ -117,6 +118,52 @@ class OptimizerFileTest {
             .isInstanceOf(FileFormatException.class)
             .hasMessageContaining("holds [exp_avg, exp_avg_sq]");
       }
+    }
+  }
+
+  private static LanguageModel grouped(Cpu cpu, String frozen) {
+    Group still = new Group("still", 0, 0, true);
+    Group moved = new Group("moved", 1, 0, false);
+    return LanguageModel.create(
+        cpu,
+        TinyModels.llama(),
+        Precision.FP32,
+        (name, shape) -> name.startsWith(frozen) ? still : moved,
+        1,
+        null);
+  }
+
+  @Test
+  void otherTrainedParametersAreRefusedByNameAndBeginAnewWhereMeant() {
+    AdamWConfig config = new AdamWConfig(0.9f, 0.95f, 1e-8f);
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel all = grouped(cpu, "none");
+        LanguageModel some = grouped(cpu, "blocks.0.");
+        Optimizer allRule = new AdamW(all.parameters(), config);
+        Optimizer someRule = new AdamW(some.parameters(), config)) {
+      Fill.constant(allRule.state().getFirst().buffer(), 3);
+      Fill.constant(someRule.state().getFirst().buffer(), 3);
+      file(all, allRule).save(dir);
+      assertThatThrownBy(() -> file(some, someRule).load(dir))
+          .isInstanceOf(FileFormatException.class)
+          .hasMessageContaining("exp_avg.model.layers.0.")
+          .hasMessageContaining("which is not trained now")
+          .hasMessageContaining("--override");
+      assertThat(file(some, someRule).adopt(dir)).isEmpty();
+      file(some, someRule).save(dir);
+      assertThatThrownBy(() -> file(all, allRule).load(dir))
+          .hasMessageContaining("exp_avg.model.layers.0.")
+          .hasMessageContaining("which is trained now");
+      Fill.constant(allRule.state().getFirst().buffer(), 0);
+      assertThat(file(all, allRule).adopt(dir)).containsExactly("exp_avg", "exp_avg_sq");
+      Tensor average = allRule.state().getFirst().buffer();
+      all.parameters()
+          .named()
+          .forEach(
+              (name, p) ->
+                  assertThat(all.parameters().part(average, p).toFloats())
+                      .as(name)
+                      .containsOnly(name.startsWith("blocks.0.") ? 0 : 3));
     }
   }
 
