@@ -97,15 +97,27 @@ public final class UpdateCuda {
       float... numbers) {
     for (Table table : Table.of(parts)) {
       DeviceMemory constants = constants(cuda, rule, table, state, 0, read, numbers);
-      Launch launch =
-          elements(cuda.kernel(rule.concat("_step"), weights.type), table.longest, table.count);
-      launch.ptr(weights.copy).ptr(weights.w).ptr(weights.grad);
-      for (int k = 0; k < MAX_KEPT; k++) {
-        launch.ptr(k < kept.size() ? kept.get(k) : null);
-      }
-      launch.ptr(constants).ptr(state).words(table.words);
-      launch.i64(weights.first).i32(weights.stochastic ? 1 : 0).run();
+      elements(cuda, rule, weights, kept, table, constants, state);
     }
+  }
+
+  /** A rule's pass over the elements of a table's segments. */
+  static void elements(
+      Cuda cuda,
+      String rule,
+      Weights weights,
+      List<? extends @Nullable Addressable> kept,
+      Table table,
+      Addressable constants,
+      Addressable state) {
+    Launch launch =
+        elements(cuda.kernel(rule.concat("_step"), weights.type), table.longest, table.count);
+    launch.ptr(weights.copy).ptr(weights.w).ptr(weights.grad);
+    for (int k = 0; k < MAX_KEPT; k++) {
+      launch.ptr(k < kept.size() ? kept.get(k) : null);
+    }
+    launch.ptr(constants).ptr(state).words(table.words);
+    launch.i64(weights.first).i32(weights.stochastic ? 1 : 0).run();
   }
 
   /**
@@ -141,7 +153,11 @@ public final class UpdateCuda {
 
   /** A launch over all elements of some segments, a row of blocks for each. */
   static Launch elements(CudaKernel kernel, long longest, int segments) {
-    long blocks = Math.ceilDiv(longest, THREAD_ELEMENTS * kernel.blockSize());
-    return kernel.grid(Math.min(blocks, MAX_BLOCKS), segments);
+    return kernel.grid(Math.min(blocks(kernel, longest), MAX_BLOCKS), segments);
+  }
+
+  /** As many as give each thread elements once. */
+  static long blocks(CudaKernel kernel, long longest) {
+    return Math.ceilDiv(longest, THREAD_ELEMENTS * kernel.blockSize());
   }
 }

@@ -1,5 +1,6 @@
 package dev.javelin.tensor.op;
 
+import dev.javelin.device.Addressable;
 import dev.javelin.device.Cpu;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
@@ -26,6 +27,21 @@ final class Update {
   private final FlatWeights flat;
   private final List<@Nullable Tensor> kept = new ArrayList<>();
   private final List<@Nullable Tensor> read = new ArrayList<>();
+
+  private Launching launch = UpdateCuda::step;
+
+  /** Its launches on a GPU. */
+  interface Launching {
+    void step(
+        Cuda cuda,
+        String rule,
+        UpdateCuda.Weights weights,
+        List<? extends @Nullable Addressable> kept,
+        List<UpdateCuda.Part> parts,
+        Addressable state,
+        List<? extends @Nullable Addressable> read,
+        float... numbers);
+  }
 
   private Update(String rule, FlatWeights flat) {
     this.rule = rule;
@@ -60,6 +76,12 @@ final class Update {
     return this;
   }
 
+  /** For a rule with more passes than one. */
+  Update launchedBy(Launching launching) {
+    launch = launching;
+    return this;
+  }
+
   /**
    * What the rule's kernel of constants reads on a GPU besides the step's state, before its
    * numbers: scalars of the step that are known to the device alone.
@@ -78,14 +100,7 @@ final class Update {
   void step(StepState state, Function<Segment, UpdateCpu.Rule> cpu, float... numbers) {
     switch (flat.weights().device()) {
       case Cpu device -> {
-        var buffers =
-            new UpdateCpu.Buffers(
-                flat.weights().segment(),
-                flat.weights().dtype(),
-                isCopied(flat) ? flat.precise().segment() : null,
-                flat.grads().segment(),
-                kept.stream().map(t -> t == null ? null : t.segment()).toList(),
-                rounding(flat, state));
+        UpdateCpu.Buffers buffers = buffers(state);
         boolean skip = state.overflow();
         for (Segment s : flat.segments()) {
           if (skip) {
@@ -96,8 +111,19 @@ final class Update {
         }
       }
       case Cuda device ->
-          UpdateCuda.step(device, rule, weights(flat), kept, parts(flat), state, read, numbers);
+          launch.step(device, rule, weights(flat), kept, parts(flat), state, read, numbers);
     }
+  }
+
+  /** What the rule works on, on the CPU. */
+  UpdateCpu.Buffers buffers(StepState state) {
+    return new UpdateCpu.Buffers(
+        flat.weights().segment(),
+        flat.weights().dtype(),
+        isCopied(flat) ? flat.precise().segment() : null,
+        flat.grads().segment(),
+        kept.stream().map(t -> t == null ? null : t.segment()).toList(),
+        rounding(flat, state));
   }
 
   /** Whether fp32 weights are there. */

@@ -119,6 +119,11 @@ final class UpdateRules {
                     f, k.buffer(0), mean, v, s, k.number("alpha", 0), mu, k.number("eps", 0));
           };
       case "lion" -> k -> (f, s) -> Lion.step(f, k.buffer(0), s, k.beta(0), k.beta(1));
+      case "lamb" ->
+          k ->
+              (f, s) ->
+                  Lamb.step(
+                      f, k.buffer(0), k.buffer(1), s, k.beta(0), k.beta(1), k.number("eps", 0));
       case "sophia" -> SophiaStep::new;
       default -> null;
     };
