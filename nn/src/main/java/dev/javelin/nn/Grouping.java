@@ -9,6 +9,11 @@ import dev.javelin.tensor.Shape;
 public interface Grouping {
   Group of(String name, Shape shape);
 
+  /** The same for a model with names in files, by which it may group. */
+  default Grouping in(NameTable table) {
+    return this;
+  }
+
   /** Weight decay on matrices and embeddings, none on biases and norms. */
   static Grouping decayMatrices(float weightDecay) {
     Group matrices = new Group("decay", 1, weightDecay, false);

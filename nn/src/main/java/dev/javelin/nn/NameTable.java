@@ -4,6 +4,7 @@ import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -182,13 +183,22 @@ public final class NameTable {
 
   /** The table of a buffer's model: the one it brings, or its own names. */
   public static NameTable of(ParameterBuffer<?> buffer) {
-    if (buffer.model() instanceof NamedInFiles model) {
-      return model.fileNames();
+    return of(buffer.model());
+  }
+
+  static NameTable of(Record model) {
+    if (model instanceof NamedInFiles named) {
+      return named.fileNames();
     }
     Builder own = builder("");
-    for (Parameter p : buffer.named().values()) {
-      own.whole(p.name(), p.name(), rows(p.shape()));
-    }
+    Set<Parameter> seen = new HashSet<>();
+    Components.walk(
+        model,
+        (name, p) -> {
+          if (seen.add(p)) {
+            own.whole(name, name, rows(p.shape()));
+          }
+        });
     return own.build();
   }
 

@@ -117,7 +117,8 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
       M skeleton = model.apply(shapes);
       Components.walk(skeleton, (name, p) -> names.putIfAbsent(p, name));
       List<FlatLayout.Slot> slots =
-          FlatLayout.of(shapes.parameters, names, grouping, precision.weights());
+          FlatLayout.of(
+              shapes.parameters, names, grouping.in(NameTable.of(skeleton)), precision.weights());
       List<Memory> owned = new ArrayList<>();
       try {
         return new ParameterBuffer<>(

@@ -109,10 +109,10 @@ public record Adaptation(
     float ratio = (float) spec.loraPlusRatio();
     Path from = checkpoint == null ? spec.adapter() : checkpoint;
     if (from != null) {
-      return Adapters.load(base, precision, config, optimizer.grouping(), ratio, from);
+      return Adapters.load(base, precision, config, optimizer.groups(), ratio, from);
     }
     try {
-      return Adapters.create(base, precision, config, optimizer.grouping(), ratio, seed);
+      return Adapters.create(base, precision, config, optimizer.groups(), ratio, seed);
     } catch (IllegalArgumentException e) {
       throw new InputException("--lora: " + e.getMessage(), e);
     }

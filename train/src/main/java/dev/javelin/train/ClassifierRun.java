@@ -108,7 +108,7 @@ public record ClassifierRun(
               shape,
               labels,
               config.device().numbers(),
-              config.optimizer().grouping(),
+              config.optimizer().groups(),
               config.run().seed(),
               tokenizer);
       if (checkpoint != null && !checkpoint.state().model().equals(model.describe())) {
@@ -116,6 +116,7 @@ public record ClassifierRun(
             "--resume: %s holds another model (%s) than the run asks for (%s): give the same --precision and labels"
                 .formatted(from, checkpoint.state().model(), model.describe()));
       }
+      notes.addAll(config.optimizer().groups().describe(model.parameters()));
       Task task = task(config, model, train, held);
       TrainingState state = checkpoint == null ? null : checkpoint.state();
       RunSettings settled =
@@ -166,7 +167,7 @@ public record ClassifierRun(
                   shape,
                   labels,
                   config.device().numbers(),
-                  config.optimizer().grouping(),
+                  config.optimizer().groups(),
                   config.run().seed(),
                   tokenizer);
           return new Rehearsal.Parts(
@@ -275,12 +276,13 @@ public record ClassifierRun(
     long seed = config.run().seed();
     long own = config.data().seed(seed);
     return new RunIdentity(
-        texts.train().identity(tokenizer),
-        own == seed ? order : order + " by --data-seed " + own,
-        seed,
-        config.batch().seqLen(),
-        held == null ? null : held.identity(tokenizer),
-        RunIdentity.settings(OBJECTIVE, null));
+            texts.train().identity(tokenizer),
+            own == seed ? order : order + " by --data-seed " + own,
+            seed,
+            config.batch().seqLen(),
+            held == null ? null : held.identity(tokenizer),
+            RunIdentity.settings(OBJECTIVE, null))
+        .with(config.optimizer().identity());
   }
 
   private static Task task(

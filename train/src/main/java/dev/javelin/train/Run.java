@@ -126,6 +126,7 @@ public record Run(
       MemoryCheck memory = MemoryCheck.of(config, device, plan::memory);
       model = model(config, device, name, fitted, checkpoint, data.tokenizer(), notes::add);
       model = read.template() == null ? model : model.withTemplate(read.template());
+      notes.addAll(config.optimizer().groups().describe(model.trained()));
       task = TextTraining.task(model, data, config);
       notes.addAll(task.notes());
       Task made = task;
@@ -294,14 +295,15 @@ public record Run(
     long own = spec.seed(config.run().seed());
     DataIdentity read = data.identity();
     return new RunIdentity(
-        checkpoint == null ? read : read.withTokenizer(asked(config, read.tokenizer())),
-        own == config.run().seed() ? order : order + " by --data-seed " + own,
-        config.run().seed(),
-        config.batch().seqLen(),
-        data.validationIdentity(),
-        RunIdentity.settings(
-            config.objective().objective(),
-            data.train().isText() ? null : config.data().packing()));
+            checkpoint == null ? read : read.withTokenizer(asked(config, read.tokenizer())),
+            own == config.run().seed() ? order : order + " by --data-seed " + own,
+            config.run().seed(),
+            config.batch().seqLen(),
+            data.validationIdentity(),
+            RunIdentity.settings(
+                config.objective().objective(),
+                data.train().isText() ? null : config.data().packing()))
+        .with(config.optimizer().identity());
   }
 
   /** The vocabulary that is asked for by name, where that can be told without the text. */
@@ -368,7 +370,7 @@ public record Run(
       @Nullable Checkpoint checkpoint,
       @Nullable Tokenizer tokenizer,
       Consumer<String> notes) {
-    Grouping grouping = config.optimizer().grouping();
+    Grouping grouping = config.optimizer().groups();
     Precision precision = config.device().numbers();
     Path base = name.directory();
     if (config.adapter().isOn() && (base != null || isRehearsal(device))) {
@@ -445,7 +447,7 @@ public record Run(
         device,
         shape,
         config.device().numbers(),
-        config.optimizer().grouping(),
+        config.optimizer().groups(),
         config.run().seed(),
         tokenizer);
   }

@@ -112,7 +112,7 @@ final class StepTiming {
             device,
             shape,
             config.device().precision(),
-            adapters ? config.model().quantize().frozen() : config.optimizer().grouping(),
+            adapters ? config.model().quantize().frozen() : config.optimizer().groups(),
             data.tokenizer());
     if (adapters) {
       model =

@@ -52,18 +52,21 @@ class LowMemoryOptimizersTest {
 
   private static Function<LanguageModel, Optimizer> rule(String name) {
     return switch (name) {
-      case "adamw" -> m -> new AdamW(m.parameters(), ADAM);
-      case "adamw8bit" -> m -> new AdamW8bit(m.parameters(), ADAM, 512); // matrices, not norms
-      case "adafactor" -> m -> new Adafactor(m.parameters(), AdafactorConfig.DEFAULT);
+      case "adamw" -> m -> new AdamW(m.parameters().trained(), ADAM);
+      case "adamw8bit" ->
+          m -> new AdamW8bit(m.parameters().trained(), ADAM, 512); // matrices, not norms
+      case "adafactor" -> m -> new Adafactor(m.parameters().trained(), AdafactorConfig.DEFAULT);
       case "adafactor-momentum" ->
           m ->
               new Adafactor(
-                  m.parameters(), new AdafactorConfig(-0.8f, 1, 1e-3f, 0.9f, false, false));
-      case "muon" -> m -> new Muon(m.parameters(), new MuonConfig(0.95f, true, true, true, ADAM));
+                  m.parameters().trained(),
+                  new AdafactorConfig(-0.8f, 1, 1e-3f, 0.9f, false, false));
+      case "muon" ->
+          m -> new Muon(m.parameters().trained(), new MuonConfig(0.95f, true, true, true, ADAM));
       case "epsilon" ->
           m ->
               new AdamW(
-                  m.parameters(),
+                  m.parameters().trained(),
                   new AdamWConfig(
                       0.9f, 0.95f, new Epsilon(EpsilonPlacement.INSIDE, 1e-4f, 1e-12f, 10)));
       default -> throw new IllegalArgumentException(name);

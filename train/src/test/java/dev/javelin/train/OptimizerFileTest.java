@@ -173,10 +173,10 @@ class OptimizerFileTest {
         LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32)) {
       Optimizers.create("adamw", model.parameters(), Map.of("beta1", 0.5f)).close();
       assertThatThrownBy(
-              () -> OptimizerSpec.DEFAULT.withOptimizer("adam").create(model.parameters()))
+              () -> OptimizerSpec.DEFAULT.withOptimizer("adma").create(model.parameters()))
           .isInstanceOf(InputException.class)
           .hasMessage(
-              "--optimizer must be one of %s, got adam"
+              "--optimizer must be one of %s, got adma"
                   .formatted(String.join(", ", Optimizers.names())));
       assertThatThrownBy(() -> Optimizers.create("adamw", model.parameters(), Map.of("beta1", 1f)))
           .hasMessageContaining("beta1 must lie in [0, 1)");

@@ -14,6 +14,7 @@ import dev.javelin.nn.Transformer;
 import dev.javelin.nn.Weights;
 import dev.javelin.tensor.Group;
 import dev.javelin.tensor.Parameter;
+import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.io.FileFormatException;
 import dev.javelin.tensor.io.Safetensors;
 import java.nio.charset.StandardCharsets;
@@ -171,11 +172,19 @@ public record Adapters(
   }
 
   private static Grouping plusRate(Grouping grouping, float rate) {
-    return (name, shape) -> {
-      Group g = grouping.of(name, shape);
-      return name.endsWith(".up")
-          ? new Group(g.name() + "-up", g.lrScale() * rate, g.weightDecay(), g.frozen(), g.type())
-          : g;
+    return new Grouping() {
+      @Override
+      public Group of(String name, Shape shape) {
+        Group g = grouping.of(name, shape);
+        return name.endsWith(".up")
+            ? new Group(g.name() + "-up", g.lrScale() * rate, g.weightDecay(), g.frozen(), g.type())
+            : g;
+      }
+
+      @Override
+      public Grouping in(NameTable table) {
+        return plusRate(grouping.in(table), rate);
+      }
     };
   }
 

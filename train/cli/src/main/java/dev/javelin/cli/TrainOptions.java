@@ -155,7 +155,7 @@ final class TrainOptions {
     add(
         "learning_rate",
         "LR",
-        "Peak learning rate. Default: 1e-3, or 2e-4 where adapters are trained.");
+        "Peak learning rate. Default: that of the rule, 1e-3 for adamw; a fifth of it where adapters are trained.");
     add(
         "min_learning_rate",
         "LR",
@@ -222,11 +222,40 @@ final class TrainOptions {
         "LR",
         "Learning rate that it starts from. Default: that of the step before, 0 if there is none.");
     add("optimizer", String.join("|", Optimizers.names()), "Rule that updates the weights.");
-    add("weight_decay", "W", "Decoupled weight decay, for matrices only.");
+    add(
+        "weight_decay",
+        "W",
+        "Weight decay, for matrices only; decoupled in adamw, lion, sophia, lamb, muon and adafactor, part of the gradient in the others. Default: that of the rule, 0.1 for adamw.");
     add("decay_all", "true|false", "Apply weight decay to norms and biases as well.");
-    add("adam_beta1", "B", "AdamW: decay rate of the first moment.");
-    add("adam_beta2", "B", "AdamW: decay rate of the second moment.");
-    add("adam_epsilon", "E", "AdamW: added to the denominator.");
+    add(
+        "group",
+        "PATTERN: VALUES",
+        "Update parameters whose names (those in Hugging Face files) match the pattern otherwise: 'embed*: lr=0.1, decay=0', 'layers.0.*: freeze', '*norm*: optimizer=sgd'. Of several groups later ones win. Default: none.");
+    add(
+        "adam_beta1",
+        "B",
+        "Decay rate of the first moment. Default: that of the rule, 0.9 for adamw.");
+    add(
+        "adam_beta2",
+        "B",
+        "Decay rate of the second moment. Default: that of the rule, 0.95 for adamw.");
+    add(
+        "adam_epsilon",
+        "E",
+        "Added to the denominator. Default: that of the rule, 1e-8 for adamw.");
+    add("amsgrad", "true|false", "Adam: divide by the largest second moment so far.");
+    add("momentum", "M", "Decay rate of the velocity. Default: 0.9 for sgd, 0 for rmsprop.");
+    add("dampening", "D", "SGD: taken off a gradient before it adds to the velocity.");
+    add("nesterov", "true|false", "SGD: look ahead of the velocity.");
+    add("rmsprop_alpha", "A", "RMSprop: decay rate of the mean of squares.");
+    add(
+        "rmsprop_centered",
+        "true|false",
+        "RMSprop: divide by the deviation, not the mean of squares.");
+    add("adagrad_lr_decay", "D", "AdaGrad: divide the learning rate by 1 + D·steps.");
+    add("adagrad_initial", "S", "AdaGrad: sum of squares before the first step.");
+    add("sophia_rho", "R", "Sophia: factor on the curvature; smaller ones clip more elements.");
+    add("sophia_interval", "N", "Sophia: steps between estimates of the curvature.");
     add("max_grad_norm", "N", "Clip the gradient to this global norm; 0 disables.");
     add("grad_norm_type", "l1|l2|max", "Norm that --max-grad-norm uses.");
     add("max_grad_value", "N", "Clip each gradient element to this size; 0 disables.");

@@ -201,7 +201,7 @@ class CommandLineTest {
     assertThat(RunSettings.DEFAULT.with(file).effective().toYaml()).isEqualTo(r.out());
     assertThat(r.out())
         .contains(
-            "learning_rate: 0.003", "grad_norm_type: max", "adam_beta2: 0.95", "val_fraction: 0.1");
+            "learning_rate: 0.003", "grad_norm_type: max", "optimizer: adamw", "val_fraction: 0.1");
   }
 
   @Test

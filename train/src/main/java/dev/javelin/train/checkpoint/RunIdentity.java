@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,6 +46,13 @@ public record RunIdentity(
       settings.put("packing", packing.toString());
     }
     return settings;
+  }
+
+  /** The same with further settings. */
+  public RunIdentity with(Map<String, String> more) {
+    SequencedMap<String, String> all = new LinkedHashMap<>(settings);
+    new TreeMap<>(more).forEach(all::put);
+    return new RunIdentity(data, order, seed, sequenceLength, validation, all);
   }
 
   /** What differs from the run that saved a checkpoint, a clause each; empty where nothing does. */

@@ -1,7 +1,7 @@
 package dev.javelin.train.optim;
 
 import dev.javelin.device.DType;
-import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.nn.Trained;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.step.StepState;
@@ -16,31 +16,26 @@ import org.jspecify.annotations.Nullable;
  * @see <a href="https://arxiv.org/abs/1804.04235">Shazeer and Stern 2018, Adafactor</a>
  */
 public final class Adafactor implements Optimizer {
-  private final ParameterBuffer<?> parameters;
+  private final Trained trained;
   private final AdafactorConfig config;
-  private final List<Parameter> trained;
   private final FlatState rows;
   private final FlatState columns;
   private final @Nullable FlatState moment;
   private final dev.javelin.tensor.op.Adafactor op;
 
-  public Adafactor(ParameterBuffer<?> parameters, AdafactorConfig config) {
-    this.parameters = parameters;
+  public Adafactor(Trained trained, AdafactorConfig config) {
+    this.trained = trained;
     this.config = config;
-    this.trained = ParameterPart.trained(parameters);
-    this.rows = FlatState.parts("exp_avg_sq_row", parameters, DType.F32, p -> Shape.of(rows(p)));
+    this.rows = FlatState.parts("exp_avg_sq_row", trained, DType.F32, p -> Shape.of(rows(p)));
     this.columns =
         FlatState.parts(
-            "exp_avg_sq_col",
-            parameters,
-            DType.F32,
-            p -> isMatrix(p) ? Shape.of(columns(p)) : null);
-    this.moment = config.beta1() == 0 ? null : FlatState.likeWeights("exp_avg", parameters);
+            "exp_avg_sq_col", trained, DType.F32, p -> isMatrix(p) ? Shape.of(columns(p)) : null);
+    this.moment = config.beta1() == 0 ? null : FlatState.likeWeights("exp_avg", trained);
     this.op =
         new dev.javelin.tensor.op.Adafactor(
-            parameters.gradients().device(),
-            trained.stream().mapToInt(Adafactor::rows).max().orElse(1),
-            trained.stream().mapToInt(Adafactor::columns).max().orElse(1));
+            trained.device(),
+            trained.parameters().stream().mapToInt(Adafactor::rows).max().orElse(1),
+            trained.parameters().stream().mapToInt(Adafactor::columns).max().orElse(1));
   }
 
   private static boolean isMatrix(Parameter p) {
@@ -57,15 +52,13 @@ public final class Adafactor implements Optimizer {
 
   @Override
   public void step(StepState state) {
-    for (Parameter p : trained) {
+    for (Parameter p : trained.parameters()) {
       op.step(
-          ParameterPart.of(parameters, p),
+          ParameterPart.of(trained, p),
           columns(p),
           rows.part(p),
           columns.parts().get(p),
-          moment == null
-              ? null
-              : ParameterPart.flat(parameters.part(moment.buffer(), p), 0, p.shape().elements()),
+          moment == null ? null : ParameterPart.flat(moment.part(p), 0, p.shape().elements()),
           state,
           config.constants());
     }

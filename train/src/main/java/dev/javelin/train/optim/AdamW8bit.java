@@ -1,7 +1,7 @@
 package dev.javelin.train.optim;
 
 import dev.javelin.device.DType;
-import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.nn.Trained;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
@@ -24,29 +24,28 @@ public final class AdamW8bit implements Optimizer, EpsilonScale.Scaled {
 
   private static final int BLOCK = dev.javelin.tensor.op.AdamW8bit.BLOCK;
 
-  private final ParameterBuffer<?> parameters;
+  private final Trained trained;
   private final AdamWConfig config;
   private final int least;
-  private final List<Parameter> trained;
   private final Moment first;
   private final Moment second;
   private final EpsilonScale epsilonScale;
 
   /** One of the two: codes and scales of large parameters, numbers of small ones. */
   private record Moment(FlatState codes, FlatState scales, FlatState numbers) {
-    Moment(String name, ParameterBuffer<?> parameters, Predicate<Parameter> isLarge) {
+    Moment(String name, Trained trained, Predicate<Parameter> isLarge) {
       this(
           FlatState.parts(
               name + "_codes",
-              parameters,
+              trained,
               DType.U8,
               p -> isLarge.test(p) ? Shape.of(blockCount(p), BLOCK) : null),
           FlatState.parts(
               name + "_scales",
-              parameters,
+              trained,
               DType.F32,
               p -> isLarge.test(p) ? Shape.of(blockCount(p)) : null),
-          FlatState.parts(name, parameters, DType.F32, p -> isLarge.test(p) ? null : p.shape()));
+          FlatState.parts(name, trained, DType.F32, p -> isLarge.test(p) ? null : p.shape()));
     }
 
     dev.javelin.tensor.op.AdamW8bit.Moment blocks(Parameter p) {
@@ -54,21 +53,20 @@ public final class AdamW8bit implements Optimizer, EpsilonScale.Scaled {
     }
   }
 
-  public AdamW8bit(ParameterBuffer<?> parameters, AdamWConfig config) {
-    this(parameters, config, LEAST);
+  public AdamW8bit(Trained trained, AdamWConfig config) {
+    this(trained, config, LEAST);
   }
 
   /**
    * @param least elements from which on a parameter's moments are codes
    */
-  public AdamW8bit(ParameterBuffer<?> parameters, AdamWConfig config, int least) {
-    this.parameters = parameters;
+  public AdamW8bit(Trained trained, AdamWConfig config, int least) {
+    this.trained = trained;
     this.config = config;
     this.least = least;
-    this.trained = ParameterPart.trained(parameters);
-    this.first = new Moment("exp_avg", parameters, this::isLarge);
-    this.second = new Moment("exp_avg_sq", parameters, this::isLarge);
-    this.epsilonScale = new EpsilonScale(parameters.gradients().device());
+    this.first = new Moment("exp_avg", trained, this::isLarge);
+    this.second = new Moment("exp_avg_sq", trained, this::isLarge);
+    this.epsilonScale = new EpsilonScale(trained.device());
   }
 
   private boolean isLarge(Parameter p) {
@@ -86,11 +84,11 @@ public final class AdamW8bit implements Optimizer, EpsilonScale.Scaled {
 
   @Override
   public void step(StepState state) {
-    for (Parameter p : trained) {
+    for (Parameter p : trained.parameters()) {
       long n = p.shape().elements();
       if (isLarge(p)) {
         dev.javelin.tensor.op.AdamW8bit.step(
-            ParameterPart.of(parameters, p, 0, (long) BLOCK * blockCount(p)), // with its padding
+            ParameterPart.of(trained, p, 0, (long) BLOCK * blockCount(p)), // with its padding
             first.blocks(p),
             second.blocks(p),
             state,
@@ -102,7 +100,7 @@ public final class AdamW8bit implements Optimizer, EpsilonScale.Scaled {
         Tensor m = ParameterPart.flat(first.numbers.part(p), 0, n);
         Tensor v = ParameterPart.flat(second.numbers.part(p), 0, n);
         AdamW.step(
-            ParameterPart.of(parameters, p),
+            ParameterPart.of(trained, p),
             m,
             v,
             state,

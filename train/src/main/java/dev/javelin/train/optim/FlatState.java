@@ -2,6 +2,7 @@ package dev.javelin.train.optim;
 
 import dev.javelin.device.DType;
 import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.nn.Trained;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
@@ -19,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name of it in files, such as {@code exp_avg}: lower case, without dots
  * @param layout what its elements belong to
- * @param parts of the buffer, by parameter, where the layout is {@link Layout#PARTS}
+ * @param parts of the buffer, by parameter; empty where the layout is {@link Layout#OWN}
  */
 public record FlatState(
     String name, Layout layout, Tensor buffer, SequencedMap<Parameter, Tensor> parts)
@@ -29,9 +30,8 @@ public record FlatState(
   /** What the elements of a state belong to, and so how it is written. */
   public enum Layout {
     /**
-     * Element for element the flat weights ({@link ParameterBuffer#flat}): each parameter's part is
-     * a tensor of the file, {@code name.} followed by the parameter's name, shaped as the parameter
-     * is there.
+     * Element for element the weights ({@link Trained#flat}): each parameter's part is a tensor of
+     * the file, {@code name.} followed by the parameter's name, shaped as the parameter is there.
      */
     LIKE_WEIGHTS,
 
@@ -63,48 +63,50 @@ public record FlatState(
 
   /** An element for each trainable weight. */
   public static FlatState likeWeights(String name, ParameterBuffer<?> parameters) {
-    return allocate(name, Layout.LIKE_WEIGHTS, parameters, parameters.flat());
+    return likeWeights(name, parameters.trained());
+  }
+
+  /** An element for each weight that a rule moves. */
+  public static FlatState likeWeights(String name, Trained trained) {
+    Tensor buffer = allocate(trained, DType.F32, trained.flat());
+    SequencedMap<Parameter, Tensor> parts = new LinkedHashMap<>();
+    trained.parameters().forEach(p -> parts.put(p, trained.part(buffer, p)));
+    return new FlatState(
+        name, Layout.LIKE_WEIGHTS, buffer, Collections.unmodifiableSequencedMap(parts));
   }
 
   /** A state of the rule's own shape, on the device of the parameters. */
   public static FlatState own(String name, ParameterBuffer<?> parameters, Shape shape) {
-    return allocate(name, Layout.OWN, parameters, shape);
+    return new FlatState(name, Layout.OWN, allocate(parameters.trained(), DType.F32, shape));
   }
 
   /**
    * A tensor for each of some parameters, on their device.
    *
    * @param type F32 or U8
-   * @param shape of a trainable parameter's part; {@code null} for none
+   * @param shape of a parameter's part; {@code null} for none
    */
   public static FlatState parts(
-      String name,
-      ParameterBuffer<?> parameters,
-      DType type,
-      Function<Parameter, @Nullable Shape> shape) {
+      String name, Trained trained, DType type, Function<Parameter, @Nullable Shape> shape) {
     SequencedMap<Parameter, Shape> shapes = new LinkedHashMap<>();
     long rows = 0;
-    for (Parameter p : parameters.named().values()) {
-      Shape part = p.group().frozen() ? null : shape.apply(p);
+    for (Parameter p : trained.parameters()) {
+      Shape part = shape.apply(p);
       if (part != null) {
         shapes.put(p, part);
         rows += rows(part);
       }
     }
     Shape whole = Shape.of(Math.toIntExact(rows), ROW);
-    var memory = parameters.weights().device().allocate(type.bytes(whole.elements()));
+    Tensor buffer = allocate(trained, type, whole);
     SequencedMap<Parameter, Tensor> parts = new LinkedHashMap<>();
     long at = 0;
     for (Map.Entry<Parameter, Shape> part : shapes.entrySet()) {
       long offset = type.bytes(at * ROW);
-      parts.put(part.getKey(), Tensor.of(memory, offset, type, part.getValue()));
+      parts.put(part.getKey(), Tensor.of(buffer.memory(), offset, type, part.getValue()));
       at += rows(part.getValue());
     }
-    return new FlatState(
-        name,
-        Layout.PARTS,
-        Tensor.of(memory, 0, type, whole),
-        Collections.unmodifiableSequencedMap(parts));
+    return new FlatState(name, Layout.PARTS, buffer, Collections.unmodifiableSequencedMap(parts));
   }
 
   private static long rows(Shape part) {
@@ -116,10 +118,8 @@ public record FlatState(
     return Objects.requireNonNull(parts.get(p), p::name);
   }
 
-  private static FlatState allocate(
-      String name, Layout layout, ParameterBuffer<?> parameters, Shape shape) {
-    var memory = parameters.weights().device().allocate(DType.F32.bytes(shape.elements()));
-    return new FlatState(name, layout, Tensor.of(memory, 0, DType.F32, shape));
+  private static Tensor allocate(Trained trained, DType type, Shape shape) {
+    return Tensor.of(trained.device().allocate(type.bytes(shape.elements())), 0, type, shape);
   }
 
   @Override

@@ -3,6 +3,7 @@ package dev.javelin.train.optim;
 import dev.javelin.device.DType;
 import dev.javelin.nn.NameTable;
 import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.nn.Trained;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
@@ -21,7 +22,7 @@ import java.util.function.Predicate;
  * @see <a href="https://arxiv.org/abs/2502.16982">Liu et al. 2025, Muon is scalable</a>
  */
 public final class Muon implements Optimizer, EpsilonScale.Scaled {
-  private final ParameterBuffer<?> parameters;
+  private final Trained trained;
   private final MuonConfig config;
   private final List<Matrix> matrices;
   private final List<Parameter> rest;
@@ -50,35 +51,35 @@ public final class Muon implements Optimizer, EpsilonScale.Scaled {
     }
   }
 
-  public Muon(ParameterBuffer<?> parameters, MuonConfig config) {
-    this(parameters, config, Muon::isHidden);
+  public Muon(Trained trained, MuonConfig config) {
+    this(trained, config, Muon::isHidden);
   }
 
   /**
    * @param isMatrix which parameters Muon moves, of those with two dimensions
    */
-  public Muon(ParameterBuffer<?> parameters, MuonConfig config, Predicate<Parameter> isMatrix) {
-    this.parameters = parameters;
+  public Muon(Trained trained, MuonConfig config, Predicate<Parameter> isMatrix) {
+    this.trained = trained;
     this.config = config;
     Predicate<Parameter> ours = p -> p.shape().rank() == 2 && isMatrix.test(p);
-    List<Parameter> trained = ParameterPart.trained(parameters);
+    List<Parameter> all = trained.parameters();
     this.matrices =
-        trained.stream().filter(ours).flatMap(p -> split(parameters, p).stream()).toList();
-    this.rest = trained.stream().filter(ours.negate()).toList();
+        all.stream().filter(ours).flatMap(p -> split(trained.buffer(), p).stream()).toList();
+    this.rest = all.stream().filter(ours.negate()).toList();
     this.momentum =
-        FlatState.parts("momentum", parameters, DType.F32, p -> ours.test(p) ? p.shape() : null);
+        FlatState.parts("momentum", trained, DType.F32, p -> ours.test(p) ? p.shape() : null);
     this.moment1 = restState("exp_avg", ours);
     this.moment2 = restState("exp_avg_sq", ours);
-    this.epsilonScale = new EpsilonScale(parameters.gradients().device());
+    this.epsilonScale = new EpsilonScale(trained.device());
     this.op =
         new dev.javelin.tensor.op.Muon(
-            parameters.gradients().device(),
+            trained.device(),
             matrices.stream().mapToLong(m -> m.end() - m.start()).max().orElse(0),
             matrices.stream().mapToInt(m -> Math.min(m.rows(), m.columns())).max().orElse(0));
   }
 
   private FlatState restState(String name, Predicate<Parameter> ours) {
-    return FlatState.parts(name, parameters, DType.F32, p -> ours.test(p) ? null : p.shape());
+    return FlatState.parts(name, trained, DType.F32, p -> ours.test(p) ? null : p.shape());
   }
 
   /** Whether it is a parameter of one of the blocks between embedding and head. */
@@ -112,7 +113,7 @@ public final class Muon implements Optimizer, EpsilonScale.Scaled {
     for (Matrix m : matrices) {
       Parameter p = m.parameter;
       op.step(
-          ParameterPart.of(parameters, p, m.start(), m.end()),
+          ParameterPart.of(trained, p, m.start(), m.end()),
           m.rows(),
           m.columns(),
           ParameterPart.flat(momentum.part(p), m.start(), m.end()),
@@ -125,7 +126,7 @@ public final class Muon implements Optimizer, EpsilonScale.Scaled {
       Tensor m = flat(moment1, p);
       Tensor v = flat(moment2, p);
       dev.javelin.tensor.op.AdamW.step(
-          ParameterPart.of(parameters, p),
+          ParameterPart.of(trained, p),
           m,
           v,
           state,

@@ -27,6 +27,11 @@ public interface Optimizer extends AutoCloseable {
   /** What is kept from step to step, always the same buffers; empty for a rule without memory. */
   List<FlatState> state();
 
+  /** The rules that it consists of: itself, or those of groups of parameters. */
+  default List<Optimizer> rules() {
+    return List.of(this);
+  }
+
   /** Frees the state. */
   @Override
   default void close() {

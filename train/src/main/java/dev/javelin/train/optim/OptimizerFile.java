@@ -65,7 +65,7 @@ public final class OptimizerFile {
       Tensor buffer = state.buffer();
       switch (state.layout()) {
         case LIKE_WEIGHTS ->
-            items.addAll(Weights.items(parameters, state.name() + ".", p -> part(buffer, p)));
+            items.addAll(Weights.items(parameters, state.name() + ".", state.parts()::get));
         case OWN ->
             items.add(
                 new Safetensors.Item(state.name(), buffer.dtype(), buffer.shape(), buffer::toHost));
@@ -98,7 +98,7 @@ public final class OptimizerFile {
         Tensor buffer = state.buffer();
         switch (state.layout()) {
           case LIKE_WEIGHTS ->
-              Weights.read(parameters, file, state.name() + ".", p -> part(buffer, p));
+              Weights.read(parameters, file, state.name() + ".", state.parts()::get);
           case OWN -> read(file, state.name(), buffer);
           case PARTS -> state.parts().forEach((p, part) -> read(file, name(state, p), part));
         }

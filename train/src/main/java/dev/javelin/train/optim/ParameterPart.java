@@ -1,7 +1,7 @@
 package dev.javelin.train.optim;
 
 import dev.javelin.device.DType;
-import dev.javelin.nn.ParameterBuffer;
+import dev.javelin.nn.Trained;
 import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Segment;
@@ -13,26 +13,21 @@ import java.util.List;
 final class ParameterPart {
   private ParameterPart() {}
 
-  /** All that are trained. */
-  static List<Parameter> trained(ParameterBuffer<?> parameters) {
-    return parameters.named().values().stream().filter(p -> !p.group().frozen()).toList();
-  }
-
   /** A parameter with its gradient, as one segment. */
-  static FlatWeights of(ParameterBuffer<?> parameters, Parameter p) {
-    return of(parameters, p, 0, p.shape().elements());
+  static FlatWeights of(Trained trained, Parameter p) {
+    return of(trained, p, 0, p.shape().elements());
   }
 
   /** Elements {@code [from, to)} of it. */
-  static FlatWeights of(ParameterBuffer<?> parameters, Parameter p, long from, long to) {
-    Tensor precise = parameters.precise(p);
+  static FlatWeights of(Trained trained, Parameter p, long from, long to) {
+    Tensor precise = trained.buffer().precise(p);
     Tensor weights = flat(p.value(), from, to);
     return new FlatWeights(
         weights,
         precise == p.value() ? null : flat(precise, from, to),
-        flat(parameters.part(parameters.gradients(), p), from, to),
+        flat(trained.buffer().part(trained.buffer().gradients(), p), from, to),
         List.of(new Segment(0, to - from, p.group().lrScale(), p.group().weightDecay())),
-        parameters.flats().getFirst().update());
+        trained.buffer().flats().getFirst().update());
   }
 
   /** Elements {@code [from, to)} of a contiguous tensor. */

@@ -1,6 +1,7 @@
 package dev.javelin.train.settings;
 
 import dev.javelin.train.data.InputException;
+import dev.javelin.train.optim.Optimizers;
 import dev.javelin.train.schedule.LearningRate;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -210,10 +211,11 @@ public record RunSettings(
 
   /** Adapters take another rate than a model that is trained whole, where none is given. */
   private ScheduleSpec rated() {
-    return schedule.learningRate() != null
-        ? schedule
-        : schedule.withLearningRate(
-            adapter.isOn() ? ScheduleSpec.ADAPTER_LEARNING_RATE : ScheduleSpec.LEARNING_RATE);
+    if (schedule.learningRate() != null) {
+      return schedule;
+    }
+    double rate = Optimizers.learningRate(optimizer.optimizer());
+    return schedule.withLearningRate(adapter.isOn() ? rate / ScheduleSpec.ADAPTER_PART : rate);
   }
 
   /** YAML that {@link #with(Path)} reads back as these settings; what is left open is left out. */

@@ -55,8 +55,8 @@ public record ScheduleSpec(
 
   static final double LEARNING_RATE = 1e-3;
 
-  /** Of adapters, where none is given. */
-  static final double ADAPTER_LEARNING_RATE = 2e-4;
+  /** What the rate of a whole model is divided by for adapters, where none is given. */
+  static final double ADAPTER_PART = 5;
 
   public ScheduleSpec {
     Checks.require(

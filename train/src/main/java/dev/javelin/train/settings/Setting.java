@@ -1,6 +1,7 @@
 package dev.javelin.train.settings;
 
 import dev.javelin.train.data.InputException;
+import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -92,11 +93,13 @@ public record Setting(
         }
         return Values.parse(component.getType(), value);
       }
-      List<Object> paths = new ArrayList<>();
+      Class<?> element =
+          (Class<?>) ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[0];
+      List<Object> values = new ArrayList<>();
       for (Object one : value instanceof Collection<?> several ? several : List.of(value)) {
-        paths.add(Values.parse(java.nio.file.Path.class, one));
+        values.add(Values.parse(element, one));
       }
-      return paths;
+      return values;
     } catch (InputException e) {
       throw new InputException(flag() + " " + e.getMessage(), e);
     }

@@ -51,7 +51,7 @@ final class Values {
         return Long.valueOf(text);
       } else if (type == double.class || type == Double.class) {
         return Double.valueOf(text);
-      } else if (type == float.class) {
+      } else if (type == float.class || type == Float.class) {
         return Float.valueOf(text);
       } else if (type == boolean.class) {
         return bool(text);

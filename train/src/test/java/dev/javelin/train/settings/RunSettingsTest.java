@@ -38,6 +38,7 @@ class RunSettingsTest {
           Map.entry(long.class, 7L),
           Map.entry(Long.class, 7L),
           Map.entry(float.class, 0.25f),
+          Map.entry(Float.class, 0.25f),
           Map.entry(double.class, 0.25),
           Map.entry(Double.class, 1e-5),
           Map.entry(String.class, "cpu"),
@@ -66,6 +67,7 @@ class RunSettingsTest {
             ? Boolean.FALSE.equals(setting.of(DEFAULT))
             : switch (setting.key()) {
               case "guard" -> "log,skip:5";
+              case "group" -> List.of("p: freeze");
               case "inject" -> "kill@3";
               default -> OTHER.get(setting.component().getType());
             };
@@ -243,6 +245,14 @@ class RunSettingsTest {
         "rewarmup_from | NaN | --rewarmup-from must be 0 or more, and finite, got NaN",
         "weight_decay | Infinity | --weight-decay must be 0 or more, and finite",
         "weight_decay | 1e39 | --weight-decay must be 0 or more, and finite",
+        "momentum | 1 | --momentum must lie between 0 and 1",
+        "dampening | 2 | --dampening must lie between 0 and 1",
+        "rmsprop_alpha | -1 | --rmsprop-alpha must lie between 0 and 1",
+        "adagrad_lr_decay | -1 | --adagrad-lr-decay must be 0 or more",
+        "adagrad_initial | -1 | --adagrad-initial must be 0 or more",
+        "sophia_rho | 0 | --sophia-rho must be more than 0",
+        "sophia_interval | 0 | --sophia-interval must be at least 1",
+        "group | embed* | --group must be PATTERN",
         "adam_epsilon | 0 | --adam-epsilon must be more than 0",
         "dropout | 1 | --dropout must lie between 0 and 1",
         "attention_dropout | 1 | --attention-dropout must lie between 0 and 1",
