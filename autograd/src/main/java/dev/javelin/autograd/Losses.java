@@ -7,6 +7,8 @@ import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.CrossEntropy;
+import dev.javelin.tensor.op.DrawTargets;
+import dev.javelin.tensor.op.Linear;
 import dev.javelin.tensor.op.LinearCrossEntropy;
 import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.op.MeanLoss;
@@ -85,6 +87,40 @@ public final class Losses {
       MeanLoss.forward(loss, losses.tensor(), state.inverseTargetsTensor(), state);
     }
     return out;
+  }
+
+  /**
+   * Targets drawn from the softmax of {@code x·wᵀ}, where those given are not ignored; see {@link
+   * DrawTargets}. No gradient flows through it. The logits exist some rows at a time, in x's type.
+   *
+   * @param targets I32 [B, T], of x's leading dimensions
+   */
+  public static Tensor drawTargets(
+      Var x, Var w, Tensor targets, LossOptions options, StepState state) {
+    Workspace ws = x.tape().workspace();
+    Tensor ids = x.tape().alloc(DType.I32, targets.shape());
+    int rows = x.value().rows();
+    int vocabulary = w.value().dim(0);
+    int chunk = LinearCrossEntropy.scratch(ws.device(), rows, vocabulary).dim(0);
+    Tensor flat = x.value().reshape(rows, x.value().last());
+    Tensor flatIds = ids.reshape(rows);
+    Tensor flatTargets = targets.reshape(rows);
+    try (var logits = ws.scratch(x.value().dtype(), Shape.of(chunk, vocabulary))) {
+      for (int from = 0; from < rows; from += chunk) {
+        int to = Math.min(rows, from + chunk);
+        Tensor some = logits.tensor().slice(0, 0, to - from);
+        Linear.forward(some, null, flat.slice(0, from, to), w.value(), null, null);
+        DrawTargets.run(
+            flatIds.slice(0, from, to),
+            some,
+            flatTargets.slice(0, from, to),
+            from,
+            targets.last(),
+            options,
+            state);
+      }
+    }
+    return ids;
   }
 
   private static void requireRoot(Var out) {

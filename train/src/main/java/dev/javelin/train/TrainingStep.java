@@ -52,6 +52,7 @@ final class TrainingStep implements AutoCloseable {
   private final StepGraph update; // where there are hooks, what comes before their decision
   private final StepGraph rule; // and what comes after it
   private final List<Runnable> works = new ArrayList<>();
+  private final @Nullable CurvaturePass curvature;
   private final Runnable applyUpdate;
   private final Runnable measure;
   private final Runnable apply;
@@ -63,6 +64,7 @@ final class TrainingStep implements AutoCloseable {
    * @param recorded whether a GPU is to record its steps, or be given them kernel by kernel
    */
   TrainingStep(Training t, Optimizer optimizer, GradientClip clip, Hooks hooks, boolean recorded) {
+    CurvaturePass.check(t.objective, optimizer);
     Device device = t.parameters.weights().device();
     this.objective = t.objective;
     this.source = t.source;
@@ -111,6 +113,7 @@ final class TrainingStep implements AutoCloseable {
               });
       microSteps.add(new StepGraph("micro-step", workspace, recorded));
     }
+    this.curvature = CurvaturePass.of(t, optimizer, batches.all(), state, workspace, recorded);
   }
 
   StepState state() {
@@ -170,6 +173,10 @@ final class TrainingStep implements AutoCloseable {
     long targets = source.targets(place, rows);
     float weight = targets == 0 ? 0 : 1f / targets;
     state.begin(seed, (int) step, (float) learningRate, weight);
+    if (curvature != null && curvature.isDue(step)) {
+      estimate(step, place, curvature);
+      state.begin(seed, (int) step, (float) learningRate, weight); // without what that has added
+    }
     hooks.begin(step, place, rows);
     StepEvent event = StepEvent.begun();
     for (int micro = 0; micro < parts(step); micro++) {
@@ -239,6 +246,21 @@ final class TrainingStep implements AutoCloseable {
         peaks, Comparator.comparingLong(p -> p.values().stream().mapToLong(b -> b).sum()));
   }
 
+  private void estimate(long step, long place, CurvaturePass pass) {
+    PhaseEvent phase = PhaseEvent.begun();
+    for (int micro = 0; micro < parts(step); micro++) {
+      int inStep = (micro * ranks.world() + ranks.rank()) * batches.rows();
+      state.firstSequence(inStep);
+      int width = load(place + inStep);
+      try (Turn _ = workspace.device().turn()) {
+        objective.prepare(batches.all().get(width));
+        pass.pass(width);
+      }
+    }
+    pass.take();
+    phase.done("curvature");
+  }
+
   private int load(long place) {
     long start = System.nanoTime();
     PhaseEvent phase = PhaseEvent.begun();
@@ -267,6 +289,9 @@ final class TrainingStep implements AutoCloseable {
     microSteps.forEach(StepGraph::close);
     update.close();
     rule.close();
+    if (curvature != null) {
+      curvature.close();
+    }
     workspace.close();
   }
 }

@@ -1,7 +1,9 @@
 package dev.javelin.train;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
@@ -13,9 +15,16 @@ import dev.javelin.kernels.BundledKernels;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.Tensor;
+import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.checkpoint.Checkpoint;
+import dev.javelin.train.data.BatchSource;
+import dev.javelin.train.data.InputException;
+import dev.javelin.train.data.Order;
+import dev.javelin.train.hook.StepHook;
 import dev.javelin.train.monitor.MetricsFile;
 import dev.javelin.train.monitor.StepMetrics;
+import dev.javelin.train.objective.NextToken;
+import dev.javelin.train.objective.Objective;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.optim.OptimizerFile;
 import dev.javelin.train.optim.Optimizers;
@@ -24,6 +33,7 @@ import dev.javelin.train.settings.OptimizerSpec;
 import dev.javelin.train.settings.RunSettings;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -188,5 +198,78 @@ class OptimizersTest {
       }
     }
     assertThat(ends[1]).isEqualTo(ends[0]);
+  }
+
+  /** The curvature that is kept is the mean of squared gradients with drawn targets. */
+  @Test
+  void sophiaEstimatesCurvatureEveryFewSteps() throws IOException {
+    RunSettings settings = settings("sophia", 1e-3, 7);
+    try (Cpu cpu = Cpu.open(2);
+        LanguageModel model = model(cpu, Precision.FP32, settings)) {
+      Optimizer[] rule = new Optimizer[1];
+      List<Double> sums = new ArrayList<>();
+      StepHook watching =
+          new StepHook() {
+            @Override
+            public String name() {
+              return "watching";
+            }
+
+            @Override
+            public void updated(StepState state) {
+              Tensor h = rule[0].state().get(1).buffer();
+              double sum = 0;
+              for (float x : h.toHost().toArray(JAVA_FLOAT)) {
+                assertThat(x).isNotNegative();
+                sum += x;
+              }
+              sums.add(sum);
+            }
+          };
+      try (Trainer trainer =
+          TextTraining.of(model, TinyModels.data(2000), settings)
+              .hook(
+                  (p, optimizer) -> {
+                    rule[0] = optimizer;
+                    return watching;
+                  })
+              .trainer()) {
+        trainer.run();
+      }
+      assertThat(sums).hasSize(7);
+      assertThat(sums.getFirst()).isPositive();
+      for (int step = 1; step < 7; step++) {
+        if (step % 3 == 0) {
+          assertThat(sums.get(step)).as("step %d", step).isNotEqualTo(sums.get(step - 1));
+        } else {
+          assertThat(sums.get(step)).as("step %d", step).isEqualTo(sums.get(step - 1));
+        }
+      }
+    }
+  }
+
+  @Test
+  void sophiaWithAnotherObjectiveIsRefused() {
+    RunSettings settings = settings("sophia", 1e-3, 2);
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel model = model(cpu, Precision.FP32, settings)) {
+      Objective other =
+          (tape, batch, state) -> new NextToken(model.transformer()).loss(tape, batch, state);
+      Training training =
+          Training.of(
+                  model.parameters(),
+                  other,
+                  BatchSource.endless(
+                      TextTraining.rows(
+                          TinyModels.data(2000).train(),
+                          TinyModels.SEQ_LEN,
+                          TinyModels.VOCAB,
+                          true),
+                      Order.sequential()))
+              .optimizer(settings.optimizer()::create);
+      assertThatThrownBy(training::trainer)
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("--optimizer sophia draws targets from the model");
+    }
   }
 }

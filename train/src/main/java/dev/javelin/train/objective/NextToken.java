@@ -30,12 +30,24 @@ public record NextToken(Transformer model) implements Objective {
 
   @Override
   public Var loss(Tape tape, Batch batch, StepState state) {
+    return loss(tape, batch, state, false);
+  }
+
+  @Override
+  public Objective sampled() {
+    return (tape, batch, state) -> loss(tape, batch, state, true);
+  }
+
+  private Var loss(Tape tape, Batch batch, StepState state, boolean sampled) {
     Tensor tokens = batch.get(TOKENS);
     try (Turn _ = tokens.device().turn()) {
+      Var x = model.hidden(tape, tokens, pass(tape, batch, state));
+      Var w = model.headWeight(tape);
+      Tensor targets = batch.get(TARGETS);
       return Losses.linearCrossEntropy(
-          model.hidden(tape, tokens, pass(tape, batch, state)),
-          model.headWeight(tape),
-          batch.get(TARGETS),
+          x,
+          w,
+          sampled ? Losses.drawTargets(x, w, targets, model.lossOptions(), state) : targets,
           model.lossOptions(),
           state);
     }

@@ -4,6 +4,7 @@ import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.data.Batch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What training makes small, and an evaluation measures: a function of a model and a batch.
@@ -26,6 +27,17 @@ public interface Objective {
    * @return one F32 number
    */
   Var loss(Tape tape, Batch batch, StepState state);
+
+  /**
+   * The same with targets drawn from the model's own distribution in place of the batch's, wherever
+   * these count: its gradient estimates curvature. {@code null} where there is no such
+   * distribution.
+   *
+   * @see dev.javelin.train.optim.Curvature
+   */
+  default @Nullable Objective sampled() {
+    return null;
+  }
 
   /**
    * Called before each batch, also where the work is replayed and {@link #loss} is not called: for
