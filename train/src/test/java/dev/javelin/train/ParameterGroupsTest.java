@@ -26,6 +26,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -93,7 +94,7 @@ class ParameterGroupsTest {
                 "layers.0.mlp.down_proj.weight: lr=3"));
     plain.forEach(
         (name, was) -> {
-          float is = grouped.get(name);
+          float is = Objects.requireNonNull(grouped.get(name));
           if (name.equals("tokens")) {
             assertThat(is).as(name).isCloseTo(-0.1f * RATE, offset());
           } else if (name.startsWith("blocks.0.") && !name.contains("down")) {
