@@ -10,6 +10,7 @@ import dev.javelin.nn.Precision;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.io.Safetensors;
+import dev.javelin.tensor.op.Fill;
 import dev.javelin.tensor.step.LossScaling;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.data.InputException;
@@ -146,6 +147,35 @@ class ParameterGroupsTest {
                 "exp_avg_sq.model.layers.1.mlp.down_proj.weight");
       }
       new OptimizerFile(model.parameters(), optimizer).load(dir);
+    }
+  }
+
+  /** Where another group is meant, what the rules share is taken over and the rest begins anew. */
+  @Test
+  void statesOfOtherGroupsAreTakenOverByName() {
+    RunSettings before = settings("*norm*: optimizer=adam", "embed*: optimizer=lion");
+    RunSettings after = settings("*norm*: optimizer=adam", "*down_proj*: optimizer=lion");
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel one = model(cpu, Precision.FP32, before);
+        Optimizer saved = before.optimizer().create(one.parameters());
+        LanguageModel other = model(cpu, Precision.FP32, after);
+        Optimizer read = after.optimizer().create(other.parameters())) {
+      saved
+          .state()
+          .forEach(s -> s.parts().forEach((p, t) -> Fill.constant(t, p.name().hashCode() % 100)));
+      new OptimizerFile(one.parameters(), saved).save(dir);
+      assertThat(new OptimizerFile(other.parameters(), read).adopt(dir)).containsExactly("exp_avg");
+      read.state()
+          .forEach(
+              s ->
+                  s.parts()
+                      .forEach(
+                          (p, t) -> {
+                            boolean anew = p.name().contains("down");
+                            assertThat(t.toFloats())
+                                .as(s.name() + " " + p.name())
+                                .containsOnly(anew ? 0 : p.name().hashCode() % 100);
+                          }));
     }
   }
 

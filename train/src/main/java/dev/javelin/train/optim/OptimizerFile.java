@@ -124,7 +124,7 @@ public final class OptimizerFile {
       for (FlatState state : optimizer.state()) {
         boolean whole =
             switch (state.layout()) {
-              case LIKE_WEIGHTS -> readThere(file, state.name(), p -> part(state.buffer(), p));
+              case LIKE_WEIGHTS -> readThere(file, state.name(), state.parts()::get);
               case OWN -> readThere(file, state.name(), state.buffer());
               case PARTS -> {
                 boolean all = true;
