@@ -96,6 +96,9 @@ function nearest(list, x) {
   return x - list[low].x <= list[high].x - x ? low : high;
 }
 
+/** An event in words; its text may begin with its kind. */
+const happened = e => `step ${whole(e.step)}: ${e.text.startsWith(e.kind) ? "" : e.kind + " "}${e.text}`;
+
 const MARGIN = { left: 50, right: 12, top: 10, bottom: 22 };
 let clips = 0;
 
@@ -209,7 +212,7 @@ class Chart {
       marks.append(svg("g", { class: e.alert ? "event alert" : "event", "data-kind": e.kind },
         e.alert ? svg("line", { x1: x, x2: x, y1: y, y2: s.bottom }) : null,
         svg("path", { d: e.alert ? `M${x - 4} ${y - 7}h8l-4 7Z` : `M${x - 4} ${y + 1}h8l-4 -7Z` }),
-        svg("title", {}, `step ${whole(e.step)}: ${e.kind} ${e.text}`)));
+        svg("title", {}, happened(e))));
     }
     return marks;
   }
@@ -252,7 +255,7 @@ class Chart {
       over.unshift(svg("line", { class: "cursor", x1: x, x2: x, y1: MARGIN.top, y2: this.height - MARGIN.bottom }));
       const event = (this.spec.events || []).filter(e => Math.abs(this.x(e.x) - x) < 7)
         .sort((a, b) => b.alert - a.alert || Math.abs(this.x(a.x) - x) - Math.abs(this.x(b.x) - x))[0];
-      this.note.textContent = this.view.cursorLabel(cursor) + (event ? ` · step ${whole(event.step)}: ${event.kind} ${event.text}` : "");
+      this.note.textContent = this.view.cursorLabel(cursor) + (event ? ` · ${happened(event)}` : "");
     } else {
       this.note.textContent = "";
     }

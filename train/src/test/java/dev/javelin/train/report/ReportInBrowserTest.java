@@ -286,9 +286,10 @@ class ReportInBrowserTest {
         .contains("1 × spike", "upon a time </script><b>", "起きた", "learning_rate");
     assertThat(
             tab.text(
-                "[...document.querySelectorAll('details')].filter(d => d.innerText.includes('layers at')).map(d => d.innerText).join()"))
-        .contains("2 layers at step 200", "embed\t0.00125\t\t–\t25 %\t–")
-        .contains("blocks.0.wq\t–\t\t130 steps\t100 %");
+                    "[...document.querySelectorAll('details')].filter(d => d.innerText.includes('layers at')).map(d => d.innerText).join()")
+                .replaceAll("\\s+", " "))
+        .contains(
+            "2 layers at step 200", "embed 0.00125 – 25 % –", "blocks.0.wq – 130 steps 100 %");
     tab.open(page(State.FINISHED, dir.resolve("a")).toUri()); // what was chosen is kept
     assertThat(tab.text("document.getElementById('axis').value")).isEqualTo("tokens");
   }
