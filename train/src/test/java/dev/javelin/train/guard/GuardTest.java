@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -94,7 +95,7 @@ class GuardTest {
   }
 
   private float gradient(String name) {
-    return parameters.get(name).grad().toFloats()[0];
+    return Objects.requireNonNull(parameters.get(name).grad()).toFloats()[0];
   }
 
   @Test
