@@ -156,6 +156,16 @@ public final class Tape {
    * @throws IllegalArgumentException where the loss is not a single F32 number
    */
   public void backward(Var loss) {
+    Tensor one = workspace.alloc(DType.F32, loss.value().shape(), "the root of backward");
+    Fill.constant(one, 1f);
+    backward(loss, one);
+  }
+
+  /**
+   * The same, starting from d(loss)/d(loss) = {@code scale}: one F32 number, such as the loss scale
+   * of a step.
+   */
+  public void backward(Var loss, Tensor scale) {
     Tensor l = loss.value();
     if (l.elements() != 1 || l.dtype() != DType.F32) {
       throw new IllegalArgumentException(
@@ -165,9 +175,7 @@ public final class Tape {
       throw new IllegalArgumentException(
           "backward: the loss depends on no parameter that wants a gradient");
     }
-    Tensor one = workspace.alloc(DType.F32, l.shape(), "the root of backward");
-    Fill.constant(one, 1f);
-    backward(List.of(loss), List.of(one));
+    backward(List.of(loss), List.of(scale));
   }
 
   /**

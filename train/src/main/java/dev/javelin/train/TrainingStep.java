@@ -102,7 +102,7 @@ final class TrainingStep implements AutoCloseable {
       Runnable forwardBackward =
           () -> {
             Tape tape = new Tape(workspace);
-            tape.backward(objective.loss(tape, batch, state));
+            tape.backward(objective.loss(tape, batch, state), state.lossScaleTensor());
           };
       works.add(
           parts > 1 || !hooks.all().isEmpty()
