@@ -2,6 +2,7 @@ package dev.javelin.train.estimate;
 
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /** A run does not fit into the memory that it may take. */
 public final class NotEnoughMemoryException extends RuntimeException {
@@ -9,7 +10,7 @@ public final class NotEnoughMemoryException extends RuntimeException {
 
   private final transient String details;
 
-  private NotEnoughMemoryException(String message, String details, Throwable cause) {
+  private NotEnoughMemoryException(String message, String details, @Nullable Throwable cause) {
     super(message, cause);
     this.details = details;
   }

@@ -115,7 +115,7 @@ final class Values {
     try {
       return Recomputation.named(text.toLowerCase(Locale.ROOT));
     } catch (IllegalArgumentException e) {
-      throw new InputException(e.getMessage(), e);
+      throw new InputException(String.valueOf(e.getMessage()), e);
     }
   }
 
