@@ -97,7 +97,7 @@ public final class TextTraining {
             .batch(settings.batch().batchSize())
             .accumulate(settings.batch().gradientAccumulationSteps())
             .ramp(settings.batch().batchRamp())
-            .optimizer(settings.optimizer()::create)
+            .optimizer(p -> settings.optimizer().create(p, settings.rule().constants()))
             .clip(settings.optimizer().clip(precision.lossScaling()))
             .schedule(settings.lrSchedule(steps))
             .steps(steps)

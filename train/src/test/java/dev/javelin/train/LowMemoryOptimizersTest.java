@@ -37,6 +37,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
 import org.junit.jupiter.api.Test;
@@ -325,6 +326,33 @@ class LowMemoryOptimizersTest {
           .run();
       return Tensors.toDoubles(model.parameters().weights());
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "adamw, adam_epsilon_placement, inside",
+    "adamw8bit, adam_epsilon_steps, 100",
+    "muon, muon_momentum, 0.5",
+    "muon, muon_match_rms, false",
+    "adafactor, adafactor_momentum, 0.9",
+    "adafactor, adafactor_scaled, true"
+  })
+  void eachSettingOfARuleIsFelt(String rule, String key, String value) throws IOException {
+    RunSettings settings =
+        TinyModels.settings(4)
+            .with(Map.of("optimizer", rule, "adam_epsilon", "1e-3", "adam_epsilon_end", "1e-6"));
+    assertThat(losses(settings.with(Map.of(key, value)))).isNotEqualTo(losses(settings));
+  }
+
+  private static List<Double> losses(RunSettings settings) throws IOException {
+    List<Double> losses = new ArrayList<>();
+    try (Cpu cpu = Cpu.open(1);
+        LanguageModel model = TinyModels.model(cpu, TinyModels.llama(), Precision.FP32);
+        Dataset data = TinyModels.data(500);
+        Trainer trainer = TextTraining.of(model, data, settings).trainer()) {
+      trainer.watch(losses(losses)).run();
+    }
+    return losses;
   }
 
   @Test

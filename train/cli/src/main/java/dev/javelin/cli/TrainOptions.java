@@ -256,6 +256,28 @@ final class TrainOptions {
     add("adagrad_initial", "S", "AdaGrad: sum of squares before the first step.");
     add("sophia_rho", "R", "Sophia: factor on the curvature; smaller ones clip more elements.");
     add("sophia_interval", "N", "Sophia: steps between estimates of the curvature.");
+    add(
+        "adam_epsilon_placement",
+        "outside|inside|zero-safe",
+        "Where epsilon stands in AdamW: m/(√v + ε), m/√(v + ε), or as outside and 0 where v is 0.");
+    add(
+        "adam_epsilon_steps",
+        "N",
+        "Steps over which AdamW's epsilon goes, geometrically, to --adam-epsilon-end; 0 for never.");
+    add("adam_epsilon_end", "EPS", "AdamW's epsilon after --adam-epsilon-steps.");
+    add("muon_momentum", "B", "Decay of Muon's momentum, per step.");
+    add(
+        "muon_match_rms",
+        "true|false",
+        "Scale Muon's updates to the length of AdamW's, so that one learning rate serves both.");
+    add(
+        "adafactor_momentum",
+        "B",
+        "Decay of a first moment for Adafactor, per step; 0 keeps none, and no memory for it.");
+    add(
+        "adafactor_scaled",
+        "true|false",
+        "Make Adafactor's learning rate relative to the root mean square of the weights.");
     add("max_grad_norm", "N", "Clip the gradient to this global norm; 0 disables.");
     add("grad_norm_type", "l1|l2|max", "Norm that --max-grad-norm uses.");
     add("max_grad_value", "N", "Clip each gradient element to this size; 0 disables.");

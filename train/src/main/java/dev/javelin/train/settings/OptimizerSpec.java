@@ -236,10 +236,17 @@ public record OptimizerSpec(
    *     constants exclude each other
    */
   public Optimizer create(ParameterBuffer<?> parameters) {
+    return create(parameters, Map.of());
+  }
+
+  /** The same with further constants, by name. */
+  public Optimizer create(ParameterBuffer<?> parameters, Map<String, Float> further) {
     Checks.require(
         !(nesterov && (dampening != 0 || momentum != null && momentum == 0)),
         "--nesterov wants a --momentum and no --dampening");
-    return groups().create(parameters, constants());
+    Map<String, Float> all = constants();
+    all.putAll(further);
+    return groups().create(parameters, all);
   }
 
   /** What a resumed run must have as the run that saved had it, by key. */

@@ -36,6 +36,7 @@ public record RunSettings(
     ObjectiveSpec objective,
     AdapterSpec adapter,
     OptimizerSpec optimizer,
+    RuleSpec rule,
     ScheduleSpec schedule,
     PlateauSpec plateau,
     RewarmupSpec rewarmup,
@@ -54,6 +55,7 @@ public record RunSettings(
           ObjectiveSpec.DEFAULT,
           AdapterSpec.DEFAULT,
           OptimizerSpec.DEFAULT,
+          RuleSpec.DEFAULT,
           ScheduleSpec.DEFAULT,
           PlateauSpec.DEFAULT,
           RewarmupSpec.DEFAULT,
@@ -86,6 +88,10 @@ public record RunSettings(
 
   public RunSettings withOptimizer(UnaryOperator<OptimizerSpec> change) {
     return Components.with(this, "optimizer", change.apply(optimizer));
+  }
+
+  public RunSettings withRule(UnaryOperator<RuleSpec> change) {
+    return Components.with(this, "rule", change.apply(rule));
   }
 
   public RunSettings withSchedule(UnaryOperator<ScheduleSpec> change) {

@@ -3,6 +3,7 @@ package dev.javelin.train.settings;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.javelin.kernels.EpsilonPlacement;
 import dev.javelin.kernels.VectorNorm;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.Recomputation;
@@ -50,6 +51,7 @@ class RunSettingsTest {
           Map.entry(Precision.class, Precision.BF16),
           Map.entry(Recomputation.class, new Recomputation.Blocks(3)),
           Map.entry(WeightUpdate.class, WeightUpdate.STOCHASTIC),
+          Map.entry(EpsilonPlacement.class, EpsilonPlacement.INSIDE),
           Map.entry(VectorNorm.class, VectorNorm.L1),
           Map.entry(Decay.class, Decay.SQRT),
           Map.entry(Quantize.class, Quantize.NF4),
