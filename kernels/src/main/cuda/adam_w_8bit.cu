@@ -1,12 +1,12 @@
 // adam_w_8bit.cu — AdamW with moments in eight bits: 128 neighbours share a scale, m in signed codes, r = sqrt(v) in unsigned ones
-//   (moment_code.cuh). A block is decoded, updated as adam_w.cu does it, and encoded by its new largest element; the weights see
+//   (float8.cuh). A block is decoded, updated as adam_w.cu does it, and encoded by its new largest element; the weights see
 //   the moments before they are encoded. A second moment that is there never becomes 0.
 //                                                             block-wise: Dettmers et al. 2021, arXiv:2110.02861
 // Tiling: a warp per block, 4 elements a lane, grid-stride, one row of blocks per segment. Maxima are exact: the CPU's scales.
 // Traffic: 20.1 bytes an element (reads w, grad, two codes, writes them), 2 more for a half copy; AdamW has 32.
 // Measured: not yet.
 #include "adam.cuh"
-#include "moment_code.cuh"
+#include "float8.cuh"
 #include "update.cuh"
 
 constexpr int kBlock = 128;
@@ -23,16 +23,19 @@ struct Moments {
 // Writes a lane's four codes, and the block's scale.
 template <bool kSigned>
 __device__ __forceinline__ void encode(uint8_t* codes, float* scale, const float (&x)[4]) {
+  constexpr float kTop = kSigned ? kSignedTop : kUnsignedTop;
   float largest = warp_max(fmaxf(fmaxf(fabsf(x[0]), fabsf(x[1])), fmaxf(fabsf(x[2]), fabsf(x[3]))));
-  float inverse = largest < kLeast ? 0.0f : 1.0f / largest;
+  float inverse = largest < kLeast ? 0.0f : kTop / largest;
   uint32_t word = 0;
 #pragma unroll
   for (int j = 0; j < 4; j++) {
-    float y = x[j] * inverse;
-    word |= (kSigned ? to_signed8(y) : to_unsigned8(y)) << 8 * j;
+    float y = fmaxf(-kTop, fminf(kTop, x[j] * inverse));
+    uint32_t code = kSigned ? to_signed8(y) : to_unsigned8(y);
+    if (!kSigned && y > 0 && code == 0) code = 1;
+    word |= code << 8 * j;
   }
   *reinterpret_cast<uint32_t*>(codes) = word;
-  if (lane_index() == 0) *scale = largest < kLeast ? 0.0f : largest;
+  if (lane_index() == 0) *scale = largest < kLeast ? 0.0f : largest / kTop;
 }
 
 template <class T>

@@ -11,7 +11,7 @@ import jdk.incubator.vector.FloatVector;
 import org.jspecify.annotations.Nullable;
 
 /**
- * AdamW whose moments are kept in blocks of {@link #BLOCK} codes ({@link MomentCode}) and a scale:
+ * AdamW whose moments are kept in blocks of {@link #BLOCK} codes ({@link Float8}) and a scale:
  * {@code m} signed, and {@code r = sqrt(v)} unsigned. A block is decoded, updated as {@link
  * AdamWCpu} does it, and encoded by its new largest element; the weights see the moments before
  * they are encoded.
@@ -43,19 +43,18 @@ public record AdamW8bitCpu(Cpu cpu, AdamWCpu.Constants c) implements UpdateCpu.R
       float mScale = mScales.getAtIndex(JAVA_FLOAT_UNALIGNED, block);
       float rScale = rScales.getAtIndex(JAVA_FLOAT_UNALIGNED, block);
       for (int j = 0; j < BLOCK; j++) {
-        scratch.set(JAVA_FLOAT_UNALIGNED, 4L * j, mCodes.get(JAVA_BYTE, element + j));
-        scratch.set(
-            JAVA_FLOAT_UNALIGNED, BYTES + 4L * j, rCodes.get(JAVA_BYTE, element + j) & 0xFF);
+        int m = mCodes.get(JAVA_BYTE, element + j) & 0xFF;
+        int r = rCodes.get(JAVA_BYTE, element + j) & 0xFF;
+        scratch.set(JAVA_FLOAT_UNALIGNED, 4L * j, Float8.signed(m) * mScale);
+        scratch.set(JAVA_FLOAT_UNALIGNED, BYTES + 4L * j, Float8.unsigned(r) * rScale);
       }
-      decode(scratch, 0, mScale, MomentCode.SIGNED_TOP);
-      decode(scratch, BYTES, rScale, MomentCode.UNSIGNED_TOP);
       update(w, grad, scratch, i);
       mScales.setAtIndex(
-          JAVA_FLOAT_UNALIGNED, block, encode(scratch, 0, mCodes, element, MomentCode.SIGNED_TOP));
+          JAVA_FLOAT_UNALIGNED, block, encode(scratch, 0, mCodes, element, Float8.SIGNED_TOP));
       rScales.setAtIndex(
           JAVA_FLOAT_UNALIGNED,
           block,
-          encode(scratch, BYTES, rCodes, element, MomentCode.UNSIGNED_TOP));
+          encode(scratch, BYTES, rCodes, element, Float8.UNSIGNED_TOP));
     }
   }
 
@@ -89,36 +88,30 @@ public record AdamW8bitCpu(Cpu cpu, AdamWCpu.Constants c) implements UpdateCpu.R
     }
   }
 
-  private static void decode(MemorySegment block, int at, float scale, int top) {
-    for (int j = at; j < at + BYTES; j += Lanes.BYTES) {
-      Lanes.store(MomentCode.decode(Lanes.load(block, j), top).mul(scale), block, j);
-    }
-  }
-
   /** Writes the codes of a block, and gives their scale. */
   private static float encode(
-      MemorySegment from, int at, MemorySegment codes, long element, int top) {
+      MemorySegment from, int at, MemorySegment codes, long element, float top) {
     FloatVector most = Lanes.zero();
     for (int j = 0; j < BYTES; j += Lanes.BYTES) {
       most = Lanes.larger(most, Lanes.load(from, at + j).abs());
     }
     float largest = Lanes.max(most);
-    if (largest < LEAST) {
-      codes.asSlice(element, BLOCK).fill((byte) 0);
-      return 0;
-    }
-    boolean signed = top == MomentCode.SIGNED_TOP;
-    for (int j = at; j < at + BYTES; j += Lanes.BYTES) {
-      FloatVector x = Lanes.load(from, j).mul(1 / largest);
-      FloatVector code = MomentCode.encode(x.abs(), top);
-      // A second moment that is there never becomes 0, by which the first would be divided.
-      code = signed ? code.blend(code.neg(), x.lt(0)) : code.max(1).blend(0, x.eq(0));
-      Lanes.store(code, from, j);
-    }
+    boolean signed = top == Float8.SIGNED_TOP;
+    float inverse = largest < LEAST ? 0 : top / largest;
     for (int j = 0; j < BLOCK; j++) {
-      float code = from.get(JAVA_FLOAT_UNALIGNED, at + 4L * j);
-      codes.set(JAVA_BYTE, element + j, (byte) (int) code);
+      float x = from.get(JAVA_FLOAT_UNALIGNED, at + 4L * j) * inverse;
+      int code = signed ? Float8.toSigned(clamp(x, top)) : unsigned(clamp(x, top));
+      codes.set(JAVA_BYTE, element + j, (byte) code);
     }
-    return largest;
+    return largest < LEAST ? 0 : largest / top;
+  }
+
+  /** A second moment that is there never becomes 0, by which the first would be divided. */
+  private static int unsigned(float x) {
+    return x > 0 ? Math.max(1, Float8.toUnsigned(x)) : 0;
+  }
+
+  private static float clamp(float x, float top) {
+    return Math.max(-top, Math.min(top, x));
   }
 }

@@ -15,13 +15,13 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@link AdamW} with moments in eight bits. Each {@link #BLOCK} neighbours share a scale s, their
- * largest magnitude, and each is a fourth power of its code; in place of v its root is kept, which
- * halves the range of exponents that has to be covered:
+ * {@link AdamW} with moments in eight bits. Each {@link #BLOCK} neighbours share a scale, so that
+ * the largest of them is the largest code; m is kept in signed codes, and in place of v its root,
+ * in unsigned ones, which halves the range of exponents that has to be covered:
  *
  * <pre>
- * m  = s · sign(c)·(|c|/127)⁴     c in [-127, 127]
- * √v = s · (c/255)⁴               c in [0, 255], 0 only for 0
+ * m   s eeee mmm    ±(1 + m/8)·2^(e-15)     relative error at most 1/16
+ * √v    eeee mmmm    (1 + m/16)·2^(e-15)    relative error at most 1/32, never rounded to 0
  * </pre>
  *
  * A step decodes a block, updates it as AdamW does, moves the weights by what it has then, and

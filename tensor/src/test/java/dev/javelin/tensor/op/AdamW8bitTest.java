@@ -171,10 +171,7 @@ class AdamW8bitTest {
     }
   }
 
-  /**
-   * Ten orders of magnitude in a block: an element whose code would be 0 is not divided by it, and
-   * a first moment that is rounded up to the lowest code is sixteen times too large at most.
-   */
+  /** Ten orders of magnitude in a block: an element whose code would be 0 is not divided by it. */
   @Test
   void aSecondMomentFarBelowTheLargestKeepsUpdatesBounded() {
     try (Cpu cpu = Cpu.open(1);
@@ -197,7 +194,7 @@ class AdamW8bitTest {
         AdamW8bit.step(flat, m, v, state, 0.9f, 0.95f, Epsilon.of(1e-30f), null);
         float[] after = OptimizerCase.values(w);
         for (int i = 0; i < BLOCK; i++) {
-          assertThat(after[i] - before[i]).isBetween(-16f, 0f);
+          assertThat(after[i] - before[i]).isBetween(-2f, 0f);
         }
         before = after;
       }
