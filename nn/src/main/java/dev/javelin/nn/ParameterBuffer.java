@@ -11,8 +11,6 @@ import dev.javelin.kernels.Quantization;
 import dev.javelin.kernels.Quantizer;
 import dev.javelin.tensor.FlatWeights;
 import dev.javelin.tensor.Group;
-import dev.javelin.tensor.Layout;
-import dev.javelin.tensor.Lease;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.QuantizedMatrix;
 import dev.javelin.tensor.Segment;
@@ -57,7 +55,6 @@ import org.jspecify.annotations.Nullable;
  * @param <M> the model, a record of parameters, layers and lists of layers
  */
 public final class ParameterBuffer<M extends Record> implements AutoCloseable {
-  private static final Group DECLARED = new Group("declared", 0, 0, true);
 
   private final M model;
   private final List<Memory> owned;
@@ -113,16 +110,16 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
       Device device, Precision precision, Grouping grouping, Function<Declare, M> model) {
     Map<Parameter, String> names = new IdentityHashMap<>();
     try (Memory none = device.allocate(0)) {
-      Shapes shapes = new Shapes(none, precision.weights());
+      DeclaredShapes shapes = new DeclaredShapes(none, precision.weights());
       M skeleton = model.apply(shapes);
       Components.walk(skeleton, (name, p) -> names.putIfAbsent(p, name));
       List<FlatLayout.Slot> slots =
           FlatLayout.of(
-              shapes.parameters, names, grouping.in(NameTable.of(skeleton)), precision.weights());
+              shapes.parameters(), names, grouping.in(NameTable.of(skeleton)), precision.weights());
       List<Memory> owned = new ArrayList<>();
       try {
         return new ParameterBuffer<>(
-            device, owned, slots, shapes.constantBytes, precision.update(), model);
+            device, owned, slots, shapes.constantBytes(), precision.update(), model);
       } catch (RuntimeException | OutOfMemoryError e) {
         owned.forEach(Memory::close);
         throw e;
@@ -136,39 +133,9 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
     try (Memory none = device.allocate(0)) {
       SequencedMap<String, Shape> shapes = new LinkedHashMap<>();
       Components.walk(
-          model.apply(new Shapes(none, DType.F32)),
+          model.apply(new DeclaredShapes(none, DType.F32)),
           (name, p) -> shapes.putIfAbsent(name, p.value().shape()));
       return shapes;
-    }
-  }
-
-  /** The first pass: tensors of the right shapes without memory; reading them fails. */
-  private static final class Shapes implements Declare {
-    private final Memory none;
-    private final DType type;
-    private final List<Parameter> parameters = new ArrayList<>();
-    private long constantBytes;
-
-    Shapes(Memory none, DType type) {
-      this.none = none;
-      this.type = type;
-    }
-
-    @Override
-    public Parameter parameter(int... dims) {
-      Parameter p = new Parameter("declared", tensor(type, dims), null, DECLARED);
-      parameters.add(p);
-      return p;
-    }
-
-    @Override
-    public Tensor constant(int... dims) {
-      constantBytes += DType.F32.bytes(FlatLayout.padded(Shape.of(dims)));
-      return tensor(DType.F32, dims);
-    }
-
-    private Tensor tensor(DType type, int... dims) {
-      return new Tensor(none, 0, Layout.contiguous(Shape.of(dims)), type, Lease.UNLIMITED);
     }
   }
 
