@@ -300,6 +300,7 @@ public final class Weights {
   public static List<Safetensors.Item> items(
       ParameterBuffer<?> buffer, String prefix, Function<Parameter, @Nullable Tensor> source) {
     List<Safetensors.Item> items = new ArrayList<>();
+    Room room = new Room();
     NameTable.of(buffer)
         .places()
         .forEach(
@@ -319,13 +320,25 @@ public final class Weights {
                         prefix + name,
                         t.dtype(),
                         storedShape(p.shape(), place),
-                        () -> bytes(t, place)));
+                        () -> bytes(t, place, room)));
               }
             });
     return items;
   }
 
-  private static MemorySegment bytes(Tensor t, NameTable.Place place) {
+  /** Memory for a converted tensor; each is written before the next is asked for. */
+  private static final class Room {
+    private byte[] bytes = {};
+
+    MemorySegment of(long size) {
+      if (bytes.length < size) {
+        bytes = new byte[Math.toIntExact(size)];
+      }
+      return MemorySegment.ofArray(bytes).asSlice(0, size);
+    }
+  }
+
+  private static MemorySegment bytes(Tensor t, NameTable.Place place, Room room) {
     int columns = t.rank() < 2 ? 1 : t.last();
     long from = t.dtype().bytes((long) place.fromRow() * columns);
     MemorySegment rows = t.toHost().asSlice(from, t.dtype().bytes((long) place.rows() * columns));
@@ -333,7 +346,7 @@ public final class Weights {
       return rows;
     }
     int size = t.dtype().byteSize();
-    MemorySegment out = MemorySegment.ofArray(new byte[Math.toIntExact(rows.byteSize())]);
+    MemorySegment out = room.of(rows.byteSize());
     if (!place.transposed()) {
       long bytes = (long) columns * size;
       for (int r = 0; r < place.rows(); r++) {

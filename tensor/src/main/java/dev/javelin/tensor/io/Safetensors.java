@@ -338,7 +338,8 @@ public final class Safetensors implements AutoCloseable {
 
   /**
    * A tensor to be written. The bytes are asked for once, when its turn comes, so that converted
-   * tensors need not all exist at the same time.
+   * tensors need not all exist at the same time: they may share memory, and are written before the
+   * next is asked for.
    *
    * @param data off-heap memory or a byte array
    */
