@@ -82,7 +82,7 @@ class EstimateTest {
     for (String pair : row.split(" +")) {
       values.put(pair.substring(0, pair.indexOf('=')), pair.substring(pair.indexOf('=') + 1));
     }
-    String model = values.get("model");
+    String model = Objects.requireNonNull(values.get("model"));
     if (model.startsWith("saved:")) {
       String preset = model.substring("saved:".length());
       Path directory = temp.resolve(preset);
