@@ -20,6 +20,7 @@
 
 constexpr int kMaxKept = 3;
 constexpr int kUpdateThreads = 256;
+constexpr int kUpdateBlocks = 4;  // on a multiprocessor, at least: 64 registers; left to itself, ptxas aims at 32 and spills
 
 __device__ __forceinline__ double segment_rate(const StepState* s, const Segments& segments, int i) {
   return double(s->learning_rate) * segments.lr_scale[i];
@@ -119,7 +120,7 @@ __device__ __forceinline__ void update_segment(const Buffers<T>& b, const Rule* 
 #define UPDATE_INSTANCE(name, Rule, T, suffix)                                                                                            \
   KERNEL(name##_step_##suffix,                                                                                                            \
          (T * copy, float* w, float* grad, float* a, float* b, float* c, const Rule* rules, const StepState* s, Segments segments, int64_t first, int stochastic), \
-         kUpdateThreads) {                                                                                                                \
+         kUpdateThreads, kUpdateBlocks) {                                                                                                 \
     update_segment(Buffers<T>{copy, w, grad, {a, b, c}, first, stochastic ? s : nullptr}, rules, s, segments);                            \
   }
 #define UPDATE(name, Rule)                                               \
