@@ -9,6 +9,7 @@ import dev.javelin.train.estimate.Budget;
 import dev.javelin.train.estimate.MemoryTable;
 import dev.javelin.train.estimate.StepTime;
 import dev.javelin.train.settings.RunSettings;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -47,7 +48,12 @@ public final class Estimate implements AutoCloseable {
    * @throws InputException where settings, data or model cannot be used
    * @throws dev.javelin.tensor.io.FileFormatException for a damaged file
    */
-  public static Estimate of(RunSettings settings) {
+  public static Estimate of(RunSettings asked) {
+    // A run has a directory, and what looks on has memory of its own.
+    RunSettings settings =
+        asked.run().outputDir() != null
+            ? asked
+            : asked.withRun(r -> r.withOutputDir(Path.of("out")));
     Objectives.named(settings.objective().objective());
     settings.adapter().check();
     List<String> notes = new ArrayList<>(settings.notes());

@@ -142,7 +142,7 @@ class CudaTrainingTest {
               .withRun(r -> r.withEvalEvery(2));
       TokenSource text = TokenSource.of("pattern", TinyModels.ids(TOKENS));
       try (Device device = i == 0 ? Cpu.open(2) : cuda();
-          LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP16);
+          LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP32);
           Trainer trainer =
               TextTraining.of(model, new Dataset(text, text, null), config).trainer()) {
         trainer.run();

@@ -136,6 +136,6 @@ class SettingsFileTest {
             .hasSize(1);
       }
     }
-    assertThat(read).isBetween(inputs / 100, inputs);
+    assertThat(read).isBetween(inputs / 200, inputs);
   }
 }
