@@ -16,15 +16,17 @@ import org.jspecify.annotations.Nullable;
 public final class Peak {
   private static final int CPU_SIZE = 1024;
   private static final int GPU_SIZE = 8192;
-  private static final long NANOS = 300_000_000;
-  private static final int WARM = 3;
+  private static final int SMALLEST = 64;
+  private static final double LONGEST_SECONDS = 0.5; // of one product: an interpreter is slow
+  private static final long NANOS = 200_000_000;
   private static final int MOST = 1000;
 
   private Peak() {}
 
   /**
-   * Operations a second of the fastest of several square matrix products, about a third of a second
-   * of them: 1024 × 1024 on a CPU, 8192 × 8192 on a GPU.
+   * Operations a second of the fastest of several square matrix products, about a second of them:
+   * from 64 × 64 up to 1024 × 1024 on a CPU, 8192 × 8192 on a GPU, as long as one takes less than
+   * half a second.
    *
    * @param type of the operands
    * @return {@code null} on the emulated device, whose speed says nothing
@@ -33,7 +35,18 @@ public final class Peak {
     if (device instanceof Cuda cuda && cuda.properties().emulated()) {
       return null;
     }
-    int n = device instanceof Cuda ? GPU_SIZE : CPU_SIZE;
+    int largest = device instanceof Cuda ? GPU_SIZE : CPU_SIZE;
+    double peak = 0;
+    double seconds = 0;
+    for (int n = SMALLEST; n <= largest && 8 * seconds < LONGEST_SECONDS; n *= 2) {
+      seconds = seconds(device, type, n);
+      peak = Math.max(peak, 2.0 * n * n * n / seconds);
+    }
+    return peak;
+  }
+
+  /** The shortest time of a product of that size. */
+  private static double seconds(Device device, DType type, int n) {
     long bytes = type.bytes((long) n * n);
     try (Memory a = device.allocate(bytes);
         Memory b = device.allocate(bytes);
@@ -46,13 +59,13 @@ public final class Peak {
       fill(device, right);
       long best = Long.MAX_VALUE;
       long begun = System.nanoTime();
-      for (int i = 0; i < MOST && (i < WARM || System.nanoTime() - begun < NANOS); i++) {
+      for (int i = 0; i < MOST && (i < 3 || System.nanoTime() - begun < NANOS); i++) {
         long from = System.nanoTime();
         Matmul.forward(product, left, right);
         device.synchronize();
         best = Math.min(best, System.nanoTime() - from);
       }
-      return 2.0 * n * n * n / (best * 1e-9);
+      return best * 1e-9;
     }
   }
 
