@@ -75,7 +75,7 @@ class OverrideTest {
     assertThat(r.err().lines())
         .singleElement()
         .asString()
-        .contains("holds [exp_avg, exp_avg_sq]", "--optimizer", "--override");
+        .contains("--optimizer is adafactor (was adamw)", "--override");
     String[] meant = {
       "--resume", "--max-steps=6", "--optimizer=adafactor", "--override", "--quiet=false"
     };
