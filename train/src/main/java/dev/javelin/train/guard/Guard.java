@@ -2,6 +2,7 @@ package dev.javelin.train.guard;
 
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.tensor.step.StepState;
+import dev.javelin.train.event.SpikeEvent;
 import dev.javelin.train.hook.After;
 import dev.javelin.train.hook.StepHook;
 import dev.javelin.train.monitor.RunEvent;
@@ -164,6 +165,13 @@ public final class Guard implements StepHook {
     }
     Policy.Kind policy = policy();
     tell(RunEvent.SPIKE, what + "; " + policy.label());
+    boolean byLoss = lossScore >= normScore;
+    SpikeEvent.tell(
+        step,
+        byLoss ? "loss" : "grad_norm",
+        byLoss ? loss : norm,
+        Math.max(lossScore, normScore),
+        policy.label());
     switch (policy) {
       case LOG -> {}
       case SKIP -> {

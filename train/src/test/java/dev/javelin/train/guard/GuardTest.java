@@ -19,15 +19,20 @@ import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.FlatState;
 import dev.javelin.train.optim.Optimizer;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -37,6 +42,7 @@ class GuardTest {
 
   private final Cpu cpu = Cpu.open(1);
   private final StepState state = StepState.on(cpu);
+  @TempDir Path dir;
   private final Random random = new Random(5);
   private final List<RunEvent> events = new ArrayList<>();
   private ParameterBuffer<Transformer> parameters;
@@ -117,6 +123,30 @@ class GuardTest {
     step(guard, 9, 1);
     assertThat(kinds()).containsExactly("spike");
     assertThat(events.getFirst().text()).contains("loss 9.0000", "log");
+  }
+
+  @Test
+  void flightRecorderHasEverySpikeWithWhatIsDone() throws IOException {
+    Path file = dir.resolve("run.jfr");
+    try (Recording recording = new Recording()) {
+      recording.enable("javelin.Spike");
+      recording.start();
+      Guard guard = guard("log,skip");
+      healthy(guard, 30);
+      step(guard, 9, 1);
+      step(guard, 2.5, 50);
+      recording.stop();
+      recording.dump(file);
+    }
+    List<RecordedEvent> spikes =
+        RecordingFile.readAllEvents(file).stream()
+            .filter(e -> e.getEventType().getName().equals("javelin.Spike"))
+            .toList();
+    assertThat(spikes).extracting(e -> e.getLong("step")).containsExactly(31L, 32L);
+    assertThat(spikes).extracting(e -> e.getString("what")).containsExactly("loss", "grad_norm");
+    assertThat(spikes).extracting(e -> e.getDouble("value")).containsExactly(9.0, 50.0);
+    assertThat(spikes).allMatch(e -> e.getDouble("score") >= 6);
+    assertThat(spikes).extracting(e -> e.getString("action")).containsExactly("log", "skip");
   }
 
   @Test
