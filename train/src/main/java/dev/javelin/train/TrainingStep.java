@@ -58,7 +58,6 @@ final class TrainingStep implements AutoCloseable {
   private final Runnable apply;
   private boolean begun; // a step that has not come to its end
   private boolean updating; // and had begun to move the weights
-  private long dataNanos;
 
   /**
    * @param recorded whether a GPU is to record its steps, or be given them kernel by kernel
@@ -141,11 +140,6 @@ final class TrainingStep implements AutoCloseable {
       padding += source.padding(place + at, batches.rows());
     }
     return padding;
-  }
-
-  /** How long steps have waited for their batches. */
-  long dataNanos() {
-    return dataNanos;
   }
 
   /** Whether weights and optimizer are those of a whole number of steps. */
@@ -262,11 +256,9 @@ final class TrainingStep implements AutoCloseable {
   }
 
   private int load(long place) {
-    long start = System.nanoTime();
     PhaseEvent phase = PhaseEvent.begun();
     int width = batches.load(place);
     phase.done("data");
-    dataNanos += System.nanoTime() - start;
     return width;
   }
 
