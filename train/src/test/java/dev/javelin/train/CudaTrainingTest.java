@@ -130,19 +130,26 @@ class CudaTrainingTest {
   }
 
   /**
-   * Micro-batches, recomputed blocks and an evaluation take the memory that they take on the CPU.
+   * Micro-batches, recomputed blocks and an evaluation take the memory that they take on the CPU;
+   * of half types the CPU keeps both summands of a block's input for recomputation.
    */
-  @Test
-  void thePeakIsTheCpusInWhateverPartsAStepIsDone() throws IOException {
+  @ParameterizedTest
+  @CsvSource({"none, fp16", "blocks, fp32"})
+  void thePeakIsTheCpusInWhateverPartsAStepIsDone(String recompute, String precision)
+      throws IOException {
     long[] peaks = new long[2];
     for (int i = 0; i < 2; i++) {
       RunSettings config =
           config(3, 2)
-              .withModel(m -> m.withRecompute(Recomputation.BLOCKS))
+              .withModel(
+                  m ->
+                      m.withRecompute(
+                          recompute.equals("none") ? Recomputation.NONE : Recomputation.BLOCKS))
               .withRun(r -> r.withEvalEvery(2));
       TokenSource text = TokenSource.of("pattern", TinyModels.ids(TOKENS));
       try (Device device = i == 0 ? Cpu.open(2) : cuda();
-          LanguageModel model = TinyModels.model(device, TinyModels.gpt2(), Precision.FP32);
+          LanguageModel model =
+              TinyModels.model(device, TinyModels.gpt2(), Precision.named(precision));
           Trainer trainer =
               TextTraining.of(model, new Dataset(text, text, null), config).trainer()) {
         trainer.run();
