@@ -1,6 +1,6 @@
 package dev.javelin.autograd;
 
-import static dev.javelin.autograd.Tape.tracks;
+import static dev.javelin.autograd.Tape.inputs;
 
 import dev.javelin.device.DType;
 import dev.javelin.tensor.Shape;
@@ -24,7 +24,7 @@ public final class Algebra {
     Elementwise.add(y, a.value(), b.value());
     return a.tape()
         .record(
-            "add", y, tracks(a, b), out -> Elementwise.addBackward(a.grad(), b.grad(), out.dy()));
+            "add", y, inputs(a, b), out -> Elementwise.addBackward(a.grad(), b.grad(), out.dy()));
   }
 
   /** {@code a - b}, broadcast. */
@@ -35,7 +35,7 @@ public final class Algebra {
         .record(
             "subtract",
             y,
-            tracks(a, b),
+            inputs(a, b),
             out -> Elementwise.subtractBackward(a.grad(), b.grad(), out.dy()));
   }
 
@@ -47,7 +47,7 @@ public final class Algebra {
         .record(
             "multiply",
             y,
-            tracks(a, b),
+            inputs(a, b),
             out ->
                 Elementwise.multiplyBackward(a.grad(), b.grad(), out.dy(), a.value(), b.value()));
   }
@@ -60,7 +60,7 @@ public final class Algebra {
         .record(
             "divide",
             y,
-            tracks(a, b),
+            inputs(a, b),
             out -> Elementwise.divideBackward(a.grad(), b.grad(), out.dy(), b.value(), y));
   }
 
@@ -74,7 +74,7 @@ public final class Algebra {
     Tensor y = x.like();
     Elementwise.exp(y, x.value());
     return x.tape()
-        .record("exp", y, tracks(x), out -> Elementwise.expBackward(x.grad(), out.dy(), y));
+        .record("exp", y, inputs(x), out -> Elementwise.expBackward(x.grad(), out.dy(), y));
   }
 
   /** {@code ln x}. */
@@ -82,7 +82,7 @@ public final class Algebra {
     Tensor y = x.like();
     Elementwise.log(y, x.value());
     return x.tape()
-        .record("log", y, tracks(x), out -> Elementwise.logBackward(x.grad(), out.dy(), x.value()));
+        .record("log", y, inputs(x), out -> Elementwise.logBackward(x.grad(), out.dy(), x.value()));
   }
 
   /** {@code √x}. */
@@ -90,7 +90,7 @@ public final class Algebra {
     Tensor y = x.like();
     Elementwise.sqrt(y, x.value());
     return x.tape()
-        .record("sqrt", y, tracks(x), out -> Elementwise.sqrtBackward(x.grad(), out.dy(), y));
+        .record("sqrt", y, inputs(x), out -> Elementwise.sqrtBackward(x.grad(), out.dy(), y));
   }
 
   /**
@@ -125,7 +125,7 @@ public final class Algebra {
     Tensor y = x.tape().alloc(x.value().dtype(), shape);
     Tensor index = x.tape().alloc(DType.I32, shape);
     Max.forward(y, index, rows.value());
-    return x.tape().record("max", y, tracks(x), out -> Max.backward(rows.grad(), out.dy(), index));
+    return x.tape().record("max", y, inputs(x), out -> Max.backward(rows.grad(), out.dy(), index));
   }
 
   /** The same elements in another type, rounded to nearest even. */
@@ -243,7 +243,7 @@ public final class Algebra {
         .record(
             "concat",
             y,
-            tracks(parts),
+            inputs(parts),
             out -> {
               int start = 0;
               for (Var p : parts) {
@@ -258,7 +258,7 @@ public final class Algebra {
   private static Var copied(String name, Var x, Tensor y, float alpha) {
     Elementwise.scale(y, x.value(), alpha);
     return x.tape()
-        .record(name, y, tracks(x), out -> Elementwise.scaleBackward(x.grad(), out.dy(), alpha));
+        .record(name, y, inputs(x), out -> Elementwise.scaleBackward(x.grad(), out.dy(), alpha));
   }
 
   private static Var reduced(String name, Var x, boolean keepDims, int[] dims, boolean mean) {

@@ -1,5 +1,6 @@
 package dev.javelin.autograd;
 
+import static dev.javelin.autograd.Tape.inputs;
 import static dev.javelin.autograd.Tape.tracks;
 
 import dev.javelin.device.DType;
@@ -49,7 +50,7 @@ public final class Functional {
         .record(
             f.name().toLowerCase(Locale.ROOT),
             y,
-            tracks(x),
+            inputs(x),
             out -> Activate.backward(x.grad(), out.dy(), x.value(), f));
   }
 
@@ -66,7 +67,7 @@ public final class Functional {
             .record(
                 "add_layer_norm",
                 List.of(sum, y),
-                tracks(x, h, w, b),
+                inputs(x, h, w, b),
                 out ->
                     AddLayerNorm.backward(
                         x.grad(),
@@ -101,7 +102,7 @@ public final class Functional {
             .record(
                 "add_rms_norm",
                 List.of(sum, y),
-                tracks(x, h, w),
+                inputs(x, h, w),
                 out ->
                     AddRmsNorm.backward(
                         x.grad(),
@@ -137,7 +138,7 @@ public final class Functional {
         .record(
             "attention",
             o,
-            tracks(q, k, v),
+            inputs(q, k, v),
             out ->
                 Attention.backward(
                     q.grad(), k.grad(), v.grad(), out.dy(), o, lse, q.value(), k.value(), v.value(),
@@ -153,7 +154,7 @@ public final class Functional {
     Dropout.forward(y, x.value(), p, site, state);
     return x.tape()
         .record(
-            "dropout", y, tracks(x), out -> Dropout.backward(x.grad(), out.dy(), p, site, state));
+            "dropout", y, inputs(x), out -> Dropout.backward(x.grad(), out.dy(), p, site, state));
   }
 
   /** Rows of a table by id; ids I32 of any shape, the result has one more dimension. */
@@ -170,7 +171,7 @@ public final class Functional {
         .record(
             "embedding",
             y,
-            tracks(table),
+            inputs(table),
             out -> Embedding.backward(table.grad(), out.dy(), ids, paddingId));
   }
 
@@ -183,7 +184,7 @@ public final class Functional {
         .record(
             "embedding",
             y,
-            tracks(table, positionTable),
+            inputs(table, positionTable),
             out -> {
               Embedding.backward(table.grad(), out.dy(), ids, Embedding.NO_PADDING);
               Embedding.backward(positionTable.grad(), out.dy(), positions, Embedding.NO_PADDING);
@@ -204,7 +205,7 @@ public final class Functional {
         .record(
             "glu",
             y,
-            tracks(gate, up),
+            inputs(gate, up),
             out -> Glu.backward(gate.grad(), up.grad(), out.dy(), gate.value(), up.value(), f));
   }
 
@@ -249,7 +250,7 @@ public final class Functional {
         .record(
             "layer_norm",
             y,
-            tracks(x, w, b),
+            inputs(x, w, b),
             out ->
                 LayerNorm.backward(
                     x.grad(), gradOf(w), gradOf(b), out.dy(), x.value(), weight, mean, rstd));
@@ -274,7 +275,7 @@ public final class Functional {
     return tape.record(
         "linear",
         y,
-        tracked,
+        inputs(x, w, b),
         out -> {
           if (f == null || z == null) {
             Linear.backward(x.grad(), w.grad(), gradOf(b), out.dy(), x.value(), w.value());
@@ -299,7 +300,7 @@ public final class Functional {
     return tape.record(
         "quantized_linear",
         y,
-        tracked,
+        inputs(x, b),
         out -> {
           if (f == null || z == null) {
             QuantizedLinear.backward(ws, x.grad(), gradOf(b), out.dy(), w);
@@ -317,7 +318,7 @@ public final class Functional {
     Tensor y = x.like();
     Softmax.logForward(y, x.value());
     return x.tape()
-        .record("log_softmax", y, tracks(x), out -> Softmax.logBackward(x.grad(), out.dy(), y));
+        .record("log_softmax", y, inputs(x), out -> Softmax.logBackward(x.grad(), out.dy(), y));
   }
 
   /**
@@ -367,7 +368,7 @@ public final class Functional {
             .record(
                 name,
                 List.of(qOut, kOut),
-                tracks(q, k, qWeight, kWeight),
+                inputs(q, k, qWeight, kWeight),
                 out ->
                     QkNormRope.backward(
                         new QkNormRope.GradSide(
@@ -392,7 +393,7 @@ public final class Functional {
         .record(
             "matmul",
             c,
-            tracks(a, b),
+            inputs(a, b),
             out -> Matmul.backward(a.grad(), b.grad(), out.dy(), a.value(), b.value()));
   }
 
@@ -410,7 +411,7 @@ public final class Functional {
         .record(
             "rms_norm",
             y,
-            tracks(x, w),
+            inputs(x, w),
             out ->
                 RmsNorm.backward(x.grad(), w.grad(), out.dy(), x.value(), w.value(), rstd, offset));
   }
@@ -420,14 +421,14 @@ public final class Functional {
     Tensor y = x.like();
     Rope.forward(y, x.value(), rotation);
     return x.tape()
-        .record("rope", y, tracks(x), out -> Rope.backward(x.grad(), out.dy(), rotation));
+        .record("rope", y, inputs(x), out -> Rope.backward(x.grad(), out.dy(), rotation));
   }
 
   /** Softmax over the last dimension; see {@link Softmax}. */
   public static Var softmax(Var x) {
     Tensor y = x.like();
     Softmax.forward(y, x.value());
-    return x.tape().record("softmax", y, tracks(x), out -> Softmax.backward(x.grad(), out.dy(), y));
+    return x.tape().record("softmax", y, inputs(x), out -> Softmax.backward(x.grad(), out.dy(), y));
   }
 
   private static @Nullable Tensor valueOf(@Nullable Var v) {

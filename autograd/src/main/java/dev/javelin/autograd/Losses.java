@@ -1,6 +1,6 @@
 package dev.javelin.autograd;
 
-import static dev.javelin.autograd.Tape.tracks;
+import static dev.javelin.autograd.Tape.inputs;
 
 import dev.javelin.device.DType;
 import dev.javelin.tensor.Grad;
@@ -33,7 +33,7 @@ public final class Losses {
         .record(
             "cross_entropy",
             losses,
-            tracks(logits),
+            inputs(logits),
             out ->
                 CrossEntropy.backward(
                     logits.grad(), out.dy(), logits.value(), targets, stats, options));
@@ -53,7 +53,7 @@ public final class Losses {
     Tensor loss = x.alloc(DType.F32);
     // Recorded before the gradients are asked for: their memory then belongs to the nodes that made
     // x and w and outlives this one.
-    Var out = x.tape().record("linear_cross_entropy", loss, tracks(x, w), Losses::requireRoot);
+    Var out = x.tape().recordAhead("linear_cross_entropy", loss, inputs(x, w), Losses::requireRoot);
     int rows = x.value().rows();
     Shape scratch = LinearCrossEntropy.scratch(ws.device(), rows, w.value().dim(0));
     try (var losses = ws.scratch(DType.F32, targets.shape());
@@ -86,6 +86,7 @@ public final class Losses {
       }
       MeanLoss.forward(loss, losses.tensor(), state.inverseTargetsTensor(), state);
     }
+    x.tape().tell();
     return out;
   }
 
@@ -148,7 +149,7 @@ public final class Losses {
         .record(
             "linear_cross_entropy",
             losses,
-            tracks(x, w),
+            inputs(x, w),
             out -> {
               try (var logits = ws.scratch(DType.F32, scratch, Workspace.LOGITS)) {
                 LinearCrossEntropy.backward(
@@ -188,7 +189,7 @@ public final class Losses {
         .record(
             "mean_loss",
             loss,
-            tracks(losses),
+            inputs(losses),
             out -> MeanLoss.backward(losses.grad(), out.dy(), weight));
   }
 }

@@ -1,6 +1,6 @@
 package dev.javelin.autograd;
 
-import static dev.javelin.autograd.Tape.tracks;
+import static dev.javelin.autograd.Tape.inputs;
 
 import dev.javelin.device.DType;
 import dev.javelin.tensor.Check;
@@ -75,7 +75,7 @@ public final class LowRank {
     return tape.record(
         "low_rank",
         y.value(),
-        tracks(inputs.toArray(new Var[0])),
+        inputs(inputs.toArray(new Var[0])),
         out -> {
           Tensor dy = matrix(out.dy());
           if (y.requiresGrad()) {

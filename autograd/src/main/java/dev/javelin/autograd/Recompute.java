@@ -43,7 +43,8 @@ public final class Recompute {
         ys.add(scope.keep(y.value()));
       }
     }
-    return tape.record("recompute", ys, true, outs -> backward(xs, outs, f));
+    return tape.record(
+        "recompute", ys, xs.toArray(new Var[0]), true, outs -> backward(xs, outs, f));
   }
 
   private static void backward(List<Var> xs, List<Var> outs, UnaryOperator<List<Var>> f) {

@@ -1,6 +1,8 @@
 package dev.javelin.autograd;
 
+import dev.javelin.device.Cuda;
 import dev.javelin.device.DType;
+import dev.javelin.device.Device;
 import dev.javelin.device.Turn;
 import dev.javelin.tensor.Grad;
 import dev.javelin.tensor.Parameter;
@@ -10,6 +12,7 @@ import dev.javelin.tensor.op.Fill;
 import dev.javelin.tensor.step.OpEvent;
 import dev.javelin.tensor.step.Workspace;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,16 +34,28 @@ public final class Tape {
   private final Map<Parameter, Var> parameters = new IdentityHashMap<>();
   private int mark;
   private @Nullable Node running;
-  private @Nullable OpEvent op; // the one under way forward, where somebody records them
+  private String part = ""; // of the model, see part
+  private int layer = Probe.NO_LAYER;
+  private @Nullable Probe probe;
+  private long since; // the end of the function before, in nanoseconds, where there is a probe
+  private int told; // functions
+  private Probe.@Nullable Step latest;
 
   private record Node(
-      String name, int from, int to, List<Var> outputs, Consumer<List<Var>> backward) {}
+      String name,
+      int from,
+      int to,
+      List<Var> outputs,
+      Consumer<List<Var>> backward,
+      Probe.@Nullable Step step) {}
 
   private Tape(Workspace workspace, boolean recording) {
     this.workspace = workspace;
     this.recording = recording;
     this.mark = workspace.mark();
-    this.op = OpEvent.isOn() ? OpEvent.begun() : null;
+    if (OpEvent.isOn()) {
+      watch(new OpTimes());
+    }
   }
 
   /** A tape that records one step in the workspace. */
@@ -83,6 +98,11 @@ public final class Tape {
     return v;
   }
 
+  /** What a function reads, for {@link #record}; {@code null} for an input it does without. */
+  public static @Nullable Var[] inputs(@Nullable Var... inputs) {
+    return inputs;
+  }
+
   /** Whether any of the variables wants a gradient. */
   public static boolean tracks(@Nullable Var... inputs) {
     for (Var v : inputs) {
@@ -106,16 +126,12 @@ public final class Tape {
   /**
    * Records how {@code y}'s gradient becomes its inputs'.
    *
-   * @param tracks whether any input wants a gradient: {@link #tracks}; if not, nothing is recorded
+   * @param inputs {@link #inputs}; where none of them wants a gradient, nothing is recorded
    * @param backward given {@code y}'s variable, whose {@link Var#dy} is complete
    */
-  public Var record(String name, Tensor y, boolean tracks, Consumer<Var> backward) {
-    tell(name);
-    if (!recording || !tracks) {
-      return Var.of(this, y, false);
-    }
-    Var out = Var.of(this, y, true);
-    add(name, List.of(out), outs -> backward.accept(outs.get(0)));
+  public Var record(String name, Tensor y, @Nullable Var[] inputs, Consumer<Var> backward) {
+    Var out = recordAhead(name, y, inputs, backward);
+    tell();
     return out;
   }
 
@@ -124,29 +140,98 @@ public final class Tape {
    * Var#dyOrNull}.
    */
   public List<Var> record(
-      String name, List<Tensor> ys, boolean tracks, Consumer<List<Var>> backward) {
-    tell(name);
+      String name, List<Tensor> ys, @Nullable Var[] inputs, Consumer<List<Var>> backward) {
+    return record(name, ys, inputs, tracks(inputs), backward);
+  }
+
+  /**
+   * The same where more than the inputs may want a gradient.
+   *
+   * @param tracks whether anything does
+   */
+  List<Var> record(
+      String name,
+      List<Tensor> ys,
+      @Nullable Var[] inputs,
+      boolean tracks,
+      Consumer<List<Var>> backward) {
     List<Var> outs = new ArrayList<>(ys.size());
     for (Tensor y : ys) {
       outs.add(Var.of(this, y, recording && tracks));
     }
-    if (recording && tracks) {
-      add(name, outs, backward);
-    }
+    add(name, inputs, outs, backward);
+    tell();
     return outs;
   }
 
-  private void tell(String name) {
-    if (op != null) {
-      op.done(workspace.device(), name, "forward");
-      op = OpEvent.begun();
+  /** {@link #record} of what has not run yet; {@link #tell} when it has. */
+  Var recordAhead(String name, Tensor y, @Nullable Var[] inputs, Consumer<Var> backward) {
+    Var out = Var.of(this, y, recording && tracks(inputs));
+    add(name, inputs, List.of(out), outs -> backward.accept(outs.get(0)));
+    return out;
+  }
+
+  private void add(
+      String name, @Nullable Var[] inputs, List<Var> outs, Consumer<List<Var>> backward) {
+    int from = mark;
+    mark = workspace.mark();
+    if (probe != null) {
+      latest = new Probe.Step(told++, part, layer, name, Arrays.asList(inputs), outs, from, mark);
+    }
+    if (outs.getFirst().requiresGrad()) {
+      nodes.add(new Node(name, from, mark, outs, backward, latest));
     }
   }
 
-  private void add(String name, List<Var> outs, Consumer<List<Var>> backward) {
-    int to = workspace.mark();
-    nodes.add(new Node(name, mark, to, outs, backward));
-    mark = to;
+  /** Tells a probe of the latest function. */
+  void tell() {
+    Probe p = probe;
+    Probe.Step step = latest;
+    if (p != null && step != null) {
+      p.forward(step, settled());
+      since = System.nanoTime();
+    }
+  }
+
+  /**
+   * Says to which part of a model the functions that follow belong, for probes.
+   *
+   * @param layer from 0; {@link Probe#NO_LAYER} outside of layers
+   */
+  public void part(String part, int layer) {
+    this.part = part;
+    this.layer = layer;
+  }
+
+  /**
+   * Says what the residual stream is behind a part of a layer, for probes.
+   *
+   * @param pending what is still to be added to {@code sum}; {@code null} for nothing
+   */
+  public void stream(String part, int layer, Var sum, @Nullable Var pending) {
+    Probe p = probe;
+    if (p != null) {
+      long before = System.nanoTime();
+      workspace.device().synchronize();
+      p.stream(part, layer, sum, pending);
+      since += System.nanoTime() - before;
+    }
+  }
+
+  /** See {@link Probe#on}. */
+  void watch(Probe p) {
+    Probe first = probe;
+    probe = first == null ? p : new Probes(first, p);
+    since = System.nanoTime();
+  }
+
+  /** Nanoseconds of the function that is over, once the device has done its work. */
+  private long settled() {
+    Device device = workspace.device();
+    if (!(device instanceof Cuda cuda && cuda.isCapturing())) {
+      device.synchronize();
+    }
+    return System.nanoTime() - since;
   }
 
   /**
@@ -204,12 +289,8 @@ public final class Tape {
       for (Var out : n.outputs()) {
         used |= out.dyOrNull() != null;
       }
-      if (used && op != null) {
-        OpEvent event = OpEvent.begun();
-        n.backward().accept(n.outputs());
-        event.done(workspace.device(), n.name(), "backward");
-      } else if (used) {
-        n.backward().accept(n.outputs());
+      if (used) {
+        run(n);
       }
       workspace.releaseExcept(n.from(), n.to(), keep);
       for (Var out : n.outputs()) {
@@ -219,6 +300,19 @@ public final class Tape {
     }
     running = null;
     leaves.forEach(Var::completeGradient);
+  }
+
+  private void run(Node n) {
+    Probe p = probe;
+    Probe.Step step = n.step();
+    if (p == null || step == null) {
+      n.backward().accept(n.outputs());
+      return;
+    }
+    p.gradient(step);
+    since = System.nanoTime();
+    n.backward().accept(n.outputs());
+    p.backward(step, settled());
   }
 
   /** Names of the recorded nodes, in forward order. */

@@ -86,6 +86,16 @@ public final class Var {
     return requiresGrad;
   }
 
+  /** What it stands for; {@code null} for the result of a function, or a constant. */
+  public @Nullable Parameter parameter() {
+    return parameter;
+  }
+
+  /** The variable of which this is a view; itself where it is none. */
+  public Var origin() {
+    return base == null ? this : base.origin();
+  }
+
   /** A new contiguous tensor of this variable's shape and element type, of this step. */
   public Tensor like() {
     return tape.alloc(value.dtype(), value.shape());

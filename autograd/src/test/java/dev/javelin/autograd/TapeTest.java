@@ -162,7 +162,7 @@ class TapeTest {
         tape.record(
             "identity",
             x,
-            true,
+            Tape.inputs(in),
             out -> Tensors.fill(requireNonNull(in.grad()).tensor(), Tensors.toDoubles(out.dy())));
     List<Var> parts = y.split(1, COLS / 2, COLS / 2);
     List<Var> roots =
@@ -211,7 +211,7 @@ class TapeTest {
         tape.record(
             "identity",
             x,
-            true,
+            Tape.inputs(in),
             out -> Tensors.fill(requireNonNull(in.grad()).tensor(), Tensors.toDoubles(out.dy())));
     Var right = y.split(1, COLS / 2, COLS / 2).get(1);
     List<Var> roots = new ArrayList<>();

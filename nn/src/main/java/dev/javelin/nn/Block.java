@@ -3,6 +3,7 @@ package dev.javelin.nn;
 import dev.javelin.autograd.AddNorm;
 import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Recompute;
+import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
 import dev.javelin.nn.Norm.Stream;
 import java.util.function.UnaryOperator;
@@ -68,17 +69,27 @@ public record Block(
         half(recompute instanceof Recomputation.OfAttention, x -> attn.forward(x, pass));
     UnaryOperator<Var> perceptron =
         half(recompute instanceof Recomputation.OfMlp, x -> mlp.forward(x, pass));
+    Tape tape = in.sum().tape();
+    int layer = attn.index();
+    tape.part("attention", layer);
     AddNorm first = norm1 == null ? plain(in) : norm1.forward(in);
     Var h = drop1.forward(after(after1, attention.apply(first.norm())), pass);
+    tape.stream("attention", layer, first.sum(), h);
+    tape.part("mlp", layer);
     if (parallel) {
       Var n = norm2 == null ? first.norm() : norm2.forward(first.sum());
       Var g = drop2.forward(after(after2, perceptron.apply(n)), pass);
-      return new Stream(first.sum(), Algebra.add(h, g));
+      return seen(new Stream(first.sum(), Algebra.add(h, g)), layer);
     }
     Stream between = new Stream(first.sum(), h);
     AddNorm second = norm2 == null ? plain(between) : norm2.forward(between);
-    return new Stream(
-        second.sum(), drop2.forward(after(after2, perceptron.apply(second.norm())), pass));
+    Var g = drop2.forward(after(after2, perceptron.apply(second.norm())), pass);
+    return seen(new Stream(second.sum(), g), layer);
+  }
+
+  private static Stream seen(Stream out, int layer) {
+    out.sum().tape().stream("mlp", layer, out.sum(), out.pending());
+    return out;
   }
 
   static UnaryOperator<Var> half(boolean recomputed, UnaryOperator<Var> f) {

@@ -2,6 +2,7 @@ package dev.javelin.nn;
 
 import dev.javelin.autograd.Algebra;
 import dev.javelin.autograd.Functional;
+import dev.javelin.autograd.Probe;
 import dev.javelin.autograd.Recompute;
 import dev.javelin.autograd.Tape;
 import dev.javelin.autograd.Var;
@@ -297,7 +298,10 @@ public record Transformer(
       for (int i = 0; i < blocks.size(); i += group) {
         stream = run(blocks.subList(i, Math.min(blocks.size(), i + group)), stream, pass);
       }
-      return norm.forward(stream).norm();
+      tape.part("norm", Probe.NO_LAYER);
+      Var out = norm.forward(stream).norm();
+      tape.part("head", Probe.NO_LAYER);
+      return out;
     }
   }
 
@@ -310,6 +314,7 @@ public record Transformer(
           "transformer: a sequence of %d tokens is longer than the model's %d positions"
               .formatted(end, config.positions()));
     }
+    tape.part("embedding", Probe.NO_LAYER);
     Var x =
         positions == null
             ? new Embedding(tokens).forward(tape, ids)
@@ -323,7 +328,9 @@ public record Transformer(
       x = Algebra.scale(x, FloatBits.round((float) config.entry().scale(), type));
     }
     x = tokenNorm == null ? x : tokenNorm.forward(x);
-    return Stream.of(new Dropout(config.dropout().embedding(), 0).forward(x, pass));
+    x = new Dropout(config.dropout().embedding(), 0).forward(x, pass);
+    tape.stream("embedding", Probe.NO_LAYER, x, null);
+    return Stream.of(x);
   }
 
   private static Tensor positionIds(Tape tape, Shape shape, Pass pass) {

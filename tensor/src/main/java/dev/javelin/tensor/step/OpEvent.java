@@ -1,7 +1,5 @@
 package dev.javelin.tensor.step;
 
-import dev.javelin.device.Cuda;
-import dev.javelin.device.Device;
 import jdk.jfr.Category;
 import jdk.jfr.Description;
 import jdk.jfr.Enabled;
@@ -43,15 +41,12 @@ public final class OpEvent extends Event {
   }
 
   /**
-   * Ends it, when the device has done its work.
+   * Ends it. The device has done its work.
    *
    * @param operator its name on the tape
    * @param direction {@code forward} or {@code backward}
    */
-  public void done(Device device, String operator, String direction) {
-    if (!(device instanceof Cuda cuda && cuda.isCapturing())) {
-      device.synchronize();
-    }
+  public void done(String operator, String direction) {
     name = operator;
     pass = direction;
     commit();
