@@ -27,9 +27,11 @@ final class StepTiming {
   private static final double MOST_FLOPS = 5e10; // of a pass that is tried
   private static final int FEWEST_TOKENS = 64;
   private static final int LAYERS = 3;
-  private static final double WARM_SECONDS = 1.5;
-  private static final double SECONDS = 2;
-  private static final int FEWEST = 3;
+  private static final double WINDOW_SECONDS = 1;
+  private static final int FEWEST = 5; // steps of a window
+  private static final double GAIN = 0.95; // less than that and a window is faster than the last
+  private static final int STEADY = 2; // windows in a row that are no faster
+  private static final double MOST_SECONDS = 15;
 
   private StepTiming() {}
 
@@ -61,16 +63,7 @@ final class StepTiming {
         Tried three = tried(few, device, shape.withLayers(more), blank)) {
       List<double[]> ones = new ArrayList<>();
       List<double[]> threes = new ArrayList<>();
-      long warm = System.nanoTime() + (long) (WARM_SECONDS * 1e9);
-      do {
-        one.trainer.training.time();
-        three.trainer.training.time();
-      } while (System.nanoTime() < warm);
-      long end = System.nanoTime() + (long) (SECONDS * 1e9);
-      while (ones.size() < FEWEST || System.nanoTime() < end) {
-        ones.add(one.trainer.training.time());
-        threes.add(three.trainer.training.time());
-      }
+      settle(one.trainer.training, three.trainer.training, ones, threes);
       double pass = median(ones, 0);
       double layer = more == 1 ? 0 : (median(threes, 0) - pass) / (more - 1);
       double perTrained = more == 1 ? 0 : (double) (three.trained - one.trained) / (more - 1);
@@ -81,6 +74,29 @@ final class StepTiming {
       double tried = (System.nanoTime() - start) * 1e-9;
       return new StepTime(seconds, config.batch().tokens(), tried);
     }
+  }
+
+  /**
+   * Does steps of both until their times no longer fall: Java compiles what it runs for several
+   * seconds. What is left in the lists is the last window.
+   */
+  private static void settle(
+      TrainingStep one, TrainingStep three, List<double[]> ones, List<double[]> threes) {
+    long most = System.nanoTime() + (long) (MOST_SECONDS * 1e9);
+    double fastest = Double.POSITIVE_INFINITY;
+    int steady = 0;
+    do {
+      ones.clear();
+      threes.clear();
+      long end = System.nanoTime() + (long) (WINDOW_SECONDS * 1e9);
+      while (ones.size() < FEWEST || System.nanoTime() < end) {
+        ones.add(one.time());
+        threes.add(three.time());
+      }
+      double now = median(ones, 0) + median(threes, 0);
+      steady = now < GAIN * fastest ? 0 : steady + 1;
+      fastest = Math.min(fastest, now);
+    } while (steady < STEADY && System.nanoTime() < most);
   }
 
   /** As many tokens as are quick to try, in sequences of the same length where that goes. */
