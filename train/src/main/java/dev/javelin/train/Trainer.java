@@ -3,6 +3,7 @@ package dev.javelin.train;
 import dev.javelin.device.Cpu;
 import dev.javelin.tensor.io.FileCalls;
 import dev.javelin.tensor.step.StepState;
+import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.SaveException;
 import dev.javelin.train.checkpoint.TrainingState;
@@ -142,6 +143,11 @@ public final class Trainer implements AutoCloseable {
   /** Steps of the whole run. */
   public long steps() {
     return parts.steps;
+  }
+
+  /** Where steps have their tensors; free between steps. */
+  public Workspace workspace() {
+    return training.workspace();
   }
 
   /** The most memory that a step, or an evaluation, has taken so far, in bytes. */

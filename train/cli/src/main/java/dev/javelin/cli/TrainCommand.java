@@ -155,7 +155,9 @@ final class TrainCommand implements Callable<Integer> {
         clock.summary(
             seqLen,
             known ? run.model().flopsPerToken(seqLen) : null,
-            ended && known ? Peak.measure(run.device(), run.model().precision().weights()) : null);
+            ended && known
+                ? Peak.measure(run.trainer().workspace(), run.model().precision().weights())
+                : null);
     summary.write(run.directory().path());
     return summary;
   }

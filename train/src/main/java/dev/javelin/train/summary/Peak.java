@@ -8,6 +8,7 @@ import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
 import dev.javelin.tensor.op.Elementwise;
 import dev.javelin.tensor.op.Matmul;
+import dev.javelin.tensor.step.Workspace;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
@@ -28,10 +29,13 @@ public final class Peak {
    * from 64 × 64 up to 1024 × 1024 on a CPU, 8192 × 8192 on a GPU, as long as one takes less than
    * half a second.
    *
+   * @param workspace gives the matrices; that of a trainer is free between steps, so that nothing
+   *     is added to what the run has taken
    * @param type of the operands
    * @return {@code null} on the emulated device, whose speed says nothing
    */
-  public static @Nullable Double measure(Device device, DType type) {
+  public static @Nullable Double measure(Workspace workspace, DType type) {
+    Device device = workspace.device();
     if (device instanceof Cuda cuda && cuda.properties().emulated()) {
       return null;
     }
@@ -39,22 +43,22 @@ public final class Peak {
     double peak = 0;
     double seconds = 0;
     for (int n = SMALLEST; n <= largest && 8 * seconds < LONGEST_SECONDS; n *= 2) {
-      seconds = seconds(device, type, n);
+      seconds = seconds(workspace, type, n);
       peak = Math.max(peak, 2.0 * n * n * n / seconds);
     }
     return peak;
   }
 
   /** The shortest time of a product of that size. */
-  private static double seconds(Device device, DType type, int n) {
-    long bytes = type.bytes((long) n * n);
-    try (Memory a = device.allocate(bytes);
-        Memory b = device.allocate(bytes);
-        Memory c = device.allocate(bytes)) {
-      Shape shape = Shape.of(n, n);
-      Tensor left = Tensor.of(a, 0, type, shape);
-      Tensor right = Tensor.of(b, 0, type, shape);
-      Tensor product = Tensor.of(c, 0, type, shape);
+  private static double seconds(Workspace workspace, DType type, int n) {
+    Device device = workspace.device();
+    Shape shape = Shape.of(n, n);
+    try (Workspace.Scratch a = workspace.scratch(type, shape);
+        Workspace.Scratch b = workspace.scratch(type, shape);
+        Workspace.Scratch c = workspace.scratch(type, shape)) {
+      Tensor left = a.tensor();
+      Tensor right = b.tensor();
+      Tensor product = c.tensor();
       fill(device, left);
       fill(device, right);
       long best = Long.MAX_VALUE;

@@ -6,6 +6,7 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.io.Json;
 import dev.javelin.tensor.io.JsonObject;
+import dev.javelin.tensor.step.Workspace;
 import dev.javelin.train.eval.Evaluation;
 import dev.javelin.train.monitor.StepMetrics;
 import java.io.IOException;
@@ -99,9 +100,10 @@ class RunSummaryTest {
 
   @Test
   void thePeakIsThatOfRealProducts() {
-    try (Cpu cpu = Cpu.open(1)) {
+    try (Cpu cpu = Cpu.open(1);
+        Workspace workspace = Workspace.on(cpu)) {
       for (DType type : List.of(DType.F32, DType.BF16, DType.F16)) {
-        double peak = Objects.requireNonNull(Peak.measure(cpu, type));
+        double peak = Objects.requireNonNull(Peak.measure(workspace, type));
         assertThat(peak).isBetween(1e8, 1e14);
       }
     }
