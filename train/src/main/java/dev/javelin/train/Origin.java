@@ -9,9 +9,7 @@ import dev.javelin.train.data.DataIdentity;
 import dev.javelin.train.run.Version;
 import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.settings.Setting;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import dev.javelin.train.summary.Processor;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -57,7 +55,7 @@ final class Origin {
     Map<String, Object> all = new LinkedHashMap<>();
     all.put("system", properties("os.name", "os.version", "os.arch"));
     all.put("java", Runtime.version() + ", " + System.getProperty("java.vendor", ""));
-    all.put("processor", processor());
+    all.put("processor", Processor.name());
     all.put("vector_bits", VectorWidth.bits());
     all.put(
         "device",
@@ -70,19 +68,5 @@ final class Origin {
 
   private static String properties(String... names) {
     return String.join(" ", Stream.of(names).map(n -> System.getProperty(n, "")).toList());
-  }
-
-  /** As the system calls it, where it does. */
-  private static String processor() {
-    String threads = Runtime.getRuntime().availableProcessors() + " threads";
-    try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
-      return lines
-          .filter(line -> line.startsWith("model name"))
-          .findFirst()
-          .map(line -> line.replaceFirst("[^:]*:\\s*", "") + ", " + threads)
-          .orElse(threads);
-    } catch (IOException | java.io.UncheckedIOException e) {
-      return threads;
-    }
   }
 }

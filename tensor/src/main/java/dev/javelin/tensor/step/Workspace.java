@@ -269,6 +269,11 @@ public final class Workspace implements AutoCloseable {
         .toList();
   }
 
+  /** Whether a request of this step, counted from 0, has not been released. */
+  public boolean isAlive(int request) {
+    return !ranges.get(request).lease.hasEnded();
+  }
+
   /**
    * What was asked of the workspace, and where it was put.
    *

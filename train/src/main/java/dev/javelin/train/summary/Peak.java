@@ -13,11 +13,14 @@ import java.lang.foreign.MemorySegment;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
 
-/** What this machine's arithmetic can do, found by doing it. */
+/** What this machine's arithmetic and memory can do, found by doing it. */
 public final class Peak {
   private static final int CPU_SIZE = 1024;
   private static final int GPU_SIZE = 8192;
   private static final int SMALLEST = 64;
+  private static final int ROW = 1024; // numbers of a row that is copied
+  private static final int CPU_ROWS = 1 << 14;
+  private static final int GPU_ROWS = 1 << 18;
   private static final double LONGEST_SECONDS = 0.5; // of one product: an interpreter is slow
   private static final long NANOS = 200_000_000;
   private static final int MOST = 1000;
@@ -49,6 +52,27 @@ public final class Peak {
     return peak;
   }
 
+  /**
+   * Bytes a second that a copy moves, each read and each written one counted: the fastest of
+   * several copies, of 64 MiB on a CPU and 1 GiB on a GPU, which is more than a cache holds.
+   *
+   * @param workspace gives the memory
+   * @return {@code null} on the emulated device
+   */
+  public static @Nullable Double bandwidth(Workspace workspace) {
+    Device device = workspace.device();
+    if (device instanceof Cuda cuda && cuda.properties().emulated()) {
+      return null;
+    }
+    int rows = device instanceof Cuda ? GPU_ROWS : CPU_ROWS;
+    Shape shape = Shape.of(rows, ROW);
+    double bytes = DType.F32.bytes(shape.elements());
+    try (Workspace.Scratch a = workspace.scratch(DType.F32, shape);
+        Workspace.Scratch b = workspace.scratch(DType.F32, shape)) {
+      return 2 * bytes / shortest(device, () -> Elementwise.copy(b.tensor(), a.tensor()));
+    }
+  }
+
   /** The shortest time of a product of that size. */
   private static double seconds(Workspace workspace, DType type, int n) {
     Device device = workspace.device();
@@ -61,16 +85,21 @@ public final class Peak {
       Tensor product = c.tensor();
       fill(device, left);
       fill(device, right);
-      long best = Long.MAX_VALUE;
-      long begun = System.nanoTime();
-      for (int i = 0; i < MOST && (i < 3 || System.nanoTime() - begun < NANOS); i++) {
-        long from = System.nanoTime();
-        Matmul.forward(product, left, right);
-        device.synchronize();
-        best = Math.min(best, System.nanoTime() - from);
-      }
-      return best * 1e-9;
+      return shortest(device, () -> Matmul.forward(product, left, right));
     }
+  }
+
+  /** The shortest of many times, in seconds. */
+  private static double shortest(Device device, Runnable work) {
+    long best = Long.MAX_VALUE;
+    long begun = System.nanoTime();
+    for (int i = 0; i < MOST && (i < 3 || System.nanoTime() - begun < NANOS); i++) {
+      long from = System.nanoTime();
+      work.run();
+      device.synchronize();
+      best = Math.min(best, System.nanoTime() - from);
+    }
+    return best * 1e-9;
   }
 
   /** Rows of numbers that differ: a GPU takes less power, and runs faster, on zeros. */
