@@ -121,18 +121,26 @@ public record XrayStep(
   }
 
   /**
-   * Does the step.
+   * Does the step on a text, encoded as a prompt is.
    *
    * @throws InputException for a text with fewer than two tokens, more than {@link #MOST_TOKENS} or
-   *     the model's positions, or tokens that the model does not have
+   *     the model's positions, or tokens that the model does not have; where there is no tokenizer
    */
   public Xray on(String text) {
-    TransformerConfig c = model.config();
     if (model.tokenizer() == null) {
-      throw new InputException("--text needs a tokenizer, and the model has none");
+      throw new InputException("a text needs a tokenizer, and the model has none: name one");
     }
-    TextTokens tokens =
-        new TextTokens(model.tokenizer(), text, c.vocab(), Math.min(MOST_TOKENS, c.positions()));
+    return on(TextTokens.of(model.tokenizer(), text));
+  }
+
+  /** The same on tokens. */
+  public Xray on(int... ids) {
+    return on(TextTokens.of(model.tokenizer(), ids));
+  }
+
+  private Xray on(TextTokens tokens) {
+    TransformerConfig c = model.config();
+    tokens.check(c.vocab(), Math.min(MOST_TOKENS, c.positions()));
     Device device = model.device();
     try (Turn _ = device.turn()) {
       model.parameters().requireOpen();
@@ -313,7 +321,8 @@ public record XrayStep(
             i == ids.length - 1
                 ? null
                 : new Target(targets[i], tokens.text(targets[i]), before[i], after[i]);
-        all.add(new Token(i, ids[i], tokens.text(ids[i]), tokens.from(i), tokens.to(i), target));
+        all.add(
+            new Token(i, ids[i], tokens.text(ids[i]), tokens.from()[i], tokens.to()[i], target));
       }
       return all;
     }
