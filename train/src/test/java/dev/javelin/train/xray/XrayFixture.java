@@ -41,7 +41,11 @@ public final class XrayFixture {
 
   /** A first step, done once more for its times, on a machine that is made up. */
   static XrayStep step(LanguageModel model) {
-    return XrayStep.of(model, "tiny", RunSettings.DEFAULT)
+    return step(model, RunSettings.DEFAULT);
+  }
+
+  static XrayStep step(LanguageModel model, RunSettings settings) {
+    return XrayStep.of(model, "tiny", settings)
         .timing(Duration.ZERO)
         .machine(new Xray.Machine("a machine that is made up", 5e10, 1e10));
   }
