@@ -45,6 +45,7 @@ import picocli.CommandLine.Model.OptionSpec;
       ReportCommand.class,
       CompareCommand.class,
       DoctorCommand.class,
+      ShellCommand.class,
     })
 public final class Main {
   static final int OK = 0;

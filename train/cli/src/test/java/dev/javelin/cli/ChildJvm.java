@@ -1,6 +1,7 @@
 package dev.javelin.cli;
 
 import java.io.IOException;
+import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,6 +16,12 @@ record ChildJvm(Process process, Path output) {
   static ChildJvm start(Path directory, List<String> jvmFlags, List<String> arguments)
       throws IOException {
     return startMain(Main.class, directory, jvmFlags, arguments);
+  }
+
+  /** The same, which reads a file as its standard input. */
+  static ChildJvm start(Path directory, List<String> jvmFlags, List<String> arguments, Path input)
+      throws IOException {
+    return start(directory, java(Main.class, jvmFlags, arguments), Redirect.from(input.toFile()));
   }
 
   /** Starts another program than {@code javelin}. */
@@ -45,10 +52,16 @@ record ChildJvm(Process process, Path output) {
   }
 
   private static ChildJvm start(Path directory, List<String> command) throws IOException {
+    return start(directory, command, Redirect.PIPE);
+  }
+
+  private static ChildJvm start(Path directory, List<String> command, Redirect input)
+      throws IOException {
     Path output = Files.createTempFile(directory, "child", ".txt");
     Process process =
         new ProcessBuilder(command)
             .redirectErrorStream(true)
+            .redirectInput(input)
             .redirectOutput(output.toFile())
             .start();
     return new ChildJvm(process, output);
