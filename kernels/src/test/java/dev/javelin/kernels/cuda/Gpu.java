@@ -4,6 +4,7 @@ import dev.javelin.device.Cuda;
 import dev.javelin.device.CudaKernel;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Emulator;
+import dev.javelin.device.KernelImages;
 import dev.javelin.device.TestCuda;
 import dev.javelin.device.TestMachine;
 import dev.javelin.kernels.BundledKernels;
@@ -44,6 +45,16 @@ final class Gpu implements AutoCloseable {
     open().close(); // skips the test where it cannot be opened
     return new Gpu(
         machine.open(machine.checked() ? BundledKernels.checked() : new BundledKernels()));
+  }
+
+  /** With the kernels in docs/kernels/ladder, and skips where the build has none for the device. */
+  static Gpu ladder(TestMachine machine) {
+    Assumptions.assumeTrue(TestCuda.missing().isEmpty(), TestCuda::missing);
+    KernelImages images = Ladder.images(machine.checked());
+    Assumptions.assumeTrue(
+        images.find("matmul_1", 90, TestCuda.isEmulated()) != null,
+        "this build has not compiled docs/kernels/ladder for this device");
+    return new Gpu(machine.open(images));
   }
 
   Cuda cuda() {

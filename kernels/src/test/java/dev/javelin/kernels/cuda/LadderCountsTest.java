@@ -1,0 +1,124 @@
+package dev.javelin.kernels.cuda;
+
+import static java.util.Objects.requireNonNull;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The table of counts in {@code docs/kernels/ladder} is what compilers say of the rungs. */
+class LadderCountsTest {
+  private static final Path PAGE = Ladder.FOLDER.resolve("counts.md");
+  private static final int OF_THE_BUILD = 3; // columns
+
+  @BeforeEach
+  void needsTheCompiler() {
+    assumeTrue(
+        Ladder.resource("resources.md") != null, "this build has no code for GPUs (no nvcc)");
+  }
+
+  /** In every build with nvcc. No kernel spills, or the build would have failed. */
+  @Test
+  void registersAndSharedMemoryAreThoseOfTheBuild() throws IOException {
+    List<List<String>> page = rows(Files.readString(PAGE));
+    List<List<String>> expected = resources();
+    assertThat(page.stream().map(row -> row.subList(0, OF_THE_BUILD)).toList())
+        .as("docs/kernels/ladder/counts.md: write it anew with -Djavelin.draw")
+        .isEqualTo(expected);
+  }
+
+  /** {@code -Djavelin.draw} writes them anew. */
+  @Test
+  void countsAreThoseOfTheMachineCode() throws IOException {
+    Path disassembler = LadderCode.disassembler();
+    assumeTrue(disassembler != null, "no cuobjdump and nvdisasm on PATH or in /usr/local/cuda/bin");
+    StringBuilder page = new StringBuilder();
+    page.append(
+        """
+        # Counts of the ladders
+
+        Written by `LadderCountsTest`, which holds it against the compiler's reports and the machine code: registers for
+        sm_80, 86, 89 and 90a (one number where they agree), bytes of shared memory; then one pass of the main loop for
+        sm_90a, instructions of a thread. A multiply-add is an `FFMA`, or a 64th of a lane's `HMMA` (`mma.sync.m16n8k16`).
+        Loads from memory are `LDG` and `LDGSTS` (`cp.async`), from shared memory `LDS` and `LDSM` (`ldmatrix`), of
+        whatever width. No kernel spills registers.
+
+        | kernel | registers | shared | instructions | `FFMA` | `HMMA` | `MUFU.EX2` | memory loads | shared loads | barriers | memory loads each multiply-add | shared loads each multiply-add |
+        |---|---|---|---|---|---|---|---|---|---|---|---|
+        """);
+    Map<String, LadderCode.Loop> loops = new HashMap<>();
+    for (Ladder.Rung rung : rungs()) {
+      byte[] fatbin = requireNonNull(Ladder.resource(rung + ".fatbin"));
+      loops.putAll(LadderCode.loops(disassembler, fatbin));
+    }
+    for (List<String> row : resources()) {
+      String kernel = row.getFirst().replace("`", "");
+      LadderCode.Loop loop = requireNonNull(loops.get(kernel), kernel);
+      assertThat(loop.names()).as("main loop of " + kernel).isNotEmpty();
+      assertThat(loop.names()).as(kernel).noneMatch(n -> n.matches("(LDL|STL)\\b.*"));
+      page.append("| %s | %s | %s |".formatted(row.toArray()));
+      for (Object cell :
+          new Object[] {
+            loop.names().size(),
+            loop.count(n -> n.startsWith("FFMA")),
+            loop.count(n -> n.startsWith("HMMA")),
+            loop.count(n -> n.startsWith("MUFU.EX2")),
+            loop.loads(),
+            loop.sharedLoads(),
+            loop.barriers(),
+            loop.each(loop.loads()),
+            loop.each(loop.sharedLoads())
+          }) {
+        page.append(" %s |".formatted(cell));
+      }
+      page.append('\n');
+    }
+    if (System.getProperty("javelin.draw") != null) {
+      Files.writeString(PAGE, page);
+    }
+    assertThat(Files.exists(PAGE) ? Files.readString(PAGE) : "")
+        .as("docs/kernels/ladder/counts.md: write it anew with -Djavelin.draw")
+        .isEqualTo(page.toString());
+  }
+
+  private static List<Ladder.Rung> rungs() {
+    return Stream.of("matmul", "attention").flatMap(l -> Ladder.rungs(l).stream()).toList();
+  }
+
+  /** Kernel, registers, shared memory, in the order of the rungs. */
+  private static List<List<String>> resources() {
+    List<List<String>> all =
+        rows(new String(requireNonNull(Ladder.resource("resources.md")), StandardCharsets.UTF_8));
+    List<List<String>> rows = new ArrayList<>();
+    for (Ladder.Rung rung : rungs()) {
+      for (List<String> row : all) {
+        // The softmax between two products multiplies nothing.
+        if (row.getFirst().equals(rung.toString()) && !row.get(1).contains("softmax")) {
+          rows.add(row.subList(1, 1 + OF_THE_BUILD));
+        }
+      }
+    }
+    return rows;
+  }
+
+  private static List<List<String>> rows(String page) {
+    return page.lines()
+        .filter(
+            line ->
+                line.startsWith("| ")
+                    && !line.startsWith("| kernel")
+                    && !line.startsWith("| family"))
+        .map(LadderCode::cells)
+        .toList();
+  }
+}
