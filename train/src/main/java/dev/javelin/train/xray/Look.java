@@ -18,6 +18,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Reads what a page shows while the pass runs, since little of it is kept. */
@@ -32,7 +33,6 @@ final class Look implements Probe {
   private final List<Point> points = new ArrayList<>();
   private final Map<Var, Point> pointOf = new IdentityHashMap<>();
   private final List<Inside> insides = new ArrayList<>();
-  private final Map<Var, Inside> insideOf = new IdentityHashMap<>();
   private double[] embedded = {};
   private double[] saliency = {};
 
@@ -76,11 +76,10 @@ final class Look implements Probe {
     final int silent;
     int untaught;
 
-    Inside(int layer, int count, int silent) {
+    Inside(int layer, Tensor units) {
       this.layer = layer;
-      this.count = count;
-      this.silent = silent;
-      this.untaught = count;
+      this.count = units.last();
+      this.silent = silent(units);
     }
   }
 
@@ -106,12 +105,8 @@ final class Look implements Probe {
           AttentionWeights.of(
               model.blocks().get(step.layer()).attn(), value(step, 0), value(step, 1)));
     }
-    Var inside = inside(step);
-    if (inside != null) {
-      int units = inside.value().last();
-      Inside seen = new Inside(step.layer(), units, silent(inside.value()));
-      insides.add(seen);
-      insideOf.put(inside.origin(), seen);
+    if (multiplies(step, Look::down)) {
+      insides.add(new Inside(step.layer(), value(step, 0)));
     }
   }
 
@@ -119,21 +114,31 @@ final class Look implements Probe {
     return Objects.requireNonNull(step.inputs().get(input)).value();
   }
 
-  /** What the last product of an MLP reads, where the function is one. */
-  private @Nullable Var inside(Step step) {
+  /** Whether the function is the product with that weight of its layer's MLP. */
+  private boolean multiplies(Step step, Function<Mlp, @Nullable Parameter> weight) {
     if (!step.name().equals("linear") || step.layer() == NO_LAYER) {
-      return null;
+      return false;
     }
-    Parameter down =
-        switch (model.blocks().get(step.layer()).mlp()) {
-          case Mlp.Gated gated -> gated.down().weight();
-          case Mlp.Plain plain -> plain.down().weight();
-          case Mlp _ -> null;
-        };
-    Var weight = step.inputs().get(1);
-    return down != null && weight != null && weight.parameter() == down
-        ? step.inputs().getFirst()
-        : null;
+    Var read = step.inputs().get(1);
+    return read != null
+        && read.parameter() != null
+        && read.parameter() == weight.apply(model.blocks().get(step.layer()).mlp());
+  }
+
+  private static @Nullable Parameter down(Mlp mlp) {
+    return switch (mlp) {
+      case Mlp.Gated gated -> gated.down().weight();
+      case Mlp.Plain plain -> plain.down().weight();
+      case Mlp _ -> null;
+    };
+  }
+
+  private static @Nullable Parameter up(Mlp mlp) {
+    return switch (mlp) {
+      case Mlp.Gated gated -> gated.gateUp().weight();
+      case Mlp.Plain plain -> plain.up().weight();
+      case Mlp _ -> null;
+    };
   }
 
   /** Columns that are zero in every row. */
@@ -192,14 +197,31 @@ final class Look implements Probe {
           saliency = saliency(values, dy.last());
         }
       }
-      Inside inside = insideOf.get(out.origin());
-      if (inside != null) {
-        inside.untaught = silent(dy);
-      }
     }
     Seen seen = ops.get(step.index());
     seen.gradientNorm = Math.sqrt(squares) * unscale;
     seen.backward = OpCost.backward(step, model);
+  }
+
+  /** The rows in front of a unit have their gradient now: one of a gated unit's two is enough. */
+  @Override
+  public void backward(Step step, long nanos) {
+    if (!multiplies(step, Look::up)) {
+      return;
+    }
+    Tensor gradient = Objects.requireNonNull(step.inputs().get(1)).parameter().grad();
+    for (Inside inside : insides) {
+      if (inside.layer == step.layer() && gradient != null) {
+        boolean[] zero = Sums.zeroRows(gradient);
+        for (int unit = 0; unit < inside.count; unit++) {
+          boolean untaught = true;
+          for (int row = unit; row < zero.length; row += inside.count) {
+            untaught &= zero[row];
+          }
+          inside.untaught += untaught ? 1 : 0;
+        }
+      }
+    }
   }
 
   private double[] saliency(double[] gradient, int width) {

@@ -3,6 +3,7 @@ package dev.javelin.train.xray;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.Shape;
 import dev.javelin.tensor.Tensor;
+import java.util.Arrays;
 
 /**
  * Sums of squares in double, of tensors that may be too large for the heap: some elements at a
@@ -45,6 +46,20 @@ final class Sums {
       }
     }
     return sum;
+  }
+
+  /** By row of a contiguous matrix, whether all of it is 0. */
+  static boolean[] zeroRows(Tensor matrix) {
+    int width = matrix.last();
+    boolean[] zero = new boolean[matrix.dim(0)];
+    Arrays.fill(zero, true);
+    for (long from = 0; from < matrix.elements(); from += CHUNK) {
+      float[] values = part(matrix, from).toFloats();
+      for (int i = 0; i < values.length; i++) {
+        zero[(int) ((from + i) / width)] &= values[i] == 0;
+      }
+    }
+    return zero;
   }
 
   static double squares(float[] x) {

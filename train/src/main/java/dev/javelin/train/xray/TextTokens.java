@@ -1,19 +1,18 @@
 package dev.javelin.train.xray;
 
 import dev.javelin.train.data.InputException;
-import dev.javelin.train.tokenizer.Encoded;
 import dev.javelin.train.tokenizer.Tokenizer;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.BitSet;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A text in tokens, and where in its UTF-8 each of them stands.
+ * A text in tokens, and where in its UTF-8 each of them stands: by the bytes that the tokenizer
+ * says each has. Where these do not add up to the text, because the tokenizer normalises it, all
+ * places are 0.
  *
- * @param from by token, its first byte; that of the byte behind it for one that the tokenizer has
- *     added
- * @param to by token, behind its last byte
+ * @param from by token, its first byte
+ * @param to by token, behind its last byte; equal to {@code from} for one that was added
  * @param anchor a token of the text, −1 for none
  */
 @SuppressWarnings("ArrayRecordComponent") // read, never compared
@@ -26,63 +25,36 @@ record TextTokens(@Nullable Tokenizer tokenizer, int[] ids, int[] from, int[] to
 
   /** A text, encoded as a prompt is. */
   static TextTokens of(Tokenizer tokenizer, String text) {
-    int[] places = IntStream.rangeClosed(0, text.length()).toArray();
-    Encoded bare = tokenizer.encode(text, new BitSet(), places);
+    int[] bare = tokenizer.encodeSpecial(text);
     TextTokens all = of(tokenizer, tokenizer.encodePrompt(text));
-    int n = bare.ids().length;
-    int before = 0; // tokens that the tokenizer has added in front
-    while (before + n <= all.ids.length
-        && !Arrays.equals(all.ids, before, before + n, bare.ids(), 0, n)) {
-      before++;
+    int added = 0; // in front
+    while (added + bare.length <= all.ids.length
+        && !Arrays.equals(all.ids, added, added + bare.length, bare, 0, bare.length)) {
+      added++;
     }
-    if (n == 0 || before + n > all.ids.length) {
-      return all; // a template that changes the text: nothing is known
+    if (bare.length == 0 || added + bare.length > all.ids.length) {
+      return all; // a template that changes the text
     }
-    int[] lengths = Arrays.stream(bare.ids()).map(tokenizer::byteLength).toArray();
-    all.place(before, bare, lengths, bytesBefore(text));
-    return new TextTokens(tokenizer, all.ids, all.from, all.to, bare.ids()[0]);
+    int[] lengths = Arrays.stream(bare).map(tokenizer::byteLength).toArray();
+    int bytes = text.getBytes(StandardCharsets.UTF_8).length;
+    int more = Arrays.stream(lengths).sum() - bytes;
+    if (more == 1 && lengths[0] > 0) {
+      lengths[0]--; // sentencepiece puts a space in front of the text
+      more = 0;
+    }
+    if (more == 0) {
+      all.place(added, lengths);
+    }
+    return new TextTokens(tokenizer, all.ids, all.from, all.to, bare[0]);
   }
 
-  /**
-   * By the bytes that each token says it has; where they do not add up to the text, which a
-   * tokenizer may normalise, by its characters.
-   */
-  private void place(int shift, Encoded bare, int[] lengths, int[] bytes) {
-    int chars = bytes.length - 1;
-    int n = bare.ids().length;
-    boolean exact = Arrays.stream(lengths).sum() == bytes[chars];
+  private void place(int added, int... lengths) {
     int at = 0;
-    for (int i = 0; i < n; i++) {
-      if (exact) {
-        from[shift + i] = at;
-        at += lengths[i];
-        to[shift + i] = at;
-      } else {
-        int first = 0;
-        while (first < chars && bare.upTo()[first + 1] <= i) {
-          first++;
-        }
-        int end = first;
-        while (end < chars && bare.before()[end] <= i) {
-          end++;
-        }
-        from[shift + i] = bytes[first];
-        to[shift + i] = bytes[end];
-      }
+    for (int i = 0; i < ids.length; i++) {
+      from[i] = at;
+      at += i >= added && i < added + lengths.length ? lengths[i - added] : 0;
+      to[i] = at;
     }
-    Arrays.fill(from, shift + n, ids.length, bytes[chars]);
-    Arrays.fill(to, shift + n, ids.length, bytes[chars]);
-  }
-
-  /** By character and behind the last, the UTF-8 bytes of the text before it. */
-  private static int[] bytesBefore(String text) {
-    int[] bytes = new int[text.length() + 1];
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      int width = c < 0x80 ? 1 : c < 0x800 || Character.isSurrogate(c) ? 2 : 3;
-      bytes[i + 1] = bytes[i] + width;
-    }
-    return bytes;
   }
 
   /**

@@ -89,7 +89,8 @@ public record Xray(
    * A token of the text.
    *
    * @param text as the tokenizer writes it; a special token's name
-   * @param from first of its bytes in the UTF-8 of the text
+   * @param from first of its bytes in the UTF-8 of the text; all are 0 where the tokenizer changes
+   *     the text so that nobody can tell
    * @param to behind the last; equal to {@code from} for a token that the tokenizer has added
    * @param target {@code null} for the last token
    */
@@ -255,7 +256,8 @@ public record Xray(
    *
    * @param count F
    * @param silent units that are 0 for every token
-   * @param untaught units whose gradient is 0 for every token
+   * @param untaught units that learn nothing: the weights in front of them have a gradient of 0; 0
+   *     where those are frozen
    */
   public record Units(int layer, int count, int silent, int untaught) {}
 
@@ -307,11 +309,11 @@ public record Xray(
   public record Event(int op, boolean backward) {}
 
   /**
-   * A range of memory.
+   * A range of memory. Its bytes are free again behind the event {@code to}.
    *
    * @param owner for whom: {@code the step's forward pass}, a function's name, {@code scratch}
    * @param from the event that asked for it
-   * @param to the event that was the last to use it
+   * @param to the event that was the last to use it; the last of all for what stays
    */
   public record Range(String owner, int slab, long offset, long bytes, int from, int to) {}
 
