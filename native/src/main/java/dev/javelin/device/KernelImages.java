@@ -5,6 +5,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Where a {@link Cuda} device finds the code of its kernels. Asked by any thread, one at a time for
  * each device.
+ *
+ * <p>Kernels of one's own come before those of the engine: {@code Cuda.open(0, own.or(new
+ * BundledKernels()))}.
  */
 @FunctionalInterface
 public interface KernelImages {
@@ -18,4 +21,12 @@ public interface KernelImages {
    * @param emulated whether the image runs on the emulated device
    */
   byte @Nullable [] find(String family, int capability, boolean emulated);
+
+  /** These images, and where they have none of a family those of {@code next}. */
+  default KernelImages or(KernelImages next) {
+    return (family, capability, emulated) -> {
+      byte[] image = find(family, capability, emulated);
+      return image == null ? next.find(family, capability, emulated) : image;
+    };
+  }
 }
