@@ -13,7 +13,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The table of counts in {@code docs/kernels/ladder} is what compilers say of the rungs. */
@@ -21,8 +20,7 @@ class LadderCountsTest {
   private static final Path PAGE = Ladder.FOLDER.resolve("counts.md");
   private static final int OF_THE_BUILD = 3; // columns
 
-  @BeforeEach
-  void needsTheCompiler() {
+  private static void needsTheCompiler() {
     assumeTrue(
         Ladder.resource("resources.md") != null, "this build has no code for GPUs (no nvcc)");
   }
@@ -30,6 +28,7 @@ class LadderCountsTest {
   /** In every build with nvcc. No kernel spills, or the build would have failed. */
   @Test
   void registersAndSharedMemoryAreThoseOfTheBuild() throws IOException {
+    needsTheCompiler();
     List<List<String>> page = rows(Files.readString(PAGE));
     List<List<String>> expected = resources();
     assertThat(page.stream().map(row -> row.subList(0, OF_THE_BUILD)).toList())
@@ -40,6 +39,7 @@ class LadderCountsTest {
   /** {@code -Djavelin.draw} writes them anew. */
   @Test
   void countsAreThoseOfTheMachineCode() throws IOException {
+    needsTheCompiler();
     Path disassembler = LadderCode.disassembler();
     assumeTrue(disassembler != null, "no cuobjdump and nvdisasm on PATH or in /usr/local/cuda/bin");
     StringBuilder page = new StringBuilder();
@@ -89,6 +89,32 @@ class LadderCountsTest {
     assertThat(Files.exists(PAGE) ? Files.readString(PAGE) : "")
         .as("docs/kernels/ladder/counts.md: write it anew with -Djavelin.draw")
         .isEqualTo(page.toString());
+  }
+
+  /** Pages quote the table; a row as a sentence. */
+  @Test
+  void pagesQuoteTheTable() throws IOException {
+    List<List<String>> table = rows(Files.readString(PAGE));
+    for (List<String> row : table) {
+      String kernel = row.getFirst().replace("`", "");
+      String page = kernel.startsWith("matmul") ? "matmul.md" : "attention.md";
+      assertThat(Files.readString(Ladder.FOLDER.resolve(page))).contains(sentence(row));
+    }
+  }
+
+  private static String sentence(List<String> row) {
+    boolean tensorCores = !row.get(5).equals("0");
+    return "%s: registers %s; %s bytes of shared memory; in a pass %s instructions, of which %s %s, %s memory loads, %s shared loads, %s barriers."
+        .formatted(
+            row.get(0),
+            row.get(1),
+            row.get(2),
+            row.get(3),
+            row.get(tensorCores ? 5 : 4),
+            tensorCores ? "`HMMA`" : "`FFMA`",
+            row.get(7),
+            row.get(8),
+            row.get(9));
   }
 
   private static List<Ladder.Rung> rungs() {
