@@ -72,7 +72,7 @@ final class Script implements AutoCloseable {
   }
 
   /** Runs snippets on the thread that asks: memory and devices of Javelin belong to a thread. */
-  private static final class Here implements ExecutionControlProvider {
+  static final class Here implements ExecutionControlProvider {
     @Override
     public String name() {
       return "here";

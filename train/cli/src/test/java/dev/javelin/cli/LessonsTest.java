@@ -21,7 +21,6 @@ import jdk.jshell.Snippet;
 import jdk.jshell.SnippetEvent;
 import jdk.jshell.SourceCodeAnalysis;
 import jdk.jshell.SourceCodeAnalysis.CompletionInfo;
-import jdk.jshell.execution.LocalExecutionControlProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -110,7 +109,7 @@ class LessonsTest {
     String[] options = {"--class-path", System.getProperty("java.class.path")};
     try (JShell shell =
         JShell.builder()
-            .executionEngine(new LocalExecutionControlProvider(), Map.of())
+            .executionEngine(new Script.Here(), Map.of())
             .compilerOptions(options)
             .build()) {
       System.setOut(new PrintStream(bytes, true, UTF_8));
