@@ -64,7 +64,7 @@ for (int r = 0; r < 2; r++) {
 IO.println(Arrays.deepToString(y));
 
 Tensor out = Tensor.of(new float[4], 2, 2);
-Linear.forward(
+dev.javelin.tensor.op.Linear.forward(
     out,
     null,
     Tensor.of(new float[] {1, 2, 3, 4, 5, 6}, 2, 3),
@@ -75,7 +75,7 @@ IO.println(Arrays.toString(out.toFloats()));
 check(Arrays.equals(out.toFloats(), new float[] {y[0][0], y[0][1], y[1][0], y[1][1]}));
 
 try {
-  Linear.forward(out, null, t, t.transpose(0, 1), null, null);
+  dev.javelin.tensor.op.Linear.forward(out, null, t, t.transpose(0, 1), null, null);
 } catch (IllegalArgumentException e) {
   IO.println(e.getMessage());
 }

@@ -44,12 +44,13 @@ class LessonsTest {
     String skipped = "";
     for (Code code : lesson.blocks()) {
       String output = String.join("", printed.subMap(code.from() + 1, code.to() + 1).values());
+      String shown = code.output();
       if (code.onCuda() && output.startsWith("skipped: ")) {
         skipped = output;
-      } else if (code.output() != null) {
+      } else if (shown != null) {
         assertThat(output)
             .as("what this prints\n%s", code.source())
-            .matches(o -> Lesson.shows(code.output(), o), "what the page shows:\n" + code.output());
+            .matches(o -> Lesson.shows(shown, o), "what the page shows:\n" + shown);
       }
     }
     assumeThat(skipped).as("parts of %s", lesson).isEmpty();
@@ -106,11 +107,10 @@ class LessonsTest {
     NavigableMap<Integer, String> printed = new TreeMap<>();
     PrintStream out = System.out;
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    String[] options = {"--class-path", System.getProperty("java.class.path")};
     try (JShell shell =
         JShell.builder()
             .executionEngine(new Script.Here(), Map.of())
-            .compilerOptions(options)
+            .compilerOptions(Shell.compilerOptions().toArray(new String[0]))
             .build()) {
       System.setOut(new PrintStream(bytes, true, UTF_8));
       SourceCodeAnalysis analysis = shell.sourceCodeAnalysis();
