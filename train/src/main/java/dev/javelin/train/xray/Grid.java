@@ -15,7 +15,7 @@ record Grid(String id, String what, List<String> rows, List<Xray.Token> tokens) 
   private static final double TOP = 74;
   private static final double HEIGHT = 24;
   private static final double NARROW = 15;
-  private static final double WIDE = 46;
+  private static final double WIDE = 41;
 
   /** A number of a cell. */
   interface Cell {
@@ -55,7 +55,7 @@ record Grid(String id, String what, List<String> rows, List<Xray.Token> tokens) 
         word == null
             ? Math.max(NARROW, 640.0 / tokens.size())
             : Math.max(WIDE, 640.0 / tokens.size());
-    double width = LEFT + cellWidth * tokens.size() + 40;
+    double width = LEFT + cellWidth * tokens.size() + 24;
     double height = TOP + HEIGHT * rows.size() + 4;
     html.open("div", "class", "wide", "tabindex", "0", "role", "group", "aria-label", what);
     Picture picture = new Picture(html);
@@ -90,7 +90,7 @@ record Grid(String id, String what, List<String> rows, List<Xray.Token> tokens) 
               LEFT + (t + 0.5) * cellWidth,
               y + 16,
               "mid k" + level,
-              Legible.brief(word.of(r, t), (int) (cellWidth / 8.5)));
+              Legible.brief(word.of(r, t), (int) (cellWidth / 8.2)));
         }
       }
     }

@@ -65,7 +65,8 @@ final class Html {
     return out;
   }
 
-  private void escape(String text, boolean attribute) {
+  private void escape(String unsafe, boolean attribute) {
+    String text = Legible.prose(unsafe); // no character that HTML forbids
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);
       switch (c) {

@@ -107,7 +107,7 @@ final class Legible {
         : Arrays.stream(shape).mapToObj(String::valueOf).collect(Collectors.joining("×"));
   }
 
-  /** The same, but spaces and line ends stay what they are. */
+  /** The same, but spaces of all kinds and line ends stay what they are. */
   static String prose(String text) {
     return visible(text, ' ');
   }
@@ -125,7 +125,7 @@ final class Legible {
                 seen.append((char) ('␀' + c));
               } else if (c == 0x7f) {
                 seen.append('␡');
-              } else if (isUnseen(c)) {
+              } else if (isUnseen(c) || space != ' ' && Character.isSpaceChar(c)) {
                 seen.append(String.format("‹%04X›", c));
               } else {
                 seen.appendCodePoint(c);
@@ -142,8 +142,7 @@ final class Legible {
           Character.PRIVATE_USE,
           Character.UNASSIGNED,
           Character.LINE_SEPARATOR,
-          Character.PARAGRAPH_SEPARATOR,
-          Character.SPACE_SEPARATOR ->
+          Character.PARAGRAPH_SEPARATOR ->
           true;
       // an accent of its own would stand on what is before it
       case Character.NON_SPACING_MARK, Character.ENCLOSING_MARK, Character.COMBINING_SPACING_MARK ->

@@ -59,7 +59,12 @@ final class Table {
     }
     html.close("tr", "thead").open("tbody");
     for (List<String> row : rows) {
-      html.open("tr").leaf("th", row.getFirst(), "scope", "row");
+      html.open("tr");
+      if (isNumber(columns.getFirst())) {
+        html.leaf("th", row.getFirst(), "scope", "row", "class", "n");
+      } else {
+        html.leaf("th", row.getFirst(), "scope", "row");
+      }
       for (int c = 1; c < row.size(); c++) {
         if (isNumber(columns.get(c))) {
           html.leaf("td", row.get(c), "class", "n");

@@ -199,7 +199,7 @@ record TapeSection() implements Section {
     html.open("figure");
     html.leaf(
         "figcaption",
-        "The operators of layer 0 from top to bottom, an arrow from each to those that read its result. The long arcs are the residual stream: each half of a block adds to it, nothing replaces it. What comes from outside of the block enters from the left.");
+        "The operators of layer 0 from top to bottom, an arrow from each to those that read its result. What comes from outside of the block enters from the left: the residual stream enters twice, since attention and MLP each read it and add to it; what the block gives on leaves to the right.");
     Picture.legend(html);
     String id = detail.id("graph");
     double height = 10 + step * ops.size();
@@ -244,6 +244,24 @@ record TapeSection() implements Section {
             outside.stream().map(o -> x.tape().get(o).name()).collect(Collectors.joining(", ")));
         p.line(left - 30, y + 13, left - 6, y + 13, "link");
         p.path("M" + Picture.at(left) + " " + Picture.at(y + 13) + "l-8 -4v8z", "tip");
+      }
+      List<Op> readers =
+          x.tape().stream()
+              .filter(o -> !place.containsKey(o.index()) && o.inputs().contains(op.index()))
+              .toList();
+      if (!readers.isEmpty()) {
+        double from = left + width;
+        p.line(from, y + 9, from + 22, y + 9, "link");
+        p.path("M" + Picture.at(from + 30) + " " + Picture.at(y + 9) + "l-8 -4v8z", "tip");
+        p.text(
+            from + 36,
+            y + 13,
+            "dim",
+            readers.stream()
+                .limit(2)
+                .map(
+                    o -> o.index() + " " + o.name() + (o.inLayer() ? " of layer " + o.layer() : ""))
+                .collect(Collectors.joining(", ")));
       }
       int part = Picture.part(op.part());
       p.box(left, y, width, 27, "node", i);

@@ -313,6 +313,34 @@ public final class Chromium implements AutoCloseable {
       settle();
     }
 
+    /**
+     * The same for a key by which the browser itself does something, such as moving a slider.
+     *
+     * @param code the key's number, {@code KeyboardEvent.keyCode}
+     * @param text what it types, or nothing
+     */
+    public void press(String key, int code, String text) {
+      Map<String, Object> down = new LinkedHashMap<>();
+      down.put("type", text.isEmpty() ? "rawKeyDown" : "keyDown");
+      down.put("key", key);
+      down.put("code", key);
+      down.put("windowsVirtualKeyCode", code);
+      down.put("text", text);
+      call("Input.dispatchKeyEvent", down);
+      down.put("type", "keyUp");
+      down.remove("text");
+      call("Input.dispatchKeyEvent", down);
+      settle();
+    }
+
+    /** Cuts the network off. */
+    public Tab offline() {
+      call(
+          "Network.emulateNetworkConditions",
+          Map.of("offline", true, "latency", 0, "downloadThroughput", 0, "uploadThroughput", 0));
+      return this;
+    }
+
     /** What the console holds: errors, warnings, exceptions. */
     public List<String> complaints() {
       return new ArrayList<>(complaints);
