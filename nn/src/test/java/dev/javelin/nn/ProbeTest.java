@@ -24,6 +24,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -140,7 +141,7 @@ class ProbeTest {
     assertThat(seen.forward.getLast().part()).isEqualTo("head");
     Probe.Step qkv = seen.forward.stream().filter(s -> s.name().equals("linear")).findFirst().get();
     Var weight = qkv.inputs().get(1);
-    assertThat(weight.parameter().name()).contains("0").contains("qkv");
+    assertThat(Objects.requireNonNull(weight.parameter()).name()).contains("0").contains("qkv");
     Probe.Step attention =
         seen.forward.stream().filter(s -> s.name().equals("attention")).findFirst().get();
     assertThat(attention.inputs().get(2).origin()).isSameAs(qkv.outputs().getFirst());

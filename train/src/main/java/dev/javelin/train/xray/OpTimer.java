@@ -5,7 +5,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** Times of each function over some passes that are all alike. */
+/**
+ * Times of each function over some passes that are all alike, of which the latter half counts: the
+ * first ones are the compiler's.
+ */
 final class OpTimer implements Probe {
   private final List<List<Long>> forward = new ArrayList<>();
   private final List<List<Long>> backward = new ArrayList<>();
@@ -27,7 +30,7 @@ final class OpTimer implements Probe {
     times.get(index).add(nanos);
   }
 
-  /** The median over the passes, in nanoseconds; 0 for a function that never ran. */
+  /** The median, in nanoseconds; 0 for a function that never ran. */
   long forward(int index) {
     return median(forward, index);
   }
@@ -39,7 +42,10 @@ final class OpTimer implements Probe {
   private static long median(List<List<Long>> times, int index) {
     long[] sorted =
         index < times.size()
-            ? times.get(index).stream().mapToLong(n -> n).toArray()
+            ? times.get(index).stream()
+                .skip(times.get(index).size() / 2)
+                .mapToLong(n -> n)
+                .toArray()
             : new long[] {};
     Arrays.sort(sorted);
     return sorted.length == 0 ? 0 : sorted[sorted.length / 2];

@@ -152,7 +152,7 @@ public record Xray(
    *
    * @param flops floating-point operations of its definition, 2 per multiply-add
    * @param bytes that it must move at least: each input read once, each output written once
-   * @param nanos measured, the median of several steps
+   * @param nanos measured, the median of several passes, without the first half of them
    */
   public record Cost(double flops, double bytes, long nanos) {
     public static final Cost NONE = new Cost(0, 0, 0);

@@ -110,7 +110,7 @@ public record XrayStep(
     return new XrayStep(model, name, settings, running, timing, measured);
   }
 
-  /** Measures what the device can do, which takes about a second; see {@link #machine}. */
+  /** Measures what the device can do, which takes a second or a few; see {@link #machine}. */
   public static Xray.Machine measure(Device device, DType type) {
     return Roofline.measure(device, type);
   }
