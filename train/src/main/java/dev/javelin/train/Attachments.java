@@ -9,7 +9,11 @@ import dev.javelin.train.hook.StepHook;
 import dev.javelin.train.monitor.HealthFile;
 import dev.javelin.train.settings.MonitorSpec;
 import dev.javelin.train.settings.RunSettings;
+import dev.javelin.train.xray.XrayHook;
+import dev.javelin.train.xray.XrayStep;
 import java.nio.file.Path;
+import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** The hooks and stop rules that settings ask for, in the order in which they see a step. */
@@ -31,6 +35,19 @@ final class Attachments {
     }
     if (settings.run().outputDir() != null) {
       look(training, settings.monitor(), settings.run().outputDir());
+    }
+  }
+
+  /** Takes X-rays of a language model; the parts that they read are set already. */
+  static void xrays(Training training, LanguageModel model, RunSettings settings) {
+    MonitorSpec monitor = settings.monitor();
+    Path directory = settings.run().outputDir();
+    if (!monitor.xrayAt().isEmpty() && directory != null) {
+      XrayStep step = XrayStep.of(model, settings.model().model(), settings);
+      String text = Objects.requireNonNullElse(monitor.xrayText(), XrayStep.DEFAULT_TEXT);
+      Set<Integer> at = Set.copyOf(monitor.xrayAt());
+      training.hook(
+          (parameters, rule) -> new XrayHook(step, rule, training.rate, at, text, directory));
     }
   }
 

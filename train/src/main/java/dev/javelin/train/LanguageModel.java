@@ -21,6 +21,7 @@ import dev.javelin.train.inference.Request;
 import dev.javelin.train.inference.Sampler;
 import dev.javelin.train.summary.Flops;
 import dev.javelin.train.tokenizer.Tokenizer;
+import dev.javelin.train.xray.Examined;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -50,7 +51,7 @@ public record LanguageModel(
     @Nullable Tokenizer tokenizer,
     Companions companions,
     @Nullable Adaptation adaptation)
-    implements AutoCloseable {
+    implements Examined, AutoCloseable {
 
   /** A model that came from no directory. */
   public LanguageModel(
@@ -285,15 +286,18 @@ public record LanguageModel(
   }
 
   /** What computes: with the adapters, where there are any. */
+  @Override
   public Transformer transformer() {
     return adaptation == null ? parameters.model() : adaptation.model();
   }
 
   /** What training moves: the adapters, where there are any. */
+  @Override
   public ParameterBuffer<?> trained() {
     return adaptation == null ? parameters : adaptation.parameters();
   }
 
+  @Override
   public TransformerConfig config() {
     return parameters.model().config();
   }

@@ -71,7 +71,9 @@ public final class TextTraining {
   static Training of(
       LanguageModel model, Task task, RunSettings settings, @Nullable TrainingState state) {
     long shardBytes = settings.run().maxShardSize().bytes();
-    return of(model.trained(), model.precision(), task, settings, state)
+    Training training = of(model.trained(), model.precision(), task, settings, state);
+    Attachments.xrays(training, model, settings);
+    return training
         .text(model.tokenizer() == null ? null : model.tokenizer()::decode)
         .model(model.describe(), directory -> model.save(directory, shardBytes), model::restore);
   }

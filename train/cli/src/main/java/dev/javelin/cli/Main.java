@@ -42,6 +42,7 @@ import picocli.CommandLine.Model.OptionSpec;
       MergeCommand.class,
       AverageCommand.class,
       SweepCommand.class,
+      XrayCommand.class,
       ReportCommand.class,
       CompareCommand.class,
       DoctorCommand.class,

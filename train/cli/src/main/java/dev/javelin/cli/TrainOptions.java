@@ -390,6 +390,14 @@ final class TrainOptions {
         "true|false",
         "Measure the gradient noise scale and the critical batch, if a step has several micro-batches.");
     add("trace_step", "N", "Write trace-N.json, every operator of step N. Default: none.");
+    add(
+        "xray_at",
+        "N,N",
+        "Steps done, such as 0,100,1000, after which the next step is taken apart on xray.html in the run's directory; the run has the same bits. Default: none.");
+    add(
+        "xray_text",
+        "TEXT",
+        "What xray.html looks at, at most 256 tokens. Default: a sentence of its own.");
 
     group(7); // spikes and faults
     add(

@@ -1,5 +1,6 @@
 package dev.javelin.train.settings;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +15,8 @@ import org.jspecify.annotations.Nullable;
  * @param noiseScale whether the gradient noise scale is measured, where a step has several
  *     micro-batches
  * @param traceStep the step of which {@code trace-N.json} is written; {@code null} for none
+ * @param xrayAt numbers of steps done, after which the next one is taken apart in {@code xray.html}
+ * @param xrayText on which text; {@code null} for one of its own
  */
 public record MonitorSpec(
     boolean report,
@@ -21,13 +24,23 @@ public record MonitorSpec(
     @Nullable String samplePrompt,
     @Nullable Integer healthEvery,
     boolean noiseScale,
-    @Nullable Integer traceStep) {
-  public static final MonitorSpec DEFAULT = new MonitorSpec(true, null, null, null, true, null);
+    @Nullable Integer traceStep,
+    List<Integer> xrayAt,
+    @Nullable String xrayText) {
+  public static final MonitorSpec DEFAULT =
+      new MonitorSpec(true, null, null, null, true, null, List.of(), null);
+
+  private static final int MOST_XRAYS = 16;
 
   public MonitorSpec {
     Checks.atLeast(0, "--sample-every", sampleEvery);
     Checks.atLeast(0, "--health-every", healthEvery);
     Checks.atLeast(1, "--trace-step", traceStep);
+    xrayAt = List.copyOf(xrayAt);
+    xrayAt.forEach(step -> Checks.atLeast(0, "--xray-at", step));
+    Checks.require(
+        xrayAt.size() <= MOST_XRAYS,
+        "--xray-at may name " + MOST_XRAYS + " steps at most, got " + xrayAt.size());
   }
 
   public MonitorSpec withReport(boolean value) {
@@ -52,5 +65,13 @@ public record MonitorSpec(
 
   public MonitorSpec withTraceStep(@Nullable Integer value) {
     return Components.with(this, "traceStep", value);
+  }
+
+  public MonitorSpec withXrayAt(List<Integer> value) {
+    return Components.with(this, "xrayAt", value);
+  }
+
+  public MonitorSpec withXrayText(@Nullable String value) {
+    return Components.with(this, "xrayText", value);
   }
 }

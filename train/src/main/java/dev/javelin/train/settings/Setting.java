@@ -97,7 +97,10 @@ public record Setting(
           (Class<?>) ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[0];
       List<Object> values = new ArrayList<>();
       for (Object one : value instanceof Collection<?> several ? several : List.of(value)) {
-        values.add(Values.parse(element, one));
+        boolean numbers = element == Integer.class && one instanceof String; // 0,100,1000
+        for (Object part : numbers ? List.of(((String) one).split(",", -1)) : List.of(one)) {
+          values.add(Values.parse(element, part));
+        }
       }
       return values;
     } catch (InputException e) {

@@ -4,7 +4,6 @@ import dev.javelin.autograd.Probe;
 import dev.javelin.nn.ParameterBuffer;
 import dev.javelin.tensor.Parameter;
 import dev.javelin.tensor.Tensor;
-import dev.javelin.train.LanguageModel;
 import dev.javelin.train.optim.FlatState;
 import dev.javelin.train.optim.Optimizer;
 import dev.javelin.train.xray.Xray.ParameterFacts;
@@ -33,7 +32,7 @@ final class ParameterReader {
   /**
    * @param lossScale of the gradients
    */
-  ParameterReader(LanguageModel model, XrayStep.Running run, double lossScale) {
+  ParameterReader(Examined model, XrayStep.Running run, double lossScale) {
     this.run = run;
     read(model.parameters(), lossScale);
     if (model.trained() != model.parameters()) {

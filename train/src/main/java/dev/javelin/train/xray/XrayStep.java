@@ -19,7 +19,6 @@ import dev.javelin.tensor.op.GlobalNorm;
 import dev.javelin.tensor.op.LossOptions;
 import dev.javelin.tensor.step.StepState;
 import dev.javelin.tensor.step.Workspace;
-import dev.javelin.train.LanguageModel;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.optim.FlatState;
 import dev.javelin.train.optim.GradientClip;
@@ -63,7 +62,7 @@ import org.jspecify.annotations.Nullable;
  * @param machine for the roofline, see {@link #measure}; {@code null} for none
  */
 public record XrayStep(
-    LanguageModel model,
+    Examined model,
     String name,
     RunSettings settings,
     @Nullable Running running,
@@ -71,6 +70,10 @@ public record XrayStep(
     Xray.@Nullable Machine machine) {
   /** Tokens of a text that can be shown. */
   public static final int MOST_TOKENS = 256;
+
+  /** What is looked at where no text is named. */
+  public static final String DEFAULT_TEXT =
+      "The cat sat on the mat, and the dog sat beside the cat.";
 
   private static final int MOST_PASSES = 1000;
   private static final long GPU_SLAB_BYTES = 256L << 20;
@@ -86,7 +89,7 @@ public record XrayStep(
       Optimizer optimizer, long step, double learningRate, StepState.Carried carried) {}
 
   /** A first step, its times taken for two seconds. */
-  public static XrayStep of(LanguageModel model, String name, RunSettings settings) {
+  public static XrayStep of(Examined model, String name, RunSettings settings) {
     return new XrayStep(model, name, settings, null, Duration.ofSeconds(2), null);
   }
 
@@ -127,10 +130,28 @@ public record XrayStep(
    *     the model's positions, or tokens that the model does not have; where there is no tokenizer
    */
   public Xray on(String text) {
+    return on(tokens(text));
+  }
+
+  /** Refuses a text as {@link #on(String)} does, before there is anything to wait for. */
+  public void check(String text) {
+    tokens(text).check(model.config().vocab(), most());
+  }
+
+  private TextTokens tokens(String text) {
     if (model.tokenizer() == null) {
       throw new InputException("a text needs a tokenizer, and the model has none: name one");
     }
-    return on(TextTokens.of(model.tokenizer(), text));
+    try {
+      return TextTokens.of(model.tokenizer(), text);
+    } catch (IllegalArgumentException e) {
+      throw new InputException("the text does not fit the tokenizer: " + e.getMessage(), e);
+    }
+  }
+
+  /** Tokens that a text of this model may have. */
+  public int most() {
+    return Math.min(MOST_TOKENS, model.config().positions());
   }
 
   /** The same on tokens. */
@@ -139,8 +160,7 @@ public record XrayStep(
   }
 
   private Xray on(TextTokens tokens) {
-    TransformerConfig c = model.config();
-    tokens.check(c.vocab(), Math.min(MOST_TOKENS, c.positions()));
+    tokens.check(model.config().vocab(), most());
     Device device = model.device();
     try (Turn _ = device.turn()) {
       model.parameters().requireOpen();

@@ -71,6 +71,7 @@ class RunSettingsTest {
               case "guard" -> "log,skip:5";
               case "group" -> List.of("p: freeze");
               case "inject" -> "kill@3";
+              case "xray_at" -> List.of(0, 100);
               default -> OTHER.get(setting.component().getType());
             };
     return Objects.requireNonNull(value, setting.key());
@@ -205,6 +206,9 @@ class RunSettingsTest {
         "health_every | -1 | --health-every must be 0 or more, got -1",
         "noise_scale | perhaps | --noise-scale must be true or false",
         "trace_step | 0 | --trace-step must be at least 1, got 0",
+        "xray_at | 0,-1 | --xray-at must be 0 or more, got -1",
+        "xray_at | 1,two | --xray-at must be a whole number, got two",
+        "xray_at | 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16 | --xray-at may name 16 steps at most, got 17",
         "learning_rate | NaN | --learning-rate must be 0 or more, got NaN",
         "learning_rate | Infinity | --learning-rate must be 0 or more",
         "min_lr | 1 | --min-learning-rate must lie between 0 and --learning-rate, got 1.0",
