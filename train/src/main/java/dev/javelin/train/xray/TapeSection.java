@@ -225,7 +225,7 @@ record TapeSection() implements Section {
                 "Shape out")
             .inOrder();
     for (Op op : ops) {
-      int i = place.get(op.index());
+      int i = place.getOrDefault(op.index(), 0);
       double y = 10 + i * step;
       List<Integer> outside = new ArrayList<>();
       for (int from : op.inputs()) {
