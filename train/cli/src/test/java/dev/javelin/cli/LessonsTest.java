@@ -103,7 +103,7 @@ class LessonsTest {
    *
    * @throws AssertionError where one does not compile or throws
    */
-  private static NavigableMap<Integer, String> run(String script) {
+  static NavigableMap<Integer, String> run(String script) {
     NavigableMap<Integer, String> printed = new TreeMap<>();
     PrintStream out = System.out;
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
