@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** The chapters of {@code docs/learn}: their scripts run, and their pages show what happens. */
 class LessonsTest {
   private static final Path LEARN = Path.of("../../docs/learn");
-  private static final Pattern LINK = Pattern.compile("]\\(([^)#]+)[^)]*\\)");
+  private static final Pattern LINK = Pattern.compile("]\\(([^)#\\s]+)[^)\\s]*\\)");
 
   static List<Lesson> lessons() {
     return Lesson.all(LEARN);
