@@ -209,7 +209,8 @@ final class Look implements Probe {
     if (!multiplies(step, Look::up)) {
       return;
     }
-    Tensor gradient = Objects.requireNonNull(step.inputs().get(1)).parameter().grad();
+    Parameter weight = Objects.requireNonNull(step.inputs().get(1)).parameter();
+    Tensor gradient = Objects.requireNonNull(weight).grad();
     for (Inside inside : insides) {
       if (inside.layer == step.layer() && gradient != null) {
         boolean[] zero = Sums.zeroRows(gradient);
