@@ -394,10 +394,7 @@ final class TrainOptions {
         "xray_at",
         "N,N",
         "Steps done, such as 0,100,1000, after which the next step is taken apart on xray.html in the run's directory; the run has the same bits. Default: none.");
-    add(
-        "xray_text",
-        "TEXT",
-        "What xray.html looks at, at most 256 tokens. Default: a sentence of its own.");
+    add("xray_text", "TEXT", "Text of at most 256 tokens for it. Default: a sentence of its own.");
 
     group(7); // spikes and faults
     add(
