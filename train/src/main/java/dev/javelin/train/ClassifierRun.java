@@ -205,6 +205,10 @@ public record ClassifierRun(
   }
 
   private static Path modelDirectory(RunSettings config) {
+    if (!config.monitor().xrayAt().isEmpty()) {
+      throw new InputException(
+          "--xray-at: the model of --objective classify predicts no tokens; leave it out");
+    }
     Path directory = ModelName.of(config.model().model()).directory();
     if (directory == null) {
       throw new InputException(

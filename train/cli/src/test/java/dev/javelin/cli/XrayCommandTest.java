@@ -110,6 +110,20 @@ class XrayCommandTest {
   }
 
   @Test
+  void aClassifierHasNone() {
+    CommandLineTest.Result result =
+        CommandLineTest.run(
+            "train",
+            "--objective=classify",
+            "--data=" + dir.resolve("none.jsonl"),
+            "--model=" + dir.resolve("none"),
+            "--xray-at=1",
+            "--output-dir=" + dir.resolve("classes"));
+    assertThat(result.exit()).isEqualTo(2);
+    assertThat(result.err()).contains("--xray-at", "--objective classify");
+  }
+
+  @Test
   void aTrainedModelIsLessSurprisedThanAFreshOne() {
     Path model = Path.of("../../../shared/models/stories260K");
     assumeTrue(Files.isDirectory(model), model + " is not there: nothing to look at");
