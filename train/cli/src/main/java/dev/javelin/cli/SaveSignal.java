@@ -2,8 +2,6 @@ package dev.javelin.cli;
 
 import dev.javelin.train.data.InputException;
 import org.jspecify.annotations.Nullable;
-import sun.misc.Signal;
-import sun.misc.SignalHandler;
 
 /**
  * The signal by which a batch system says that time is up: the run saves and ends, with an exit
@@ -16,8 +14,7 @@ final class SaveSignal implements AutoCloseable {
   private static final String NONE = "none";
   private static final String USUAL = "USR1";
 
-  private @Nullable Signal signal;
-  private @Nullable SignalHandler before;
+  private @Nullable Runnable reset;
   private boolean came; // guarded by this, as is stop
   private @Nullable Runnable stop;
 
@@ -33,8 +30,7 @@ final class SaveSignal implements AutoCloseable {
       return;
     }
     try {
-      signal = new Signal(name == null ? USUAL : name);
-      before = Signal.handle(signal, s -> received());
+      reset = Signals.handle(name == null ? USUAL : name, this::received);
     } catch (IllegalArgumentException e) {
       if (name != null) {
         throw new InputException(
@@ -71,8 +67,8 @@ final class SaveSignal implements AutoCloseable {
 
   @Override
   public void close() {
-    if (signal != null && before != null) {
-      Signal.handle(signal, before);
+    if (reset != null) {
+      reset.run();
     }
   }
 }

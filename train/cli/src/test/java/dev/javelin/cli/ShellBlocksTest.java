@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import picocli.CommandLine;
 
@@ -76,7 +77,7 @@ class ShellBlocksTest {
     return words;
   }
 
-  private static String error(List<String> words) {
+  private static @Nullable String error(List<String> words) {
     if (words.getFirst().equals("verify") || words.getFirst().equals("--java-home")) {
       return null; // the launcher's own
     }

@@ -1,5 +1,6 @@
 package dev.javelin.cli;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
@@ -69,14 +70,16 @@ class SnippetTest {
     assertThat(blocks).hasSizeGreaterThan(15);
     assertThat(around.keySet()).as("snippets/around.txt").isEqualTo(blocks.keySet());
     List<Source> sources = new ArrayList<>();
-    blocks.forEach((where, block) -> sources.add(Source.of(around.get(where), whole(block))));
+    blocks.forEach(
+        (where, block) -> sources.add(Source.of(requireNonNull(around.get(where)), whole(block))));
     assertThat(errors(sources)).isEmpty();
   }
 
   @Test
   void aMistakeIsSeen() throws IOException {
-    String around = around().get("docs/cuda.md 1");
-    String block = blocks().get("docs/cuda.md 1").replace(".synchronize()", ".synchronise()");
+    String around = requireNonNull(around().get("docs/cuda.md 1"));
+    String block =
+        requireNonNull(blocks().get("docs/cuda.md 1")).replace(".synchronize()", ".synchronise()");
     assertThat(errors(List.of(Source.of(around, block)))).contains("synchronise");
   }
 
