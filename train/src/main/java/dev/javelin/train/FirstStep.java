@@ -9,6 +9,7 @@ import dev.javelin.train.settings.RunSettings;
 import dev.javelin.train.tokenizer.Tokenizer;
 import dev.javelin.train.xray.Xray;
 import dev.javelin.train.xray.XrayStep;
+import java.nio.file.Path;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -39,11 +40,18 @@ public final class FirstStep {
     }
     try (Device device = Devices.open("cpu", settings.device().effectiveThreads(), shape).device();
         LanguageModel model = Run.model(settings, device, name, shape, null, tokenizer, notes)) {
-      XrayStep step = XrayStep.of(model, name.text(), settings);
+      XrayStep step = XrayStep.of(model, title(name), settings);
       String fits = cut ? cut(shown, tokenizer, step.most(), notes) : shown;
       step.check(fits);
       return step.machine(XrayStep.measure(device, model.precision().weights())).on(fits);
     }
+  }
+
+  /** Of a directory its last name: pages are shown to others. */
+  private static String title(ModelName name) {
+    Path directory = name.directory();
+    Path last = directory == null ? null : directory.toAbsolutePath().normalize().getFileName();
+    return last == null ? name.text() : last.toString();
   }
 
   private static Tokenizer tokenizer(
