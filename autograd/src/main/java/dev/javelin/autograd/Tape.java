@@ -39,6 +39,7 @@ public final class Tape {
   private @Nullable Probe probe;
   private long since; // the end of the function before, in nanoseconds, where there is a probe
   private int told; // functions
+  private int shown; // requests of memory, up to here
   private Probe.@Nullable Step latest;
 
   private record Node(
@@ -173,13 +174,14 @@ public final class Tape {
 
   private void add(
       String name, @Nullable Var[] inputs, List<Var> outs, Consumer<List<Var>> backward) {
-    int from = mark;
-    mark = workspace.mark();
+    int to = workspace.mark();
     if (probe != null) {
-      latest = new Probe.Step(told++, part, layer, name, Arrays.asList(inputs), outs, from, mark);
+      latest = new Probe.Step(told++, part, layer, name, Arrays.asList(inputs), outs, shown, to);
+      shown = to;
     }
     if (outs.getFirst().requiresGrad()) {
-      nodes.add(new Node(name, from, mark, outs, backward, latest));
+      nodes.add(new Node(name, mark, to, outs, backward, latest));
+      mark = to;
     }
   }
 
@@ -212,7 +214,7 @@ public final class Tape {
     Probe p = probe;
     if (p != null) {
       long before = System.nanoTime();
-      workspace.device().synchronize();
+      settle();
       p.stream(part, layer, sum, pending);
       since += System.nanoTime() - before;
     }
@@ -222,16 +224,22 @@ public final class Tape {
   void watch(Probe p) {
     Probe first = probe;
     probe = first == null ? p : new Probes(first, p);
+    shown = first == null ? workspace.mark() : shown;
     since = System.nanoTime();
   }
 
   /** Nanoseconds of the function that is over, once the device has done its work. */
   private long settled() {
+    settle();
+    return System.nanoTime() - since;
+  }
+
+  /** Waits for the device; while a step is being recorded there is nothing to wait for. */
+  private void settle() {
     Device device = workspace.device();
     if (!(device instanceof Cuda cuda && cuda.isCapturing())) {
       device.synchronize();
     }
-    return System.nanoTime() - since;
   }
 
   /**

@@ -259,4 +259,16 @@ class TapeTest {
     Var constant = tape.constant(ws.alloc(DType.F32, Shape.of()));
     assertThatThrownBy(() -> tape.backward(constant)).hasMessageContaining("no parameter");
   }
+
+  /** What a function that nobody tracks has requested belongs to the next that is. */
+  @Test
+  void memoryOfConstantsIsReleasedWithTheNodeThatReadsThem() {
+    ws.reset();
+    Tape tape = new Tape(ws);
+    Var frozen = Algebra.add(tape.constant(x), tape.constant(x));
+    assertThat(ws.isAlive(0)).isTrue();
+    Var y = Functional.rmsNorm(frozen, tape.param(w), EPS);
+    tape.backward(List.of(y), List.of(ramp(y)));
+    assertThat(ws.isAlive(0)).isFalse();
+  }
 }
