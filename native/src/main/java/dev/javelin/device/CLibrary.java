@@ -1,6 +1,7 @@
 package dev.javelin.device;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -33,7 +34,11 @@ final class CLibrary {
                       ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG)));
   private static final Optional<MethodHandle> MUNMAP =
       find("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
+  private static final Optional<MethodHandle> MPROTECT =
+      MADVISE.flatMap(
+          linux -> find("mprotect", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT)));
   private static final int PROT_READ_WRITE = 3;
+  private static final int PROT_READ_EXECUTE = 5;
   private static final int MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x2 | 0x20 | 0x4000;
   private static final long MAP_FAILED = -1;
   private static final int MADV_DONTNEED = 4;
@@ -81,6 +86,29 @@ final class CLibrary {
       int ignored = (int) MUNMAP.orElseThrow().invokeExact(p, bytes);
     } catch (Throwable e) {
       throw new IllegalStateException("munmap", e);
+    }
+  }
+
+  /**
+   * Pages with {@code code}, executable and no longer writable; {@code NULL} where the system
+   * refuses. They are never given back.
+   */
+  @SuppressWarnings("restricted")
+  static MemorySegment executable(byte[] code) {
+    MemorySegment p = reserve(code.length);
+    if (p.equals(MemorySegment.NULL) || MPROTECT.isEmpty()) {
+      return MemorySegment.NULL;
+    }
+    MemorySegment.copy(code, 0, p.reinterpret(code.length), JAVA_BYTE, 0, code.length);
+    try {
+      int refused = (int) MPROTECT.get().invokeExact(p, (long) code.length, PROT_READ_EXECUTE);
+      if (refused != 0) {
+        unreserve(p, code.length);
+        return MemorySegment.NULL;
+      }
+      return p;
+    } catch (Throwable e) {
+      throw new IllegalStateException("mprotect", e);
     }
   }
 

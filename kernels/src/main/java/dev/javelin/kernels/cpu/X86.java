@@ -1,0 +1,266 @@
+package dev.javelin.kernels.cpu;
+
+import java.io.ByteArrayOutputStream;
+
+/**
+ * An assembler for the few x86-64 instructions that the kernels in machine code are made of. A
+ * method is an instruction, its operands in the order of Intel's manual; it writes the bytes that
+ * binutils' assembler writes (X86Test compares them).
+ *
+ * <pre>
+ * X86 code = new X86();
+ * code.vpxord(0, 0, 0);                         // zmm0 = 0
+ * int loop = code.here();
+ * code.vmovups(24, at(RCX, 64));                // sixteen floats at rcx + 64
+ * code.vdpbf16psBroadcast(0, 24, at(RDX, 4));   // zmm0 += the pairs of zmm24 · the pair at rdx + 4
+ * code.sub(R8, 1);
+ * code.jnz(loop);
+ * </pre>
+ *
+ * @see <a href="https://www.intel.com/sdm">Intel 64 and IA-32 Architectures Software Developer's
+ *     Manual, volume 2: 2.1 (instruction format), 2.3 (VEX), 2.7 (EVEX)</a>
+ */
+final class X86 {
+  /** The 64-bit registers in the order of their numbers. */
+  enum Gp {
+    RAX,
+    RCX,
+    RDX,
+    RBX,
+    RSP,
+    RBP,
+    RSI,
+    RDI,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15
+  }
+
+  /** Memory at {@code base + displacement}. */
+  record Mem(Gp base, int displacement) {}
+
+  // Fields of the EVEX prefix. Register bits are stored inverted, so a register below 8 has ones.
+  private static final int EVEX = 0x62;
+  private static final int MAP_0F = 1;
+  private static final int MAP_0F38 = 2;
+  private static final int NO_PREFIX = 0;
+  private static final int PREFIX_66 = 1;
+  private static final int PREFIX_F3 = 2;
+  private static final int BITS_512 = 0x40;
+  private static final int BROADCAST = 0x10;
+
+  private static final int ZMM_BYTES = 64;
+  private static final int SHORT_JUMP_BYTES = 2;
+  private static final int NEAR_JUMP_BYTES = 6;
+
+  private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+
+  static Mem at(Gp base) {
+    return new Mem(base, 0);
+  }
+
+  static Mem at(Gp base, int displacement) {
+    return new Mem(base, displacement);
+  }
+
+  /** All instructions so far. */
+  byte[] bytes() {
+    return bytes.toByteArray();
+  }
+
+  /** Where the next instruction starts: a target for {@link #jnz}. */
+  int here() {
+    return bytes.size();
+  }
+
+  /** {@code to = from}, 64 bits. */
+  void mov(Gp to, Gp from) {
+    emit(rex(true, from.ordinal(), to.ordinal()), 0x89, direct(from.ordinal(), to.ordinal()));
+  }
+
+  /** {@code to = value}, sign-extended to 64 bits. */
+  void mov(Gp to, int value) {
+    emit(rex(true, 0, to.ordinal()), 0xC7, direct(0, to.ordinal()));
+    emit32(value);
+  }
+
+  /** The lower 32 bits of a register below R8 into memory. */
+  void mov32(Mem to, Gp from) {
+    if (to.base().ordinal() >= 8 || from.ordinal() >= 8) {
+      throw new IllegalArgumentException("mov32: needs registers below R8");
+    }
+    emit(0x89);
+    memory(from.ordinal(), to, 1);
+  }
+
+  /** {@code to += from}. */
+  void add(Gp to, Gp from) {
+    emit(rex(true, from.ordinal(), to.ordinal()), 0x01, direct(from.ordinal(), to.ordinal()));
+  }
+
+  /** {@code to += value}. */
+  void add(Gp to, int value) {
+    arithmetic(0, to, value);
+  }
+
+  /** {@code to -= value}; {@link #jnz} asks whether the result was zero. */
+  void sub(Gp to, int value) {
+    arithmetic(5, to, value);
+  }
+
+  private void arithmetic(int operation, Gp to, int value) {
+    boolean isByte = value == (byte) value;
+    int rex = rex(true, 0, to.ordinal());
+    if (isByte) {
+      emit(rex, 0x83, direct(operation, to.ordinal()), value);
+    } else if (to == Gp.RAX) {
+      emit(rex, operation << 3 | 0x05);
+      emit32(value);
+    } else {
+      emit(rex, 0x81, direct(operation, to.ordinal()));
+      emit32(value);
+    }
+  }
+
+  /** Goes back to {@code target} unless the last sum or difference was zero. */
+  void jnz(int target) {
+    int distance = target - (here() + SHORT_JUMP_BYTES);
+    if (distance == (byte) distance) {
+      emit(0x75, distance);
+    } else {
+      int far = target - (here() + NEAR_JUMP_BYTES);
+      emit(0x0F, 0x85);
+      emit32(far);
+    }
+  }
+
+  /** Saves a register below R8. */
+  void push(Gp register) {
+    emit(0x50 + low(register));
+  }
+
+  /** Brings back a register below R8. */
+  void pop(Gp register) {
+    emit(0x58 + low(register));
+  }
+
+  void ret() {
+    emit(0xC3);
+  }
+
+  /** EAX, EBX, ECX, EDX = what the processor says about itself under EAX and ECX. */
+  void cpuid() {
+    emit(0x0F, 0xA2);
+  }
+
+  /** EDX:EAX = the register states that the operating system saves, for ECX = 0. */
+  void xgetbv() {
+    emit(0x0F, 0x01, 0xD0);
+  }
+
+  /** {@code to = a ^ b}, of zmm registers. */
+  void vpxord(int to, int a, int b) {
+    evex(MAP_0F, PREFIX_66, to, a, b >> 3 & 1, b >> 4, BITS_512);
+    emit(0xEF, direct(to, b));
+  }
+
+  /** Sixteen floats from memory. */
+  void vmovups(int to, Mem from) {
+    evex(MAP_0F, NO_PREFIX, to, 0, from.base().ordinal() >> 3, 0, BITS_512);
+    emit(0x10);
+    memory(to, from, ZMM_BYTES);
+  }
+
+  /** Sixteen floats to memory. */
+  void vmovups(Mem to, int from) {
+    evex(MAP_0F, NO_PREFIX, from, 0, to.base().ordinal() >> 3, 0, BITS_512);
+    emit(0x11);
+    memory(from, to, ZMM_BYTES);
+  }
+
+  /**
+   * {@code sum[i] += a[2i+1] · pair[1]; sum[i] += a[2i] · pair[0]} for the sixteen floats of {@code
+   * sum}: {@code a} holds 32 bf16, and {@code pair} two that serve all lanes ({@code m32{1to16}}).
+   */
+  void vdpbf16psBroadcast(int sum, int a, Mem pair) {
+    evex(MAP_0F38, PREFIX_F3, sum, a, pair.base().ordinal() >> 3, 0, BITS_512 | BROADCAST);
+    emit(0x52);
+    memory(sum, pair, Float.BYTES);
+  }
+
+  /** Clears the upper parts of zmm0 to zmm15: else code of 128-bit instructions runs slowly. */
+  void vzeroupper() {
+    emit(0xC5, 0xF8, 0x77);
+  }
+
+  /**
+   * The EVEX prefix.
+   *
+   * @param reg the register of ModRM's middle field, 0 to 31
+   * @param vvvv the second operand, 0 to 31
+   * @param b bit 3 of the register or base in ModRM's last field
+   * @param x bit 4 of that register; 0 for memory without an index
+   */
+  private void evex(int map, int prefix, int reg, int vvvv, int b, int x, int length) {
+    int p0 = bit(~reg >> 3, 7) | bit(~x, 6) | bit(~b, 5) | bit(~reg >> 4, 4) | map;
+    int p1 = (~vvvv & 0xF) << 3 | 0x04 | prefix;
+    int p2 = length | bit(~vvvv >> 4, 3);
+    emit(EVEX, p0, p1, p2);
+  }
+
+  private static int bit(int value, int at) {
+    return (value & 1) << at;
+  }
+
+  /**
+   * ModRM, SIB and displacement of a memory operand. EVEX counts a displacement of one byte in
+   * units of the operand's size.
+   */
+  private void memory(int reg, Mem m, int unit) {
+    int base = m.base().ordinal() & 7;
+    int middle = (reg & 7) << 3;
+    int scaled = m.displacement() / unit;
+    boolean isByte = m.displacement() % unit == 0 && scaled == (byte) scaled;
+    // Without a displacement rbp and r13 would mean an address relative to the instruction.
+    boolean none = m.displacement() == 0 && base != Gp.RBP.ordinal();
+    emit((none ? 0x00 : isByte ? 0x40 : 0x80) | middle | base);
+    if (base == Gp.RSP.ordinal()) {
+      emit(0x24); // rsp and r12 are written as a base without an index
+    }
+    if (!none && isByte) {
+      emit(scaled);
+    } else if (!none) {
+      emit32(m.displacement());
+    }
+  }
+
+  private static int rex(boolean wide, int reg, int rm) {
+    return 0x40 | (wide ? 8 : 0) | reg >> 3 << 2 | rm >> 3;
+  }
+
+  private static int direct(int reg, int rm) {
+    return 0xC0 | (reg & 7) << 3 | rm & 7;
+  }
+
+  private static int low(Gp register) {
+    if (register.ordinal() >= 8) {
+      throw new IllegalArgumentException("needs a register below R8, got " + register);
+    }
+    return register.ordinal();
+  }
+
+  private void emit(int... values) {
+    for (int v : values) {
+      bytes.write(v);
+    }
+  }
+
+  private void emit32(int v) {
+    emit(v, v >> 8, v >> 16, v >> 24);
+  }
+}

@@ -1,0 +1,161 @@
+package dev.javelin.kernels.cpu;
+
+import static dev.javelin.kernels.cpu.X86.Gp.R12;
+import static dev.javelin.kernels.cpu.X86.Gp.R13;
+import static dev.javelin.kernels.cpu.X86.Gp.R15;
+import static dev.javelin.kernels.cpu.X86.Gp.R8;
+import static dev.javelin.kernels.cpu.X86.Gp.R9;
+import static dev.javelin.kernels.cpu.X86.Gp.RAX;
+import static dev.javelin.kernels.cpu.X86.Gp.RBP;
+import static dev.javelin.kernels.cpu.X86.Gp.RBX;
+import static dev.javelin.kernels.cpu.X86.Gp.RCX;
+import static dev.javelin.kernels.cpu.X86.Gp.RDI;
+import static dev.javelin.kernels.cpu.X86.Gp.RDX;
+import static dev.javelin.kernels.cpu.X86.Gp.RSI;
+import static dev.javelin.kernels.cpu.X86.Gp.RSP;
+import static dev.javelin.kernels.cpu.X86.at;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+
+/** Our assembler against the bytes of binutils' assembler, which x86.txt holds. */
+class X86Test {
+  /** What {@code as} reads, and our method for it. */
+  private static final Map<String, Consumer<X86>> INSTRUCTIONS = new LinkedHashMap<>();
+
+  private static void add(String assembly, Consumer<X86> ours) {
+    INSTRUCTIONS.put(assembly, ours);
+  }
+
+  static {
+    add("mov rax, rsi", x -> x.mov(RAX, RSI));
+    add("mov r9, rdx", x -> x.mov(R9, RDX));
+    add("mov rcx, r15", x -> x.mov(RCX, R15));
+    add("mov r12, r13", x -> x.mov(R12, R13));
+    add("mov rcx, 0", x -> x.mov(RCX, 0));
+    add("mov r8, -2", x -> x.mov(R8, -2));
+    add("mov rsi, 305419896", x -> x.mov(RSI, 0x12345678));
+    add("mov [rdi], eax", x -> x.mov32(at(RDI), RAX));
+    add("mov [rdi+4], ebx", x -> x.mov32(at(RDI, 4), RBX));
+    add("mov [rsp+8], ecx", x -> x.mov32(at(RSP, 8), RCX));
+    add("mov [rbp], edx", x -> x.mov32(at(RBP), RDX));
+    add("mov [rsi-132], edi", x -> x.mov32(at(RSI, -132), RDI));
+    add("add rdi, rsi", x -> x.add(RDI, RSI));
+    add("add r8, r9", x -> x.add(R8, R9));
+    add("add rax, r15", x -> x.add(RAX, R15));
+    add("add rdx, 48", x -> x.add(RDX, 48));
+    add("add rcx, 127", x -> x.add(RCX, 127));
+    add("add rcx, 128", x -> x.add(RCX, 128));
+    add("add rax, 4096", x -> x.add(RAX, 4096));
+    add("add r12, -128", x -> x.add(R12, -128));
+    add("sub r8, 1", x -> x.sub(R8, 1));
+    add("sub rax, 1000", x -> x.sub(RAX, 1000));
+    add("sub r15, 1000", x -> x.sub(R15, 1000));
+    add("push rbx", x -> x.push(RBX));
+    add("pop rbx", x -> x.pop(RBX));
+    add("push rdi", x -> x.push(RDI));
+    add("pop rbp", x -> x.pop(RBP));
+    add("ret", X86::ret);
+    add("cpuid", X86::cpuid);
+    add("xgetbv", X86::xgetbv);
+    add("vzeroupper", X86::vzeroupper);
+    add("vpxord zmm0, zmm0, zmm0", x -> x.vpxord(0, 0, 0));
+    add("vpxord zmm23, zmm23, zmm23", x -> x.vpxord(23, 23, 23));
+    add("vpxord zmm1, zmm10, zmm20", x -> x.vpxord(1, 10, 20));
+    add("vpxord zmm31, zmm7, zmm8", x -> x.vpxord(31, 7, 8));
+    add("vpxord zmm9, zmm16, zmm31", x -> x.vpxord(9, 16, 31));
+    add("vmovups zmm24, [rcx]", x -> x.vmovups(24, at(RCX)));
+    add("vmovups zmm25, [rcx+64]", x -> x.vmovups(25, at(RCX, 64)));
+    add("vmovups zmm0, [rbp]", x -> x.vmovups(0, at(RBP)));
+    add("vmovups zmm8, [r13]", x -> x.vmovups(8, at(R13)));
+    add("vmovups zmm15, [rsp+128]", x -> x.vmovups(15, at(RSP, 128)));
+    add("vmovups zmm16, [r12-64]", x -> x.vmovups(16, at(R12, -64)));
+    add("vmovups zmm3, [r8+65]", x -> x.vmovups(3, at(R8, 65)));
+    add("vmovups zmm4, [rdx+8128]", x -> x.vmovups(4, at(RDX, 8128)));
+    add("vmovups zmm4, [rdx+8192]", x -> x.vmovups(4, at(RDX, 8192)));
+    add("vmovups [rdi], zmm0", x -> x.vmovups(at(RDI), 0));
+    add("vmovups [rdi+64], zmm23", x -> x.vmovups(at(RDI, 64), 23));
+    add("vmovups [r15-8192], zmm31", x -> x.vmovups(at(R15, -8192), 31));
+    add("vmovups [r9+4], zmm12", x -> x.vmovups(at(R9, 4), 12));
+    add("vdpbf16ps zmm0, zmm24, dword ptr [rdx]{1to16}", x -> x.vdpbf16psBroadcast(0, 24, at(RDX)));
+    add(
+        "vdpbf16ps zmm23, zmm25, dword ptr [rdx+44]{1to16}",
+        x -> x.vdpbf16psBroadcast(23, 25, at(RDX, 44)));
+    add(
+        "vdpbf16ps zmm31, zmm15, dword ptr [r8+508]{1to16}",
+        x -> x.vdpbf16psBroadcast(31, 15, at(R8, 508)));
+    add(
+        "vdpbf16ps zmm8, zmm1, dword ptr [r12+512]{1to16}",
+        x -> x.vdpbf16psBroadcast(8, 1, at(R12, 512)));
+    add(
+        "vdpbf16ps zmm16, zmm31, dword ptr [r13-512]{1to16}",
+        x -> x.vdpbf16psBroadcast(16, 31, at(R13, -512)));
+    add(
+        "vdpbf16ps zmm5, zmm7, dword ptr [rax+2]{1to16}",
+        x -> x.vdpbf16psBroadcast(5, 7, at(RAX, 2)));
+  }
+
+  /** Loops that {@code as} writes with a jump of one byte, and of four. */
+  private static void loop(X86 x, int length) {
+    int start = x.here();
+    for (int i = 0; i < length; i++) {
+      x.vpxord(0, 0, 0);
+    }
+    x.jnz(start);
+  }
+
+  private record Line(byte[] bytes, String assembly) {}
+
+  private static List<Line> expected() throws IOException {
+    try (InputStream in = X86Test.class.getResourceAsStream("x86.txt")) {
+      String text = new String(Objects.requireNonNull(in).readAllBytes(), StandardCharsets.UTF_8);
+      return text.lines()
+          .filter(l -> !l.startsWith("#"))
+          .map(l -> l.split("\t"))
+          .map(l -> new Line(HexFormat.ofDelimiter(" ").parseHex(l[0]), l[1]))
+          .toList();
+    }
+  }
+
+  private static byte[] assembled(Consumer<X86> instruction) {
+    X86 x = new X86();
+    instruction.accept(x);
+    return x.bytes();
+  }
+
+  @Test
+  void writesTheBytesOfBinutils() throws IOException {
+    List<Line> lines = expected();
+    assertThat(lines.stream().map(Line::assembly)).containsExactlyElementsOf(INSTRUCTIONS.keySet());
+    for (Line line : lines) {
+      Consumer<X86> ours = Objects.requireNonNull(INSTRUCTIONS.get(line.assembly()));
+      assertThat(HexFormat.of().formatHex(assembled(ours)))
+          .as(line.assembly())
+          .isEqualTo(HexFormat.of().formatHex(line.bytes()));
+    }
+  }
+
+  @Test
+  void jumpsBackByOneByteWhereItReachesAndByFourElsewhere() {
+    // 21 x 6 bytes and the jump: -128, the farthest of one byte. One more needs 0F 85.
+    assertThat(assembled(x -> loop(x, 21))).endsWith(0x75, 0x80);
+    assertThat(assembled(x -> loop(x, 22))).endsWith(0x0F, 0x85, 0x76, 0xFF, 0xFF, 0xFF);
+  }
+
+  @Test
+  void refusesRegistersThatTheShortFormsCannotName() {
+    assertThatThrownBy(() -> new X86().push(R8)).hasMessageContaining("below R8");
+    assertThatThrownBy(() -> new X86().mov32(at(R8), RAX)).hasMessageContaining("below R8");
+    assertThatThrownBy(() -> new X86().mov32(at(RAX), R8)).hasMessageContaining("below R8");
+  }
+}
