@@ -1,0 +1,262 @@
+package dev.javelin.kernels.cpu;
+
+/** The vector registers zmm0 to zmm31 and the opmasks, and what is done to them. */
+final class X86Vector {
+  private static final int NAN = 0x7fc0_dead;
+
+  private final X86Memory memory;
+  private final int[][] zmm = new int[32][16];
+  private final long[] opmask = new long[8];
+  private final int[] source = new int[16];
+
+  X86Vector(X86Memory memory) {
+    this.memory = memory;
+  }
+
+  /** Fills every register with garbage, but clean upper halves, as a caller of Java leaves them. */
+  void poison() {
+    for (int n = 0; n < 32; n++) {
+      for (int lane = 0; lane < 16; lane++) {
+        zmm[n][lane] = lane < 4 || n >= 16 ? NAN + n : 0;
+      }
+    }
+    for (int n = 0; n < 8; n++) {
+      opmask[n] = 0x5a5a_a5a5_0f0f_3c3cL + n;
+    }
+  }
+
+  boolean upperHalvesAreClean() {
+    for (int n = 0; n < 16; n++) {
+      for (int lane = 4; lane < 16; lane++) {
+        if (zmm[n][lane] != 0) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  void setOpmask(int n, long bits) {
+    opmask[n] = bits;
+  }
+
+  long opmask(int n) {
+    return opmask[n];
+  }
+
+  void run(X86Instruction i, long address) {
+    switch (i.op) {
+      case VMOVUPS_LOAD,
+          VMOVUPD_LOAD,
+          VMOVDQU_LOAD,
+          VMOVDQU32_LOAD,
+          VMOVDQU64_LOAD,
+          VMOVAPS_LOAD,
+          VMOVDQA_LOAD,
+          VMOVDQA32_LOAD,
+          VMOVDQA64_LOAD ->
+          load(i, address);
+      case VMOVUPS_STORE,
+          VMOVUPD_STORE,
+          VMOVDQU_STORE,
+          VMOVDQU32_STORE,
+          VMOVDQU64_STORE,
+          VMOVAPS_STORE,
+          VMOVDQA_STORE,
+          VMOVDQA32_STORE,
+          VMOVDQA64_STORE ->
+          store(i, address);
+      case VZEROUPPER -> {
+        for (int n = 0; n < 16; n++) {
+          for (int lane = 4; lane < 16; lane++) {
+            zmm[n][lane] = 0;
+          }
+        }
+      }
+      case VBROADCASTSS, VPBROADCASTD -> {
+        int x = i.memory ? broadcastLoad(i, address) : zmm[i.rm][0];
+        for (int lane = 0; lane < lanes(i); lane++) {
+          put(i, lane, x);
+        }
+        finish(i);
+      }
+      default -> lanewise(i, address);
+    }
+  }
+
+  private int broadcastLoad(X86Instruction i, long address) {
+    // with an empty mask nothing is read
+    for (int lane = 0; lane < lanes(i); lane++) {
+      if (active(i, lane)) {
+        return memory.getInt(address);
+      }
+    }
+    return 0;
+  }
+
+  private void lanewise(X86Instruction i, long address) {
+    if (!i.memory) {
+      System.arraycopy(zmm[i.rm], 0, source, 0, 16);
+    } else if (i.broadcast) {
+      java.util.Arrays.fill(source, broadcastLoad(i, address));
+    } else {
+      read(i, address);
+    }
+    for (int lane = 0; lane < lanes(i); lane++) {
+      int a = zmm[i.vvvv][lane];
+      int b = source[lane];
+      int c = zmm[i.reg][lane];
+      int result =
+          switch (i.op) {
+            case VADDPS -> bits(value(a) + value(b));
+            case VSUBPS -> bits(value(a) - value(b));
+            case VMULPS -> bits(value(a) * value(b));
+            case VFMADD231PS -> bits(Math.fma(value(a), value(b), value(c)));
+            case VCVTDQ2PS -> bits((float) b);
+            case VXORPS, VPXOR, VPXORD -> a ^ b;
+            case VPADDD -> a + b;
+            case VPDPBUSD -> dotBytes(c, a, b);
+            case VDPBF16PS ->
+                // the odd pair first
+                bits(
+                    FlushedFloat.fma(low(a), low(b), FlushedFloat.fma(high(a), high(b), value(c))));
+            default -> throw new X86Fault("not executed by this machine");
+          };
+      put(i, lane, result);
+    }
+    finish(i);
+  }
+
+  private static float value(int bits) {
+    return Float.intBitsToFloat(bits);
+  }
+
+  private static int bits(float x) {
+    return Float.floatToRawIntBits(x);
+  }
+
+  /** The bfloat16 of index 0 in a pair. */
+  static float low(int pair) {
+    return value(pair << 16);
+  }
+
+  static float high(int pair) {
+    return value(pair & 0xffff0000);
+  }
+
+  /** Four products of an unsigned by a signed byte, added to c without saturation. */
+  private static int dotBytes(int c, int unsigned, int signed) {
+    int sum = c;
+    for (int n = 0; n < 32; n += 8) {
+      sum += ((unsigned >>> n) & 0xff) * (byte) (signed >>> n);
+    }
+    return sum;
+  }
+
+  private static int lanes(X86Instruction i) {
+    return i.size / 4;
+  }
+
+  private boolean active(X86Instruction i, int lane) {
+    // the 64-bit forms have a bit for two lanes
+    boolean pairs =
+        switch (i.op) {
+          case VMOVUPD_LOAD,
+              VMOVUPD_STORE,
+              VMOVDQU64_LOAD,
+              VMOVDQU64_STORE,
+              VMOVDQA64_LOAD,
+              VMOVDQA64_STORE ->
+              true;
+          default -> false;
+        };
+    return i.mask == 0 || (opmask[i.mask] >>> (pairs ? lane / 2 : lane) & 1) != 0;
+  }
+
+  /** A lane of the destination register, under the mask. */
+  private void put(X86Instruction i, int lane, int x) {
+    if (active(i, lane)) {
+      zmm[i.reg][lane] = x;
+    } else if (i.zeroing) {
+      zmm[i.reg][lane] = 0;
+    }
+  }
+
+  /** Whatever its length, a vector instruction clears the rest of its destination. */
+  private void finish(X86Instruction i) {
+    clear(i.reg, lanes(i));
+  }
+
+  private void clear(int n, int from) {
+    for (int lane = from; lane < 16; lane++) {
+      zmm[n][lane] = 0;
+    }
+  }
+
+  private void align(X86Instruction i, long address) {
+    switch (i.op) {
+      case VMOVAPS_LOAD,
+          VMOVAPS_STORE,
+          VMOVDQA_LOAD,
+          VMOVDQA_STORE,
+          VMOVDQA32_LOAD,
+          VMOVDQA32_STORE,
+          VMOVDQA64_LOAD,
+          VMOVDQA64_STORE -> {
+        if (address % i.size != 0) {
+          throw new X86Fault("#GP: 0x%x is not a multiple of %d".formatted(address, i.size));
+        }
+      }
+      default -> {}
+    }
+  }
+
+  /** Lanes that the mask leaves out are not read, so they cannot fault. */
+  private void read(X86Instruction i, long address) {
+    if (i.mask == 0) {
+      memory.read(address, source, lanes(i));
+      return;
+    }
+    for (int lane = 0; lane < lanes(i); lane++) {
+      source[lane] = active(i, lane) ? memory.getInt(address + 4L * lane) : 0;
+    }
+  }
+
+  private void load(X86Instruction i, long address) {
+    if (i.memory) {
+      align(i, address);
+      read(i, address);
+    } else {
+      System.arraycopy(zmm[i.rm], 0, source, 0, 16);
+    }
+    for (int lane = 0; lane < lanes(i); lane++) {
+      put(i, lane, source[lane]);
+    }
+    finish(i);
+  }
+
+  private void store(X86Instruction i, long address) {
+    int[] from = zmm[i.reg];
+    if (!i.memory) { // the other form of a move between registers
+      for (int lane = 0; lane < lanes(i); lane++) {
+        if (active(i, lane)) {
+          zmm[i.rm][lane] = from[lane];
+        } else if (i.zeroing) {
+          zmm[i.rm][lane] = 0;
+        }
+      }
+      clear(i.rm, lanes(i));
+      return;
+    }
+    align(i, address);
+    if (i.mask == 0) {
+      memory.write(address, from, lanes(i));
+      return;
+    }
+    for (int lane = 0; lane < lanes(i); lane++) {
+      if (active(i, lane)) {
+        memory.setInt(address + 4L * lane, from[lane]);
+      }
+    }
+  }
+}
