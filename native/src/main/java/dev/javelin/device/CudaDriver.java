@@ -155,8 +155,15 @@ final class CudaDriver {
         Files.deleteIfExists(folder);
       }
     } catch (IOException e) {
-      throw new UncheckedIOException("the emulated device's library cannot be unpacked", e);
+      throw noRoom("the emulated device's library", e);
     }
+  }
+
+  private static UncheckedIOException noRoom(String what, IOException e) {
+    return new UncheckedIOException(
+        "%s cannot be unpacked into %s: name a folder to write to by -Djava.io.tmpdir (%s)"
+            .formatted(what, System.getProperty("java.io.tmpdir"), e.getMessage()),
+        e);
   }
 
   /** Its SONAME is libcuda.so.1, so that JCuda's own library finds its need already satisfied. */
@@ -189,7 +196,7 @@ final class CudaDriver {
         Files.deleteIfExists(folder);
       }
     } catch (IOException e) {
-      throw new UncheckedIOException("JCuda's library cannot be unpacked", e);
+      throw noRoom("JCuda's library", e);
     } catch (IllegalAccessException e) {
       throw new IllegalStateException(e);
     } catch (LinkageError e) {

@@ -15,9 +15,11 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** What the pages show stands in the programs that they link to. */
 class PagesTest {
-  private static final Pattern PROGRAM = Pattern.compile("]\\(([^)]+\\.(?:java|cu|cuh))\\)");
+  private static final Pattern PROGRAM =
+      Pattern.compile("]\\(([^)]+(?:\\.(?:java|cu|cuh|xml)|Dockerfile))\\)");
   private static final Pattern BLOCK =
-      Pattern.compile("^```(?:java|c)\\n(.*?)^```$", Pattern.MULTILINE | Pattern.DOTALL);
+      Pattern.compile(
+          "^```(?:java|c|xml|dockerfile)\\n(.*?)^```$", Pattern.MULTILINE | Pattern.DOTALL);
 
   static List<Path> pages() throws IOException {
     try (Stream<Path> all = Files.list(Pages.FOLDER)) {
