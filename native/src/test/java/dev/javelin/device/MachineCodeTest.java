@@ -1,9 +1,10 @@
 package dev.javelin.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,9 +20,10 @@ class MachineCodeTest {
   private static final byte[] SUM = HexFormat.of().parseHex("488d04374801d04801c84c01c04c01c8c3");
 
   private static MachineCode load(byte[] code) {
-    assumeThat(MachineCode.obstacle()).as("why there is no machine code here").isNull();
+    String obstacle = MachineCode.obstacle();
+    assumeTrue(obstacle == null, () -> "no machine code: " + obstacle);
     Optional<MachineCode> loaded = MachineCode.load(code);
-    assumeThat(loaded).as("executable pages, which a hardened system may refuse").isPresent();
+    assumeTrue(loaded.isPresent(), "no machine code: the system refuses executable memory");
     return loaded.orElseThrow();
   }
 
@@ -35,6 +37,23 @@ class MachineCodeTest {
     MachineCode sum = load(SUM);
     assertThat(sum.call(1, 20, 300, 4000, 50_000, 600_000)).isEqualTo(654_321);
     assertThat(sum.call(-1, 0, 0, 0, 0, 0)).isEqualTo(-1);
+  }
+
+  @Test
+  void aCallLeavesNothingOnTheHeap() {
+    MachineCode sum = load(SUM);
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long least = Long.MAX_VALUE;
+    long total = 0;
+    for (int round = 0; round < 50 && least > 0; round++) {
+      long before = threads.getCurrentThreadAllocatedBytes();
+      for (int i = 0; i < 1000; i++) {
+        total += sum.call(1, 1, 1, 1, 1, 1);
+      }
+      least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
+    }
+    assertThat(least).isLessThan(1000); // less than a byte a call
+    assertThat(total).isPositive();
   }
 
   @Test

@@ -128,7 +128,7 @@ final class Half {
   }
 
   /** Sixteen bits each, sign-extended. */
-  private static IntVector loadShorts(MemorySegment m, long byteOffset) {
+  static IntVector loadShorts(MemorySegment m, long byteOffset) {
     return (IntVector)
         ShortVector.fromMemorySegment(SHORTS, m, byteOffset, LITTLE_ENDIAN)
             .convertShape(S2I, Lanes.INTS, 0);

@@ -28,6 +28,9 @@ final class MatmulBlocking {
   /** Longest pass over k: long, since each pass reads and writes C again. */
   private static final int MAX_PASS = 1024;
 
+  /** Passes are multiples of this and of the tile's step, both powers of two. */
+  private static final int MIN_STEP = 8;
+
   private static final int SPLIT_PASS = 512;
   private static final int SPLIT_MAX_AREA = 1 << 14;
   private static final int SPLIT_MIN_DEPTH = 1 << 10;
@@ -109,7 +112,8 @@ final class MatmulBlocking {
 
     split = (long) m * n <= SPLIT_MAX_AREA && k >= SPLIT_MIN_DEPTH;
     int wanted = Math.ceilDiv(k, split ? SPLIT_PASS : MAX_PASS);
-    kc = (Math.ceilDiv(k, wanted) + 7) / 8 * 8;
+    int step = Math.max(MIN_STEP, tile.kStep());
+    kc = Math.ceilDiv(Math.ceilDiv(k, wanted), step) * step;
     passes = Math.ceilDiv(k, kc);
     direct = cType == DType.F32 || split;
 
@@ -132,14 +136,14 @@ final class MatmulBlocking {
   }
 
   void run() {
-    long bElements = (long) passes * kc * chunkPanels * tile.cols;
-    long aElements = prepacked ? (long) passes * kc * rowPanels * tile.rows : 0;
+    long bBytes = passes * chunkPanels * tile.panelBytes(tile.cols, kc);
+    long aBytes = prepacked ? passes * rowPanels * tile.panelBytes(tile.rows, kc) : 0;
     long sums = split ? (long) passes * m * n : 0;
-    long bytes = 4 * (bElements + aElements + sums);
+    long bytes = bBytes + aBytes + 4 * sums;
     packedB =
         team ? cpu.shared(bytes).address() : cpu.scratch(bytes + ownBytes()).address() + ownBytes();
-    packedA = packedB + 4 * bElements;
-    partials = packedA + 4 * aElements;
+    packedA = packedB + bBytes;
+    partials = packedA + aBytes;
     for (int first = 0; first < colPanels; first += chunkPanels) {
       firstColPanel = first;
       colPanelsNow = Math.min(chunkPanels, colPanels - first);
@@ -165,13 +169,11 @@ final class MatmulBlocking {
   // Memory of the thread: packed A | one tile | fp32 strip of C | spare for packing
 
   private long ownBytes() {
-    return spareOffset()
-        + Math.max(
-            MatmulPack.spareBytes(a, tile.rows, kc), MatmulPack.spareBytes(b, tile.cols, kc));
+    return spareOffset() + tile.spareBytes(a, b, kc);
   }
 
   private long tileOffset() {
-    return prepacked ? 0 : 4L * blockPanels * tile.rows * kc * passes;
+    return prepacked ? 0 : passes * blockPanels * tile.panelBytes(tile.rows, kc);
   }
 
   private long stripOffset() {
@@ -188,32 +190,35 @@ final class MatmulBlocking {
     int unitsOfB = passes * colPanelsNow;
     for (int u = from; u < to; u++) {
       if (u < unitsOfB) {
-        packPanel(packedB, b, tile.cols, n, firstColPanel, colPanelsNow, u, spare);
+        packB(u / colPanelsNow, u % colPanelsNow, spare);
       } else {
-        packPanel(packedA, a, tile.rows, m, 0, rowPanels, u - unitsOfB, spare);
+        packA(packedA, 0, rowPanels, u - unitsOfB, spare);
       }
     }
   }
 
+  private void packB(int pass, int panel, long spare) {
+    int col = (firstColPanel + panel) * tile.cols;
+    tile.packB(
+        panelAddress(packedB, tile.cols, colPanelsNow, pass, panel),
+        b,
+        col,
+        Math.min(tile.cols, n - col),
+        pass * kc,
+        depth(pass),
+        spare);
+  }
+
   /** Packs panel {@code unit % panels} of pass {@code unit / panels}. */
-  private void packPanel(
-      long packed,
-      MatmulOperand x,
-      int width,
-      int lines,
-      int firstPanel,
-      int panels,
-      int unit,
-      long spare) {
+  private void packA(long packed, int firstPanel, int panels, int unit, long spare) {
     int pass = unit / panels;
     int panel = unit % panels;
-    int line = (firstPanel + panel) * width;
-    MatmulPack.panel(
-        panelAddress(packed, width, panels, pass, panel),
-        width,
-        x,
-        line,
-        Math.min(width, lines - line),
+    int row = (firstPanel + panel) * tile.rows;
+    tile.packA(
+        panelAddress(packed, tile.rows, panels, pass, panel),
+        a,
+        row,
+        Math.min(tile.rows, m - row),
         pass * kc,
         depth(pass),
         spare);
@@ -224,7 +229,9 @@ final class MatmulBlocking {
   }
 
   private long panelAddress(long packed, int width, int panels, int pass, int panel) {
-    return packed + 4L * width * ((long) pass * kc * panels + (long) panel * depth(pass));
+    return packed
+        + (long) pass * panels * tile.panelBytes(width, kc)
+        + panel * tile.panelBytes(width, depth(pass));
   }
 
   /** One piece: a block of rows times a group of columns (in one pass over k, if split). */
@@ -237,7 +244,7 @@ final class MatmulBlocking {
       int panels = Math.min(blockPanels, rowPanels - firstRowPanel);
       if (!prepacked) {
         for (int u = 0; u < passes * panels; u++) {
-          packPanel(own, a, tile.rows, m, firstRowPanel, panels, u, own + spareOffset());
+          packA(own, firstRowPanel, panels, u, own + spareOffset());
         }
       }
       int group = piece % groups * groupPanels;

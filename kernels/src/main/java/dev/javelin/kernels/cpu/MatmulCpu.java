@@ -11,8 +11,9 @@ import java.lang.foreign.MemorySegment;
  * <p>C, A and B are F32, BF16 or F16 independently; sums are fp32 chains of fused multiply-adds
  * over at most 1024 successive k, the chains added in order (or those of {@link MatmulFewRows}),
  * and a half C is rounded once at the end. The bits depend on the sizes only, not on the number of
- * threads, the width of the machine's vectors or the compiler. Memory of C is disjoint from A and
- * B. 2·m·n·k FLOPs.
+ * threads, the width of the machine's vectors or the compiler; where A and B are both bf16, also on
+ * the processor, whose bf16 unit takes k in pairs ({@link Bf16Products}). Memory of C is disjoint
+ * from A and B. 2·m·n·k FLOPs.
  *
  * @see <a href="https://doi.org/10.1145/1356052.1356053">Goto and van de Geijn 2008, Anatomy of
  *     high-performance matrix multiplication</a>
@@ -24,6 +25,11 @@ public final class MatmulCpu {
   private static final MatmulTile TILE = MatmulTile.of(Lanes.SPECIES.vectorBitSize());
 
   private MatmulCpu() {}
+
+  private static MatmulTile tile(DType a, DType b) {
+    MatmulTile pairs = a == DType.BF16 && b == DType.BF16 ? Bf16Products.tile() : null;
+    return pairs != null ? pairs : TILE;
+  }
 
   /**
    * {@code C (+)= op(A) · op(B)}.
@@ -91,7 +97,7 @@ public final class MatmulCpu {
       MatmulEpilogue epilogue) {
     run(
         cpu,
-        TILE,
+        tile(aType, bType),
         c,
         cType,
         ldc,

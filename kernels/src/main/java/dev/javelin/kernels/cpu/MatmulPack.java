@@ -111,8 +111,11 @@ final class MatmulPack {
     }
   }
 
-  /** Turns lines stored along k: four at a time, what is left one by one. */
-  private static void turn(long panel, int width, long from, long rowBytes, int count, int kc) {
+  /**
+   * Turns lines stored along k: four at a time, what is left one by one. What it moves need not be
+   * floats: 32 bits stay as they are.
+   */
+  static void turn(long panel, int width, long from, long rowBytes, int count, int kc) {
     int i = 0;
     for (; i + QUAD.length() <= count; i += QUAD.length()) {
       turnFour(panel + 4L * i, 4L * width, from + i * rowBytes, rowBytes, kc);

@@ -1,16 +1,19 @@
 package dev.javelin.kernels.cpu;
 
 /**
- * The register tile of the matrix product: {@code C[rows, cols] = Ap · Bp} over packed panels.
+ * The register tile of the matrix product: {@code C[rows, cols] = Ap · Bp} over packed panels,
+ * which are read once, front to back.
  *
- * <p>A panel {@code [kc, rows]} of A and a panel {@code [kc, cols]} of B are read once, front to
- * back; every element of C is one chain of fused multiply-adds in the order of k that starts at
- * zero. So all tiles give the same bits, whatever their shape.
+ * <p>The tiles of fp32, for operands of any type, read a panel {@code [kc, rows]} of A and a panel
+ * {@code [kc, cols]} of B; every element of C is one chain of fused multiply-adds in the order of k
+ * that starts at zero. So all of them give the same bits, whatever their shape. The tiles of bf16
+ * are {@link MatmulPairTile}s.
  *
  * <p>A tile only ever replaces C: a second half of the method that adds would be too much for the
  * first compiler, which then gives up on the method and keeps it from the second.
  */
-abstract sealed class MatmulTile permits MatmulTile512, MatmulTile256, MatmulTile128 {
+abstract sealed class MatmulTile
+    permits MatmulTile512, MatmulTile256, MatmulTile128, MatmulPairTile {
   final int rows;
   final int cols;
 
@@ -31,13 +34,37 @@ abstract sealed class MatmulTile permits MatmulTile512, MatmulTile256, MatmulTil
     };
   }
 
+  /** Elements of k that it takes at once: passes over k are multiples of it. */
+  int kStep() {
+    return 1;
+  }
+
+  /** Bytes of a panel of {@code width} lines. */
+  long panelBytes(int width, int kc) {
+    return 4L * width * kc;
+  }
+
+  /** Bytes of memory that {@link #packA} and {@link #packB} want at {@code spare}. */
+  long spareBytes(MatmulOperand a, MatmulOperand b, int kc) {
+    return Math.max(MatmulPack.spareBytes(a, rows, kc), MatmulPack.spareBytes(b, cols, kc));
+  }
+
+  /** Packs {@code count} rows of A from {@code row} on, over {@code [k, k + kc)}, into a panel. */
+  void packA(long panel, MatmulOperand a, int row, int count, int k, int kc, long spare) {
+    MatmulPack.panel(panel, rows, a, row, count, k, kc, spare);
+  }
+
+  /** Packs {@code count} columns of B from {@code col} on into a panel. */
+  void packB(long panel, MatmulOperand b, int col, int count, int k, int kc, long spare) {
+    MatmulPack.panel(panel, cols, b, col, count, k, kc, spare);
+  }
+
   /**
    * Replaces a tile of C by the product of two panels.
    *
    * @param c address of the upper left element of the tile
    * @param rowBytes bytes between two rows of C
-   * @param aPanel address of fp32 {@code [kc, rows]}
-   * @param bPanel address of fp32 {@code [kc, cols]}
+   * @param aPanel address of what {@link #packA} has packed; {@code bPanel} likewise
    */
   abstract void multiply(long c, long rowBytes, long aPanel, long bPanel, int kc);
 }

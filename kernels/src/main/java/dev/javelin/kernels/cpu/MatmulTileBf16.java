@@ -7,16 +7,13 @@ import static dev.javelin.kernels.cpu.X86.Gp.RDX;
 import static dev.javelin.kernels.cpu.X86.Gp.RSI;
 import static dev.javelin.kernels.cpu.X86.at;
 
+import dev.javelin.device.MachineCode;
+import java.util.Optional;
+
 /**
- * The register tile of bf16 products in AVX512-BF16 machine code: 12 rows x 32 columns of C, k in
- * pairs.
- *
- * <pre>
- * panel of A    [pairs, 12]: a(row 0, k 0) a(row 0, k 1) | a(row 1, k 0) a(row 1, k 1) | …
- * panel of B    [pairs, 32]: b(k 0, col 0) b(k 1, col 0) | b(k 0, col 1) b(k 1, col 1) | …
- * </pre>
+ * The tile of AVX512-BF16: 12 rows x 32 columns of C in 24 registers, k in pairs, as machine code.
  */
-final class MatmulTileBf16 {
+final class MatmulTileBf16 extends MatmulPairTile {
   static final int ROWS = 12;
   static final int COLS = 32;
 
@@ -24,7 +21,22 @@ final class MatmulTileBf16 {
   private static final int VECTOR_BYTES = 64;
   private static final int PAIR_BYTES = 4;
 
-  private MatmulTileBf16() {}
+  private final MachineCode code;
+
+  private MatmulTileBf16(MachineCode code) {
+    super(ROWS, COLS, 2);
+    this.code = code;
+  }
+
+  /** The tile; empty where the system refuses executable memory. */
+  static Optional<MatmulTileBf16> load() {
+    return MachineCode.load(code()).map(MatmulTileBf16::new);
+  }
+
+  @Override
+  void multiply(long c, long rowBytes, long aPanel, long bPanel, int kc) {
+    code.call(c, rowBytes, aPanel, bPanel, pairs(kc), 0);
+  }
 
   /**
    * {@code (c, rowBytes, aPanel, bPanel, pairs)}: zmm0 to zmm23 are the sums, row by row, zmm24 and

@@ -21,24 +21,30 @@ import java.io.ByteArrayOutputStream;
  *     Manual, volume 2: 2.1 (instruction format), 2.3 (VEX), 2.7 (EVEX)</a>
  */
 final class X86 {
-  /** The 64-bit registers in the order of their numbers. */
+  /** The 64-bit registers and their numbers. */
   enum Gp {
-    RAX,
-    RCX,
-    RDX,
-    RBX,
-    RSP,
-    RBP,
-    RSI,
-    RDI,
-    R8,
-    R9,
-    R10,
-    R11,
-    R12,
-    R13,
-    R14,
-    R15
+    RAX(0),
+    RCX(1),
+    RDX(2),
+    RBX(3),
+    RSP(4),
+    RBP(5),
+    RSI(6),
+    RDI(7),
+    R8(8),
+    R9(9),
+    R10(10),
+    R11(11),
+    R12(12),
+    R13(13),
+    R14(14),
+    R15(15);
+
+    private final int number;
+
+    Gp(int number) {
+      this.number = number;
+    }
   }
 
   /** Memory at {@code base + displacement}. */
@@ -80,27 +86,27 @@ final class X86 {
 
   /** {@code to = from}, 64 bits. */
   void mov(Gp to, Gp from) {
-    emit(rex(true, from.ordinal(), to.ordinal()), 0x89, direct(from.ordinal(), to.ordinal()));
+    emit(rex(true, from.number, to.number), 0x89, direct(from.number, to.number));
   }
 
   /** {@code to = value}, sign-extended to 64 bits. */
   void mov(Gp to, int value) {
-    emit(rex(true, 0, to.ordinal()), 0xC7, direct(0, to.ordinal()));
+    emit(rex(true, 0, to.number), 0xC7, direct(0, to.number));
     emit32(value);
   }
 
   /** The lower 32 bits of a register below R8 into memory. */
   void mov32(Mem to, Gp from) {
-    if (to.base().ordinal() >= 8 || from.ordinal() >= 8) {
+    if (to.base().number >= 8 || from.number >= 8) {
       throw new IllegalArgumentException("mov32: needs registers below R8");
     }
     emit(0x89);
-    memory(from.ordinal(), to, 1);
+    memory(from.number, to, 1);
   }
 
   /** {@code to += from}. */
   void add(Gp to, Gp from) {
-    emit(rex(true, from.ordinal(), to.ordinal()), 0x01, direct(from.ordinal(), to.ordinal()));
+    emit(rex(true, from.number, to.number), 0x01, direct(from.number, to.number));
   }
 
   /** {@code to += value}. */
@@ -115,14 +121,14 @@ final class X86 {
 
   private void arithmetic(int operation, Gp to, int value) {
     boolean isByte = value == (byte) value;
-    int rex = rex(true, 0, to.ordinal());
+    int rex = rex(true, 0, to.number);
     if (isByte) {
-      emit(rex, 0x83, direct(operation, to.ordinal()), value);
+      emit(rex, 0x83, direct(operation, to.number), value);
     } else if (to == Gp.RAX) {
       emit(rex, operation << 3 | 0x05);
       emit32(value);
     } else {
-      emit(rex, 0x81, direct(operation, to.ordinal()));
+      emit(rex, 0x81, direct(operation, to.number));
       emit32(value);
     }
   }
@@ -171,14 +177,14 @@ final class X86 {
 
   /** Sixteen floats from memory. */
   void vmovups(int to, Mem from) {
-    evex(MAP_0F, NO_PREFIX, to, 0, from.base().ordinal() >> 3, 0, BITS_512);
+    evex(MAP_0F, NO_PREFIX, to, 0, from.base().number >> 3, 0, BITS_512);
     emit(0x10);
     memory(to, from, ZMM_BYTES);
   }
 
   /** Sixteen floats to memory. */
   void vmovups(Mem to, int from) {
-    evex(MAP_0F, NO_PREFIX, from, 0, to.base().ordinal() >> 3, 0, BITS_512);
+    evex(MAP_0F, NO_PREFIX, from, 0, to.base().number >> 3, 0, BITS_512);
     emit(0x11);
     memory(from, to, ZMM_BYTES);
   }
@@ -188,7 +194,7 @@ final class X86 {
    * sum}: {@code a} holds 32 bf16, and {@code pair} two that serve all lanes ({@code m32{1to16}}).
    */
   void vdpbf16psBroadcast(int sum, int a, Mem pair) {
-    evex(MAP_0F38, PREFIX_F3, sum, a, pair.base().ordinal() >> 3, 0, BITS_512 | BROADCAST);
+    evex(MAP_0F38, PREFIX_F3, sum, a, pair.base().number >> 3, 0, BITS_512 | BROADCAST);
     emit(0x52);
     memory(sum, pair, Float.BYTES);
   }
@@ -222,14 +228,14 @@ final class X86 {
    * units of the operand's size.
    */
   private void memory(int reg, Mem m, int unit) {
-    int base = m.base().ordinal() & 7;
+    int base = m.base().number & 7;
     int middle = (reg & 7) << 3;
     int scaled = m.displacement() / unit;
     boolean isByte = m.displacement() % unit == 0 && scaled == (byte) scaled;
     // Without a displacement rbp and r13 would mean an address relative to the instruction.
-    boolean none = m.displacement() == 0 && base != Gp.RBP.ordinal();
+    boolean none = m.displacement() == 0 && base != Gp.RBP.number;
     emit((none ? 0x00 : isByte ? 0x40 : 0x80) | middle | base);
-    if (base == Gp.RSP.ordinal()) {
+    if (base == Gp.RSP.number) {
       emit(0x24); // rsp and r12 are written as a base without an index
     }
     if (!none && isByte) {
@@ -248,10 +254,10 @@ final class X86 {
   }
 
   private static int low(Gp register) {
-    if (register.ordinal() >= 8) {
+    if (register.number >= 8) {
       throw new IllegalArgumentException("needs a register below R8, got " + register);
     }
-    return register.ordinal();
+    return register.number;
   }
 
   private void emit(int... values) {

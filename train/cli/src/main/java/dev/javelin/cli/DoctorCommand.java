@@ -2,6 +2,7 @@ package dev.javelin.cli;
 
 import com.sun.management.OperatingSystemMXBean;
 import dev.javelin.kernels.BundledKernels;
+import dev.javelin.kernels.cpu.Bf16Products;
 import dev.javelin.kernels.cpu.VectorWidth;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -59,6 +60,7 @@ final class DoctorCommand implements Callable<Integer> {
         bits
             + " bits"
             + (bits < FAST_VECTOR_BITS ? "; slow: the processor offers no wider ones" : ""));
+    line(out, "bf16", "products by " + Bf16Products.description());
     return true;
   }
 

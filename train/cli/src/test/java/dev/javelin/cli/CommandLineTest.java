@@ -2,6 +2,7 @@ package dev.javelin.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.javelin.kernels.cpu.Bf16Products;
 import dev.javelin.nn.Precision;
 import dev.javelin.train.settings.BatchSpec;
 import dev.javelin.train.settings.Names;
@@ -217,7 +218,8 @@ class CommandLineTest {
     Result r = run("doctor");
     assertThat(r.exit()).isEqualTo(0);
     assertThat(r.out())
-        .contains("Java", "Vector API", " bits", "Memory", "CUDA", "ready to train on the CPU");
+        .contains("Java", "Vector API", " bits", "Memory", "CUDA", "ready to train on the CPU")
+        .contains("bf16        products by " + Bf16Products.description());
   }
 
   @Test
