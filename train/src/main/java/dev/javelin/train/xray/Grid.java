@@ -11,11 +11,15 @@ import java.util.stream.IntStream;
  * @param tokens how many of the text
  */
 record Grid(String id, String what, List<String> rows, List<Xray.Token> tokens) {
-  private static final double LEFT = 110;
+  private static final double LEFT = 90;
+  private static final double RIGHT = 28; // what climbs over the last column
   private static final double TOP = 74;
   private static final double HEIGHT = 24;
   private static final double NARROW = 15;
   private static final double WIDE = 41;
+  private static final double LEAST = 35; // of a word's cell
+  private static final double PAGE = 1180; // what the page has beside a scroll bar
+  private static final double LETTER = 7.9;
 
   /** A number of a cell. */
   interface Cell {
@@ -51,11 +55,12 @@ record Grid(String id, String what, List<String> rows, List<Xray.Token> tokens) 
   }
 
   private void draw(Html html, Cell share, @org.jspecify.annotations.Nullable Word word) {
-    double cellWidth =
-        word == null
-            ? Math.max(NARROW, 640.0 / tokens.size())
-            : Math.max(WIDE, 640.0 / tokens.size());
-    double width = LEFT + cellWidth * tokens.size() + 24;
+    double cellWidth = Math.max(word == null ? NARROW : WIDE, 640.0 / tokens.size());
+    double fits = (PAGE - LEFT - RIGHT / 2) / tokens.size();
+    if (word != null && cellWidth > fits) {
+      cellWidth = Math.max(LEAST, fits); // where that does not fit either, it is scrolled
+    }
+    double width = LEFT + cellWidth * tokens.size() + RIGHT - Math.min(RIGHT / 2, 0.4 * cellWidth);
     double height = TOP + HEIGHT * rows.size() + 4;
     html.open("div", "class", "wide", "tabindex", "0", "role", "group", "aria-label", what);
     Picture picture = new Picture(html);
@@ -90,7 +95,7 @@ record Grid(String id, String what, List<String> rows, List<Xray.Token> tokens) 
               LEFT + (t + 0.5) * cellWidth,
               y + 16,
               "mid k" + level,
-              Legible.brief(word.of(r, t), (int) (cellWidth / 8.2)));
+              Legible.brief(word.of(r, t), (int) (cellWidth / LETTER)));
         }
       }
     }

@@ -69,6 +69,20 @@ class XrayPageFormTest {
   }
 
   @Test
+  void theLensOfAboutThirtyTokensFitsIntoThePage() {
+    for (int tokens : new int[] {8, 27, 30, 60}) {
+      PageReader wide =
+          new PageReader(XrayPage.of(List.of(XrayMock.of(tokens, 2, 2, List.of(" word"), 1))));
+      for (Element svg : wide.all("svg")) {
+        if (svg.getAttribute("data-table").startsWith("lens")) {
+          double width = Double.parseDouble(svg.getAttribute("viewBox").split(" ")[2]);
+          assertThat(width <= 1180).as("%d tokens take %s", tokens, width).isEqualTo(tokens <= 30);
+        }
+      }
+    }
+  }
+
+  @Test
   void itCanBeReadWithoutItsScript() {
     assertSound(read, 1);
     for (Element svg : read.all("svg")) {
