@@ -74,6 +74,21 @@ class LessonsTest {
   }
 
   @Test
+  void eachLeadsToItsNeighbours() {
+    List<Lesson> all = lessons();
+    for (int i = 0; i < all.size(); i++) {
+      String last = all.get(i).text().strip().lines().toList().getLast();
+      assertThat(last.contains("Before: [")).isEqualTo(i > 0);
+      assertThat(last.contains("Next: [")).isEqualTo(i < all.size() - 1);
+      for (int n : new int[] {i - 1, i + 1}) {
+        if (n >= 0 && n < all.size()) {
+          assertThat(last).contains("(" + all.get(n).name() + ".md)");
+        }
+      }
+    }
+  }
+
+  @Test
   void theIndexHasEveryChapter() throws IOException {
     String index = Files.readString(LEARN.resolve("README.md"));
     assertThat(lessons()).isNotEmpty().allMatch(l -> index.contains("(" + l.name() + ".md)"));
