@@ -5,7 +5,10 @@ import dev.javelin.device.MachineCode;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -14,12 +17,17 @@ import org.jspecify.annotations.Nullable;
  * processor has; never by timing.
  */
 public final class Bf16Products {
-  /** The property that chooses the Java twin: the bits of a machine with AVX512-BF16, slowly. */
+  /**
+   * The property that chooses: {@code pairs} is the Java twin, the bits of a machine with
+   * AVX512-BF16, slowly; {@code avx512} leaves AMX alone.
+   */
   static final String PROPERTY = "javelin.bf16";
 
   private static final String PAIRS = "pairs";
+  private static final String AVX512 = "avx512";
+  private static final String AVX512_BF16 = "AVX512-BF16";
   private static final int NEEDED_BITS = 512;
-  private static final int CHECK_DEPTH = 7; // odd: a pair is cut
+  private static final int CHECK_REST = 7; // odd: a pair is cut
   private static final double CHECK_TOLERANCE = 1e-5;
 
   private Bf16Products() {}
@@ -34,6 +42,31 @@ public final class Bf16Products {
     return Choice.MADE.tile();
   }
 
+  /**
+   * A unit for bf16 products that processors may have.
+   *
+   * @param load empty where the system refuses something, which {@code refused} names
+   */
+  record Unit(
+      String name,
+      Predicate<Processor> in,
+      Supplier<Optional<? extends MatmulPairTile>> load,
+      String refused) {}
+
+  /** The fastest first. */
+  private static final List<Unit> UNITS =
+      List.of(
+          new Unit(
+              "AMX-BF16",
+              Processor::amxBf16,
+              MatmulTileAmx::load,
+              "the system refuses executable memory or the tiles of AMX"),
+          new Unit(
+              AVX512_BF16,
+              Processor::avx512Bf16,
+              MatmulTileBf16::load,
+              "the system refuses executable memory"));
+
   record Choice(@Nullable MatmulPairTile tile, String description) {
     /** Made at the first product of two bf16 matrices. */
     static final Choice MADE =
@@ -42,7 +75,7 @@ public final class Bf16Products {
             MachineCode.obstacle(),
             VectorWidth.bits(),
             () -> Processor.THIS,
-            MatmulTileBf16::load);
+            UNITS);
 
     /**
      * @param obstacle why there is no machine code
@@ -54,7 +87,7 @@ public final class Bf16Products {
         @Nullable String obstacle,
         int bits,
         Supplier<Processor> processor,
-        Supplier<Optional<? extends MatmulPairTile>> avx512) {
+        List<Unit> units) {
       if (property.equals(PAIRS)) {
         return new Choice(
             new MatmulTileTwin(MatmulTileBf16.ROWS, MatmulTileBf16.COLS),
@@ -66,22 +99,33 @@ public final class Bf16Products {
       if (bits < NEEDED_BITS) {
         return vectorApi("neither AVX512-BF16 nor AMX-BF16 without vectors of 512 bits");
       }
-      if (!processor.get().avx512Bf16()) {
-        return vectorApi("this processor has neither AVX512-BF16 nor AMX-BF16");
+      Processor has = processor.get();
+      List<String> reasons = new ArrayList<>();
+      for (Unit unit : units) {
+        boolean wanted = !property.equals(AVX512) || unit.name().equals(AVX512_BF16);
+        if (!wanted || !unit.in().test(has)) {
+          continue;
+        }
+        MatmulPairTile tile = unit.load().get().orElse(null);
+        if (tile == null) {
+          reasons.add(unit.refused());
+        } else if (!agrees(tile)) {
+          reasons.add(unit.name() + " gave a wrong product in the check at the start");
+          System.getLogger(Bf16Products.class.getName())
+              .log(
+                  System.Logger.Level.WARNING,
+                  unit.name()
+                      + " gave a wrong product in the check at the start and is not used;"
+                      + " bf16 products are slower");
+        } else {
+          reasons.addFirst("machine code");
+          return new Choice(tile, unit.name() + " (" + String.join("; ", reasons) + ")");
+        }
       }
-      MatmulPairTile tile = avx512.get().orElse(null);
-      if (tile == null) {
-        return vectorApi("the system refuses executable memory");
-      }
-      if (!agrees(tile)) {
-        System.getLogger(Bf16Products.class.getName())
-            .log(
-                System.Logger.Level.WARNING,
-                "AVX512-BF16 gave a wrong product in the check at the start and is not used;"
-                    + " bf16 products go through the Vector API, more slowly");
-        return vectorApi("AVX512-BF16 gave a wrong product in the check at the start");
-      }
-      return new Choice(tile, "AVX512-BF16 (machine code)");
+      return vectorApi(
+          reasons.isEmpty()
+              ? "this processor has neither AVX512-BF16 nor AMX-BF16"
+              : String.join("; ", reasons));
     }
 
     private static Choice vectorApi(String reason) {
@@ -94,14 +138,15 @@ public final class Bf16Products {
    * segments are slow before they are compiled: this is the first thing that bf16 products do.
    */
   static boolean agrees(MatmulPairTile tile) {
-    short[] a = numbers(tile.rows, 1);
-    short[] b = numbers(tile.cols, 2);
-    float[] product = product(tile, a, b);
+    int depth = tile.kStep() + CHECK_REST;
+    short[] a = numbers(tile.rows * depth, 1);
+    short[] b = numbers(tile.cols * depth, 2);
+    float[] product = product(tile, a, b, depth);
     for (int i = 0; i < tile.rows; i++) {
       for (int j = 0; j < tile.cols; j++) {
         double error = product[i * tile.cols + j];
-        for (int k = 0; k < CHECK_DEPTH; k++) {
-          error -= (double) value(a[i * CHECK_DEPTH + k]) * value(b[j * CHECK_DEPTH + k]);
+        for (int k = 0; k < depth; k++) {
+          error -= (double) value(a[i * depth + k]) * value(b[j * depth + k]);
         }
         if (!(Math.abs(error) <= CHECK_TOLERANCE)) { // a NaN is wrong, too
           return false;
@@ -115,9 +160,9 @@ public final class Bf16Products {
     return Float.intBitsToFloat(bf16 << 16);
   }
 
-  /** Lines along k of bf16 numbers between -1 and 1. */
-  private static short[] numbers(int lines, int seed) {
-    short[] numbers = new short[lines * CHECK_DEPTH];
+  /** bf16 numbers between -1 and 1. */
+  private static short[] numbers(int count, int seed) {
+    short[] numbers = new short[count];
     int state = seed;
     for (int i = 0; i < numbers.length; i++) {
       state = state * 1664525 + 1013904223; // Numerical Recipes' generator
@@ -127,22 +172,22 @@ public final class Bf16Products {
   }
 
   /** {@code [rows, cols]}, through the panels of the tile. */
-  private static float[] product(MatmulPairTile tile, short[] a, short[] b) {
+  private static float[] product(MatmulPairTile tile, short[] a, short[] b, int depth) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment aPanel = arena.allocate(tile.panelBytes(tile.rows, CHECK_DEPTH), 64);
-      MemorySegment bPanel = arena.allocate(tile.panelBytes(tile.cols, CHECK_DEPTH), 64);
+      MemorySegment aPanel = arena.allocate(tile.panelBytes(tile.rows, depth), 64);
+      MemorySegment bPanel = arena.allocate(tile.panelBytes(tile.cols, depth), 64);
       MemorySegment c = arena.allocate(4L * tile.rows * tile.cols, 64);
-      MatmulOperand rows = operand(arena, a, tile.rows);
-      MatmulOperand cols = operand(arena, b, tile.cols);
-      tile.packA(aPanel.address(), rows, 0, tile.rows, 0, CHECK_DEPTH, 0);
-      tile.packB(bPanel.address(), cols, 0, tile.cols, 0, CHECK_DEPTH, 0);
-      tile.multiply(c.address(), 4L * tile.cols, aPanel.address(), bPanel.address(), CHECK_DEPTH);
+      MatmulOperand rows = operand(arena, a, tile.rows, depth);
+      MatmulOperand cols = operand(arena, b, tile.cols, depth);
+      tile.packA(aPanel.address(), rows, 0, tile.rows, 0, depth, 0);
+      tile.packB(bPanel.address(), cols, 0, tile.cols, 0, depth, 0);
+      tile.multiply(c.address(), 4L * tile.cols, aPanel.address(), bPanel.address(), depth);
       return c.toArray(ValueLayout.JAVA_FLOAT);
     }
   }
 
-  private static MatmulOperand operand(Arena arena, short[] numbers, int lines) {
+  private static MatmulOperand operand(Arena arena, short[] numbers, int lines, int depth) {
     MemorySegment memory = arena.allocateFrom(ValueLayout.JAVA_SHORT, numbers);
-    return MatmulOperand.of("x", memory, DType.BF16, CHECK_DEPTH, true, lines, CHECK_DEPTH);
+    return MatmulOperand.of("x", memory, DType.BF16, depth, true, lines, depth);
   }
 }

@@ -25,7 +25,7 @@ import jdk.incubator.vector.VectorSpecies;
 final class MatmulPackPairs {
   private static final MemorySegment RAM = Ram.ALL;
   private static final ValueLayout.OfInt PAIR = ValueLayout.JAVA_INT_UNALIGNED;
-  private static final ValueLayout.OfShort BF16 = ValueLayout.JAVA_SHORT_UNALIGNED;
+  static final ValueLayout.OfShort BF16 = ValueLayout.JAVA_SHORT_UNALIGNED;
   private static final int QUAD = 4;
   private static final int LOWER = 0xFFFF;
   private static final VectorSpecies<Short> FOUR_SHORTS = ShortVector.SPECIES_64;

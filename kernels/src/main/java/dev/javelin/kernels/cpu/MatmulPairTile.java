@@ -35,7 +35,7 @@ abstract non-sealed class MatmulPairTile extends MatmulTile {
   }
 
   @Override
-  final long spareBytes(MatmulOperand a, MatmulOperand b, int kc) {
+  long spareBytes(MatmulOperand a, MatmulOperand b, int kc) {
     return 0;
   }
 

@@ -50,13 +50,16 @@ final class X86 {
   /** Memory at {@code base + displacement}. */
   record Mem(Gp base, int displacement) {}
 
-  // Fields of the EVEX prefix. Register bits are stored inverted, so a register below 8 has ones.
+  // Fields of the VEX and EVEX prefixes. Register bits are stored inverted, so a register below 8
+  // has ones.
   private static final int EVEX = 0x62;
+  private static final int VEX = 0xC4;
   private static final int MAP_0F = 1;
   private static final int MAP_0F38 = 2;
   private static final int NO_PREFIX = 0;
   private static final int PREFIX_66 = 1;
   private static final int PREFIX_F3 = 2;
+  private static final int PREFIX_F2 = 3;
   private static final int BITS_512 = 0x40;
   private static final int BROADCAST = 0x10;
 
@@ -169,6 +172,11 @@ final class X86 {
     emit(0x0F, 0x01, 0xD0);
   }
 
+  /** Calls Linux: number in RAX, arguments in RDI, RSI, RDX; the answer is in RAX. */
+  void syscall() {
+    emit(0x0F, 0x05);
+  }
+
   /** {@code to = a ^ b}, of zmm registers. */
   void vpxord(int to, int a, int b) {
     evex(MAP_0F, PREFIX_66, to, a, b >> 3 & 1, b >> 4, BITS_512);
@@ -199,6 +207,40 @@ final class X86 {
     memory(sum, pair, Float.BYTES);
   }
 
+  // Tiles: up to 16 rows of 64 bytes each. Rows in memory are `stride` bytes apart.
+
+  /** Sets up the tiles as 64 bytes in memory say. */
+  void ldtilecfg(Mem from) {
+    vex(NO_PREFIX, 0, 0, from.base().number, 0);
+    emit(0x49);
+    memory(0, from, 1);
+  }
+
+  /** Gives all tiles back. */
+  void tilerelease() {
+    vex(NO_PREFIX, 0, 0, 0, 0);
+    emit(0x49, direct(0, 0));
+  }
+
+  void tilezero(int tile) {
+    vex(PREFIX_F2, tile, 0, 0, 0);
+    emit(0x49, direct(tile, 0));
+  }
+
+  void tileloadd(int tile, Mem from, Gp stride) {
+    tileMemory(PREFIX_F2, tile, from, stride);
+  }
+
+  void tilestored(Mem to, Gp stride, int tile) {
+    tileMemory(PREFIX_F3, tile, to, stride);
+  }
+
+  /** {@code sum[m, n] += a[m, 2k] · b[k, 2n] + a[m, 2k+1] · b[k, 2n+1]} over the pairs k. */
+  void tdpbf16ps(int sum, int a, int b) {
+    vex(PREFIX_F3, sum, 0, 0, b);
+    emit(0x5C, direct(sum, a));
+  }
+
   /** Clears the upper parts of zmm0 to zmm15: else code of 128-bit instructions runs slowly. */
   void vzeroupper() {
     emit(0xC5, 0xF8, 0x77);
@@ -217,6 +259,30 @@ final class X86 {
     int p1 = (~vvvv & 0xF) << 3 | 0x04 | prefix;
     int p2 = length | bit(~vvvv >> 4, 3);
     emit(EVEX, p0, p1, p2);
+  }
+
+  /** The VEX prefix of three bytes, for opcodes of the map 0F 38 without a length. */
+  private void vex(int prefix, int reg, int index, int base, int vvvv) {
+    int p0 = bit(~reg >> 3, 7) | bit(~index >> 3, 6) | bit(~base >> 3, 5) | MAP_0F38;
+    emit(VEX, p0, (~vvvv & 0xF) << 3 | prefix);
+  }
+
+  /** Rows of a tile; the SIB byte is part of the instruction, its index is the stride. */
+  private void tileMemory(int prefix, int tile, Mem m, Gp stride) {
+    if (stride == Gp.RSP) {
+      throw new IllegalArgumentException("rsp cannot be a stride");
+    }
+    vex(prefix, tile, stride.number, m.base().number, 0);
+    int base = m.base().number & 7;
+    boolean none = m.displacement() == 0 && base != Gp.RBP.number;
+    boolean isByte = m.displacement() == (byte) m.displacement();
+    emit(0x4B, (none ? 0x00 : isByte ? 0x40 : 0x80) | (tile & 7) << 3 | Gp.RSP.number);
+    emit((stride.number & 7) << 3 | base);
+    if (!none && isByte) {
+      emit(m.displacement());
+    } else if (!none) {
+      emit32(m.displacement());
+    }
   }
 
   private static int bit(int value, int at) {

@@ -5,12 +5,15 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.javelin.device.MachineCode;
 import dev.javelin.kernels.cpu.Bf16Products.Choice;
+import dev.javelin.kernels.cpu.Bf16Products.Unit;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class Bf16ProductsTest {
   private static final Processor WITH_IT = new Processor(true, false);
+  private static final String NO_TILES = "the system refuses the tiles";
 
   /** One that does what {@code vdpbf16ps} does, up to an error. */
   private static final class Scaled extends MatmulPairTile {
@@ -32,7 +35,45 @@ class Bf16ProductsTest {
 
   private static Choice choose(
       String property, @Nullable String obstacle, Processor processor, @Nullable MatmulPairTile t) {
-    return Choice.choose(property, obstacle, 512, () -> processor, () -> Optional.ofNullable(t));
+    return Choice.choose(property, obstacle, 512, () -> processor, List.of(amx(null), avx512(t)));
+  }
+
+  private static Unit amx(@Nullable MatmulPairTile tile) {
+    return new Unit("AMX-BF16", Processor::amxBf16, () -> Optional.ofNullable(tile), NO_TILES);
+  }
+
+  private static Unit avx512(@Nullable MatmulPairTile tile) {
+    return new Unit(
+        "AVX512-BF16",
+        Processor::avx512Bf16,
+        () -> Optional.ofNullable(tile),
+        "the system refuses executable memory");
+  }
+
+  private static Choice chooseOfBoth(
+      String property, @Nullable MatmulPairTile amx, @Nullable MatmulPairTile avx512) {
+    Processor both = new Processor(true, true);
+    return Choice.choose(property, null, 512, () -> both, List.of(amx(amx), avx512(avx512)));
+  }
+
+  @Test
+  void amxComesFirstAndAvx512WhereItIsNotToBeHad() {
+    MatmulPairTile amx = InterpretedTiles.amxBf16();
+    MatmulPairTile avx512 = InterpretedTiles.avx512Bf16();
+    assertThat(chooseOfBoth("", amx, avx512)).isEqualTo(new Choice(amx, "AMX-BF16 (machine code)"));
+    assertThat(chooseOfBoth("", null, avx512))
+        .isEqualTo(new Choice(avx512, "AVX512-BF16 (machine code; " + NO_TILES + ")"));
+    assertThat(chooseOfBoth("", new Scaled(2), avx512).description())
+        .isEqualTo(
+            "AVX512-BF16 (machine code; AMX-BF16 gave a wrong product in the check at the start)");
+    assertThat(chooseOfBoth("avx512", amx, avx512))
+        .isEqualTo(new Choice(avx512, "AVX512-BF16 (machine code)"));
+    assertThat(chooseOfBoth("", null, null).description())
+        .isEqualTo("Vector API (" + NO_TILES + "; the system refuses executable memory)");
+    Processor amxAlone = new Processor(false, true);
+    assertThat(
+            Choice.choose("", null, 512, () -> amxAlone, List.of(amx(amx), avx512(avx512))).tile())
+        .isSameAs(amx);
   }
 
   @Test
@@ -66,7 +107,7 @@ class Bf16ProductsTest {
             () -> {
               throw new AssertionError("asked");
             },
-            Optional::empty);
+            List.of());
     assertThat(choice.tile()).isNull();
     assertThat(choice.description()).startsWith("Vector API (neither AVX512-BF16 nor AMX-BF16");
   }
@@ -98,8 +139,7 @@ class Bf16ProductsTest {
         .isEqualTo(
             MachineCode.obstacle() == null
                 && VectorWidth.bits() == 512
-                && Processor.THIS.avx512Bf16());
-    assertThat(Bf16Products.description())
-        .startsWith(unit ? "AVX512-BF16 (machine code)" : "Vector API (");
+                && (Processor.THIS.avx512Bf16() || Processor.THIS.amxBf16()));
+    assertThat(Bf16Products.description()).contains(unit ? "-BF16 (machine code" : "Vector API (");
   }
 }

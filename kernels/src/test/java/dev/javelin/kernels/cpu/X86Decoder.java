@@ -208,6 +208,7 @@ final class X86Decoder {
         }
         i.op = X86Op.XGETBV;
       }
+      case 0x05 -> i.op = X86Op.SYSCALL;
       case 0xa2 -> i.op = X86Op.CPUID;
       case 0x18 -> {
         int field = modrm(0);
@@ -292,14 +293,21 @@ final class X86Decoder {
     }
     int mod = modrm(0);
     if (op == X86Op.TILERELEASE) {
-      require(mod == 0 && i.rm == 0, "tilerelease is ModRM c0");
+      require(mod == 0 && i.rm == 0 && i.reg == 0, "tilerelease is ModRM c0");
     }
     switch (op.form) {
       case RVM, RMV, TTT -> {}
       default -> require(vvvv == 0, "an unused vvvv must be 1111");
     }
     switch (op.form) {
-      case RMV, RK, KR, T, TM, MT, TTT, M -> require(length == 0, "needs L0");
+      case RMV, RK, KR, T, TM, MT, TTT, M, NONE -> require(length == 0, "needs L0");
+      default -> {}
+    }
+    switch (op.form) {
+      case M -> require(i.memory && i.reg == 0, "needs memory and /0");
+      case TM, MT -> require(i.memory, "needs memory");
+      case RK, KR, TTT -> require(!i.memory, "needs registers");
+      case T -> require(!i.memory && i.rm == 0, "ModRM must be 11:rrr:000");
       default -> {}
     }
     if (op.form == X86Op.Form.RMV) {

@@ -71,6 +71,11 @@ class X86DecoderTest {
     "62 f2 7d 48 52 c2, offset 0x0, prefix 0x66 opcode 0x52",
     "c4 e2 7c 49 07, offset 0x0, needs L0",
     "c4 e2 f8 49 07, offset 0x0, W1",
+    "c4 e2 78 49 0f, offset 0x0, needs memory and /0",
+    "c4 e2 7c 49 c0, offset 0x0, needs L0",
+    "c4 e2 7b 49 c1, offset 0x0, ModRM must be 11:rrr:000",
+    "c4 e2 6a 5c 01, offset 0x0, needs registers",
+    "c4 e2 7b 4b c0, offset 0x0, needs memory",
     "66 c5 f8 77, offset 0x0, prefix before VEX"
   })
   void showsTheBytesOfWhatItDoesNotKnow(String hex, String where, String what) {

@@ -78,12 +78,16 @@ final class X86Machine {
     return this;
   }
 
-  /** What {@code cpuid} and {@code xgetbv} say. */
+  /** The processor and the system around the code, of which it may ask. */
   interface Identity {
     /** eax, ebx, ecx, edx. */
     int[] cpuid(int leaf, int subleaf);
 
     long xcr0();
+
+    default long syscall(long number, long a, long b, long c) {
+      throw new X86Fault("system call " + number);
+    }
   }
 
   X86Machine identity(Identity processor) {
@@ -243,6 +247,11 @@ final class X86Machine {
         }
         r[0] = processor.xcr0() & 0xffffffffL;
         r[RDX] = processor.xcr0() >>> 32;
+      }
+      case SYSCALL -> {
+        r[0] = processor.syscall(r[0], r[7], r[6], r[RDX]);
+        r[RCX] = codeAt + i.end();
+        r[11] = 0xf1a65; // the flags
       }
       case BZHI -> {
         long n = r[i.vvvv] & 0xff;

@@ -21,9 +21,13 @@ final class X86Memory {
   }
 
   private MemorySegment slice(long address, long bytes, boolean write) {
-    for (MemorySegment s : segments) {
+    for (int n = 0; n < segments.size(); n++) {
+      MemorySegment s = segments.get(n);
       long at = address - s.address();
       if (at >= 0 && at <= s.byteSize() - bytes) {
+        if (n > 1) {
+          segments.add(0, segments.remove(n)); // loops come back to the same few
+        }
         if (write && s.isReadOnly()) {
           throw new X86Fault("write of %d bytes to read-only 0x%x".formatted(bytes, address));
         }

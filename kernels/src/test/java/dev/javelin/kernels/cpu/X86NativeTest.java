@@ -99,6 +99,23 @@ class X86NativeTest {
     assertThat(compared).isGreaterThan(5000);
   }
 
+  @Test
+  void callsOfLinuxReachIt() {
+    assumeTrue(MachineCode.obstacle() == null, MachineCode::obstacle);
+    X86 x = new X86();
+    x.mov(X86.Gp.RAX, 39); // getpid
+    x.syscall();
+    x.ret();
+    assertThat(MachineCode.load(x.bytes()).orElseThrow().call(0, 0, 0, 0, 0, 0))
+        .isEqualTo(ProcessHandle.current().pid());
+  }
+
+  @Test
+  void tilesAreNotToBeHadOfAProcessorWithoutThem() {
+    assumeTrue(!Processor.THIS.amxBf16(), "this processor has AMX");
+    assertThat(MatmulTileAmx.load()).isEmpty();
+  }
+
   private static void keep(MemorySegment out, long flags) {
     out.set(ValueLayout.JAVA_LONG, 24, out.get(ValueLayout.JAVA_LONG, 24) & flags);
   }

@@ -103,6 +103,23 @@ class X86Test {
     add(
         "vdpbf16ps zmm5, zmm7, dword ptr [rax+2]{1to16}",
         x -> x.vdpbf16psBroadcast(5, 7, at(RAX, 2)));
+    add("syscall", x -> x.syscall());
+    add("ldtilecfg [r9]", x -> x.ldtilecfg(at(R9)));
+    add("ldtilecfg [rsp+64]", x -> x.ldtilecfg(at(RSP, 64)));
+    add("ldtilecfg [rbp]", x -> x.ldtilecfg(at(RBP)));
+    add("tilerelease", X86::tilerelease);
+    add("tilezero tmm0", x -> x.tilezero(0));
+    add("tilezero tmm7", x -> x.tilezero(7));
+    add("tileloadd tmm4, [rdx+rax*1]", x -> x.tileloadd(4, at(RDX), RAX));
+    add("tileloadd tmm7, [rcx+r9*1+64]", x -> x.tileloadd(7, at(RCX, 64), R9));
+    add("tileloadd tmm5, [r13+r12*1]", x -> x.tileloadd(5, at(R13), R12));
+    add("tileloadd tmm5, [rdx+rax*1+1024]", x -> x.tileloadd(5, at(RDX, 1024), RAX));
+    add("tileloadd tmm1, [r12+rbp*1-128]", x -> x.tileloadd(1, at(R12, -128), RBP));
+    add("tilestored [rdi+rsi*1], tmm0", x -> x.tilestored(at(RDI), RSI, 0));
+    add("tilestored [rsp+r15*1+127], tmm3", x -> x.tilestored(at(RSP, 127), R15, 3));
+    add("tdpbf16ps tmm0, tmm4, tmm6", x -> x.tdpbf16ps(0, 4, 6));
+    add("tdpbf16ps tmm3, tmm5, tmm7", x -> x.tdpbf16ps(3, 5, 7));
+    add("tdpbf16ps tmm7, tmm1, tmm2", x -> x.tdpbf16ps(7, 1, 2));
   }
 
   /** Loops that {@code as} writes with a jump of one byte, and of four. */
@@ -157,5 +174,6 @@ class X86Test {
     assertThatThrownBy(() -> new X86().push(R8)).hasMessageContaining("below R8");
     assertThatThrownBy(() -> new X86().mov32(at(R8), RAX)).hasMessageContaining("below R8");
     assertThatThrownBy(() -> new X86().mov32(at(RAX), R8)).hasMessageContaining("below R8");
+    assertThatThrownBy(() -> new X86().tileloadd(0, at(RAX), RSP)).hasMessageContaining("stride");
   }
 }

@@ -32,7 +32,7 @@ final class X86Text {
 
   private static String legacy(X86Instruction i) {
     return switch (i.op) {
-      case RET, ENDBR64, CPUID, XGETBV -> "";
+      case RET, ENDBR64, CPUID, XGETBV, SYSCALL -> "";
       case J, JMP -> "0x%x".formatted(i.value);
       case PREFETCHT0, PREFETCHT1, PREFETCHT2, PREFETCHNTA -> rm(i, "BYTE PTR ", i.size);
       case LEA -> general(i.reg, i.size) + "," + address(i);

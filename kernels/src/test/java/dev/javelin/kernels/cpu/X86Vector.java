@@ -2,38 +2,32 @@ package dev.javelin.kernels.cpu;
 
 /** The vector registers zmm0 to zmm31 and the opmasks, and what is done to them. */
 final class X86Vector {
-  private static final int NAN = 0x7fc0_dead;
-
   private final X86Memory memory;
   private final int[][] zmm = new int[32][16];
   private final long[] opmask = new long[8];
   private final int[] source = new int[16];
+  private boolean dirty;
 
   X86Vector(X86Memory memory) {
     this.memory = memory;
   }
 
-  /** Fills every register with garbage, but clean upper halves, as a caller of Java leaves them. */
+  /** Fills every register with numbers that no result should contain. */
   void poison() {
     for (int n = 0; n < 32; n++) {
       for (int lane = 0; lane < 16; lane++) {
-        zmm[n][lane] = lane < 4 || n >= 16 ? NAN + n : 0;
+        zmm[n][lane] = (1 + 16 * n + lane) * 0x9e3779b9; // no two alike, nor their differences
       }
     }
     for (int n = 0; n < 8; n++) {
       opmask[n] = 0x5a5a_a5a5_0f0f_3c3cL + n;
     }
+    dirty = false;
   }
 
+  /** Whether zmm0 to zmm15 were left alone beyond 128 bits since the last vzeroupper. */
   boolean upperHalvesAreClean() {
-    for (int n = 0; n < 16; n++) {
-      for (int lane = 4; lane < 16; lane++) {
-        if (zmm[n][lane] != 0) {
-          return false;
-        }
-      }
-    }
-    return true;
+    return !dirty;
   }
 
   void setOpmask(int n, long bits) {
@@ -72,6 +66,7 @@ final class X86Vector {
             zmm[n][lane] = 0;
           }
         }
+        dirty = false;
       }
       case VBROADCASTSS, VPBROADCASTD -> {
         int x = i.memory ? broadcastLoad(i, address) : zmm[i.rm][0];
@@ -188,6 +183,7 @@ final class X86Vector {
   }
 
   private void clear(int n, int from) {
+    dirty |= n < 16 && from > 4;
     for (int lane = from; lane < 16; lane++) {
       zmm[n][lane] = 0;
     }
