@@ -6,7 +6,6 @@ import dev.javelin.nn.Grouping;
 import dev.javelin.nn.HuggingFace;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
-import dev.javelin.nn.adapter.LoraConfig;
 import dev.javelin.train.checkpoint.Checkpoint;
 import dev.javelin.train.checkpoint.Checkpoints;
 import dev.javelin.train.checkpoint.RunIdentity;
@@ -34,7 +33,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,17 +70,27 @@ public record Run(
    * @throws dev.javelin.tensor.io.FileFormatException for a damaged file
    */
   public static Run open(RunSettings settings) {
+    return open(settings, training -> {});
+  }
+
+  /**
+   * The same.
+   *
+   * @param more may add to the parts of the training before the trainer is made of them: hooks,
+   *     rules that end it. What they take of memory is not in the estimate
+   */
+  public static Run open(RunSettings settings, Consumer<Training> more) {
     RunDirectory directory =
         RunDirectory.claim(settings.run().outputDir(), settings.run().resume());
     try {
-      return open(settings.withRun(r -> r.withOutputDir(directory.path())), directory);
+      return open(settings.withRun(r -> r.withOutputDir(directory.path())), directory, more);
     } catch (RuntimeException | Error e) {
       directory.close();
       throw e;
     }
   }
 
-  private static Run open(RunSettings config, RunDirectory directory) {
+  private static Run open(RunSettings config, RunDirectory directory, Consumer<Training> more) {
     Objectives.named(config.objective().objective()); // before anything is read
     requireAverage(config);
     List<String> passedOver = new ArrayList<>();
@@ -99,7 +107,7 @@ public record Run(
     TransformerConfig shape =
         checkpoint == null
             ? name.config(notes::add)
-            : resumed(checkpoint, name, config, notes::add);
+            : SavedModel.config(checkpoint, name, config, notes::add);
     String tokenizer = tokenizer(config, name, another ? null : checkpoint);
     RunData read = RunData.open(config, tokenizer, separator(checkpoint), notes::add);
     Dataset data = read.data();
@@ -107,6 +115,7 @@ public record Run(
     Device device = null;
     LanguageModel model = null;
     Task task = null;
+    Trainer trainer = null;
     try {
       RunIdentity identity = identity(config, checkpoint, data);
       if (checkpoint != null) {
@@ -147,7 +156,9 @@ public record Run(
           kept.toYaml(), config.run().kept(), identity, Origin.of(kept, identity, device));
       directory.report(config.monitor().report());
       texts(config, model, directory);
-      Trainer trainer = TextTraining.of(model, task, settled, state).trainer().into(directory);
+      Training training = TextTraining.of(model, task, settled, state);
+      more.accept(training);
+      trainer = training.trainer().into(directory);
       if (checkpoint != null) {
         notes.addAll(trainer.resume(checkpoint.goingOnAs(identity), config.run().override()));
       }
@@ -164,6 +175,9 @@ public record Run(
           passedOver,
           notes);
     } catch (RuntimeException | Error e) {
+      if (trainer != null) {
+        trainer.close();
+      }
       if (task != null) {
         task.close();
       }
@@ -209,45 +223,6 @@ public record Run(
         : Optional.of("changed since the run was started: " + String.join(", ", changes));
   }
 
-  /** The checkpoint's model, where it is the one that is asked for. */
-  private static TransformerConfig resumed(
-      Checkpoint checkpoint, ModelName name, RunSettings config, Consumer<String> notes) {
-    // A checkpoint of adapters goes on beside the base that is named, wherever that was before.
-    boolean adapters = config.adapter().isOn() && Adaptation.isIn(checkpoint.directory());
-    TransformerConfig saved =
-        adapters ? name.config() : LanguageModel.readConfig(checkpoint.directory());
-    TransformerConfig wanted = name.exists() ? name.config() : saved;
-    TransformerConfig fitted = wanted.withVocab(saved.vocab()).withPositions(saved.positions());
-    LoraConfig lora = Adaptation.config(config.adapter(), adapters ? checkpoint.directory() : null);
-    Precision precision = config.device().numbers();
-    String was = checkpoint.state().model();
-    String asked = LanguageModel.describe(fitted, precision, lora);
-    if (!asked.equals(was)) {
-      Precision before =
-          Stream.of(Precision.FP32, Precision.BF16, Precision.FP16)
-              .filter(p -> LanguageModel.describe(fitted, p, lora).equals(was))
-              .findFirst()
-              .orElseThrow(
-                  () ->
-                      new InputException(
-                          "--resume: %s holds another model (%s) than the run asks for (%s): give the same --model, or start from its weights with --model %s"
-                              .formatted(
-                                  checkpoint.directory(), was, asked, checkpoint.directory())));
-      String change = "the precision is %s (was %s)".formatted(precision.name(), before.name());
-      if (!config.run().override()) {
-        throw new InputException(
-            "--resume: %s was trained differently: %s; give --precision %s, or --override if the change is intended"
-                .formatted(checkpoint.directory(), change, before.name()));
-      }
-      notes.accept(change);
-    }
-    requireSame(checkpoint, "norm", saved.norm(), wanted.norm());
-    requireSame(checkpoint, "MLP", saved.mlp(), wanted.mlp());
-    requireSame(checkpoint, "biases", saved.biases(), wanted.biases());
-    requireSame(checkpoint, "positions", saved.encoding(), wanted.encoding());
-    return saved;
-  }
-
   /** Adapters stand beside weights, so there must be some. */
   private static void requireBase(RunSettings config, ModelName name) {
     config.adapter().check();
@@ -270,15 +245,6 @@ public record Run(
       throw new InputException(
           "--average-checkpoints %d needs as many checkpoints, and --keep is %d: use --keep %d, or 0 for all"
               .formatted(count, config.run().keep(), count));
-    }
-  }
-
-  /** Sizes are compared in words; this is what the words leave out. */
-  private static void requireSame(Checkpoint checkpoint, String what, Object saved, Object wanted) {
-    if (!saved.equals(wanted)) {
-      throw new InputException(
-          "--resume: %s has the %s %s, --model has %s: give the same --model, or start from its weights with --model %s"
-              .formatted(checkpoint.directory(), what, saved, wanted, checkpoint.directory()));
     }
   }
 

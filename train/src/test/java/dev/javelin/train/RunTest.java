@@ -3,9 +3,13 @@ package dev.javelin.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.javelin.tensor.step.StepState;
 import dev.javelin.train.data.InputException;
 import dev.javelin.train.data.Prepare;
 import dev.javelin.train.data.TextFiles;
+import dev.javelin.train.hook.Progress;
+import dev.javelin.train.hook.StepHook;
+import dev.javelin.train.hook.StopRule;
 import dev.javelin.train.monitor.HealthFile;
 import dev.javelin.train.monitor.LayerReading;
 import dev.javelin.train.monitor.MetricsFile;
@@ -16,7 +20,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -193,5 +199,81 @@ class RunTest {
         .isNull();
     assertThatThrownBy(() -> ModelName.of("preset:llama-smal", dir))
         .hasMessageContaining("did you mean preset:llama-small?");
+  }
+
+  /** Counts steps, and may refuse what a checkpoint has of it. */
+  private static final class Counting implements StepHook {
+    private final boolean refuses;
+    private int steps;
+    private boolean closed;
+
+    Counting(boolean refuses) {
+      this.refuses = refuses;
+    }
+
+    @Override
+    public String name() {
+      return "counting";
+    }
+
+    @Override
+    public void updated(StepState state) {
+      steps++;
+    }
+
+    @Override
+    public void read(Path directory) {
+      if (refuses) {
+        throw new IllegalStateException("not mine: " + directory);
+      }
+    }
+
+    @Override
+    public void close() {
+      closed = true;
+    }
+  }
+
+  /** A rule ends the run; a hook that refuses its checkpoint is closed with all else. */
+  @Test
+  void whoeverOpensARunMayAddToItsTraining() throws IOException {
+    RunSettings settings =
+        settings(text(800)).withModel(m -> m.withTokenizer("byte")).withRun(r -> r.withMaxSteps(9));
+    Counting first = new Counting(false);
+    try (Run run =
+        Run.open(
+            settings,
+            t ->
+                t.hook((parameters, optimizer) -> first)
+                    .stopWhen(named(now -> now.step() == 2 ? "two are enough" : null)))) {
+      Trainer.Outcome outcome = run.run();
+      assertThat(outcome.step()).isEqualTo(2);
+      assertThat(outcome.ended()).isEqualTo("two are enough");
+      assertThat(outcome.interrupted()).isFalse();
+    }
+    assertThat(first.steps).isEqualTo(2);
+    assertThat(first.closed).isTrue();
+    Counting refusing = new Counting(true);
+    RunSettings again = settings.withRun(r -> r.withResume("auto"));
+    assertThatThrownBy(() -> Run.open(again, t -> t.hook((p, o) -> refusing)))
+        .hasMessageContaining("not mine");
+    assertThat(refusing.closed).isTrue();
+    try (Run run = Run.open(again)) { // the directory is free again
+      assertThat(run.trainer().step()).isEqualTo(2);
+    }
+  }
+
+  private static StopRule named(Function<Progress, @Nullable String> rule) {
+    return new StopRule() {
+      @Override
+      public String name() {
+        return "named";
+      }
+
+      @Override
+      public @Nullable String reason(Progress now) {
+        return rule.apply(now);
+      }
+    };
   }
 }
