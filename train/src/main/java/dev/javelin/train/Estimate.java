@@ -1,5 +1,6 @@
 package dev.javelin.train;
 
+import dev.javelin.device.Cpu;
 import dev.javelin.device.Device;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.nn.family.Presets;
@@ -12,6 +13,7 @@ import dev.javelin.train.settings.RunSettings;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -80,6 +82,22 @@ public final class Estimate implements AutoCloseable {
       data.close();
       throw e;
     }
+  }
+
+  /**
+   * What a training would take that a program puts together by itself, at its peak.
+   *
+   * @param threads of the processor that it is to have
+   * @param training puts it together, on a device that only counts; the parameters are closed
+   *     afterwards. There are no values to be read there
+   */
+  public static MemoryTable memory(int threads, Function<Cpu, Training> training) {
+    return Rehearsal.of(
+        threads,
+        cpu -> {
+          Training made = training.apply(cpu);
+          return new Rehearsal.Parts(made, List.of(made.parameters));
+        });
   }
 
   /** What the run would take at its peak. */

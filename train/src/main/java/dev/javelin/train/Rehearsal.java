@@ -79,6 +79,8 @@ final class Rehearsal {
             batch,
             standing - weights - gradients - masters - moments[0] - batch,
             JvmMemory.ofRun());
+      } finally {
+        made.buffers.forEach(ParameterBuffer::close); // else -Djavelin.debug reports them
       }
     }
   }
