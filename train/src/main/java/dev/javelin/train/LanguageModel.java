@@ -416,6 +416,54 @@ public record LanguageModel(
     }
   }
 
+  /**
+   * A copy to be read while this model is trained on: frozen, with the weights of this moment, the
+   * caller's to close. {@link #copyFrom} brings it up to date.
+   *
+   * @param to where it is to be; this model's device or another
+   * @throws IllegalStateException where there are adapters; {@link #merged} makes a copy then
+   */
+  public LanguageModel copy(Device to) {
+    LanguageModel copy =
+        new LanguageModel(
+            to,
+            Transformer.allocate(to, config(), precision, Grouping.frozen()),
+            precision,
+            tokenizer,
+            companions,
+            null);
+    try {
+      copy.copyFrom(this);
+      return copy;
+    } catch (RuntimeException | Error e) {
+      copy.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Takes the weights of a model of the same shapes and types. They are read in one turn on its
+   * device and written in one on this model's, so they are those between two updates, and no pass
+   * of this model sees a part of them.
+   *
+   * @throws IllegalArgumentException where the shapes or types differ
+   * @throws IllegalStateException where one of the two has adapters, or is closed
+   */
+  public void copyFrom(LanguageModel other) {
+    if (adaptation != null || other.adaptation != null) {
+      throw new IllegalStateException(
+          "the weights of a model with adapters are in two places: copy what merged() makes of it");
+    }
+    try (Turn _ = other.device.turn();
+        Turn _ = device.turn()) {
+      parameters.requireOpen();
+      other.parameters.requireOpen();
+      parameters
+          .named()
+          .forEach((name, p) -> p.value().copyFrom(other.parameters.get(name).value()));
+    }
+  }
+
   /** The arithmetic that training on a token takes, see {@link Flops}. */
   public double flopsPerToken(int seqLen) {
     return Flops.perToken(parameters, adaptation == null ? null : adaptation.parameters(), seqLen);
