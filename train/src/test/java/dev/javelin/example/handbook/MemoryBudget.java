@@ -54,12 +54,13 @@ public final class MemoryBudget {
 
   public static void main(String[] args) throws IOException {
     int threads = Runtime.getRuntime().availableProcessors();
-    MemoryTable table = estimate(threads, 64);
+    int rows = args.length > 0 ? Integer.parseInt(args[0]) : 64;
+    MemoryTable table = estimate(threads, rows);
     System.out.print(table.format("tensors", true));
     long tensors = Budget.ofMachine().bytes() - table.jvm().total();
     System.out.println("rows that would fit: " + largestBatch(threads, tensors));
-    System.out.println("most at a time: " + train(threads, 64, table.device()) + " bytes");
-    if (args.length > 0) {
+    System.out.println("most at a time: " + train(threads, rows, table.device()) + " bytes");
+    if (args.length > 1) {
       leak();
     }
   }

@@ -50,6 +50,7 @@ class MemoryBudgetTest {
                 "-cp",
                 System.getProperty("java.class.path"),
                 MemoryBudget.class.getName(),
+                "1",
                 "leak")
             .redirectErrorStream(true)
             .start();
