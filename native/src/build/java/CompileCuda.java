@@ -21,8 +21,9 @@ import java.util.Set;
  *   <li>{@code EMULATOR} the folder of the emulated device's headers
  *   <li>{@code --images} which images, separated by commas: {@code gpu} for every supported card,
  *       {@code gpu:9.0} for one, {@code emulator}, {@code emulator:unchecked} without the images
- *       that check each access, {@code none}; all by default. An image that is there already and
- *       not asked for stays if its sources are unchanged, and goes if they are not
+ *       that check each access, {@code emulator:checked} those alone, {@code none}; all by default.
+ *       An image that is there already and not asked for stays if its sources are unchanged, and
+ *       goes if they are not
  *   <li>{@code --table} where the table of registers and memory per kernel goes
  *   <li>{@code --include} the folder of common.cuh, where that is not SOURCES
  * </ul>
@@ -74,7 +75,8 @@ final class CompileCuda {
     List<Path> families = Toolchain.files(sources, ".cu");
     List<String> targets = targets();
     boolean emulate = kinds.stream().anyMatch(kind -> kind.startsWith("emulator"));
-    boolean checked = kinds.contains("emulator");
+    boolean plainly = emulate && !kinds.contains("emulator:checked");
+    boolean checked = emulate && !kinds.contains("emulator:unchecked");
     String nvcc = Toolchain.find("NVCC", "nvcc", Path.of("/usr/local/cuda/bin"));
     String gxx = Toolchain.hostCanEmulate() ? Toolchain.find("CXX", "g++") : null;
     List<Toolchain.Step> all = new ArrayList<>(); // all there could be
@@ -98,7 +100,7 @@ final class CompileCuda {
         Toolchain.Step plain = emulated(gxx, source, driver.output(), false);
         Toolchain.Step checking = emulated(gxx, source, driver.output(), true);
         all.addAll(List.of(plain, checking));
-        if (emulate) {
+        if (plainly) {
           steps.add(plain);
         }
         if (checked) {

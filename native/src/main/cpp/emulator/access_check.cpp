@@ -4,6 +4,7 @@
 
 #include "memory.h"
 #include "scheduler.h"
+#include "trace.h"
 
 struct TlsIndex {
   unsigned long module, offset;
@@ -202,8 +203,11 @@ void keep(const void* address, size_t bytes) {
 // What -fsanitize=thread makes the compiler call.
 namespace {
 
-void onAccess(const void* address, size_t bytes, bool write) {
-  if (emulator::current != nullptr) emulator::access_check::access(emulator::current->number, address, bytes, write);
+// Inlined into each hook, whose return address is the place of the access.
+inline __attribute__((always_inline)) void onAccess(const void* address, size_t bytes, bool write) {
+  if (emulator::current == nullptr) return;
+  if (__builtin_expect(emulator::trace::on, false)) emulator::trace::access(address, bytes, write, __builtin_return_address(0));
+  emulator::access_check::access(emulator::current->number, address, bytes, write);
 }
 
 }  // namespace

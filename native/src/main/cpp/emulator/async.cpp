@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "scheduler.h"
+#include "trace.h"
 
 namespace emulator::async {
 namespace {
@@ -53,6 +54,7 @@ void copy(void* shared, const void* global, uint32_t bytes, uint32_t filled) {
     fail("cp.async of %u bytes: destination %p and source %p must be aligned to as many", bytes, shared, global);
   }
   if (filled > bytes) fail("cp.async of %u bytes: asked to copy %u", bytes, filled);
+  if (trace::on) trace::copy(shared, global, filled, __builtin_return_address(0));
   Thread& t = mine();
   access_check::promise(shared, bytes);
   memset(shared, 0xff, bytes);

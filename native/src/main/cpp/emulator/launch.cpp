@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "scheduler.h"
+#include "trace.h"
 
 namespace emulator {
 namespace {
@@ -82,6 +83,7 @@ Helpers& helpers = *new Helpers;
 }  // namespace
 
 bool launch(const LaunchRequest& request) {
+  trace::beginLaunch(request);
   Job job{request, {}, uint64_t{request.grid.x} * request.grid.y * request.grid.z, settings().order == Order::reverse};
   if (settings().order == Order::random) {
     job.order.resize(job.blocks);

@@ -8,6 +8,7 @@
 
 #include "async.h"
 #include "mbarrier.h"
+#include "trace.h"
 #include "wgmma.h"
 
 namespace emulator {
@@ -115,6 +116,7 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
   memset(barrier_, 0, sizeof barrier_);
   memset(warpgroupArrived_, 0, sizeof warpgroupArrived_);
   access_check::beginBlock();
+  trace::beginBlock(r, n);
   async::beginBlock();
   bulk::beginBlock();
   warpgroup::beginBlock();
@@ -123,6 +125,7 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
   current = &first;
   javelin_emulator_switch(&mainStackPointer_, first.stackPointer);
   current = nullptr;
+  trace::on = false;
   blocksRun_++;
   return !failed_;
 }
@@ -156,6 +159,7 @@ void Scheduler::fiberEnded() {
   Fiber& f = *current;
   if (canary(f.stackTop) != kCanary) fail("its local variables overflow the emulated stack of %zu KiB", kStackBytes / 1024);
   bulk::threadEnded();
+  if (trace::on) trace::settle();
   Warp& w = warp_[f.warp];
   w.live &= ~(1u << f.lane);
   w.runnable &= ~(1u << f.lane);
@@ -198,6 +202,7 @@ void Scheduler::start(Fiber& f) {
 }
 
 void Scheduler::block(Wait wait) {
+  if (trace::on) trace::settle();
   current->wait = wait;
   stop(*current);
   switchTo(next(current->warp));
@@ -334,6 +339,7 @@ void Scheduler::warpgroupCollective(const Collective& operation, void* argument)
 
 // To the next runnable thread in number, wherever it is: a thread that polls must not starve the one it polls for.
 void Scheduler::yield() {
+  if (trace::on) trace::settle();
   for (uint32_t i = 1; i < threads_; i++) {
     Fiber& f = fibers_[(current->number + i) % threads_];
     if (warp_[f.warp].runnable >> f.lane & 1) {
@@ -425,11 +431,13 @@ void fail(const char* format, ...) {
 
 Arrivals barrier(uint32_t number, uint32_t threads, bool predicate) {
   if (number > 15 || threads % 32 != 0) fail("barrier %u of %u threads: numbers are 0 to 15, threads a multiple of 32", number, threads);
+  if (trace::on) trace::barrier(number, __builtin_return_address(0));
   return scheduler->barrier(number, threads, predicate);
 }
 
 void barrierArrive(uint32_t number, uint32_t threads) {
   if (number > 15 || threads % 32 != 0) fail("barrier %u of %u threads: numbers are 0 to 15, threads a multiple of 32", number, threads);
+  if (trace::on) trace::barrier(number, __builtin_return_address(0));
   scheduler->barrierArrive(number, threads);
 }
 

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "trace.h"
+
 namespace emulator {
 namespace {
 
@@ -20,7 +22,7 @@ bool parse(const char* text, bool& value) {
   return true;
 }
 
-constexpr const char* kKeys[] = {"order", "capability", "guard", "lazy", "overlap", "threads", "memory"};
+constexpr const char* kKeys[] = {"order", "capability", "guard", "lazy", "overlap", "threads", "memory", "trace"};
 
 Settings fromEnvironment() {
   Settings s;
@@ -74,6 +76,7 @@ bool Settings::set(const char* key, const char* value) {
     memory = static_cast<size_t>(number);
     return true;
   }
+  if (strcmp(key, "trace") == 0) return trace::to(value);
   return false;
 }
 

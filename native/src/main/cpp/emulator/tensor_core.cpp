@@ -5,6 +5,7 @@
 #include "access_check.h"
 #include "device/half.h"
 #include "runtime.h"
+#include "trace.h"
 
 namespace emulator {
 namespace {
@@ -138,18 +139,23 @@ constexpr Collective kStores[3][2] = {{{"stmatrix.x1", runStore<1, false>}, {"st
 void mma(MmaType type, float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   require(80, "mma.sync");
   Mma m{d, a, b};
+  float given[4];
+  memcpy(given, d, sizeof given);
   warpCollective(0xffffffffu, kMma[static_cast<int>(type)], &m);
+  if (trace::on) trace::warp(kMma[static_cast<int>(type)].name, given, sizeof given, d, sizeof d, __builtin_return_address(0));
 }
 
 void loadMatrices(uint32_t* registers, int count, bool transposed, const void* row) {
   Matrices m{registers, static_cast<uint16_t*>(const_cast<void*>(row))};
   warpCollective(0xffffffffu, kLoads[count / 2][transposed], &m);
+  if (trace::on) trace::warp(kLoads[count / 2][transposed].name, nullptr, 0, registers, sizeof(uint32_t) * static_cast<size_t>(count), __builtin_return_address(0));
 }
 
 void storeMatrices(void* row, const uint32_t* registers, int count, bool transposed) {
   require(90, "stmatrix");
   Matrices m{const_cast<uint32_t*>(registers), static_cast<uint16_t*>(row)};
   warpCollective(0xffffffffu, kStores[count / 2][transposed], &m);
+  if (trace::on) trace::warp(kStores[count / 2][transposed].name, registers, sizeof(uint32_t) * static_cast<size_t>(count), nullptr, 0, __builtin_return_address(0));
 }
 
 }  // namespace emulator

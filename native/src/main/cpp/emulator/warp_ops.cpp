@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "scheduler.h"
+#include "trace.h"
 
 namespace emulator {
 namespace {
@@ -120,38 +121,53 @@ constexpr Collective kButterflies[] = {{"warp_sum", runButterfly<plus>}, {"warp_
 
 constexpr Collective kSync{"__syncwarp", [](void**, uint32_t) {}};
 
+// What the lane gave and got, for who called the function that this is inlined into.
+inline __attribute__((always_inline)) void traced(const Collective& c, const void* given, size_t givenBytes, const void* got, size_t gotBytes) {
+  if (__builtin_expect(trace::on, false)) trace::warp(c.name, given, givenBytes, got, gotBytes, __builtin_return_address(0));
+}
+
 }  // namespace
 
-void syncWarp(uint32_t mask) { warpCollective(mask, kSync, nullptr); }
+void syncWarp(uint32_t mask) {
+  warpCollective(mask, kSync, nullptr);
+  traced(kSync, nullptr, 0, nullptr, 0);
+}
 
 uint32_t liveLanes() { return Scheduler::running()->liveLanes(current->warp); }
 
 void shuffle(uint32_t mask, void* value, size_t bytes, Shuffle kind, uint32_t operand, int width) {
   Shuffled s{sourceLane(current->lane, kind, operand, static_cast<uint32_t>(width)), bytes, value, {}};
   warpCollective(mask, kShuffles[static_cast<int>(kind)], &s);
+  traced(kShuffles[static_cast<int>(kind)], value, bytes, s.result, bytes);
   memcpy(value, s.result, bytes);
 }
 
 uint32_t ballot(uint32_t mask, bool predicate) {
   Vote v{predicate, 0};
   warpCollective(mask, kBallot, &v);
+  uint32_t given = predicate;
+  traced(kBallot, &given, sizeof given, &v.result, sizeof v.result);
   return v.result;
 }
 
 uint32_t matchAny(uint32_t mask, uint64_t value) {
   Match m{value, 0};
   warpCollective(mask, kMatch, &m);
+  traced(kMatch, &value, sizeof value, &m.result, sizeof m.result);
   return m.result;
 }
 
 uint32_t reduce(uint32_t mask, uint32_t value, Reduce kind) {
   Reduction r{value, kind};
   warpCollective(mask, kReduce, &r);
+  traced(kReduce, &value, sizeof value, &r.value, sizeof r.value);
   return r.value;
 }
 
 float butterfly(float value, FloatReduce kind) {
+  float given = value;
   warpCollective(0xffffffffu, kButterflies[static_cast<int>(kind)], &value);
+  traced(kButterflies[static_cast<int>(kind)], &given, sizeof given, &value, sizeof value);
   return value;
 }
 

@@ -25,6 +25,7 @@ import java.lang.invoke.MethodHandle;
  *   <tr><td>overlap</td><td>{@code ahead}, {@code behind}: streams beside the first run so, as far as events allow</td></tr>
  *   <tr><td>threads</td><td>how many threads of the operating system run blocks</td></tr>
  *   <tr><td>memory</td><td>bytes of device memory</td></tr>
+ *   <tr><td>trace</td><td>{@code BLOCK:THREAD:FILE}: what the warp of this thread does in checked kernels goes to the file; {@code 0} ends it</td></tr>
  * </table>
  */
 public final class Emulator {
