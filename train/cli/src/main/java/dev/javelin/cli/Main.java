@@ -43,6 +43,7 @@ import picocli.CommandLine.Model.OptionSpec;
       AverageCommand.class,
       SweepCommand.class,
       XrayCommand.class,
+      KernelCommand.class,
       ReportCommand.class,
       CompareCommand.class,
       DoctorCommand.class,

@@ -185,6 +185,18 @@ class LauncherTest {
   }
 
   @Test
+  void aTraceNeedsCheckedKernelsAlone() throws IOException, InterruptedException {
+    assertThat(run("kernel", "--list").code).isZero();
+    assertThat(calls().getLast()).contains("-Djavelin.emulator=none");
+    assertThat(run("kernel", "--trace=softmax").code).isZero();
+    assertThat(calls().getLast()).contains("-Djavelin.emulator=emulator:checked");
+    assertThat(run("train", "--device=emulator").code).isZero();
+    assertThat(calls().getLast()).endsWith("-Djavelin.emulator=emulator");
+    assertThat(run("kernel", "--trace", "softmax").code).isZero();
+    assertThat(calls()).hasSize(3);
+  }
+
+  @Test
   void onlyTheLineOnIncubatorModulesIsLeftOut() throws IOException, InterruptedException {
     assertThat(run().code).isZero();
     Result result = run("fail");
