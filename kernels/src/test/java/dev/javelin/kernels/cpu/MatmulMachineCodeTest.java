@@ -8,6 +8,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
@@ -67,13 +68,16 @@ class MatmulMachineCodeTest extends MatmulTesting {
     return Float.intBitsToFloat(bf16 << 16);
   }
 
+  private static final Formula FORMULA_OF_PAIRS = MatmulMachineCodeTest::pairByPair;
+  private static final Formula FORMULA_OF_STEPS = MatmulMachineCodeTest::stepByStep;
+
   @Test
   void avx512Bf16HasTheBitsOfItsFormulaAndOfItsTwin() {
     MatmulPairTile twin = new MatmulTileTwin(MatmulTileBf16.ROWS, MatmulTileBf16.COLS);
     for (int k : new int[] {1, 2, 7, 32, 63}) {
       for (int scale : new int[] {0, -70, 60}) {
-        checkBits(AVX512, k, scale, MatmulMachineCodeTest::pairByPair);
-        checkBits(twin, k, scale, MatmulMachineCodeTest::pairByPair);
+        checkBits(AVX512, k, scale, FORMULA_OF_PAIRS);
+        checkBits(twin, k, scale, FORMULA_OF_PAIRS);
       }
     }
   }
@@ -82,7 +86,22 @@ class MatmulMachineCodeTest extends MatmulTesting {
   void amxBf16HasTheBitsOfItsFormula() {
     for (int k : new int[] {1, 31, 32, 33, 97}) {
       for (int scale : new int[] {0, -70, 60}) {
-        checkBits(AMX, k, scale, MatmulMachineCodeTest::stepByStep);
+        checkBits(AMX, k, scale, FORMULA_OF_STEPS);
+      }
+    }
+  }
+
+  @Test
+  void aProcessorThatHasTheUnitGivesTheSameBits() {
+    boolean avx512 = Processor.THIS.avx512Bf16();
+    assumeTrue(avx512 || Processor.THIS.amxBf16(), "this processor has no bf16 unit");
+    for (int k : new int[] {1, 33, 97}) {
+      for (int scale : new int[] {0, -70, 60}) {
+        if (avx512) {
+          checkBits(MatmulTileBf16.load().orElseThrow(), k, scale, FORMULA_OF_PAIRS);
+        }
+        // Linux may refuse the tiles
+        MatmulTileAmx.load().ifPresent(amx -> checkBits(amx, k, scale, FORMULA_OF_STEPS));
       }
     }
   }

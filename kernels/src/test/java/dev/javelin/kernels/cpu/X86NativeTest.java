@@ -16,13 +16,13 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /**
- * {@link X86Machine} against the processor that runs this test, one instruction after the other:
- * the general ones and those of AVX2, which x86-native.txt holds. What this processor lacks has
- * only the tests of {@link X86MachineTest}.
+ * {@link X86Machine} against the processor that runs this test, one instruction after the other, as
+ * far as it has them: x86-native.txt holds general ones, AVX2, AVX-512 and bf16. What this
+ * processor lacks has only the tests of {@link X86MachineTest}.
  */
 class X86NativeTest {
-  private static final int IN = 256;
-  private static final int OUT = 256;
+  private static final int IN = 512;
+  private static final int OUT = 512;
 
   /** Loads rax, rcx, rdx from rdi; sets the carry, clears zero and overflow. */
   private static final String HEAD = "48 8b 07 48 8b 4f 08 48 8b 57 10 45 31 c0 49 83 f8 01";
@@ -47,6 +47,16 @@ class X86NativeTest {
             + "c5 fc 11 06 c5 fc 11 4e 20 c5 fc 11 56 40 c5 fc 11 5e 60 c5 f8 77 c3");
   }
 
+  /** The same with zmm0 to zmm3, and k1 from the first dword. */
+  private static byte[] vector512(String instruction) {
+    return X86DecoderTest.bytes(
+        "62 f1 7c 48 10 07 62 f1 7c 48 10 4f 01 62 f1 7c 48 10 57 02 62 f1 7c 48 10 5f 03"
+            + "8b 07 c5 f8 92 c8"
+            + instruction
+            + "62 f1 7c 48 11 06 62 f1 7c 48 11 4e 01 62 f1 7c 48 11 56 02 62 f1 7c 48 11 5e 03"
+            + "c5 f8 77 c3");
+  }
+
   /** Conditions o no b ae e ne be a s ns l ge le g: those without the overflow of a shift. */
   private static long defined(String flags) {
     return switch (flags) {
@@ -60,7 +70,6 @@ class X86NativeTest {
   @Test
   void everyInstructionDoesWhatThisProcessorDoes() throws IOException {
     assumeTrue(MachineCode.obstacle() == null, MachineCode::obstacle);
-    boolean avx2 = Lanes.SPECIES.vectorBitSize() >= 256;
     int compared = 0;
     Random random = new Random(14);
     try (Arena arena = Arena.ofConfined();
@@ -70,13 +79,26 @@ class X86NativeTest {
       String text = new String(Objects.requireNonNull(file).readAllBytes(), StandardCharsets.UTF_8);
       for (String line : text.lines().filter(s -> !s.startsWith("#")).toList()) {
         List<String> columns = List.of(line.split("\t"));
-        boolean vector = columns.get(2).equals("vector");
-        if (vector && !avx2) {
+        String kind = columns.get(2);
+        boolean vector = kind.startsWith("vector");
+        boolean here =
+            switch (kind) {
+              case "vector" -> Lanes.SPECIES.vectorBitSize() >= 256;
+              case "vector512" -> Processor.THIS.avx512Bf16();
+              default -> true;
+            };
+        byte[] code =
+            switch (kind) {
+              case "vector" -> vector(columns.get(0));
+              case "vector512" -> vector512(columns.get(0));
+              default -> general(columns.get(0));
+            };
+        X86Machine machine = new X86Machine(code).memory(in.asReadOnly(), out);
+        if (!here) {
+          machine.run(in.address(), out.address()); // no more than that it can be interpreted
           continue;
         }
-        byte[] code = vector ? vector(columns.get(0)) : general(columns.get(0));
         MachineCode processor = MachineCode.load(code).orElseThrow();
-        X86Machine machine = new X86Machine(code).memory(in.asReadOnly(), out);
         for (int round = 0; round < 40; round++) {
           fill(in, random, vector);
           MemorySegment native_ = out.asSlice(0, OUT);
@@ -86,8 +108,8 @@ class X86NativeTest {
           processor.call(in.address(), native_.address(), 0, 0, 0, 0);
           machine.run(in.address(), ours.address());
           if (!vector) {
-            keep(native_, defined(columns.get(2)));
-            keep(ours, defined(columns.get(2)));
+            keep(native_, defined(kind));
+            keep(ours, defined(kind));
           }
           assertThat(ours.toArray(ValueLayout.JAVA_INT))
               .as("%s, round %d", columns.get(1), round)
@@ -125,9 +147,12 @@ class X86NativeTest {
     long[] edges = {0, 1, -1, 2, Long.MIN_VALUE, Long.MAX_VALUE, Integer.MIN_VALUE, 0x7fffffffL};
     for (long at = 0; at < s.byteSize(); at += 8) {
       if (floats) {
-        int scale = random.nextInt(12) == 0 ? -140 : random.nextInt(40) - 20;
-        s.set(ValueLayout.JAVA_FLOAT, at, Math.scalb((float) random.nextGaussian(), scale));
-        s.set(ValueLayout.JAVA_FLOAT, at + 4, (float) random.nextGaussian());
+        // as bf16 both halves are finite too
+        for (int half = 0; half < 8; half += 2) {
+          int scale = random.nextInt(12) == 0 ? -125 : random.nextInt(40) - 20;
+          short x = Half.floatToBf16(Math.scalb((float) random.nextGaussian(), scale));
+          s.set(ValueLayout.JAVA_SHORT, at + half, x);
+        }
       } else {
         long x = random.nextBoolean() ? edges[random.nextInt(8)] : random.nextLong();
         s.set(ValueLayout.JAVA_LONG, at, x + random.nextInt(3) - 1);
