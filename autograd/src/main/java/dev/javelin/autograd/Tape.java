@@ -293,16 +293,17 @@ public final class Tape {
     for (int i = nodes.size() - 1; i >= 0; i--) {
       Node n = nodes.get(i);
       running = n;
+      List<Var> outputs = n.outputs(); // without iterators, which would be garbage
       boolean used = false;
-      for (Var out : n.outputs()) {
-        used |= out.dyOrNull() != null;
+      for (int k = 0; k < outputs.size(); k++) {
+        used |= outputs.get(k).dyOrNull() != null;
       }
       if (used) {
         run(n);
       }
       workspace.releaseExcept(n.from(), n.to(), keep);
-      for (Var out : n.outputs()) {
-        out.releaseGradient();
+      for (int k = 0; k < outputs.size(); k++) {
+        outputs.get(k).releaseGradient();
       }
       nodes.remove(i); // lets go of what the closure captured
     }

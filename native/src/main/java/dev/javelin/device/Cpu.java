@@ -1,11 +1,9 @@
 package dev.javelin.device;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.IdentityHashMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
@@ -140,16 +138,17 @@ public final class Cpu implements Device {
    * thread that takes a piece, inside the loop, so that it may hold the thread's scratch memory.
    */
   public <S> void parallel(int n, int grain, Supplier<S> state, Parallel.StateRange<S> body) {
-    List<@Nullable S> states = new ArrayList<>(Collections.nCopies(threads(), null));
+    @Nullable Object[] states = new @Nullable Object[threads()];
     parallel(
         n,
         grain,
         (from, to) -> {
           int worker = parallel.worker();
-          S own = states.get(worker);
+          @SuppressWarnings("unchecked") // only S are put there
+          S own = (S) states[worker];
           if (own == null) {
             own = state.get();
-            states.set(worker, own);
+            states[worker] = own;
           }
           body.run(own, from, to);
         });

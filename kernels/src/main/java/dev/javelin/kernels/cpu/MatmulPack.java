@@ -69,7 +69,9 @@ final class MatmulPack {
       for (int r = 0; r < kc; r++) {
         long row = panel + 4L * r * width;
         x.widen(row, line, k + r, count);
-        RAM.asSlice(row + 4L * count, 4L * (width - count)).fill((byte) 0);
+        for (int i = count; i < width; i++) { // a slice to fill may be an object, one for each row
+          RAM.set(FLOAT, row + 4L * i, 0f);
+        }
       }
     }
   }

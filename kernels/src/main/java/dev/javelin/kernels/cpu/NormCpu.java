@@ -140,16 +140,16 @@ public final class NormCpu {
     cpu.parallel(
         x.count(),
         partRows,
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 6));
-          NormRow row = new NormRow(scratch, in.padded(), in.cols());
+        () -> new NormRow(cpu.scratch(Rows.scratchBytes(in.cols(), 6)), in.padded(), in.cols()),
+        (row, from, to) -> {
+          MemorySegment scratch = row.scratch;
+          NormRow sum = row.second();
           weigh(row, weight, offset, in.cols());
           row.dw = partial;
           row.dwAt = 2L * (from / partRows) * part;
           row.db = partial;
           row.dbAt = row.dwAt + part;
           partial.asSlice(row.dwAt, 2 * part).fill((byte) 0);
-          NormRow sum = new NormRow(scratch, in.padded(), in.cols());
           for (int r = from; r < to; r++) {
             row.out = alone == null ? scratch : alone.segment(scratch);
             row.outAt = alone == null ? 5 * part : alone.target(r, scratch);

@@ -2,6 +2,7 @@ package dev.javelin.kernels.cpu;
 
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A row in memory and the passes of a normalisation over it. Offsets in bytes; n whole vectors, of
@@ -35,6 +36,7 @@ final class NormRow {
   float meanG;
   float meanGx;
   float squares;
+  private @Nullable NormRow second;
 
   /** All operands in {@code memory} until set. */
   NormRow(MemorySegment memory, int n, int cols) {
@@ -49,6 +51,16 @@ final class NormRow {
     this.db = memory;
     this.n = n;
     this.cols = cols;
+  }
+
+  /** Another over the same memory, made once: one for each piece of work would be garbage. */
+  NormRow second() {
+    NormRow s = second;
+    if (s == null) {
+      s = new NormRow(scratch, n, cols);
+      second = s;
+    }
+    return s;
   }
 
   private MemorySegment cut(MemorySegment m, long at) {

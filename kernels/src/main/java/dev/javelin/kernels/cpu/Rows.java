@@ -62,7 +62,7 @@ public record Rows(
 
   /** The same rows, using another part of the scratch memory. */
   Rows slot(int slot) {
-    return new Rows(data, type, count, cols, stride, accumulate, slot);
+    return slot == this.slot ? this : new Rows(data, type, count, cols, stride, accumulate, slot);
   }
 
   /** Rows of a piece of parallel work; depends on the size only. */

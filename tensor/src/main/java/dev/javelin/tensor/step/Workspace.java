@@ -15,7 +15,9 @@ import dev.javelin.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Objects;
 import java.util.SequencedMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The memory of one step: activations, saved statistics, gradients of activations, operators'
@@ -50,7 +52,8 @@ public final class Workspace implements AutoCloseable {
   private final boolean poison;
   private final boolean apart;
   private final List<Slab> slabs = new ArrayList<>();
-  private final List<Range> ranges = new ArrayList<>(); // of this step, in order of request
+  private final List<Range> ranges = new ArrayList<>(); // in order of request, kept for later steps
+  private int requested; // ranges of this step
   private long liveBytes;
   private long peakBytes;
   private long stepPeak;
@@ -69,18 +72,38 @@ public final class Workspace implements AutoCloseable {
     }
   }
 
+  /** The answer to a request; the same object answers the same request of the next step. */
   private static final class Range {
-    final Slab slab;
-    final long offset;
-    final long bytes;
-    final Lease lease;
+    Slab slab;
+    long offset;
+    long bytes;
+    Lease lease;
     int releasedAfter = Integer.MAX_VALUE; // requests of the step
+    @Nullable Layout layout; // asked for last
 
     Range(Slab slab, long offset, long bytes, Lease lease) {
       this.slab = slab;
       this.offset = offset;
       this.bytes = bytes;
       this.lease = lease;
+    }
+
+    void become(Slab slab, long offset, long bytes, Lease lease) {
+      this.slab = slab;
+      this.offset = offset;
+      this.bytes = bytes;
+      this.lease = lease;
+      this.releasedAfter = Integer.MAX_VALUE;
+    }
+
+    /** Steps ask for the same shapes, and a layout never changes. */
+    Layout contiguous(Shape shape) {
+      Layout l = layout;
+      if (l == null || !l.shape().equals(shape)) {
+        l = Layout.contiguous(shape);
+        layout = l;
+      }
+      return l;
     }
   }
 
@@ -135,7 +158,7 @@ public final class Workspace implements AutoCloseable {
   /** {@link #alloc(DType, Shape)}, with the owner's name for the message of a late use. */
   public Tensor alloc(DType dtype, Shape shape, String owner) {
     Range r = take(dtype.bytes(shape.elements()), owner);
-    return new Tensor(r.slab.memory, r.offset, Layout.contiguous(shape), dtype, r.lease);
+    return new Tensor(r.slab.memory, r.offset, r.contiguous(shape), dtype, r.lease);
   }
 
   /** A tensor for the inside of an operator, released at the end of its try block. */
@@ -190,7 +213,7 @@ public final class Workspace implements AutoCloseable {
    * them.
    */
   public int mark() {
-    return ranges.size();
+    return requested;
   }
 
   /** Releases the ranges requested between two marks, but those of {@code keep}. */
@@ -212,7 +235,7 @@ public final class Workspace implements AutoCloseable {
    */
   public void release(Tensor t) {
     int i = t.lease().index();
-    if (i < 0 || i >= ranges.size() || ranges.get(i).lease != t.lease()) {
+    if (i < 0 || i >= requested || ranges.get(i).lease != t.lease()) {
       throw new IllegalArgumentException(t.form() + " is not of this workspace and step");
     }
     release(ranges.get(i));
@@ -220,10 +243,10 @@ public final class Workspace implements AutoCloseable {
 
   /** Ends the step: all its tensors are dead. */
   public void reset() {
-    for (int i = 0; i < ranges.size(); i++) {
+    for (int i = 0; i < requested; i++) {
       release(ranges.get(i));
     }
-    ranges.clear();
+    requested = 0;
     stepPeak = 0;
     stepPeakAt = 0;
     fingerprint = 0;
@@ -264,14 +287,14 @@ public final class Workspace implements AutoCloseable {
 
   /** The requests of this step in order. */
   public List<Request> requests() {
-    return ranges.stream()
+    return ranges.subList(0, requested).stream()
         .map(r -> new Request(r.lease.owner(), slabs.indexOf(r.slab), r.offset, r.bytes))
         .toList();
   }
 
   /** Whether a request of this step, counted from 0, has not been released. */
   public boolean isAlive(int request) {
-    return !ranges.get(request).lease.hasEnded();
+    return !ranges.get(Objects.checkIndex(request, requested)).lease.hasEnded();
   }
 
   /**
@@ -313,15 +336,27 @@ public final class Workspace implements AutoCloseable {
     fingerprint = (fingerprint * 31 + index) * 1_000_003 + offset * 31 + size;
     liveBytes += size;
     peakBytes = Math.max(peakBytes, liveBytes);
-    Range r = new Range(slab, offset, size, new Lease(owner, ranges.size()));
-    ranges.add(r);
+    Range r = record(slab, offset, size, new Lease(owner, requested));
     if (liveBytes > stepPeak) {
       stepPeak = liveBytes;
-      stepPeakAt = ranges.size();
+      stepPeakAt = requested;
     }
     if (poison) {
       fillWithNaN(r);
     }
+    return r;
+  }
+
+  private Range record(Slab slab, long offset, long size, Lease lease) {
+    Range r;
+    if (requested < ranges.size()) {
+      r = ranges.get(requested);
+      r.become(slab, offset, size, lease);
+    } else {
+      r = new Range(slab, offset, size, lease);
+      ranges.add(r);
+    }
+    requested++;
     return r;
   }
 
@@ -356,7 +391,7 @@ public final class Workspace implements AutoCloseable {
       return;
     }
     r.lease.end();
-    r.releasedAfter = ranges.size();
+    r.releasedAfter = requested;
     r.slab.free.give(r.offset, r.bytes);
     liveBytes -= r.bytes;
     if (apart) {
@@ -391,6 +426,7 @@ public final class Workspace implements AutoCloseable {
         s.memory.close();
       }
       slabs.clear();
+      ranges.clear();
     }
   }
 }
