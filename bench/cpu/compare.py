@@ -1,92 +1,187 @@
 #!/usr/bin/env python3
 """Times the engine against PyTorch, case by case, in alternating rounds on the same machine; prints a Markdown table.
 
-Two programs answer requests "BENCH CASE MILLIS" with one JSON object per line: dev.javelin.bench.Compare and torch_peer.py serve.
-In each round either is asked once while the other waits; a case's time is the median of its rounds' medians.
+Two programs answer requests "BENCH CASE MILLIS TYPE" with one JSON object per line: dev.javelin.bench.Compare and torch_peer.py serve.
+In each round either is asked once while the other waits. Start-up and memory are measured on processes that take turns.
+A case's ratio is the median over the rounds of the peer's time over Javelin's.
+
+Results go to DATE-PROCESSOR.json, .md and .svg in --out; report.py makes the last two from the first.
 """
-import argparse, json, math, os, statistics, subprocess, sys, time
+import argparse, json, os, re, shlex, statistics, subprocess, sys, tempfile, time
 
-WIDTHS = [  # tokens, and (out, in) of the linear layers of the models that wide
-    (768, [(384, 128), (128, 128), (512, 128), (128, 512), (704, 128), (128, 352), (65, 128)]),
-    (4096, [(1152, 384), (384, 384), (1536, 384), (384, 1536), (2048, 384), (384, 1024), (65, 384)]),
-    (2048, [(2304, 768), (768, 768), (3072, 768), (768, 3072)]),
-]
-MATMUL_BAR, MATMUL_FLOOR = 0.85, 0.6
+import cases, llmc, report
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PEERS = os.path.join(HERE, "..", "peers")
 HEAP = ["-XX:+UseSerialGC", "-XX:NewSize=4m", "-XX:MaxNewSize=16m", "-Xms16m"]  # as the launcher has it
-
-
-def matmul_cases():
-    for n in (512, 1024, 2048):
-        yield f"{n}x{n}x{n}-nn"
-    for tokens, layers in WIDTHS:
-        for out, inner in layers:
-            yield f"{tokens}x{out}x{inner}-nt"  # forward
-            yield f"{tokens}x{inner}x{out}-nn"  # gradient of the input
-            yield f"{out}x{inner}x{tokens}-tn"  # gradient of the weight, accumulated
-
-
-# bench, case, bar
-OPS = [
-    ("rmsnorm-768x128", 1.0), ("rmsnorm-4096x384", 1.0), ("rmsnorm-backward-768x128", 1.0), ("rmsnorm-backward-4096x384", 1.0),
-    ("swiglu-768x352", 1.0), ("swiglu-4096x1024", 1.0), ("softmax-3072x64", 1.0), ("softmax-24576x256", 1.0),
-    ("cross-entropy-768x65", 1.0), ("cross-entropy-4096x65", 1.0), ("rope-12x64x4x32", 1.0), ("rope-16x256x6x64", 1.0),
-    ("adamw-800000", 1.0), ("adamw-10000000", 1.0), ("exp-3145728", 0.8), ("gelu-768x512", 0.8), ("gelu-4096x1536", 0.8),
-    ("attention-12x64x4x32", None), ("attention-16x256x6x64", None),
-    ("attention-backward-12x64x4x32", None), ("attention-backward-16x256x6x64", None),
-]
-TRAIN = [(name, 1.0) for name in ("shakespeare-cpu", "llama-shakespeare-cpu", "shakespeare", "llama-shakespeare")]
-
-
-def cases(only):
-    all_cases = [("op", c, bar) for c, bar in OPS] + [("train", c, bar) for c, bar in TRAIN] + [("matmul", c, MATMUL_FLOOR) for c in matmul_cases()]
-    return [c for c in all_cases if not only or any(o in f"{c[0]} {c[1]}" for o in only)]
+STEPS = 30  # of a process that starts
 
 
 class Side:
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    """A process that answers requests, started when it is first asked."""
 
-    def ask(self, bench, case, millis):
-        self.process.stdin.write(f"{bench} {case} {millis}\n")
-        self.process.stdin.flush()
+    def __init__(self, command):
+        self.command, self.process, self.env = command, None, {}
+
+    def read(self, bench):
         while line := self.process.stdout.readline():
-            answer = json.loads(line)
-            if answer["bench"] == bench:
-                return answer["ms"]
-        sys.exit(f"compare: no answer to {bench} {case} from {self.process.args[0]}")
+            if line.startswith("{"):
+                answer = json.loads(line)
+                if answer["bench"] == bench:
+                    return answer
+        sys.exit(f"compare: no answer to {bench} from {shlex.join(self.command)}")
+
+    def ask(self, bench, case, millis, precision):
+        if not self.process:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(f"{bench} {case} {millis} {precision}\n")
+        self.process.stdin.flush()
+        return self.read(bench)["ms"]
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.java = [args.java, "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", *HEAP,
+                     "-cp", args.classpath, "dev.javelin.bench.Compare", str(args.threads)]
+        self.ours = Side(self.java)
+        self.theirs = Side([sys.executable, os.path.join(PEERS, "torch_peer.py"), "serve", "--device", "cpu", "--dtype", args.precision,
+                            "--threads", str(args.threads)])
+        self.torch_cpu = [sys.executable, os.path.join(PEERS, "torch_cpu.py"), "--threads", str(args.threads), "--precision", args.precision]
+        self.llmc = None
+        self.run = None
+
+    def turns(self, rounds, ours, theirs, warm=True):
+        """Results of both in alternating rounds; the first round warms up."""
+        results = [], []
+        for r in range(rounds + warm):
+            sides = [(ours, results[0]), (theirs, results[1])]
+            for ask, to in sides if r % 2 else reversed(sides):
+                value = ask()
+                if r or not warm:
+                    to.append(value)
+                time.sleep(0.01)  # the other side's threads go to rest
+        return results
+
+    def rows(self, group, name, bar):
+        """Of a case: (measure, ours, theirs, bar)."""
+        a = self.args
+        if group == "memory":
+            ours, theirs = self.turns(a.processes, lambda: self.once([*self.java, name, a.precision]), lambda: self.once([*self.torch_cpu, "memory", name]), False)
+            yield "MB", ours, theirs, bar
+        elif group == "start":
+            yield from self.start(name)
+        elif group == "llm.c":
+            self.llmc = self.llmc or llmc.LlmC(a.llmc, a.threads)
+            ours, theirs = self.turns(a.rounds, lambda: self.ours.ask("train", name, 1, "fp32"), lambda: self.llmc.ask(name))
+            yield "ms", ours, theirs, bar
+        else:
+            ours, theirs = self.turns(a.rounds, lambda: self.ours.ask(group, name, a.millis, a.precision),
+                                      lambda: self.theirs.ask(group, name, a.millis, a.precision))
+            yield "ms", ours, theirs, bar
+
+    @staticmethod
+    def once(command):
+        out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        return next(json.loads(line)["mb"] for line in out.splitlines() if '"memory"' in line)
+
+    @staticmethod
+    def lines(command, pattern):
+        """Seconds from the start of a process to each of its lines that match."""
+        begin, seconds = time.monotonic(), []
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            for line in process.stdout:
+                if re.match(pattern, line):
+                    seconds.append(time.monotonic() - begin)
+        if process.returncode or not seconds:
+            sys.exit(f"compare: exit code {process.returncode} and {len(seconds)} lines like {pattern!r} from {shlex.join(command)}")
+        return seconds
+
+    def start(self, name):
+        what, case = name.split("-", 1)
+        model, batch, length = re.fullmatch(r"(.+?)(?:-(\d+)x(\d+))?", case).groups()
+        launcher = shlex.split(self.args.launcher)
+        if not self.run or what == "train":
+            self.run = tempfile.TemporaryDirectory(prefix="compare-")
+        train = [*launcher, "train", "--model", model, "--seq-len", length or "64", "--batch-size", batch or "12", "--max-steps", str(STEPS),
+                 "--logging-steps", "1", "--threads", str(self.args.threads), "--output-dir"]
+        if what == "train":
+            count = iter(range(10**6))
+            ours, theirs = self.turns(self.args.processes, lambda: self.lines([*train, f"{self.run.name}/{next(count)}"], r"step \d+/"),
+                                      lambda: self.lines([*self.torch_cpu, "start", name, str(STEPS)], "step"), False)
+            steady = lambda t: statistics.median(b - a for a, b in zip(t[-11:], t[-10:]))
+            yield "first step s", [t[0] for t in ours], [t[0] for t in theirs], None
+            # The first step's own time is not seen from outside: nine intervals, counted as ten.
+            yield "ten steps / steady", [(t[9] - t[0]) / 9 / steady(t) for t in ours], [(t[9] - t[0]) / 9 / steady(t) for t in theirs], None
+            return
+        trained = f"{self.run.name}/trained"
+        train[train.index("--model") + 1], train[train.index("--seq-len") + 1], train[train.index("--batch-size") + 1] = model, "128", "8"
+        self.lines([*train, trained], r"step \d+/")
+        generate = [*launcher, "generate", "--model", trained, "--prompt", "The ", "--max-new-tokens", "1"]
+        ours, theirs = self.turns(self.args.processes, lambda: self.lines(generate, ".")[-1:],
+                                  lambda: self.lines([*self.torch_cpu, "start", name, "1"], "token"), False)
+        yield "first token s", [t[0] for t in ours], [t[0] for t in theirs], None
+
+
+def environment(args):
+    cpu = open("/proc/cpuinfo").read() if os.path.exists("/proc/cpuinfo") else ""
+    field = lambda name: (re.search(rf"^{name}\s*: (.*)$", cpu, re.M) or [None, ""])[1]
+    text = lambda command: subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=HERE).stdout.strip()
+    flags = [f for f in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8") if f in field("flags").split()]
+    return {"date": time.strftime("%Y-%m-%d"), "commit": text(["git", "rev-parse", "--short", "HEAD"]),
+            "processor": field("model name") or os.uname().machine, "family": field("cpu family"), "model": field("model"), "flags": flags,
+            "cores": os.cpu_count(), "java": text([args.java, "-version"]).splitlines()[0], "torch": text([sys.executable, "-c", "import torch; print(torch.__version__)"]),
+            "threads": args.threads, "precision": args.precision, "rounds": args.rounds, "millis": args.millis, "processes": args.processes}
+
+
+def path(args, env):
+    """DATE-PROCESSOR[-bf16][-N]: what is there already stays."""
+    slug = "-".join(re.findall(r"[a-z0-9]+", re.sub(r"\(r\)|\(tm\)|cpu|processor|@.*", "", env["processor"].lower())))
+    name = "-".join(p for p in (env["date"], slug, env["family"], env["model"], "" if args.precision == "fp32" else args.precision) if p)
+    n = 1
+    os.makedirs(args.out, exist_ok=True)
+    while os.path.exists(candidate := os.path.join(args.out, name + ("" if n == 1 else f"-{n}") + ".json")):
+        n += 1
+    return candidate
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--classpath", required=True)
-    ap.add_argument("--java", default="java")
+    ap.add_argument("--classpath", required=True, help=argparse.SUPPRESS)
+    ap.add_argument("--java", default="java", help=argparse.SUPPRESS)
     ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="bf16: products and operators on bf16, steps in mixed precision, on both sides")
     ap.add_argument("--rounds", type=int, default=15)
     ap.add_argument("--millis", type=int, default=60, help="of each side in each round; one step of a model at least")
-    ap.add_argument("only", nargs="*", help='cases whose "bench name" contains one of these')
+    ap.add_argument("--processes", type=int, default=5, help="of each side, for start-up and memory")
+    ap.add_argument("--llmc", metavar="DIR", help="a checkout of llm.c: adds its CPU program")
+    ap.add_argument("--launcher", default=os.path.join(HERE, "..", "..", "javelin"), help="the command that starts javelin, for start-up")
+    ap.add_argument("--out", default=os.path.join(HERE, "..", "results", "cpu"), help="folder of the results; none: write no files")
+    ap.add_argument("only", nargs="*", help='cases whose "group name" contains one of these')
     args = ap.parse_args()
-    peer = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers", "torch_peer.py")
-    ours = Side([args.java, "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", *HEAP,
-                 "-cp", args.classpath, "dev.javelin.bench.Compare", str(args.threads)])
-    theirs = Side([sys.executable, peer, "serve", "--device", "cpu", "--dtype", "fp32", "--threads", str(args.threads)])
-    print(f"{time.strftime('%Y-%m-%d')}, {args.threads} threads, {args.rounds} rounds, medians\n")
-    print("| case | Javelin ms | PyTorch ms | ratio | bar | load |\n|---|---|---|---|---|---|")
-    logs = []
-    for bench, case, bar in cases(args.only):
-        times = [], []
-        for r in range(args.rounds + 1):
-            for side, t in ((ours, times[0]), (theirs, times[1])) if r % 2 else ((theirs, times[1]), (ours, times[0])):
-                ms = side.ask(bench, case, args.millis)
-                if r:  # the first round warms up
-                    t.append(ms)
-                time.sleep(0.01)  # the other side's threads go to rest
-        a, b = statistics.median(times[0]), statistics.median(times[1])
-        if bench == "matmul":
-            logs.append(math.log(b / a))
-        missed = " (missed)" if bar and b / a < bar else ""
-        print(f"| {bench} {case} | {a:.3f} | {b:.3f} | {b / a:.2f}{missed} | {bar or ''} | {os.getloadavg()[0]:.1f} |", flush=True)
-    if logs:
-        print(f"| **matmul, geometric mean** of {len(logs)} | | | **{math.exp(statistics.mean(logs)):.2f}** | {MATMUL_BAR} | {os.getloadavg()[0]:.1f} |")
+    env = environment(args)
+    file = None if args.out == "none" else path(args, env)
+    bench, rows = Bench(args), []
+    print(f"{report.heading(env)}\n\n{report.HEAD}")
+    try:
+        for group, name, bar in cases.all_cases(args.precision, args.llmc):
+            if args.only and not any(o in f"{group} {name}" for o in args.only):
+                continue
+            for measure, ours, theirs, bar in bench.rows(group, name, bar):
+                rows.append({"group": group, "name": name, "measure": measure, "javelin": ours, "peer": theirs, "bar": bar,
+                             "limit": cases.limit(group, name, measure), "load": round(os.getloadavg()[0], 1)})
+                print(report.line(rows[-1]), flush=True)
+                if file:
+                    with open(file, "w") as f:
+                        json.dump({"environment": env, "cases": rows}, f, indent=1)
+        for mean in report.means(rows, args.precision):
+            print(report.mean_line(mean))
+    finally:
+        if bench.llmc:
+            bench.llmc.close()
+    if file and rows:
+        for written in report.write(file):
+            print("wrote", os.path.relpath(written), file=sys.stderr)
 
 
 if __name__ == "__main__":

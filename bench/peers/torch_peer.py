@@ -24,6 +24,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # name: (kind, layers, heads, kv heads, dim, ffn hidden, vocab)
 MODELS = {
+    "llama-small": ("llama", 4, 4, 4, 192, 512, 1024),
     "shakespeare-cpu": ("gpt2", 4, 4, 4, 128, 512, 65),
     "shakespeare": ("gpt2", 6, 6, 6, 384, 1536, 65),
     "llama-shakespeare-cpu": ("llama", 4, 4, 4, 128, 352, 65),
@@ -339,10 +340,12 @@ def causal(b, h, hk, t, d, backward):
 
 
 def served_attn(case, variant):
-    """b32h12k12t1024d64[-backward], by one of SDPA's back ends: flash or cudnn."""
+    """b32h12k12t1024d64[-backward], by one of SDPA's back ends: flash or cudnn; eager: the one it takes by itself."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
-    back_end = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}[variant]
     b, h, hk, t, d = (int(n) for n in re.findall(r"\d+", case))
+    if variant == "eager":
+        return causal(b, h, hk, t, d, case.endswith("-backward"))
+    back_end = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}[variant]
     with sdpa_kernel(back_end):
         run = causal(b, h, hk, t, d, case.endswith("-backward"))
 
@@ -417,6 +420,10 @@ def serve(args, dev, dt):
             return served_train(case, dev, type, variant == "compile")
         if bench == "op":
             return served_op(case, torch.compile if variant == "compile" else lambda f: f)
+        if bench == "generate":
+            from torch_cpu import greedy
+            torch.set_default_dtype(torch.float32)
+            return greedy(case, type)
         return make[bench](case)
 
     def on_gpu(fn, ms):

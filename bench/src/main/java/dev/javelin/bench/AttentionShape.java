@@ -28,6 +28,10 @@ record AttentionShape(int batch, int heads, int kvHeads, int steps, int dim, boo
   /** Of wide heads, where dK and dV have a kernel each, which compute the scores once more. */
   private static final int OUR_WIDE_BACKWARD_PRODUCTS = 8;
 
+  static boolean isOne(String name) {
+    return NAME.matcher(name).matches();
+  }
+
   static AttentionShape parse(String name) {
     Matcher m = NAME.matcher(name);
     if (!m.matches()) {

@@ -1,6 +1,7 @@
 package dev.javelin.bench;
 
 import com.sun.management.ThreadMXBean;
+import dev.javelin.device.DType;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -22,7 +23,9 @@ import java.util.stream.Stream;
  * matmul 768x384x128-nt 100      ->  {"bench":"matmul","case":"768x384x128-nt","ms":0.21,"runs":433}
  * }</pre>
  *
- * <p>With a model's name as second argument it measures that model's memory instead.
+ * <p>A fourth word, {@code bf16}, asks for products, operators and generation in that type and for
+ * steps in mixed precision. With a model's or an attention case's name as second argument (and a
+ * type as third) it measures memory instead.
  *
  * <p>The first request for a case allocates it and runs it until the compiler has had its time.
  */
@@ -32,46 +35,31 @@ public final class Compare {
   private static final long COMPILATION_NOISE_MILLIS = 20;
   private static final int MAX_RUNS = 2000;
   private static final int MEMORY_STEPS = 20;
+  private static final int ATTENTION_STEPS = 3;
 
   private Compare() {}
 
   public static void main(String[] args) throws IOException {
     int threads = args.length > 0 ? Integer.parseInt(args[0]) : 2;
     if (args.length > 1) {
-      memory(args[1], threads);
+      memory(args[1], threads, type(args, 2));
       return;
     }
     var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     String current = "";
-    Runnable work = () -> {};
-    Runnable close = () -> {};
+    Work work = new Work(() -> {}, () -> {});
     for (String line = in.readLine(); line != null; line = in.readLine()) {
       String[] words = line.trim().split(" ");
-      String name = words[0] + " " + words[1];
+      DType type = type(words, 3);
+      String name = words[0] + " " + words[1] + " " + type;
       if (!name.equals(current)) {
-        close.run();
-        Operands operands = new Operands();
-        operands.threads = threads;
-        operands.open();
-        if (words[0].equals("train")) {
-          TrainStep step = new TrainStep(words[1], operands);
-          work = step::run;
-          close =
-              () -> {
-                step.close();
-                operands.close();
-              };
-        } else {
-          work =
-              words[0].equals("matmul")
-                  ? MatmulShape.parse(words[1]).on(operands)
-                  : OpCase.on(operands, words[1]);
-          close = operands::close;
-        }
+        work.close.run();
+        Operands operands = Operands.on(threads, type);
+        work = work(words[0], words[1], operands);
         current = name;
-        warmUp(work);
+        warmUp(work.run);
       }
-      double[] times = measure(work, Long.parseLong(words[2]) * 1_000_000);
+      double[] times = measure(work.run, Long.parseLong(words[2]) * 1_000_000);
       System.out.printf(
           Locale.ROOT,
           "{\"bench\":\"%s\",\"case\":\"%s\",\"ms\":%.6f,\"runs\":%d}%n",
@@ -81,40 +69,74 @@ public final class Compare {
           times.length);
       System.out.flush();
     }
-    close.run();
+    work.close.run();
+  }
+
+  private static DType type(String[] words, int at) {
+    return at < words.length && words[at].equals("bf16") ? DType.BF16 : DType.F32;
+  }
+
+  /** Something to run as often as wanted, and the end of it. */
+  private record Work(Runnable run, Runnable close) {}
+
+  private static Work work(String bench, String name, Operands operands) {
+    return switch (bench) {
+      case "train" -> {
+        TrainStep step = new TrainStep(name, operands);
+        yield new Work(step::run, both(step::close, operands::close));
+      }
+      case "generate" -> {
+        Greedy greedy = new Greedy(name, operands);
+        yield new Work(greedy::run, both(greedy::close, operands::close));
+      }
+      case "matmul" -> new Work(MatmulShape.parse(name).on(operands), operands::close);
+      case "attn" -> new Work(AttentionShape.parse(name).on(operands), operands::close);
+      case "op" -> new Work(OpCase.on(operands, name), operands::close);
+      default -> throw new IllegalArgumentException("no such benchmark: " + bench);
+    };
+  }
+
+  private static Runnable both(Runnable first, Runnable second) {
+    return () -> {
+      first.run();
+      second.run();
+    };
   }
 
   /**
-   * What twenty steps of a model take on top of the model, in megabytes of resident memory at its
-   * highest; then, in the steady state, the heap's garbage and the off-heap blocks of a step.
+   * What twenty steps of a model take on top of the model, or attention with its tensors, in
+   * megabytes of resident memory at its highest; then, in the steady state, the heap's garbage and
+   * the off-heap blocks of a step.
    */
-  private static void memory(String model, int threads) throws IOException {
+  private static void memory(String name, int threads, DType type) throws IOException {
     ThreadMXBean heap = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    Operands operands = new Operands();
-    operands.threads = threads;
-    operands.open();
-    try (TrainStep step = new TrainStep(model, operands)) {
-      long built = highWater();
-      for (int i = 0; i < MEMORY_STEPS; i++) {
-        step.run();
-      }
-      long grown = highWater() - built;
-      warmUp(step::run);
-      long blocks = operands.cpu().allocations();
-      long garbage = heap.getTotalThreadAllocatedBytes();
-      for (int i = 0; i < MEMORY_STEPS; i++) {
-        step.run();
-      }
-      garbage = (heap.getTotalThreadAllocatedBytes() - garbage) / MEMORY_STEPS;
-      System.out.printf(
-          Locale.ROOT,
-          "{\"bench\":\"memory\",\"case\":\"%s\",\"mb\":%.1f,\"garbage_kb\":%.1f,\"blocks\":%d}%n",
-          model,
-          grown / 1024.0,
-          garbage / 1024.0,
-          operands.cpu().allocations() - blocks);
+    Operands operands = Operands.on(threads, type);
+    boolean attention = AttentionShape.isOne(name);
+    long before = highWater();
+    Work work = work(attention ? "attn" : "train", name, operands);
+    before = attention ? before : highWater();
+    for (int i = 0; i < (attention ? ATTENTION_STEPS : MEMORY_STEPS); i++) {
+      work.run.run();
     }
-    operands.close();
+    long grown = highWater() - before;
+    if (!attention) {
+      warmUp(work.run);
+    }
+    long blocks = operands.cpu().allocations();
+    long garbage = heap.getTotalThreadAllocatedBytes();
+    int steps = attention ? 1 : MEMORY_STEPS;
+    for (int i = 0; i < steps; i++) {
+      work.run.run();
+    }
+    garbage = (heap.getTotalThreadAllocatedBytes() - garbage) / steps;
+    System.out.printf(
+        Locale.ROOT,
+        "{\"bench\":\"memory\",\"case\":\"%s\",\"mb\":%.1f,\"garbage_kb\":%.1f,\"blocks\":%d}%n",
+        name,
+        grown / 1024.0,
+        garbage / 1024.0,
+        operands.cpu().allocations() - blocks);
+    work.close.run();
   }
 
   /** VmHWM in kilobytes. */

@@ -110,7 +110,8 @@ final class Generate {
     }
   }
 
-  private static void fill(Cpu cpu, TransformerConfig config, ParameterBuffer<Transformer> buffer) {
+  /** Draws weights, whatever type they are kept in. */
+  static void fill(Cpu cpu, TransformerConfig config, ParameterBuffer<Transformer> buffer) {
     try (ParameterBuffer<Transformer> drawn =
         Transformer.allocate(cpu, config, Precision.FP32, Grouping.frozen())) {
       Init.normal(drawn, 1);
@@ -128,6 +129,17 @@ final class Generate {
     }
   }
 
+  /** One pass; the logits live until the next. */
+  static Tensor read(
+      Workspace workspace, Transformer model, List<KvCache> caches, int[] ids, int... counts) {
+    try (Turn _ = model.tokens().value().device().turn()) {
+      workspace.reset();
+      Tensor tokens = workspace.alloc(DType.I32, Shape.of(1, ids.length));
+      tokens.fromHost(MemorySegment.ofArray(ids));
+      return model.next(Tape.inference(workspace), tokens, caches, counts);
+    }
+  }
+
   private static double median(double[] values) {
     double[] sorted = values.clone();
     Arrays.sort(sorted);
@@ -136,7 +148,6 @@ final class Generate {
 
   /** A prompt read afresh in each pass, or sequences that each read a token in each pass. */
   private static final class Case implements AutoCloseable {
-    private final Cpu cpu;
     private final Workspace workspace;
     private final Transformer model;
     private final long bytes;
@@ -146,7 +157,6 @@ final class Generate {
     private final Random random = new Random(5);
 
     Case(Cpu cpu, Workspace workspace, ParameterBuffer<Transformer> buffer, int batch, int prompt) {
-      this.cpu = cpu;
       this.workspace = workspace;
       this.model = buffer.model();
       this.bytes = buffer.weightBytes();
@@ -205,12 +215,7 @@ final class Generate {
       int[] ids = random.ints((long) of.size() * each, 0, model.config().vocab()).toArray();
       int[] counts = new int[of.size()];
       Arrays.fill(counts, each);
-      try (Turn _ = cpu.turn()) {
-        workspace.reset();
-        Tensor tokens = workspace.alloc(DType.I32, Shape.of(1, ids.length));
-        tokens.fromHost(MemorySegment.ofArray(ids));
-        model.next(Tape.inference(workspace), tokens, of, counts);
-      }
+      read(workspace, model, of, ids, counts);
     }
 
     @Override

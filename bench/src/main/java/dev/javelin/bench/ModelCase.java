@@ -41,6 +41,7 @@ record ModelCase(Model model, int batch, int length) {
       List.of(
           new Model("gpt2-tiny", 2, 2, 2, 32, 128, 65),
           new Model("llama-tiny", 2, 2, 1, 64, 96, 65),
+          new Model("llama-small", 4, 4, 4, 192, 512, 1024),
           new Model("shakespeare-cpu", 4, 4, 4, 128, 512, 65),
           new Model("shakespeare", 6, 6, 6, 384, 1536, 65),
           new Model("llama-shakespeare-cpu", 4, 4, 4, 128, 352, 65),

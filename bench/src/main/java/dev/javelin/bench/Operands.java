@@ -31,6 +31,10 @@ public class Operands implements AutoCloseable {
   @Param("2")
   public int threads;
 
+  /** Of products and operators: fp32 or bf16. */
+  @Param("fp32")
+  public String precision = "fp32";
+
   private Device device;
   private DType type = DType.F32;
   private Workspace memory;
@@ -41,7 +45,17 @@ public class Operands implements AutoCloseable {
   @Setup
   public void open() {
     device = Cpu.open(threads);
+    type = precision.equals("bf16") ? DType.BF16 : DType.F32;
     memory = Workspace.on(device);
+  }
+
+  /** Tensors of {@code type} on a CPU with so many threads. */
+  static Operands on(int threads, DType type) {
+    Operands operands = new Operands();
+    operands.threads = threads;
+    operands.precision = type == DType.BF16 ? "bf16" : "fp32";
+    operands.open();
+    return operands;
   }
 
   /** Tensors of {@code type} on a GPU, which stays open when they are closed. */
