@@ -1,6 +1,15 @@
 #!/bin/sh
-# The JMH benchmarks: bench/jmh.sh [JMH arguments], e.g. bench/jmh.sh -l, bench/jmh.sh Softmax -p shape=3072x64 -f 1
+# The JMH benchmarks of products, attention, norms, activations, losses, optimizers, tokenizers, launches and steps:
+#   bench/jmh.sh -l                                    lists them
+#   bench/jmh.sh Norm                                  all whose name contains that; two JVMs of ten seconds for each case
+#   bench/jmh.sh Norm -p op=rmsnorm -p shape=768x128   one case
+#   bench/jmh.sh Matmul -p precision=bf16 -p threads=1 other types and threads (not of steps)
+#   bench/jmh.sh Loss -f 1 -wi 2 -i 3                  quick: one JVM, fewer seconds
+#   bench/jmh.sh Norm -rf json -rff target/norm.json   results as a file
+#   bench/jmh.sh -h                                    all arguments of JMH
+# How to add one: bench/README.md. Run it on an idle machine.
 set -eu
+case ${1:-} in '' | --help) sed -n '2,/^set -eu/{/^set -eu/d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;; esac
 root=$(CDPATH='' cd -P "$(dirname "$0")/.." && pwd)
 cd "$root"
 JAVA_HOME=$(./javelin --java-home)

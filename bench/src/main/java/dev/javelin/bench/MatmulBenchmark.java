@@ -1,31 +1,13 @@
 package dev.javelin.bench;
 
-import java.util.concurrent.TimeUnit;
-import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Matrix products, fp32: squares, and the products of a training step of the models 128, 384 and
- * 768 wide. 2·M·N·K FLOPs each.
+ * Matrix products: squares, and the products of a training step of the models 128, 384 and 768
+ * wide. 2·M·N·K FLOPs each.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Warmup(iterations = 5, time = 1)
-@Measurement(iterations = 5, time = 1)
-@Fork(
-    value = 2,
-    jvmArgsAppend = {"--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"})
-public class MatmulBenchmark {
+public class MatmulBenchmark extends Timed {
   @Param({
     "512x512x512-nn",
     "1024x1024x1024-nn",
@@ -43,15 +25,8 @@ public class MatmulBenchmark {
   })
   public String shape;
 
-  private Runnable product = () -> {};
-
   @Setup
   public void allocate(Operands operands) {
-    product = MatmulShape.parse(shape).on(operands);
-  }
-
-  @Benchmark
-  public void multiply(Operands operands) {
-    product.run();
+    time(MatmulShape.parse(shape).on(operands));
   }
 }
