@@ -21,6 +21,7 @@ import dev.javelin.train.optim.AdamW;
 import dev.javelin.train.optim.AdamWConfig;
 import dev.javelin.train.optim.GradientClip;
 import dev.javelin.train.optim.Optimizer;
+import java.util.function.Consumer;
 
 /**
  * A whole training step as the trainer does it: forward, backward, clipping to norm 1, AdamW; on a
@@ -38,6 +39,7 @@ final class TrainStep implements AutoCloseable {
   private final Tensor tokens; // I32 [B, T]
   private final Tensor targets;
   private final Runnable step;
+  private Consumer<Tape> watcher = tape -> {};
   private int steps;
 
   /**
@@ -70,6 +72,7 @@ final class TrainStep implements AutoCloseable {
     step =
         () -> {
           Tape tape = new Tape(workspace);
+          watcher.accept(tape);
           Transformer model = buffer.model();
           tape.backward(
               Losses.linearCrossEntropy(
@@ -95,6 +98,20 @@ final class TrainStep implements AutoCloseable {
   void run() {
     state.begin(0, steps++, 3e-4f, 1f / tokens.elements());
     graph.run(step);
+  }
+
+  /** Shows the tape of each step from now on, before its forward pass. */
+  void watch(Consumer<Tape> watcher) {
+    this.watcher = watcher;
+  }
+
+  Transformer model() {
+    return buffer.model();
+  }
+
+  /** Weights of the model. */
+  long parameters() {
+    return buffer.size();
   }
 
   /** Of the last step; waits for a GPU. */

@@ -30,6 +30,7 @@ public final class Cpu implements Device {
   private final int threads;
   private final boolean rehearsal;
   private boolean inPiece; // of a loop that is only rehearsed
+  private @Nullable LoopWrap wrap;
   private final HostBlock[] scratch; // one for each thread, the last one shared; in the turn
   private final ThreadLocal<HostBlock[]> visitors; // the same two of a thread without the turn
   private volatile long scratchBytes;
@@ -102,11 +103,24 @@ public final class Cpu implements Device {
       if (rehearsal) {
         rehearse(n, grain, body);
       } else {
-        parallel.run(n, grain, body);
+        parallel.run(n, grain, wrap == null ? body : wrap.wrap(n, grain, body));
       }
       if (scratchBytes > levelBytes) {
         levelScratch();
       }
+    }
+  }
+
+  /** Puts something of its own around the pieces of a loop. */
+  @FunctionalInterface
+  interface LoopWrap {
+    Parallel.Range wrap(int n, int grain, Parallel.Range body);
+  }
+
+  /** Has the loops from now on go through {@code wrap}, to time their pieces; null for none. */
+  void wrapLoops(@Nullable LoopWrap wrap) {
+    try (Turn _ = turn()) {
+      this.wrap = wrap;
     }
   }
 
