@@ -7,7 +7,7 @@ A case's ratio is the median over the rounds of the peer's time over Javelin's.
 
 Results go to DATE-PROCESSOR.json, .md and .svg in --out; report.py makes the last two from the first.
 """
-import argparse, json, os, re, shlex, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, re, shlex, signal, statistics, subprocess, sys, tempfile, time
 
 import cases, llmc, report
 
@@ -104,7 +104,8 @@ class Bench:
         if not self.run or what == "train":
             self.run = tempfile.TemporaryDirectory(prefix="compare-")
         train = [*launcher, "train", "--model", model, "--seq-len", length or "64", "--batch-size", batch or "12", "--max-steps", str(STEPS),
-                 "--logging-steps", "1", "--threads", str(self.args.threads), "--output-dir"]
+                 "--logging-steps", "1", "--val-fraction", "0", "--threads", str(self.args.threads),
+                 *([] if model == "llama-small" else ["--tokenizer", "char"]), "--output-dir"]
         if what == "train":
             count = iter(range(10**6))
             ours, theirs = self.turns(self.args.processes, lambda: self.lines([*train, f"{self.run.name}/{next(count)}"], r"step \d+/"),
@@ -114,10 +115,10 @@ class Bench:
             # The first step's own time is not seen from outside: nine intervals, counted as ten.
             yield "ten steps / steady", [(t[9] - t[0]) / 9 / steady(t) for t in ours], [(t[9] - t[0]) / 9 / steady(t) for t in theirs], None
             return
-        trained = f"{self.run.name}/trained"
+        run = f"{self.run.name}/trained"
         train[train.index("--model") + 1], train[train.index("--seq-len") + 1], train[train.index("--batch-size") + 1] = model, "128", "8"
-        self.lines([*train, trained], r"step \d+/")
-        generate = [*launcher, "generate", "--model", trained, "--prompt", "The ", "--max-new-tokens", "1"]
+        self.lines([*train, run], r"step \d+/")
+        generate = [*launcher, "generate", "--model", f"{run}/last", "--prompt", "The ", "--max-new-tokens", "1"]
         ours, theirs = self.turns(self.args.processes, lambda: self.lines(generate, ".")[-1:],
                                   lambda: self.lines([*self.torch_cpu, "start", name, "1"], "token"), False)
         yield "first token s", [t[0] for t in ours], [t[0] for t in theirs], None
@@ -159,6 +160,7 @@ def main():
     ap.add_argument("--out", default=os.path.join(HERE, "..", "results", "cpu"), help="folder of the results; none: write no files")
     ap.add_argument("only", nargs="*", help='cases whose "group name" contains one of these')
     args = ap.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # processes that were stopped must not be left behind
     env = environment(args)
     file = None if args.out == "none" else path(args, env)
     bench, rows = Bench(args), []

@@ -39,6 +39,11 @@ classpath() { # side
 }
 build base "$base"
 build head "$head"
+code=0
 # shellcheck disable=SC2086
 "$JAVA_HOME/bin/java" "$root/bench/src/main/java/dev/javelin/bench/Regress.java" \
-  --base "$(classpath base)" --head "$(classpath head)" $options "$@"
+  --base "$(classpath base)" --head "$(classpath head)" $options "$@" >"$work/table" || code=$?
+cat "$work/table"
+# A JVM that fails ends with 1, too: without a table there is no result.
+[ "$code" -ne 1 ] || grep -q 'cases moved' "$work/table" || code=2
+exit "$code"

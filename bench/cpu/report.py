@@ -88,7 +88,7 @@ def svg(result):
     height = top + high * (len(rows) + groups) + 16
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 70} {height}" font-family="sans-serif" font-size="10">',
            '<rect width="100%" height="100%" fill="#fff"/>',
-           f'<text x="8" y="16" font-size="12" fill="#222">{escape(env["processor"])}, {env["threads"]} threads, {env["precision"]}, {env["date"]}: times faster than the peer</text>']
+           f'<text x="8" y="16" font-size="12" fill="#222">{escape(env["processor"])}, {env["threads"]} threads, {env["precision"]}, {env["date"]}: times faster than the peer; red: a bar that was missed</text>']
     for v in (0.25, 0.5, 1, 2, 4, 8, 16):
         out.append(f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{top - 8}" y2="{height - 12}" stroke="{"#444" if v == 1 else "#ddd"}"/>')
         out.append(f'<text x="{x(v):.1f}" y="{top - 12}" text-anchor="middle" fill="#666">{v:g}</text>')
