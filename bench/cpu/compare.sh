@@ -19,4 +19,5 @@ if [ ! -e "$compiled" ] || [ -n "$(find ./*/src/main ./train/cli/src/main -name 
   mvn -q -B -Dspotless.check.skip -Dmaven.test.skip -Djavelin.unchecked -Djavelin.gpu=none -Djavelin.emulator=none compile >&2
   touch "$compiled"
 fi
+export PYTHONDONTWRITEBYTECODE=1
 exec "$python" bench/cpu/compare.py --java "$JAVA_HOME/bin/java" --classpath "${classpath#:}" "$@"
