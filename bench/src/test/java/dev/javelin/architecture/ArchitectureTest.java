@@ -22,6 +22,8 @@ import com.tngtech.archunit.lang.SimpleConditionEvent;
 import dev.javelin.device.CudaKernel;
 import dev.javelin.device.Launch;
 import java.io.IOException;
+import java.lang.foreign.Linker;
+import java.lang.foreign.SymbolLookup;
 import java.lang.ref.Cleaner;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -127,6 +129,17 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAPackage("jcuda..")
+        .check(ALL);
+  }
+
+  /** Machine code among them; benchmarks may call the libraries they compare with. */
+  @Test
+  void onlyDevicesCallForeignFunctions() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("dev.javelin.device", "dev.javelin.bench..")
+        .should()
+        .dependOnClassesThat(JavaClass.Predicates.belongToAnyOf(Linker.class, SymbolLookup.class))
         .check(ALL);
   }
 

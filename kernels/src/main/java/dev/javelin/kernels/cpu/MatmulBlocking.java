@@ -136,8 +136,8 @@ final class MatmulBlocking {
   }
 
   void run() {
-    long bBytes = passes * chunkPanels * tile.panelBytes(tile.cols, kc);
-    long aBytes = prepacked ? passes * rowPanels * tile.panelBytes(tile.rows, kc) : 0;
+    long bBytes = (long) passes * chunkPanels * tile.panelBytes(tile.cols, kc);
+    long aBytes = prepacked ? (long) passes * rowPanels * tile.panelBytes(tile.rows, kc) : 0;
     long sums = split ? (long) passes * m * n : 0;
     long bytes = bBytes + aBytes + 4 * sums;
     packedB =
@@ -173,7 +173,7 @@ final class MatmulBlocking {
   }
 
   private long tileOffset() {
-    return prepacked ? 0 : passes * blockPanels * tile.panelBytes(tile.rows, kc);
+    return prepacked ? 0 : (long) passes * blockPanels * tile.panelBytes(tile.rows, kc);
   }
 
   private long stripOffset() {

@@ -50,7 +50,7 @@ final class MatmulPackPairs {
       MatmulPack.turn(panel, width, from, rowBytes, count, whole);
     } else {
       for (int p = 0; p < whole; p++) {
-        weave(panel + 4L * width * p, width, from + 2 * p * rowBytes, rowBytes, count);
+        weave(panel + 4L * width * p, width, from + 2L * p * rowBytes, rowBytes, count);
       }
     }
     int filled = whole;

@@ -105,7 +105,7 @@ class MatmulPairTileTest extends MatmulTesting {
     for (int[] size : new int[][] {{127, 130, 1501}, {31, 65, 4096}, {300, 70, 33}}) {
       List<byte[]> results =
           new ArrayList<>(Stream.of(1, 2, 4).map(threads -> bits(tile, threads, size)).toList());
-      if (tile == TWIN) { // a processor may round a pair in its own way
+      if (tile instanceof MatmulTileTwin) { // a processor may round a pair in its own way
         results.add(bits(new MatmulTileTwin(5, 9), 2, size));
       }
       assertThat(results).allMatch(r -> Arrays.equals(r, results.getFirst()));
