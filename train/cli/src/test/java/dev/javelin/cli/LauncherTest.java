@@ -87,11 +87,12 @@ class LauncherTest {
     List<String> command = new ArrayList<>(List.of(in.resolve("javelin").toString()));
     command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().remove("JAVELIN_JVM");
+    builder.environment().put("JAVELIN_CDS", "off");
     builder.environment().putAll(environment);
     builder.environment().put("FOLDER", folder.toString());
     builder.environment().put("PATH", folder.resolve("bin") + ":" + System.getenv("PATH"));
     builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
-    builder.environment().remove("JAVELIN_JVM");
     return builder.start();
   }
 
@@ -218,6 +219,25 @@ class LauncherTest {
     assertThat(run().code).isZero();
     Result result = end(start(checkout, Map.of("LC_ALL", "C")));
     assertThat(result.out).contains("files are UTF-8");
+  }
+
+  @Test
+  void theBuildArchivesClassesAndARunDoesWithoutThem() throws IOException, InterruptedException {
+    Map<String, String> shown =
+        Map.of("JAVELIN_CDS", "on", "JAVELIN_JVM", "-Xlog:class+load=info:stdout:none");
+    String fromArchive = Probe.class.getName() + " source: shared objects file (top)";
+    assertThat(end(start(checkout, shown, "eval")).out).contains(fromArchive, "\neval\n");
+    assertThat(end(start(checkout, Map.of("JAVELIN_JVM", shown.get("JAVELIN_JVM")))).out)
+        .contains(Probe.class.getName() + " source: file:");
+    Path archive;
+    try (Stream<Path> files = Files.walk(checkout.resolve("target"))) {
+      archive = files.filter(f -> f.endsWith("classes.jsa")).findFirst().orElseThrow();
+    }
+    Files.writeString(archive, "no archive");
+    Result without = end(start(checkout, Map.of("JAVELIN_CDS", "on"), "eval"));
+    assertThat(without.code).isZero();
+    assertThat(without.out).startsWith("eval\n");
+    assertThat(without.err).isEqualTo("to the error output\n");
   }
 
   @Test
