@@ -50,6 +50,7 @@ import dev.javelin.train.summary.*;
 import dev.javelin.train.sweep.*;
 import dev.javelin.train.tokenizer.*;
 import dev.javelin.train.tokenizer.oniguruma.*;
+import dev.javelin.train.trace.*;
 import dev.javelin.train.xray.*;
 // Names that two packages have: a layer or a rule before its operator, an operator before its loop.
 // The others go by their full name, such as dev.javelin.tensor.op.RmsNorm.
