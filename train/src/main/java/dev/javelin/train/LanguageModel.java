@@ -444,7 +444,8 @@ public record LanguageModel(
   /**
    * Takes the weights of a model of the same shapes and types. They are read in one turn on its
    * device and written in one on this model's, so they are those between two updates, and no pass
-   * of this model sees a part of them.
+   * of this model sees a part of them. The other model's turn is taken first: models on two devices
+   * that take from each other at the same time wait for each other for ever.
    *
    * @throws IllegalArgumentException where the shapes or types differ
    * @throws IllegalStateException where one of the two has adapters, or is closed
