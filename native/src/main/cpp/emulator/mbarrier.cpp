@@ -14,14 +14,14 @@ namespace {
 struct Load {
   Mbarrier* barrier;
   unsigned char* shared;
-  const TensorMap* map;       // null: a plain copy of `bytes` from `global`
+  TensorMap map;  // as it was when the copy was issued; not valid: a plain copy of `bytes` from `global`
   const unsigned char* global;
   uint32_t bytes;
   int at[5];
 };
 
 struct Store {
-  const TensorMap* map;
+  TensorMap map;
   const unsigned char* shared;
   int at[5];
   uint32_t thread, group;
@@ -67,10 +67,10 @@ void land(Mbarrier& b) {
     }
     Load l = loads[i];
     loads.erase(loads.begin() + static_cast<ptrdiff_t>(i));
-    if (l.map == nullptr) {
-      memcpy(l.shared, l.global, l.bytes);
+    if (l.map.isValid()) {
+      l.map.load(l.shared, l.at);
     } else {
-      l.map->load(l.shared, l.at);
+      memcpy(l.shared, l.global, l.bytes);
     }
     b.bytesAndParity -= static_cast<int32_t>(l.bytes) * 2;
     endPhaseIfComplete(b);
@@ -93,7 +93,7 @@ void setCoordinates(int (&at)[5], const int* coordinates, int rank) {
   for (int i = 0; i < rank; i++) at[i] = coordinates[i];
 }
 
-void perform(const Store& s) { s.map->store(s.shared, s.at); }
+void perform(const Store& s) { s.map.store(s.shared, s.at); }
 
 }  // namespace
 
@@ -126,7 +126,7 @@ void bulkLoad(void* shared, const void* global, uint32_t bytes, void* barrier) {
   Mbarrier& b = check(barrier, "cp.async.bulk");
   if (((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global) | bytes) & 15) != 0) fail("cp.async.bulk: addresses and size must be multiples of 16");
   memset(shared, 0xff, bytes);
-  state().loads.push_back({&b, static_cast<unsigned char*>(shared), nullptr, static_cast<const unsigned char*>(global), bytes, {}});
+  state().loads.push_back({&b, static_cast<unsigned char*>(shared), {}, static_cast<const unsigned char*>(global), bytes, {}});
   wake(&b);  // whoever waits there looks again
 }
 
@@ -134,7 +134,7 @@ void tmaLoad(void* shared, const void* map, void* barrier, const int* coordinate
   Mbarrier& b = check(barrier, "TMA load");
   const TensorMap& m = checkMap(map, rank, shared, "TMA load");
   memset(shared, 0xff, m.boxBytes());
-  Load l{&b, static_cast<unsigned char*>(shared), &m, nullptr, m.boxBytes(), {}};
+  Load l{&b, static_cast<unsigned char*>(shared), m, nullptr, m.boxBytes(), {}};
   setCoordinates(l.at, coordinates, rank);
   state().loads.push_back(l);
   wake(&b);
@@ -142,7 +142,7 @@ void tmaLoad(void* shared, const void* map, void* barrier, const int* coordinate
 
 void tmaStore(const void* map, const void* shared, const int* coordinates, int rank) {
   const TensorMap& m = checkMap(map, rank, shared, "TMA store");
-  Store s{&m, static_cast<const unsigned char*>(shared), {}, current->number, state().group[current->number]};
+  Store s{m, static_cast<const unsigned char*>(shared), {}, current->number, state().group[current->number]};
   setCoordinates(s.at, coordinates, rank);
   state().stores.push_back(s);
 }

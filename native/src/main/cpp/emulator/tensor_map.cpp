@@ -86,7 +86,8 @@ API cuTensorMapEncodeTiled(void* map, int type, uint32_t rank, void* base, const
   }
   uint32_t row = box[0] * bytes;
   if (row % 16 != 0) return refuse("the box's innermost dimension must be a multiple of 16 bytes");
-  if (swizzle != 0 && row > (16u << swizzle)) return refuse("the box's innermost dimension is wider than the swizzle");
+  // A GPU takes narrower boxes, whose rows it packs in a way that CUDA's manual does not say.
+  if (swizzle != 0 && row != (16u << swizzle)) return refuse("the box's innermost dimension must be as wide as the swizzle");
   memcpy(map, &m, sizeof m);
   return CUDA_SUCCESS;
 }

@@ -5,8 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.CudaException;
+import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Emulator;
+import dev.javelin.device.TensorMap;
+import dev.javelin.device.TensorMap.Swizzle;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -63,7 +66,7 @@ class EmulatorTest {
         gpu.kernel("check_warp_atomic")
             .grid(blocks)
             .ptr(counter)
-            .ptr(gpu.bytes(4 * blocks))
+            .ptr(gpu.bytes(4L * blocks))
             .ptr(total)
             .run();
         assertThat(gpu.ints(counter, 3)).containsExactly(n * (n - 1) / 2, n - 1, 0);
@@ -93,6 +96,30 @@ class EmulatorTest {
       gpu.synchronize();
       assertThat(Emulator.calls("cuLaunch") - launches).isEqualTo(3);
       assertThat(Emulator.calls("cuCtxSynchronize") - waits).isEqualTo(1);
+    }
+  }
+
+  /** A GPU takes it; how it packs the rows, the manual does not say. */
+  @Test
+  void aBoxNarrowerThanItsSwizzleIsRefused() {
+    try (Gpu gpu = Gpu.open()) {
+      DeviceMemory memory = gpu.bytes(64 * 128);
+      TensorMap map = TensorMap.rows(DType.BF16, memory, 64, 64, 64, 16, 32, Swizzle.BYTES_128);
+      assertThatThrownBy(
+              () -> {
+                gpu.kernel("check_hopper_load_2d")
+                    .grid(1)
+                    .ptr(memory)
+                    .map(map)
+                    .i32(1024)
+                    .i32(0)
+                    .i32(0)
+                    .shared(1024)
+                    .run();
+                gpu.synchronize();
+              })
+          .isInstanceOf(CudaException.class)
+          .hasMessageContaining("the box's innermost dimension must be as wide as the swizzle");
     }
   }
 
