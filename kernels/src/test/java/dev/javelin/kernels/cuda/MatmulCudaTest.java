@@ -110,10 +110,12 @@ class MatmulCudaTest {
   }
 
   private static void check(Gpu gpu, Case s) {
-    Host a = Host.random(s.in, s.transA ? s.k : s.m, s.transA ? s.m : s.k, s.gap, Float.NaN, 1);
-    Host b = Host.random(s.in, s.transB ? s.n : s.k, s.transB ? s.k : s.n, s.gap, Float.NaN, 2);
-    Host before = Host.random(s.out, s.m, s.n, s.gap, GAP, 3);
-    Host c = s.accumulate ? before : before.filled(Float.NaN);
+    HostMatrix a =
+        HostMatrix.random(s.in, s.transA ? s.k : s.m, s.transA ? s.m : s.k, s.gap, Float.NaN, 1);
+    HostMatrix b =
+        HostMatrix.random(s.in, s.transB ? s.n : s.k, s.transB ? s.k : s.n, s.gap, Float.NaN, 2);
+    HostMatrix before = HostMatrix.random(s.out, s.m, s.n, s.gap, GAP, 3);
+    HostMatrix c = s.accumulate ? before : before.filled(Float.NaN);
     DeviceMemory memory = c.upload(gpu);
     MatmulCuda.run(
         gpu.cuda(),
@@ -127,7 +129,7 @@ class MatmulCudaTest {
         1,
         s.accumulate,
         MatmulCuda.Epilogue.NONE);
-    Host got = c.download(gpu, memory);
+    HostMatrix got = c.download(gpu, memory);
     for (int i = 0; i < s.m; i++) {
       for (int j = 0; j < s.n; j++) {
         double want = s.accumulate ? before.at(i, j) : 0;
@@ -152,7 +154,7 @@ class MatmulCudaTest {
    * Tensor cores cut off where fp32 rounds, an error twice as large, but of sums that come nowhere
    * near Σ|a·b|.
    */
-  private static double bound(int k, double absolute, double want, DType out) {
+  static double bound(int k, double absolute, double want, DType out) {
     double unit = out == BF16 ? 0x1p-8 : out == F16 ? 0x1p-11 : 0x1p-24;
     return k * 0x1p-24 * absolute + unit * Math.abs(want) + (out == F16 ? 0x1p-25 : 1e-40);
   }
@@ -196,10 +198,10 @@ class MatmulCudaTest {
     int m = 37;
     int n = 67;
     int k = 40;
-    Host x = Host.random(type, m, k, 0, Float.NaN, 1);
-    Host w = Host.random(type, n, k, 0, Float.NaN, 2);
-    Host bias = Host.random(type, 1, n, 0, Float.NaN, 3);
-    Host y = Host.random(type, m, n, 3, GAP, 4).filled(Float.NaN);
+    HostMatrix x = HostMatrix.random(type, m, k, 0, Float.NaN, 1);
+    HostMatrix w = HostMatrix.random(type, n, k, 0, Float.NaN, 2);
+    HostMatrix bias = HostMatrix.random(type, 1, n, 0, Float.NaN, 3);
+    HostMatrix y = HostMatrix.random(type, m, n, 3, GAP, 4).filled(Float.NaN);
     DeviceMemory yMemory = y.upload(gpu);
     DeviceMemory zMemory = y.upload(gpu);
     MatmulCuda.run(
@@ -214,8 +216,8 @@ class MatmulCudaTest {
         1,
         false,
         new MatmulCuda.Epilogue(bias.upload(gpu), keepZ ? zMemory : null, y.stride(), f));
-    Host gotY = y.download(gpu, yMemory);
-    Host gotZ = y.download(gpu, zMemory);
+    HostMatrix gotY = y.download(gpu, yMemory);
+    HostMatrix gotZ = y.download(gpu, zMemory);
     double unit = type == BF16 ? 0x1p-8 : type == F16 ? 0x1p-11 : 0x1p-20;
     for (int i = 0; i < m; i++) {
       for (int j = 0; j < n; j++) {
@@ -279,10 +281,10 @@ class MatmulCudaTest {
       int n = 20;
       int k = 70;
       for (DType type : new DType[] {F32, BF16}) {
-        Host a = Host.random(type, 3 * m, k, 0, Float.NaN, 1);
-        Host b = Host.random(type, k, n, 0, Float.NaN, 2);
+        HostMatrix a = HostMatrix.random(type, 3 * m, k, 0, Float.NaN, 1);
+        HostMatrix b = HostMatrix.random(type, k, n, 0, Float.NaN, 2);
         for (int parts = 1; parts <= 2; parts++) {
-          Host c = Host.random(F32, 3 * m, n, 0, GAP, 3);
+          HostMatrix c = HostMatrix.random(F32, 3 * m, n, 0, GAP, 3);
           DeviceMemory batched = c.upload(gpu);
           DeviceMemory whole = c.upload(gpu);
           DeviceMemory aMemory = a.upload(gpu);
@@ -324,8 +326,8 @@ class MatmulCudaTest {
       int[][] sizes = {{1, 1, 0}, {7, 31, 0}, {33, 300, 5}, {200, 127, 1}, {1000, 24, 8}};
       for (DType type : new DType[] {F32, BF16, F16}) {
         for (int[] s : sizes) {
-          Host dy = Host.random(type, s[0], s[1], s[2], Float.NaN, 1);
-          Host before = Host.random(F32, 1, s[1], 0, GAP, 2);
+          HostMatrix dy = HostMatrix.random(type, s[0], s[1], s[2], Float.NaN, 1);
+          HostMatrix before = HostMatrix.random(F32, 1, s[1], 0, GAP, 2);
           DeviceMemory set = before.filled(Float.NaN).upload(gpu);
           DeviceMemory added = before.upload(gpu);
           CudaMatrix matrix = dy.matrix(dy.upload(gpu), false);
@@ -364,71 +366,6 @@ class MatmulCudaTest {
                   + " got A F32, B F32, C BF16");
       assertThatThrownBy(() -> MatmulCuda.run(gpu.cuda(), single, half, single, 8, 8, 8, 1, false))
           .isInstanceOf(IllegalArgumentException.class);
-    }
-  }
-
-  /** A matrix as the test sees it: rows with gaps behind each but the last. */
-  private record Host(DType type, int rows, int cols, int gap, float[] values) {
-
-    static Host random(DType type, int rows, int cols, int gap, float inGaps, long seed) {
-      Random random = new Random(seed);
-      float[] values = new float[(rows - 1) * (cols + gap) + cols];
-      for (int i = 0; i < values.length; i++) {
-        float v = i % (cols + gap) < cols ? (float) random.nextGaussian() : inGaps;
-        values[i] = type == F32 ? v : Halves.round(type, v);
-      }
-      return new Host(type, rows, cols, gap, values);
-    }
-
-    Host filled(float value) {
-      float[] other = values.clone();
-      for (int i = 0; i < other.length; i++) {
-        other[i] = i % stride() < cols ? value : other[i];
-      }
-      return new Host(type, rows, cols, gap, other);
-    }
-
-    int stride() {
-      return cols + gap;
-    }
-
-    float at(int row, int col) {
-      return values[row * stride() + col];
-    }
-
-    CudaMatrix matrix(DeviceMemory memory, boolean transposed) {
-      return new CudaMatrix(memory, type, stride(), transposed);
-    }
-
-    DeviceMemory upload(Gpu gpu) {
-      if (type == F32) {
-        return gpu.of(values);
-      }
-      short[] bits = new short[values.length];
-      for (int i = 0; i < bits.length; i++) {
-        bits[i] = Halves.bits(type, values[i]);
-      }
-      return gpu.of(bits);
-    }
-
-    Host download(Gpu gpu, DeviceMemory memory) {
-      if (type == F32) {
-        return new Host(type, rows, cols, gap, gpu.floats(memory, values.length));
-      }
-      short[] bits = gpu.shorts(memory, values.length);
-      float[] got = new float[bits.length];
-      for (int i = 0; i < bits.length; i++) {
-        got[i] = Halves.value(type, bits[i]);
-      }
-      return new Host(type, rows, cols, gap, got);
-    }
-
-    void assertGapsAre(float value, String what) {
-      for (int i = 0; i < values.length; i++) {
-        if (i % stride() >= cols) {
-          assertThat(values[i]).as("%s: gap at %d", what, i).isEqualTo(value);
-        }
-      }
     }
   }
 }
