@@ -186,7 +186,7 @@ public final class MatmulCuda {
   }
 
   /** {@code C (+)= f(Σ partial + bias)}, the parts in their order. */
-  private static void sum(
+  static void sum(
       Cuda cuda,
       CudaMatrix c,
       CudaMatrix partial,

@@ -90,6 +90,23 @@ class SharedGeometryTest {
   }
 
   @Test
+  void matrixProductsOnHopper() {
+    String file = "matmul_hopper.cuh";
+    find(
+        file,
+        "kM = %d, kN = kN_, kK = %d;".formatted(MatmulHopperPlan.ROWS, MatmulHopperPlan.STEP));
+    find(
+        file,
+        "kBoxBytes = %d \\* %d;".formatted(MatmulHopper.BOX_ROWS, MatmulHopper.SWIZZLE_BYTES));
+    assertThat(MatmulHopper.RESULT_BYTES)
+        .isEqualTo(MatmulHopperPlan.ROWS * constant(file, "kBoxes") * MatmulHopper.SWIZZLE_BYTES);
+    MatchResult block =
+        find(file, "kStages = \\((\\d+) - (\\d+) - kWarpgroups \\* kBoxes \\* kBoxBytes\\) /");
+    assertThat(MatmulHopper.BLOCK_BYTES)
+        .isEqualTo(Integer.parseInt(block.group(1)) - Integer.parseInt(block.group(2)));
+  }
+
+  @Test
   void attentionHasTheInstancesThatAreAskedForAndNoOthers() {
     List<String> kernels = new ArrayList<>();
     String forward = source("attention_forward.cu");

@@ -1,0 +1,290 @@
+// matmul_hopper.cuh: c (+)= f(op(a)·op(b) + bias) for compute capability 9.0, where tiles arrive by TMA and wgmma reads
+// them from shared memory itself. The same products as matmul.cuh, which stays for older devices and for matrices that
+// no tensor map describes.
+//
+//   warpgroup 0, one thread:  wait empty → announce bytes → two TMA loads          registers: 40
+//   warpgroups 1 and 2:       wait full → 4 wgmma of 64xN → release the step before → … → results     232 each
+//
+//   ring     full[s]:  1 arrival and kStageBytes        empty[s]: an arrival of each multiplying warpgroup
+//            Its stages and parities go on from tile to tile, so that the first steps of the next tile arrive while the
+//            results of this one leave.
+#pragma once
+#include "activation.cuh"
+#include "hopper.cuh"
+
+// A block computes 128 x kN of c, a multiplying warpgroup 64 x kN of that; a step is 64 of k, 128 bytes.
+template <int kN_>
+struct HopperTile {
+  static constexpr int kM = 128, kN = kN_, kK = 64;
+  static constexpr int kWarpgroups = kM / 64, kThreads = 128 * (1 + kWarpgroups);
+  static constexpr int kBoxBytes = 64 * 128;  // 64 rows of a swizzled tile
+  static constexpr int kABytes = kM * 128, kStageBytes = kABytes + kN * 128;
+  static constexpr int kBoxes = 4;  // of results, for each warpgroup
+  // As many stages as a block's 227 KB have room for; its barriers take 1024 bytes, by alignment.
+  static constexpr int kStages = (232448 - 1024 - kWarpgroups * kBoxes * kBoxBytes) / kStageBytes;
+};
+
+struct HopperProduct {
+  int m, n, k;
+  int k_part, parts;  // part p of k begins at p·k_part, a multiple of 64; its sums go to z = p of the map of c
+  int64_t c_stride;
+  bool accumulate;
+  bool keep_z;
+  int activation;  // -1: none
+};
+
+// Work of a block, one after the other: every tile of part 0 of k, then of part 1, …; tiles down groups of 16 tile rows
+// as in matmul.cuh, so that blocks that run together share operands in the L2 cache.
+template <class Tile>
+struct TileOrder {
+  static constexpr int kGroup = 16;
+  int rows, columns, end;
+  int row, col, part;  // of the tile where it stands
+
+  __device__ __forceinline__ TileOrder(const HopperProduct& p)
+      : rows((p.m + Tile::kM - 1) / Tile::kM), columns((p.n + Tile::kN - 1) / Tile::kN), end(rows * columns * p.parts) {}
+
+  __device__ __forceinline__ void go(int work) {
+    int tile = work % (rows * columns), group = tile / (kGroup * columns), in_group = tile % (kGroup * columns);
+    int height = min(rows - group * kGroup, kGroup);
+    part = work / (rows * columns);
+    row = (group * kGroup + in_group % height) * Tile::kM;
+    col = in_group / height * Tile::kN;
+  }
+  __device__ __forceinline__ int steps(const HopperProduct& p) const {
+    return (min(p.k - part * p.k_part, p.k_part) + Tile::kK - 1) / Tile::kK;
+  }
+};
+
+// Where a thread stands in the ring.
+template <int kStages>
+struct RingPlace {
+  int slot = 0, parity = 0;
+  __device__ __forceinline__ void next() {
+    if (++slot == kStages) {
+      slot = 0;
+      parity ^= 1;
+    }
+  }
+};
+
+// Fills the ring, tile after tile. One thread.
+template <class Tile, bool kTransA, bool kTransB>
+__device__ __forceinline__ void bring(unsigned char* stages, uint64_t* full, uint64_t* empty, const TensorMap* a, const TensorMap* b, const HopperProduct& p) {
+  TileOrder<Tile> order(p);
+  RingPlace<Tile::kStages> ring;
+  for (int work = static_cast<int>(blockIdx.x); work < order.end; work += static_cast<int>(gridDim.x)) {
+    order.go(work);
+    int steps = order.steps(p), k = order.part * p.k_part;
+    for (int step = 0; step < steps; step++, k += Tile::kK) {
+      unsigned char *to_a = stages + ring.slot * Tile::kStageBytes, *to_b = to_a + Tile::kABytes;
+      uint64_t* arrived = full + ring.slot;
+      mbarrier_wait(empty + ring.slot, ring.parity ^ 1);  // the first time round it is empty
+      mbarrier_arrive_expect(arrived, Tile::kStageBytes);  // zeros beyond the matrix count as well
+      if constexpr (kTransA) {
+#pragma unroll
+        for (int i = 0; i < Tile::kM / 64; i++) tma_load_2d(to_a + i * Tile::kBoxBytes, a, arrived, order.row + 64 * i, k);
+      } else {
+        tma_load_2d(to_a, a, arrived, k, order.row);
+      }
+      if constexpr (kTransB) {
+        tma_load_2d(to_b, b, arrived, k, order.col);
+      } else {
+#pragma unroll
+        for (int i = 0; i < Tile::kN / 64; i++) tma_load_2d(to_b + i * Tile::kBoxBytes, b, arrived, order.col + 64 * i, k);
+      }
+      ring.next();
+    }
+  }
+}
+
+// Results -----------------------------------------------------------------------------------------
+// A lane's sums of the 64 x kN that begin at (row, col): sums[4j + r] is row 16·warp + lane/4 + 8·(r/2), column
+// 8j + 2·(lane%4) + r%2 of them.
+template <int kN, class T>
+__device__ __forceinline__ void add_bias(float (&sums)[kN / 2], const HopperProduct& p, int col, const T* bias) {
+  col += lane_index() % 4 * 2;
+#pragma unroll
+  for (int i = 0; i < kN / 4; i++) {
+    int c = col + i / 2 * 8 + i % 2;
+    float value = c < p.n ? to_float(bias[c]) : 0.0f;
+    sums[i / 2 * 4 + i % 2] += value;
+    sums[i / 2 * 4 + i % 2 + 2] += value;
+  }
+}
+
+// What the results are added to. n is even and rows of c begin at 16-byte boundaries: pairs are whole and aligned.
+template <int kN, class Out>
+__device__ __forceinline__ void add_before(float (&sums)[kN / 2], const HopperProduct& p, int row, int col, const Out* c) {
+  constexpr int kAtOnce = 16;  // on their way before the first one is needed
+  row += warp_index() % 4 * 16 + lane_index() / 4;
+  col += lane_index() % 4 * 2;
+  const Out* upper = c + row * p.c_stride + col;  // 64-bit: row·stride may pass 2^31
+  const Out* lower = upper + 8 * p.c_stride;
+#pragma unroll
+  for (int i = 0; i < kN / 4; i += kAtOnce) {
+    Vec<Out, 2> before[kAtOnce];
+#pragma unroll
+    for (int j = 0; j < kAtOnce; j++) {
+      int right = (i + j) / 2 * 8;
+      bool inside = row + j % 2 * 8 < p.m && col + right < p.n;
+      before[j] = inside ? load_vec<2>((j % 2 == 0 ? upper : lower) + right) : Vec<Out, 2>{};
+    }
+#pragma unroll
+    for (int j = 0; j < kAtOnce; j++) {
+      sums[2 * (i + j)] += to_float(before[j][0]);
+      sums[2 * (i + j) + 1] += to_float(before[j][1]);
+    }
+  }
+}
+
+// 32 of a thread's sums at a time, which change places with the rest: eight functions unrolled over all of them would be
+// a program larger than the instruction cache.
+template <int kSums>
+__device__ __forceinline__ void activate_in_turns(Activation f, float (&sums)[kSums]) {
+#pragma unroll 1
+  for (int turn = 0; turn < kSums / 32; turn++) {
+    Vec<float, 32> v[1];
+#pragma unroll
+    for (int i = 0; i < 32; i++) v[0][i] = sums[i];
+    activate(f, v);
+#pragma unroll
+    for (int i = 0; i < kSums; i++) sums[i] = i + 32 < kSums ? sums[i + 32] : v[0][i + 32 - kSums];
+  }
+}
+
+// A warpgroup's boxes in shared memory, 64 rows of 128 bytes each, in which results wait for their TMA store.
+template <int kBoxes>
+struct Outbox {
+  unsigned char* boxes;
+  int barrier;   // the warpgroup's own
+  int next = 0;  // box to fill; whoever passed the barrier of the one before knows that it is free
+
+  __device__ __forceinline__ static bool leads() { return threadIdx.x % 128 == 0; }
+
+  // The 64 x kN that begin at (row, col) of matrix `part`; what lies outside of it is not written.
+  template <int kN, class Out>
+  __device__ __forceinline__ void store(const float (&sums)[kN / 2], const TensorMap* map, int row, int col, int part) {
+    constexpr int kCols = 128 / static_cast<int>(sizeof(Out));  // of a box
+#pragma unroll
+    for (int i = 0; i < kN / kCols; i++) {
+      unsigned char* box = boxes + next * 8192;
+      fill<Out>(box, sums + i * kCols / 2);
+      fence_proxy_async();                             // by all who wrote, before the barrier
+      if (leads()) tma_store_wait_read<kBoxes - 2>();  // the next box has been read: all but the latest two have
+      named_barrier_sync(barrier, 128);
+      if (leads()) {
+        tma_store_3d(map, box, col + i * kCols, row, part);
+        tma_store_commit();
+      }
+      next = (next + 1) % kBoxes;
+    }
+  }
+
+  // This lane's part of a box, swizzled as the map of the results has it: chunk c of row r lies at c ^ r % 8.
+  template <class Out>
+  __device__ __forceinline__ static void fill(unsigned char* box, const float* sums) {
+    int lane = lane_index(), first = warp_index() % 4 * 16;
+    if constexpr (sizeof(Out) == 2) {
+      unsigned char* row = box + (first + lane % 16) * 128;
+#pragma unroll
+      for (int i = 0; i < 4; i++) {  // 16 columns: four matrices of 8x8
+        const float* v = sums + 8 * i;
+        uint32_t r[4] = {pack<Out>(v[0], v[1]), pack<Out>(v[2], v[3]), pack<Out>(v[4], v[5]), pack<Out>(v[6], v[7])};
+        stmatrix_x4(row + ((2 * i + lane / 16) ^ lane % 8) * 16, r);
+      }
+    } else {
+      unsigned char* row = box + (first + lane / 4) * 128 + lane % 2 * 8;  // rows 8 apart are swizzled alike
+#pragma unroll
+      for (int i = 0; i < 4; i++) {  // 8 columns, two chunks
+        unsigned char* at = row + ((2 * i + lane % 4 / 2) ^ lane / 4) * 16;
+        const float* v = sums + 4 * i;
+        store_vec(reinterpret_cast<float*>(at), Vec<float, 2>{{v[0], v[1]}});
+        store_vec(reinterpret_cast<float*>(at + 8 * 128), Vec<float, 2>{{v[2], v[3]}});
+      }
+    }
+  }
+};
+
+// Empties the ring. A warpgroup.
+template <class Tile, bool kTransA, bool kTransB, bool kEpilogue, class T, class Out>
+__device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, uint64_t* full, uint64_t* empty, const TensorMap* c_map, const TensorMap* z_map,
+                                         const HopperProduct& p, const Out* c, const T* bias) {
+  constexpr int kN = Tile::kN, kAStep = kTransA ? 2048 : 32, kBStep = kTransB ? 32 : 2048;  // bytes to the next 16 of k
+  Outbox<Tile::kBoxes> outbox{stages + Tile::kStages * Tile::kStageBytes + warpgroup * Tile::kBoxes * Tile::kBoxBytes, 1 + warpgroup};
+  TileOrder<Tile> order(p);
+  RingPlace<Tile::kStages> ring;
+  float sums[kN / 2];
+  for (int work = static_cast<int>(blockIdx.x); work < order.end; work += static_cast<int>(gridDim.x)) {
+    order.go(work);
+    int steps = order.steps(p);
+    uint64_t* before = nullptr;  // of the step before
+    for (int step = 0; step < steps; step++) {
+      unsigned char *a = stages + ring.slot * Tile::kStageBytes + warpgroup * Tile::kBoxBytes, *b = stages + ring.slot * Tile::kStageBytes + Tile::kABytes;
+      uint64_t da = kTransA ? wgmma_descriptor_transposed(a, Tile::kBoxBytes) : wgmma_descriptor(a);
+      uint64_t db = kTransB ? wgmma_descriptor(b) : wgmma_descriptor_transposed(b, Tile::kBoxBytes);
+      mbarrier_wait(full + ring.slot, ring.parity);
+      wgmma_fence();
+#pragma unroll
+      for (int i = 0; i < Tile::kK / 16; i++) wgmma_m64k16<kN, T, kTransA, !kTransB>(sums, wgmma_advance(da, i * kAStep), wgmma_advance(db, i * kBStep), step + i > 0);
+      wgmma_commit();
+      wgmma_wait<1>();  // this step is under way, the one before has been read
+      if (before != nullptr && Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);
+      before = empty + ring.slot;
+      ring.next();
+    }
+    wgmma_wait<0>();
+    if (Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);
+
+    int row = order.row + warpgroup * 64;
+    if (p.accumulate) add_before<kN>(sums, p, row, order.col, c);
+    if constexpr (kEpilogue) {
+      if (bias != nullptr) add_bias<kN>(sums, p, order.col, bias);
+      if (p.keep_z) outbox.template store<kN, Out>(sums, z_map, row, order.col, 0);
+      if (p.activation >= 0) activate_in_turns(Activation(p.activation), sums);
+    }
+    outbox.template store<kN, Out>(sums, c_map, row, order.col, order.part);
+  }
+  if (Outbox<Tile::kBoxes>::leads()) tma_store_wait<0>();  // shared memory is the block's until it has been read
+}
+
+template <class Tile, bool kTransA, bool kTransB, bool kEpilogue, class T, class Out>
+__device__ __forceinline__ void matmul_hopper(const TensorMap* a, const TensorMap* b, const TensorMap* c_map, const TensorMap* z_map, const HopperProduct& p,
+                                              const Out* c, const T* bias) {
+  DYNAMIC_SHARED(unsigned char, stages);
+  __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < Tile::kStages; i++) {
+      mbarrier_init(full + i, 1);
+      mbarrier_init(empty + i, Tile::kWarpgroups);
+    }
+    fence_mbarrier_init();
+  }
+  __syncthreads();
+  int warpgroup = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128, 0);  // the compiler sees that a warp agrees
+  if (warpgroup == 0) {
+    registers_decrease<40>();
+    if (threadIdx.x == 0) bring<Tile, kTransA, kTransB>(stages, full, empty, a, b, p);
+  } else {
+    registers_increase<232>();
+    multiply<Tile, kTransA, kTransB, kEpilogue>(warpgroup - 1, stages, full, empty, c_map, z_map, p, c, bias);
+  }
+}
+
+#define MATMUL_HOPPER_KERNEL(kN, layout, kTransA, kTransB, kEpilogue, T, suffix, Out, out_suffix)                                              \
+  KERNEL(matmul_hopper_##kN##_##layout##_##suffix##_##out_suffix,                                                                              \
+         (const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, const __grid_constant__ TensorMap c_map,                   \
+          const __grid_constant__ TensorMap z_map, const Out* c, const T* bias, int m, int n, int k, int k_part, int parts, int64_t c_stride,  \
+          int accumulate, int keep_z, int activation),                                                                                         \
+         HopperTile<kN>::kThreads, 1) {                                                                                                        \
+    matmul_hopper<HopperTile<kN>, kTransA, kTransB, kEpilogue>(                                                                                \
+        &a, &b, &c_map, &z_map, HopperProduct{m, n, k, k_part, parts, c_stride, accumulate != 0, keep_z != 0, activation}, c, bias);           \
+  }
+// Three layouts, results of the operands' type or fp32. Only y = f(x·wᵀ + bias) has an epilogue.
+#define MATMUL_HOPPER_INSTANCES(kN, T, suffix)                              \
+  MATMUL_HOPPER_KERNEL(kN, nt, false, true, true, T, suffix, T, suffix)     \
+  MATMUL_HOPPER_KERNEL(kN, nn, false, false, false, T, suffix, T, suffix)   \
+  MATMUL_HOPPER_KERNEL(kN, tn, true, false, false, T, suffix, T, suffix)    \
+  MATMUL_HOPPER_KERNEL(kN, nt, false, true, false, T, suffix, float, f32)   \
+  MATMUL_HOPPER_KERNEL(kN, nn, false, false, false, T, suffix, float, f32)  \
+  MATMUL_HOPPER_KERNEL(kN, tn, true, false, false, T, suffix, float, f32)
