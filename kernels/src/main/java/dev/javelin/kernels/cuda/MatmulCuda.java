@@ -54,6 +54,7 @@ public final class MatmulCuda {
     }
 
     /** The number that kernels know f by: {@code activation.cuh} has the same order. */
+    @SuppressWarnings("EnumOrdinal")
     int activation() {
       return f == null ? NO_ACTIVATION : f.ordinal();
     }
@@ -71,6 +72,10 @@ public final class MatmulCuda {
       int batch,
       boolean accumulate) {
     MatmulPlan plan = plan(cuda, m, n, k, batch);
+    if (isForHopper(cuda, plan, c, a, b, n, batch, Epilogue.NONE)) {
+      hopper(cuda, c, a, b, m, n, k, accumulate, Epilogue.NONE);
+      return;
+    }
     for (int i = 0; i < batch; i += MAX_BATCH) {
       int count = Math.min(MAX_BATCH, batch - i);
       run(cuda, plan, c.from(i), a.from(i), b.from(i), m, n, k, count, accumulate, Epilogue.NONE);
@@ -80,7 +85,40 @@ public final class MatmulCuda {
   /** {@code Y = f(X · Wᵀ + bias)}; W is given as stored, [n, k], and marked as transposed. */
   public static void linear(
       Cuda cuda, CudaMatrix y, CudaMatrix x, CudaMatrix w, int m, int n, int k, Epilogue end) {
-    run(cuda, plan(cuda, m, n, k, 1), y, x, w, m, n, k, 1, false, end);
+    MatmulPlan plan = plan(cuda, m, n, k, 1);
+    if (isForHopper(cuda, plan, y, x, w, n, 1, end)) {
+      check(y, x, w, end);
+      hopper(cuda, y, x, w, m, n, k, false, end);
+    } else {
+      run(cuda, plan, y, x, w, m, n, k, 1, false, end);
+    }
+  }
+
+  /** Small tiles are for products that would leave most of the card idle: those stay with them. */
+  private static boolean isForHopper(
+      Cuda cuda,
+      MatmulPlan plan,
+      CudaMatrix c,
+      CudaMatrix a,
+      CudaMatrix b,
+      int n,
+      int batch,
+      Epilogue end) {
+    return plan.isBig() && MatmulHopper.fits(cuda, c, a, b, n, batch, end);
+  }
+
+  private static void hopper(
+      Cuda cuda,
+      CudaMatrix c,
+      CudaMatrix a,
+      CudaMatrix b,
+      int m,
+      int n,
+      int k,
+      boolean accumulate,
+      Epilogue end) {
+    MatmulHopperPlan plan = MatmulHopperPlan.of(m, n, k, cuda.properties().multiprocessors());
+    MatmulHopper.run(cuda, plan, c, a, b, m, n, k, accumulate, end);
   }
 
   private static MatmulPlan plan(Cuda cuda, int m, int n, int k, int batch) {
@@ -121,7 +159,7 @@ public final class MatmulCuda {
       return;
     }
     long stride = (long) Math.ceilDiv(n, SUM_VECTOR) * SUM_VECTOR;
-    long part = batch * m * stride;
+    long part = (long) batch * m * stride;
     Addressable scratch = cuda.scratch(DType.F32.bytes(plan.parts() * part));
     CudaMatrix partial = new CudaMatrix(scratch, DType.F32, stride, false, m * stride);
     product(cuda, plan, partial, part, a, b, m, n, k, batch, false, Epilogue.NONE);

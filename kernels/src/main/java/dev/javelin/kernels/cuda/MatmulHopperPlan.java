@@ -76,7 +76,8 @@ record MatmulHopperPlan(int columns, int parts, int depth) {
     double blocks = Math.min(work, multiprocessors);
     double multiply = (double) ROWS * columns * STEP / MULTIPLY_ADDS;
     double fetch = (ROWS + columns) * 2.0 * STEP / Math.min(MOST_L2_BYTES, L2_BYTES / blocks);
-    double tile = depth / STEP * Math.max(multiply, fetch) + RESULT_CLOCKS * columns;
+    int steps = depth / STEP;
+    double tile = steps * Math.max(multiply, fetch) + RESULT_CLOCKS * columns;
     double sum = parts == 1 ? 0 : LAUNCH_CLOCKS + 8.0 * parts * m * n / L2_BYTES;
     return Math.ceilDiv(work, (long) multiprocessors) * tile + START_CLOCKS + sum;
   }

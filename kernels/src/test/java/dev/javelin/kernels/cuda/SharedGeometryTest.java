@@ -157,6 +157,7 @@ class SharedGeometryTest {
 
   /** Kernels know these by their ordinals. */
   @Test
+  @SuppressWarnings("EnumOrdinal")
   void enumsHaveOneOrder() {
     sameOrder(Activation.values(), "activation.cuh", "enum Activation : int \\{ (.*) \\};");
     sameOrder(VectorNorm.values(), "global_norm.cu", "enum class Norm \\{ (.*) \\};");
