@@ -10,8 +10,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What {@code ptxas -v} says of each kernel on each architecture: registers, memory, spills. Refuses
- * what a shipped kernel must not have, and writes the rest as a table.
+ * What {@code ptxas -v} says of each kernel on each architecture: registers, memory, spills.
+ * Refuses what a shipped kernel must not have, and writes the rest as a table.
  */
 final class KernelResources {
   private record Use(int registers, int shared, int constant, int stack, int spills) {}
@@ -19,12 +19,19 @@ final class KernelResources {
   private static final Pattern ENTRY =
       Pattern.compile("Compiling entry function '(\\w+)' for '(\\w+)'");
   private static final Pattern FRAME =
-      Pattern.compile("(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes spill loads");
+      Pattern.compile(
+          "(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes spill loads");
   private static final Pattern USED = Pattern.compile("Used (\\d+) registers");
   private static final Pattern SHARED = Pattern.compile("(\\d+) bytes smem");
   private static final Pattern CONSTANT = Pattern.compile("(\\d+) bytes cmem\\[\\d+\\]");
 
-  /** In a source, why a kernel may keep an array in local memory: {@code // stack frame of NAME: why}. */
+  /** {@code wgmma} that wait for each other, and registers that warps do not hand over. */
+  private static final Pattern SERIALISED = Pattern.compile("\\(C75\\d\\d\\)|setmaxnreg.* ignored");
+
+  /**
+   * In a source, why a kernel may keep an array in local memory: {@code // stack frame of NAME:
+   * why}.
+   */
   private static final Pattern EXCUSE = Pattern.compile("// stack frame of (\\w+): \\S");
 
   /** Family, kernel, architecture. */
@@ -54,7 +61,7 @@ final class KernelResources {
         Use use = new Use(registers, sum(SHARED, line), sum(CONSTANT, line), stack, spills);
         kernels.computeIfAbsent(kernel, _ -> new HashMap<>()).put(arch, use);
         judge(source, text, kernel, arch, use);
-      } else if (line.matches(".*\\(C75\\d\\d\\).*")) {
+      } else if (SERIALISED.matcher(line).find()) {
         faults.add("%s: %s".formatted(source, line.strip()));
       }
     }
@@ -66,7 +73,8 @@ final class KernelResources {
       faults.add(
           "%s: %s on %s spills %d bytes of registers: give it fewer live values or more registers (__launch_bounds__)"
               .formatted(source, kernel, arch, use.spills));
-    } else if (use.stack != 0 && EXCUSE.matcher(text).results().noneMatch(m -> m.group(1).equals(kernel))) {
+    } else if (use.stack != 0
+        && EXCUSE.matcher(text).results().noneMatch(m -> m.group(1).equals(kernel))) {
       faults.add(
           "%s: %s on %s keeps %d bytes in local memory: index its arrays by constants, or say why in a line `// stack frame of %s: …`"
               .formatted(source, kernel, arch, use.stack, kernel));
@@ -84,20 +92,23 @@ final class KernelResources {
   void write(Path file) throws IOException {
     StringBuilder text = new StringBuilder();
     text.append("# Resources of the CUDA kernels\n\n");
-    text.append("Written by the build (`ptxas -v`). For sm_80, 86, 89 and 90a: registers per thread, bytes of\n");
-    text.append("static shared memory, and of constant memory with the parameters (not told for sm_90a). No kernel spills: the build would fail.\n\n");
+    text.append(
+        "Written by the build (`ptxas -v`). For sm_80, 86, 89 and 90a: registers per thread, bytes of\n");
+    text.append(
+        "static shared memory, and of constant memory with the parameters (not told for sm_90a). No kernel spills: the build would fail.\n\n");
     text.append("| family | kernel | registers | shared | constant |\n|---|---|---|---|---|\n");
     families.forEach(
         (family, kernels) ->
             kernels.forEach(
                 (kernel, uses) ->
-                    text.append("| %s | `%s` | %s | %s | %s |\n"
-                        .formatted(
-                            family,
-                            kernel,
-                            cell(uses, Field.REGISTERS),
-                            cell(uses, Field.SHARED),
-                            cell(uses, Field.CONSTANT)))));
+                    text.append(
+                        "| %s | `%s` | %s | %s | %s |\n"
+                            .formatted(
+                                family,
+                                kernel,
+                                cell(uses, Field.REGISTERS),
+                                cell(uses, Field.SHARED),
+                                cell(uses, Field.CONSTANT)))));
     if (!Files.exists(file) || !Files.readString(file).contentEquals(text)) {
       Files.createDirectories(file.toAbsolutePath().getParent());
       Files.writeString(file, text);

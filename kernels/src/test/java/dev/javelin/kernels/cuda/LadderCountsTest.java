@@ -40,7 +40,7 @@ class LadderCountsTest {
   @Test
   void countsAreThoseOfTheMachineCode() throws IOException {
     needsTheCompiler();
-    Path disassembler = LadderCode.disassembler();
+    Path disassembler = MachineCode.disassembler();
     assumeTrue(disassembler != null, "no cuobjdump and nvdisasm on PATH or in /usr/local/cuda/bin");
     StringBuilder page = new StringBuilder();
     page.append(
@@ -56,14 +56,15 @@ class LadderCountsTest {
         | kernel | registers | shared | instructions | `FFMA` | `HMMA` | `MUFU.EX2` | memory loads | shared loads | barriers | memory loads each multiply-add | shared loads each multiply-add |
         |---|---|---|---|---|---|---|---|---|---|---|---|
         """);
-    Map<String, LadderCode.Loop> loops = new HashMap<>();
+    Map<String, MachineCode.Code> loops = new HashMap<>();
     for (Ladder.Rung rung : rungs()) {
       byte[] fatbin = requireNonNull(Ladder.resource(rung + ".fatbin"));
-      loops.putAll(LadderCode.loops(disassembler, fatbin));
+      MachineCode.kernels(disassembler, fatbin)
+          .forEach((name, code) -> loops.put(name, code.mainLoop()));
     }
     for (List<String> row : resources()) {
       String kernel = row.getFirst().replace("`", "");
-      LadderCode.Loop loop = requireNonNull(loops.get(kernel), kernel);
+      MachineCode.Code loop = requireNonNull(loops.get(kernel), kernel);
       assertThat(loop.names()).as("main loop of " + kernel).isNotEmpty();
       assertThat(loop.names()).as(kernel).noneMatch(n -> n.matches("(LDL|STL)\\b.*"));
       page.append("| %s | %s | %s |".formatted(row.toArray()));
@@ -144,7 +145,7 @@ class LadderCountsTest {
                 line.startsWith("| ")
                     && !line.startsWith("| kernel")
                     && !line.startsWith("| family"))
-        .map(LadderCode::cells)
+        .map(MachineCode::cells)
         .toList();
   }
 }
