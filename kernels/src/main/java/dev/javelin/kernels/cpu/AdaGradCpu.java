@@ -19,18 +19,24 @@ public record AdaGradCpu(float gradScale, float decay, float rate, float eps)
 
   @Override
   public void apply(
-      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes) {
-    MemorySegment sum = requireNonNull(kept[0]);
+      MemorySegment weights,
+      MemorySegment grads,
+      @Nullable MemorySegment[] kept,
+      long at,
+      int bytes) {
+    long w = Ram.address(weights, at, bytes);
+    long grad = Ram.address(grads, at, bytes);
+    long sum = Ram.address(requireNonNull(kept[0]), at, bytes);
     FloatVector scale = Lanes.broadcast(gradScale);
     FloatVector decays = Lanes.broadcast(decay);
     FloatVector rates = Lanes.broadcast(rate);
     FloatVector beyond = Lanes.broadcast(eps);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector w0 = Lanes.load(w, i);
-      FloatVector g = Lanes.load(grad, i).mul(scale).add(w0.mul(decays));
-      FloatVector s = Lanes.load(sum, i).add(g.mul(g));
-      Lanes.store(s, sum, i);
-      Lanes.store(w0.sub(g.mul(rates).div(s.sqrt().add(beyond))), w, i);
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector w0 = Lanes.load(w + i);
+      FloatVector g = Lanes.load(grad + i).mul(scale).add(w0.mul(decays));
+      FloatVector s = Lanes.load(sum + i).add(g.mul(g));
+      Lanes.store(s, sum + i);
+      Lanes.store(w0.sub(g.mul(rates).div(s.sqrt().add(beyond))), w + i);
     }
   }
 }

@@ -31,10 +31,16 @@ public record AdamCpu(
 
   @Override
   public void apply(
-      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes) {
-    MemorySegment m = requireNonNull(kept[0]);
-    MemorySegment v = requireNonNull(kept[1]);
-    MemorySegment largest = kept[2];
+      MemorySegment weights,
+      MemorySegment grads,
+      @Nullable MemorySegment[] kept,
+      long at,
+      int bytes) {
+    long w = Ram.address(weights, at, bytes);
+    long grad = Ram.address(grads, at, bytes);
+    long m = Ram.address(requireNonNull(kept[0]), at, bytes);
+    long v = Ram.address(requireNonNull(kept[1]), at, bytes);
+    long largest = kept[2] == null ? 0 : Ram.address(kept[2], at, bytes);
     FloatVector scale = Lanes.broadcast(gradScale);
     FloatVector decays = Lanes.broadcast(decay);
     FloatVector oneMinusBeta1 = Lanes.broadcast(1 - beta1);
@@ -43,20 +49,20 @@ public record AdamCpu(
     FloatVector step = Lanes.broadcast(stepSize);
     FloatVector bias = Lanes.broadcast(rootBias);
     FloatVector beyond = Lanes.broadcast(eps);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector w0 = Lanes.load(w, i);
-      FloatVector g = Lanes.load(grad, i).mul(scale).add(w0.mul(decays));
-      FloatVector m0 = Lanes.load(m, i);
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector w0 = Lanes.load(w + i);
+      FloatVector g = Lanes.load(grad + i).mul(scale).add(w0.mul(decays));
+      FloatVector m0 = Lanes.load(m + i);
       FloatVector m1 = g.sub(m0).fma(oneMinusBeta1, m0);
-      FloatVector v1 = Lanes.load(v, i).mul(b2).add(g.mul(g).mul(oneMinusBeta2));
-      Lanes.store(m1, m, i);
-      Lanes.store(v1, v, i);
+      FloatVector v1 = Lanes.load(v + i).mul(b2).add(g.mul(g).mul(oneMinusBeta2));
+      Lanes.store(m1, m + i);
+      Lanes.store(v1, v + i);
       FloatVector over = v1;
-      if (largest != null) {
-        over = Lanes.larger(Lanes.load(largest, i), v1);
-        Lanes.store(over, largest, i);
+      if (largest != 0) {
+        over = Lanes.larger(Lanes.load(largest + i), v1);
+        Lanes.store(over, largest + i);
       }
-      Lanes.store(w0.sub(m1.mul(step).div(over.sqrt().mul(bias).add(beyond))), w, i);
+      Lanes.store(w0.sub(m1.mul(step).div(over.sqrt().mul(bias).add(beyond))), w + i);
     }
   }
 }

@@ -30,7 +30,7 @@ public record AdamW8bitCpu(Cpu cpu, AdamWCpu.Constants c) implements UpdateCpu.R
 
   @Override
   public void apply(
-      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes) {
+      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, int bytes) {
     MemorySegment mCodes = requireNonNull(kept[0]);
     MemorySegment mScales = requireNonNull(kept[1]);
     MemorySegment rCodes = requireNonNull(kept[2]);

@@ -38,13 +38,19 @@ public record AdamWCpu(Constants c) implements UpdateCpu.Rule {
 
   @Override
   public void apply(
-      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes) {
-    MemorySegment m = requireNonNull(kept[0]);
-    MemorySegment v = requireNonNull(kept[1]);
+      MemorySegment weights,
+      MemorySegment grads,
+      @Nullable MemorySegment[] kept,
+      long at,
+      int bytes) {
     if (c.placement != EpsilonPlacement.OUTSIDE) {
-      otherwise(w, grad, m, v, at, bytes);
+      otherwise(weights, grads, kept, at, bytes);
       return;
     }
+    long w = Ram.address(weights, at, bytes);
+    long grad = Ram.address(grads, at, bytes);
+    long m = Ram.address(requireNonNull(kept[0]), at, bytes);
+    long v = Ram.address(requireNonNull(kept[1]), at, bytes);
     FloatVector gradScale = Lanes.broadcast(c.gradScale);
     FloatVector oneMinusBeta1 = Lanes.broadcast(1 - c.beta1);
     FloatVector beta2 = Lanes.broadcast(c.beta2);
@@ -53,21 +59,29 @@ public record AdamWCpu(Constants c) implements UpdateCpu.Rule {
     FloatVector stepSize = Lanes.broadcast(c.stepSize);
     FloatVector rootBias = Lanes.broadcast(c.rootBias);
     FloatVector eps = Lanes.broadcast(c.eps);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector g = Lanes.load(grad, i).mul(gradScale);
-      FloatVector m0 = Lanes.load(m, i);
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector g = Lanes.load(grad + i).mul(gradScale);
+      FloatVector m0 = Lanes.load(m + i);
       FloatVector m1 = g.sub(m0).fma(oneMinusBeta1, m0);
-      FloatVector v1 = Lanes.load(v, i).mul(beta2).add(g.mul(g).mul(oneMinusBeta2));
+      FloatVector v1 = Lanes.load(v + i).mul(beta2).add(g.mul(g).mul(oneMinusBeta2));
       FloatVector update = m1.mul(stepSize).div(v1.sqrt().mul(rootBias).add(eps));
-      Lanes.store(m1, m, i);
-      Lanes.store(v1, v, i);
-      Lanes.store(Lanes.load(w, i).mul(decay).sub(update), w, i);
+      Lanes.store(m1, m + i);
+      Lanes.store(v1, v + i);
+      Lanes.store(Lanes.load(w + i).mul(decay).sub(update), w + i);
     }
   }
 
   /** With epsilon elsewhere; the root is had from the corrected moment. */
   private void otherwise(
-      MemorySegment w, MemorySegment grad, MemorySegment m, MemorySegment v, long at, long bytes) {
+      MemorySegment weights,
+      MemorySegment grads,
+      @Nullable MemorySegment[] kept,
+      long at,
+      int bytes) {
+    long w = Ram.address(weights, at, bytes);
+    long grad = Ram.address(grads, at, bytes);
+    long m = Ram.address(requireNonNull(kept[0]), at, bytes);
+    long v = Ram.address(requireNonNull(kept[1]), at, bytes);
     boolean inside = c.placement == EpsilonPlacement.INSIDE;
     FloatVector gradScale = Lanes.broadcast(c.gradScale);
     FloatVector oneMinusBeta1 = Lanes.broadcast(1 - c.beta1);
@@ -78,15 +92,15 @@ public record AdamWCpu(Constants c) implements UpdateCpu.Rule {
     FloatVector bias = Lanes.broadcast(c.bias);
     FloatVector within = Lanes.broadcast(inside ? c.eps : 0);
     FloatVector beyond = Lanes.broadcast(inside ? 0 : c.eps);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector g = Lanes.load(grad, i).mul(gradScale);
-      FloatVector m0 = Lanes.load(m, i);
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector g = Lanes.load(grad + i).mul(gradScale);
+      FloatVector m0 = Lanes.load(m + i);
       FloatVector m1 = g.sub(m0).fma(oneMinusBeta1, m0);
-      FloatVector v1 = Lanes.load(v, i).mul(beta2).add(g.mul(g).mul(oneMinusBeta2));
+      FloatVector v1 = Lanes.load(v + i).mul(beta2).add(g.mul(g).mul(oneMinusBeta2));
       FloatVector update = direction(m1.mul(stepSize), v1.mul(bias), within, beyond);
-      Lanes.store(m1, m, i);
-      Lanes.store(v1, v, i);
-      Lanes.store(Lanes.load(w, i).mul(decay).sub(update), w, i);
+      Lanes.store(m1, m + i);
+      Lanes.store(v1, v + i);
+      Lanes.store(Lanes.load(w + i).mul(decay).sub(update), w + i);
     }
   }
 

@@ -34,13 +34,13 @@ public final class GlobalNormCpu {
         1,
         (from, to) -> {
           for (int p = from; p < to; p++) {
-            long begin = (long) p * PIECE;
-            long end = Math.min(n, begin + PIECE);
+            int count = count(n, p);
+            long piece = piece(x, p, count);
             double of =
                 switch (kind) {
-                  case L1 -> sumOfMagnitudes(x, begin, end);
-                  case L2 -> sumOfSquares(x, begin, end);
-                  case MAX -> largest(x, begin, end);
+                  case L1 -> sumOfMagnitudes(piece, count);
+                  case L2 -> sumOfSquares(piece, count);
+                  case MAX -> largest(piece, count);
                 };
             partial.setAtIndex(JAVA_DOUBLE, p, of);
           }
@@ -60,8 +60,8 @@ public final class GlobalNormCpu {
         1,
         (from, to) -> {
           for (int p = from; p < to; p++) {
-            long begin = (long) p * PIECE;
-            clamp(x, begin, Math.min(n, begin + PIECE), bound);
+            int count = count(n, p);
+            clamp(piece(x, p, count), count, bound);
           }
         });
   }
@@ -70,53 +70,61 @@ public final class GlobalNormCpu {
     return Math.toIntExact((n + PIECE - 1) / PIECE);
   }
 
-  private static double sumOfSquares(MemorySegment x, long from, long to) {
+  private static int count(long n, int piece) {
+    return (int) Math.min(PIECE, n - (long) piece * PIECE);
+  }
+
+  private static long piece(MemorySegment x, int piece, int count) {
+    return Ram.address(x, (long) Float.BYTES * PIECE * piece, (long) Float.BYTES * count);
+  }
+
+  private static double sumOfSquares(long x, int n) {
     DoubleVector a = DoubleVector.zero(DOUBLES);
     DoubleVector b = DoubleVector.zero(DOUBLES);
-    long bound = from + Lanes.SPECIES.loopBound(to - from);
-    for (long i = from; i < bound; i += Lanes.COUNT) {
-      FloatVector v = Lanes.load(x, Float.BYTES * i);
+    int bound = Lanes.SPECIES.loopBound(n);
+    for (int i = 0; i < bound; i += Lanes.COUNT) {
+      FloatVector v = Lanes.load(x + 4L * i);
       var lo = (DoubleVector) v.convertShape(F2D, DOUBLES, 0);
       var hi = (DoubleVector) v.convertShape(F2D, DOUBLES, 1);
       a = lo.fma(lo, a);
       b = hi.fma(hi, b);
     }
     double sum = sum(a.add(b));
-    for (long i = bound; i < to; i++) {
-      double v = x.getAtIndex(JAVA_FLOAT_UNALIGNED, i);
+    for (int i = bound; i < n; i++) {
+      double v = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, x + 4L * i);
       sum += v * v;
     }
     return sum;
   }
 
-  private static double sumOfMagnitudes(MemorySegment x, long from, long to) {
+  private static double sumOfMagnitudes(long x, int n) {
     DoubleVector a = DoubleVector.zero(DOUBLES);
     DoubleVector b = DoubleVector.zero(DOUBLES);
-    long bound = from + Lanes.SPECIES.loopBound(to - from);
-    for (long i = from; i < bound; i += Lanes.COUNT) {
-      FloatVector v = Lanes.load(x, Float.BYTES * i).abs();
+    int bound = Lanes.SPECIES.loopBound(n);
+    for (int i = 0; i < bound; i += Lanes.COUNT) {
+      FloatVector v = Lanes.load(x + 4L * i).abs();
       a = a.add(v.convertShape(F2D, DOUBLES, 0));
       b = b.add(v.convertShape(F2D, DOUBLES, 1));
     }
     double sum = sum(a.add(b));
-    for (long i = bound; i < to; i++) {
-      sum += Math.abs(x.getAtIndex(JAVA_FLOAT_UNALIGNED, i));
+    for (int i = bound; i < n; i++) {
+      sum += Math.abs(Ram.ALL.get(JAVA_FLOAT_UNALIGNED, x + 4L * i));
     }
     return sum;
   }
 
-  private static double largest(MemorySegment x, long from, long to) {
+  private static double largest(long x, int n) {
     FloatVector a = Lanes.zero();
-    long bound = from + Lanes.SPECIES.loopBound(to - from);
-    for (long i = from; i < bound; i += Lanes.COUNT) {
-      a = a.max(Lanes.load(x, Float.BYTES * i).abs()); // which keeps a NaN
+    int bound = Lanes.SPECIES.loopBound(n);
+    for (int i = 0; i < bound; i += Lanes.COUNT) {
+      a = a.max(Lanes.load(x + 4L * i).abs()); // which keeps a NaN
     }
     float max = 0;
     for (int lane = 0; lane < Lanes.COUNT; lane++) {
       max = Math.max(max, a.lane(lane));
     }
-    for (long i = bound; i < to; i++) {
-      max = Math.max(max, Math.abs(x.getAtIndex(JAVA_FLOAT_UNALIGNED, i)));
+    for (int i = bound; i < n; i++) {
+      max = Math.max(max, Math.abs(Ram.ALL.get(JAVA_FLOAT_UNALIGNED, x + 4L * i)));
     }
     return max;
   }
@@ -129,17 +137,17 @@ public final class GlobalNormCpu {
     return sum;
   }
 
-  private static void clamp(MemorySegment x, long from, long to, float bound) {
+  private static void clamp(long x, int n, float bound) {
     FloatVector high = Lanes.broadcast(bound);
     FloatVector low = Lanes.broadcast(-bound);
-    long whole = from + Lanes.SPECIES.loopBound(to - from);
-    for (long i = from; i < whole; i += Lanes.COUNT) {
-      long at = Float.BYTES * i;
-      Lanes.store(Lanes.load(x, at).max(low).min(high), x, at);
+    int whole = Lanes.SPECIES.loopBound(n);
+    for (int i = 0; i < whole; i += Lanes.COUNT) {
+      long at = x + 4L * i;
+      Lanes.store(Lanes.load(at).max(low).min(high), at);
     }
-    for (long i = whole; i < to; i++) {
-      float v = x.getAtIndex(JAVA_FLOAT_UNALIGNED, i);
-      x.setAtIndex(JAVA_FLOAT_UNALIGNED, i, Math.min(Math.max(v, -bound), bound));
+    for (int i = whole; i < n; i++) {
+      float v = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, x + 4L * i);
+      Ram.ALL.set(JAVA_FLOAT_UNALIGNED, x + 4L * i, Math.min(Math.max(v, -bound), bound));
     }
   }
 }

@@ -41,19 +41,24 @@ public record LambCpu(Constants c, float rate) implements UpdateCpu.Rule {
 
   @Override
   public void apply(
-      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes) {
-    MemorySegment m = requireNonNull(kept[0]);
-    MemorySegment v = requireNonNull(kept[1]);
+      MemorySegment weights,
+      MemorySegment grads,
+      @Nullable MemorySegment[] kept,
+      long at,
+      int bytes) {
+    long w = Ram.address(weights, at, bytes);
+    long m = Ram.address(requireNonNull(kept[0]), at, bytes);
+    long v = Ram.address(requireNonNull(kept[1]), at, bytes);
     FloatVector step = Lanes.broadcast(rate);
     FloatVector decays = Lanes.broadcast(c.decay);
     FloatVector first = Lanes.broadcast(c.bias1);
     FloatVector root = Lanes.broadcast(c.rootBias);
     FloatVector beyond = Lanes.broadcast(c.eps);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector w0 = Lanes.load(w, i);
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector w0 = Lanes.load(w + i);
       FloatVector ratio =
-          Lanes.load(m, i).mul(first).div(Lanes.load(v, i).sqrt().mul(root).add(beyond));
-      Lanes.store(w0.sub(ratio.add(w0.mul(decays)).mul(step)), w, i);
+          Lanes.load(m + i).mul(first).div(Lanes.load(v + i).sqrt().mul(root).add(beyond));
+      Lanes.store(w0.sub(ratio.add(w0.mul(decays)).mul(step)), w + i);
     }
   }
 
@@ -86,15 +91,17 @@ public record LambCpu(Constants c, float rate) implements UpdateCpu.Rule {
 
   private static void piece(
       Cpu cpu, UpdateCpu.Buffers b, Constants c, long from, int n, double[] sums, int to) {
-    MemorySegment m = requireNonNull(b.kept().get(0));
-    MemorySegment v = requireNonNull(b.kept().get(1));
-    MemorySegment w = b.w();
-    long shift = 0;
-    if (w == null) {
-      w = cpu.scratch((long) Float.BYTES * PIECE);
-      shift = -Float.BYTES * from;
-      Half.widen(w, 0, b.copy(), b.type().bytes(from), b.type(), n);
+    long at = Float.BYTES * from;
+    int end = Float.BYTES * n;
+    MemorySegment weights = b.w();
+    if (weights == null) {
+      weights = cpu.scratch((long) Float.BYTES * PIECE);
+      Half.widen(weights, 0, b.copy(), b.type().bytes(from), b.type(), n);
     }
+    long w = Ram.address(weights, b.w() == null ? 0 : at, end);
+    long grad = Ram.address(b.grad(), at, end);
+    long m = Ram.address(requireNonNull(b.kept().get(0)), at, end);
+    long v = Ram.address(requireNonNull(b.kept().get(1)), at, end);
     FloatVector scale = Lanes.broadcast(c.gradScale);
     FloatVector decays = Lanes.broadcast(c.decay);
     FloatVector oneMinusBeta1 = Lanes.broadcast(1 - c.beta1);
@@ -105,20 +112,19 @@ public record LambCpu(Constants c, float rate) implements UpdateCpu.Rule {
     FloatVector beyond = Lanes.broadcast(c.eps);
     double w2 = 0;
     double u2 = 0;
-    long i = Float.BYTES * from;
-    long end = i + (long) Float.BYTES * n;
+    int i = 0;
     while (i + Lanes.BYTES <= end) {
       FloatVector ws = Lanes.zero();
       FloatVector us = Lanes.zero();
-      long run = Math.min(end - Lanes.BYTES, i + (long) (RUN - 1) * Lanes.BYTES);
+      int run = Math.min(end - Lanes.BYTES, i + (RUN - 1) * Lanes.BYTES);
       for (; i <= run; i += Lanes.BYTES) {
-        FloatVector g = Lanes.load(b.grad(), i).mul(scale);
-        FloatVector m0 = Lanes.load(m, i);
+        FloatVector g = Lanes.load(grad + i).mul(scale);
+        FloatVector m0 = Lanes.load(m + i);
         FloatVector m1 = g.sub(m0).fma(oneMinusBeta1, m0);
-        FloatVector v1 = Lanes.load(v, i).mul(beta2).add(g.mul(g).mul(oneMinusBeta2));
-        Lanes.store(m1, m, i);
-        Lanes.store(v1, v, i);
-        FloatVector wi = Lanes.load(w, i + shift);
+        FloatVector v1 = Lanes.load(v + i).mul(beta2).add(g.mul(g).mul(oneMinusBeta2));
+        Lanes.store(m1, m + i);
+        Lanes.store(v1, v + i);
+        FloatVector wi = Lanes.load(w + i);
         FloatVector u = m1.mul(bias1).div(v1.sqrt().mul(root).add(beyond)).add(wi.mul(decays));
         ws = Lanes.TYPE.cast(ws).add(wi.mul(wi));
         us = Lanes.TYPE.cast(us).add(u.mul(u));
@@ -127,13 +133,13 @@ public record LambCpu(Constants c, float rate) implements UpdateCpu.Rule {
       u2 += Lanes.sum(us);
     }
     for (; i < end; i += Float.BYTES) {
-      float g = b.grad().get(JAVA_FLOAT_UNALIGNED, i) * c.gradScale;
-      float m0 = m.get(JAVA_FLOAT_UNALIGNED, i);
+      float g = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, grad + i) * c.gradScale;
+      float m0 = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, m + i);
       float m1 = Math.fma(g - m0, 1 - c.beta1, m0);
-      float v1 = v.get(JAVA_FLOAT_UNALIGNED, i) * c.beta2 + g * g * (1 - c.beta2);
-      m.set(JAVA_FLOAT_UNALIGNED, i, m1);
-      v.set(JAVA_FLOAT_UNALIGNED, i, v1);
-      float wi = w.get(JAVA_FLOAT_UNALIGNED, i + shift);
+      float v1 = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, v + i) * c.beta2 + g * g * (1 - c.beta2);
+      Ram.ALL.set(JAVA_FLOAT_UNALIGNED, m + i, m1);
+      Ram.ALL.set(JAVA_FLOAT_UNALIGNED, v + i, v1);
+      float wi = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, w + i);
       float u = m1 * c.bias1 / ((float) Math.sqrt(v1) * c.rootBias + c.eps) + wi * c.decay;
       w2 += (double) wi * wi;
       u2 += (double) u * u;

@@ -77,6 +77,15 @@ final class Lanes {
     return FloatVector.fromMemorySegment(SPECIES, m, byteOffset, ByteOrder.LITTLE_ENDIAN);
   }
 
+  /** From memory that {@link Ram#address} has checked. */
+  static FloatVector load(long address) {
+    return load(Ram.ALL, address);
+  }
+
+  static void store(FloatVector v, long address) {
+    store(v, Ram.ALL, address);
+  }
+
   static void store(FloatVector v, MemorySegment m, long byteOffset) {
     TYPE.cast(v).intoMemorySegment(m, byteOffset, ByteOrder.LITTLE_ENDIAN);
   }

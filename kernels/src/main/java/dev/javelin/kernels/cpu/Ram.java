@@ -2,6 +2,7 @@ package dev.javelin.kernels.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 
 /**
  * The whole address space as one constant segment, for kernels that work on panels whose bounds
@@ -15,4 +16,20 @@ final class Ram {
   static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
   private Ram() {}
+
+  /**
+   * The address of the bytes {@code [at, at + bytes)} of off-heap memory, which must be there.
+   *
+   * <p>A loop that adds an int to addresses, as in {@code Lanes.load(w + i)}, compiles well however
+   * late and however often. One over segments does not: where the compiler guesses their bounds
+   * wrong it leaves the compiled code and begins anew, and where it does not inline {@code asSlice}
+   * it knows nothing of the slice and puts vectors on the heap.
+   */
+  static long address(MemorySegment m, long at, long bytes) {
+    if (!m.isNative()) {
+      throw new IllegalArgumentException("kernels need memory off the heap, got " + m);
+    }
+    Objects.checkFromIndexSize(at, bytes, m.byteSize());
+    return m.address() + at;
+  }
 }

@@ -24,10 +24,16 @@ public record RmsPropCpu(
 
   @Override
   public void apply(
-      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes) {
-    MemorySegment square = requireNonNull(kept[0]);
-    MemorySegment mean = kept[1];
-    MemorySegment velocity = kept[2];
+      MemorySegment weights,
+      MemorySegment grads,
+      @Nullable MemorySegment[] kept,
+      long at,
+      int bytes) {
+    long w = Ram.address(weights, at, bytes);
+    long grad = Ram.address(grads, at, bytes);
+    long square = Ram.address(requireNonNull(kept[0]), at, bytes);
+    long mean = kept[1] == null ? 0 : Ram.address(kept[1], at, bytes);
+    long velocity = kept[2] == null ? 0 : Ram.address(kept[2], at, bytes);
     FloatVector scale = Lanes.broadcast(gradScale);
     FloatVector decays = Lanes.broadcast(decay);
     FloatVector a = Lanes.broadcast(alpha);
@@ -35,23 +41,23 @@ public record RmsPropCpu(
     FloatVector mu = Lanes.broadcast(momentum);
     FloatVector rate = Lanes.broadcast(lr);
     FloatVector beyond = Lanes.broadcast(eps);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector w0 = Lanes.load(w, i);
-      FloatVector g = Lanes.load(grad, i).mul(scale).add(w0.mul(decays));
-      FloatVector s = Lanes.load(square, i).mul(a).add(g.mul(g).mul(oneMinusA));
-      Lanes.store(s, square, i);
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector w0 = Lanes.load(w + i);
+      FloatVector g = Lanes.load(grad + i).mul(scale).add(w0.mul(decays));
+      FloatVector s = Lanes.load(square + i).mul(a).add(g.mul(g).mul(oneMinusA));
+      Lanes.store(s, square + i);
       FloatVector variance = s;
-      if (mean != null) {
-        FloatVector m = Lanes.load(mean, i).mul(a).add(g.mul(oneMinusA));
-        Lanes.store(m, mean, i);
+      if (mean != 0) {
+        FloatVector m = Lanes.load(mean + i).mul(a).add(g.mul(oneMinusA));
+        Lanes.store(m, mean + i);
         variance = Lanes.larger(Lanes.zero(), s.sub(m.mul(m))); // rounding may make it negative
       }
       FloatVector u = g.div(variance.sqrt().add(beyond));
-      if (velocity != null) {
-        u = Lanes.load(velocity, i).mul(mu).add(u);
-        Lanes.store(u, velocity, i);
+      if (velocity != 0) {
+        u = Lanes.load(velocity + i).mul(mu).add(u);
+        Lanes.store(u, velocity + i);
       }
-      Lanes.store(w0.sub(u.mul(rate)), w, i);
+      Lanes.store(w0.sub(u.mul(rate)), w + i);
     }
   }
 }

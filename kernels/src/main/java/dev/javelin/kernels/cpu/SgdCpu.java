@@ -21,10 +21,16 @@ public record SgdCpu(
 
   @Override
   public void apply(
-      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes) {
-    MemorySegment v = kept[0];
-    if (v == null) {
-      plain(w, grad, at, bytes);
+      MemorySegment weights,
+      MemorySegment grads,
+      @Nullable MemorySegment[] kept,
+      long at,
+      int bytes) {
+    long w = Ram.address(weights, at, bytes);
+    long grad = Ram.address(grads, at, bytes);
+    long v = kept[0] == null ? 0 : Ram.address(kept[0], at, bytes);
+    if (v == 0) {
+      plain(w, grad, bytes);
       return;
     }
     FloatVector scale = Lanes.broadcast(gradScale);
@@ -33,23 +39,23 @@ public record SgdCpu(
     FloatVector takes = Lanes.broadcast(take);
     FloatVector gradients = Lanes.broadcast(ofGradient);
     FloatVector velocities = Lanes.broadcast(ofVelocity);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector w0 = Lanes.load(w, i);
-      FloatVector g = Lanes.load(grad, i).mul(scale).add(w0.mul(decays));
-      FloatVector v1 = Lanes.load(v, i).mul(mu).add(g.mul(takes));
-      Lanes.store(v1, v, i);
-      Lanes.store(w0.sub(g.mul(gradients).add(v1.mul(velocities))), w, i);
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector w0 = Lanes.load(w + i);
+      FloatVector g = Lanes.load(grad + i).mul(scale).add(w0.mul(decays));
+      FloatVector v1 = Lanes.load(v + i).mul(mu).add(g.mul(takes));
+      Lanes.store(v1, v + i);
+      Lanes.store(w0.sub(g.mul(gradients).add(v1.mul(velocities))), w + i);
     }
   }
 
-  private void plain(MemorySegment w, MemorySegment grad, long at, long bytes) {
+  private void plain(long w, long grad, int bytes) {
     FloatVector scale = Lanes.broadcast(gradScale);
     FloatVector decays = Lanes.broadcast(decay);
     FloatVector gradients = Lanes.broadcast(ofGradient);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector w0 = Lanes.load(w, i);
-      FloatVector g = Lanes.load(grad, i).mul(scale).add(w0.mul(decays));
-      Lanes.store(w0.sub(g.mul(gradients)), w, i);
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector w0 = Lanes.load(w + i);
+      FloatVector g = Lanes.load(grad + i).mul(scale).add(w0.mul(decays));
+      Lanes.store(w0.sub(g.mul(gradients)), w + i);
     }
   }
 }

@@ -27,9 +27,15 @@ public record SophiaCpu(
 
   @Override
   public void apply(
-      MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes) {
-    MemorySegment m = requireNonNull(kept[0]);
-    MemorySegment h = requireNonNull(kept[1]);
+      MemorySegment weights,
+      MemorySegment grads,
+      @Nullable MemorySegment[] kept,
+      long at,
+      int bytes) {
+    long w = Ram.address(weights, at, bytes);
+    long grad = Ram.address(grads, at, bytes);
+    long m = Ram.address(requireNonNull(kept[0]), at, bytes);
+    long h = Ram.address(requireNonNull(kept[1]), at, bytes);
     FloatVector scale = Lanes.broadcast(gradScale);
     FloatVector decays = Lanes.broadcast(decay);
     FloatVector b1 = Lanes.broadcast(beta1);
@@ -39,13 +45,13 @@ public record SophiaCpu(
     FloatVector least = Lanes.broadcast(eps);
     FloatVector one = Lanes.broadcast(1);
     FloatVector minusOne = Lanes.broadcast(-1);
-    for (long i = at; i < at + bytes; i += Lanes.BYTES) {
-      FloatVector g = Lanes.load(grad, i).mul(scale);
-      FloatVector m1 = Lanes.load(m, i).mul(b1).add(g.mul(oneMinusB1));
-      Lanes.store(m1, m, i);
-      FloatVector ratio = m1.div(Lanes.larger(Lanes.load(h, i).mul(curve), least));
+    for (int i = 0; i < bytes; i += Lanes.BYTES) {
+      FloatVector g = Lanes.load(grad + i).mul(scale);
+      FloatVector m1 = Lanes.load(m + i).mul(b1).add(g.mul(oneMinusB1));
+      Lanes.store(m1, m + i);
+      FloatVector ratio = m1.div(Lanes.larger(Lanes.load(h + i).mul(curve), least));
       FloatVector clipped = Lanes.smaller(Lanes.larger(ratio, minusOne), one);
-      Lanes.store(Lanes.load(w, i).mul(decays).sub(clipped.mul(rate)), w, i);
+      Lanes.store(Lanes.load(w + i).mul(decays).sub(clipped.mul(rate)), w + i);
     }
   }
 
@@ -59,30 +65,34 @@ public record SophiaCpu(
         Math.toIntExact((n + PIECE - 1) / PIECE),
         1,
         (first, last) -> {
-          long end = Math.min(n, (long) last * PIECE);
-          long i = (long) first * PIECE;
-          FloatVector scales = Lanes.broadcast(scale);
-          FloatVector b2 = Lanes.broadcast(beta2);
-          FloatVector oneMinusB2 = Lanes.broadcast(1 - beta2);
-          for (; i + Lanes.COUNT <= end; i += Lanes.COUNT) {
-            FloatVector g = Lanes.load(grad, Float.BYTES * i).mul(scales);
-            FloatVector before = Lanes.load(h, Float.BYTES * i);
-            FloatVector square = g.mul(g);
-            FloatVector after = before.mul(b2).add(square.mul(oneMinusB2));
-            Lanes.store(
-                before.blend(after, square.compare(LT, Float.POSITIVE_INFINITY)),
-                h,
-                Float.BYTES * i);
+          for (int p = first; p < last; p++) {
+            long from = (long) p * PIECE;
+            int count = (int) Math.min(PIECE, n - from);
+            long of = Ram.address(grad, 4 * from, 4L * count);
+            estimate(Ram.address(h, 4 * from, 4L * count), of, scale, beta2, count);
+            Ram.ALL.asSlice(of, 4L * count).fill((byte) 0);
           }
-          for (; i < end; i++) {
-            float g = grad.getAtIndex(JAVA_FLOAT_UNALIGNED, i) * scale;
-            if (g * g < Float.POSITIVE_INFINITY) {
-              float before = h.getAtIndex(JAVA_FLOAT_UNALIGNED, i);
-              h.setAtIndex(JAVA_FLOAT_UNALIGNED, i, before * beta2 + g * g * (1 - beta2));
-            }
-          }
-          long from = (long) Float.BYTES * first * PIECE;
-          grad.asSlice(from, Float.BYTES * end - from).fill((byte) 0);
         });
+  }
+
+  private static void estimate(long h, long grad, float scale, float beta2, int n) {
+    FloatVector scales = Lanes.broadcast(scale);
+    FloatVector b2 = Lanes.broadcast(beta2);
+    FloatVector oneMinusB2 = Lanes.broadcast(1 - beta2);
+    int whole = Lanes.SPECIES.loopBound(n);
+    for (int i = 0; i < 4 * whole; i += Lanes.BYTES) {
+      FloatVector g = Lanes.load(grad + i).mul(scales);
+      FloatVector before = Lanes.load(h + i);
+      FloatVector square = g.mul(g);
+      FloatVector after = before.mul(b2).add(square.mul(oneMinusB2));
+      Lanes.store(before.blend(after, square.compare(LT, Float.POSITIVE_INFINITY)), h + i);
+    }
+    for (int i = whole; i < n; i++) {
+      float g = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, grad + 4L * i) * scale;
+      if (g * g < Float.POSITIVE_INFINITY) {
+        float before = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, h + 4L * i);
+        Ram.ALL.set(JAVA_FLOAT_UNALIGNED, h + 4L * i, before * beta2 + g * g * (1 - beta2));
+      }
+    }
   }
 }

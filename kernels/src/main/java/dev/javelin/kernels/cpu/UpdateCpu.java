@@ -30,7 +30,7 @@ public final class UpdateCpu {
      * @param bytes of the range: whole vectors, of {@link Lanes#BYTES} each
      */
     void apply(
-        MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, long bytes);
+        MemorySegment w, MemorySegment grad, @Nullable MemorySegment[] kept, long at, int bytes);
 
     /** Bytes of scratch that it needs, which then are those from {@link #SCRATCH} on. */
     default long scratchBytes() {
@@ -99,7 +99,7 @@ public final class UpdateCpu {
       Half.widen(w, at, b.copy, b.type.bytes(from), b.type, n);
     }
     if (whole > 0) {
-      rule.apply(w, b.grad, kept, at, (long) Float.BYTES * whole);
+      rule.apply(w, b.grad, kept, at, Float.BYTES * whole);
     }
     if (whole < n) {
       rest(cpu, b, w, kept, rule, from + whole, n - whole);
