@@ -1,6 +1,6 @@
 // matmul_hopper.cuh: c (+)= f(op(a)·op(b) + bias) for compute capability 9.0, where tiles arrive by TMA and wgmma reads
 // them from shared memory itself. The same products as matmul.cuh, which stays for older devices and for matrices that
-// no tensor map describes.
+// no tensor map describes. The way here: docs/kernels/ladder, rungs 10 to 13.
 //
 //   warpgroup 0, one thread:  wait empty → announce bytes → two TMA loads          registers: 40
 //   warpgroups 1 and 2:       wait full → 4 wgmma of 64xN → release the step before → … → results     232 each

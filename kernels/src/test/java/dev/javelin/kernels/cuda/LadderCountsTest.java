@@ -49,11 +49,13 @@ class LadderCountsTest {
 
         Written by `LadderCountsTest`, which holds it against the compiler's reports and the machine code: registers for
         sm_80, 86, 89 and 90a (one number where they agree), bytes of shared memory; then one pass of the main loop for
-        sm_90a, instructions of a thread. A multiply-add is an `FFMA`, or a 64th of a lane's `HMMA` (`mma.sync.m16n8k16`).
-        Loads from memory are `LDG` and `LDGSTS` (`cp.async`), from shared memory `LDS` and `LDSM` (`ldmatrix`), of
-        whatever width. No kernel spills registers.
+        sm_90a, instructions of a thread. A multiply-add is an `FFMA`, or a 64th of a lane's `HMMA` (`mma.sync.m16n8k16`),
+        a 1024th or 2048th of its `HGMMA` (`wgmma` with 128 or 256 columns). Loads from memory are `LDG`, `LDGSTS`
+        (`cp.async`) and `UTMALDG` (TMA, of one thread), from shared memory `LDS` and `LDSM` (`ldmatrix`), of whatever
+        width. Kernels with `HGMMA` have dynamic shared memory besides, and for cards before 9.0 no code.
+        No kernel spills registers.
 
-        | kernel | registers | shared | instructions | `FFMA` | `HMMA` | `MUFU.EX2` | memory loads | shared loads | barriers | memory loads each multiply-add | shared loads each multiply-add |
+        | kernel | registers | shared | instructions | `FFMA` | `HMMA`, `HGMMA` | `MUFU.EX2` | memory loads | shared loads | barriers | memory loads each multiply-add | shared loads each multiply-add |
         |---|---|---|---|---|---|---|---|---|---|---|---|
         """);
     Map<String, MachineCode.Code> loops = new HashMap<>();
@@ -72,7 +74,7 @@ class LadderCountsTest {
           new Object[] {
             loop.names().size(),
             loop.count(n -> n.startsWith("FFMA")),
-            loop.count(n -> n.startsWith("HMMA")),
+            loop.count(n -> n.startsWith("HMMA") || n.startsWith("HGMMA")),
             loop.count(n -> n.startsWith("MUFU.EX2")),
             loop.loads(),
             loop.sharedLoads(),
@@ -105,6 +107,7 @@ class LadderCountsTest {
 
   private static String sentence(List<String> row) {
     boolean tensorCores = !row.get(5).equals("0");
+    boolean warpgroups = row.get(0).matches("`matmul_1\\d`");
     return "%s: registers %s; %s bytes of shared memory; in a pass %s instructions, of which %s %s, %s memory loads, %s shared loads, %s barriers."
         .formatted(
             row.get(0),
@@ -112,7 +115,7 @@ class LadderCountsTest {
             row.get(2),
             row.get(3),
             row.get(tensorCores ? 5 : 4),
-            tensorCores ? "`HMMA`" : "`FFMA`",
+            warpgroups ? "`HGMMA`" : tensorCores ? "`HMMA`" : "`FFMA`",
             row.get(7),
             row.get(8),
             row.get(9));

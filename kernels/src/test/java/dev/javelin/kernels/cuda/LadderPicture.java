@@ -139,6 +139,44 @@ final class LadderPicture {
         }
         yield "Halves of a step: fragments are read while others are multiplied. A barrier in the middle of each step.";
       }
+      case "matmul_10" -> {
+        lanes("wgmma", "TMA");
+        for (int s = 0; s < 2; s++) {
+          box("a", 2 * s, 1, 1, "step %d: 32 KB".formatted(s));
+          box("hot-c", 2 * s + 1, 0, 1, "step %d: 8 wgmma".formatted(s));
+        }
+        yield "One thread asks, 32 KB arrive, four warps multiply what lies in shared memory. One after the other.";
+      }
+      case "matmul_11" -> {
+        lanes("wgmma", "under way");
+        for (int s = 0; s < 4; s++) {
+          box("hot-c", s, 0, 1, "step %d: stage %d".formatted(s, s % 4));
+          box("a", s, 1, 1, "%d, %d, %d".formatted(s + 1, s + 2, s + 3));
+        }
+        yield "Four stages. At a dashed line the step before has been read, and its stage takes the one three ahead.";
+      }
+      case "matmul_12" -> {
+        int stages = rung.constant("kStages");
+        lanes("bring", "rows 0 … 63", "rows 64 …");
+        for (int s = 0; s < 4; s++) {
+          box("a", s, 0, 1, "fill %d with step %d".formatted(s % stages, s));
+          if (s < 3) {
+            box("hot-c", s + 1, 1, 1, "step %d".formatted(s));
+            box("hot-c", s + 1, 2, 1, "step %d".formatted(s));
+          }
+        }
+        yield "A warpgroup brings, two multiply. They wait for stages to be full or empty, not for each other.";
+      }
+      case "matmul_13" -> {
+        lanes("bring", "multiply", "store");
+        box("a", 0, 0, 2, "steps of tile 0, first of tile 1");
+        box("a", 2, 0, 2, "steps of tile 1");
+        box("hot-c", 0, 1, 2, "tile 0");
+        box("c", 2, 1, 0.5, "boxes");
+        box("hot-c", 2.5, 1, 1.5, "tile 1");
+        box("b", 2.2, 2, 1.3, "results of tile 0");
+        yield "A block stays for tile after tile: results leave while the next tile is under way.";
+      }
       case "attention_1" -> {
         stage(20, "q · kᵀ", "s, tokens²", "c");
         stage(255, "softmax", "p, tokens²", "c");
@@ -308,7 +346,7 @@ final class LadderPicture {
     }
   }
 
-  private void box(String kind, int step, int lane, int steps, String label) {
+  private void box(String kind, double step, int lane, double steps, String label) {
     double x = 113 + 150.0 * step;
     rect(kind, x, 50 + 50 * lane, 150 * steps - 6, 36);
     svg.append(

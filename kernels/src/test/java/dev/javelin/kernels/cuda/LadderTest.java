@@ -1,9 +1,12 @@
 package dev.javelin.kernels.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
+import dev.javelin.device.TensorMap;
+import dev.javelin.device.TensorMap.Swizzle;
 import dev.javelin.device.TestMachine;
 import java.util.Arrays;
 import java.util.List;
@@ -23,6 +26,9 @@ class LadderTest {
   /** From which rung on rows must begin at 16-byte boundaries. */
   private static final int IN_CHUNKS = 5;
 
+  /** From which rung on matrices are tensor maps, and the capability is 9.0. */
+  private static final int ON_HOPPER = 10;
+
   /** From which rung on probabilities are rounded to bf16, and a block has 64 queries. */
   private static final int ON_TENSOR_CORES = 4;
 
@@ -36,8 +42,17 @@ class LadderTest {
                 machines.get(2),
                 machines.get(6),
                 machines.get(machines.size() - 1));
+    List<TestMachine> hopper = // the same orders; all on 9.0
+        machines.stream().filter(m -> m.capability() == 90 || m.capability() == 0).toList();
     return Ladder.rungs(ladder).stream()
-        .flatMap(rung -> chosen.stream().map(machine -> Arguments.of(rung, machine)));
+        .flatMap(
+            rung ->
+                (isOnHopper(rung) ? hopper : chosen)
+                    .stream().map(machine -> Arguments.of(rung, machine)));
+  }
+
+  private static boolean isOnHopper(Ladder.Rung rung) {
+    return rung.ladder().equals("matmul") && rung.number() >= ON_HOPPER;
   }
 
   static Stream<Arguments> matmul() {
@@ -51,7 +66,7 @@ class LadderTest {
   @Test
   void bothLaddersAreComplete() {
     assertThat(Ladder.rungs("matmul").stream().map(Ladder.Rung::number))
-        .containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
+        .containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);
     assertThat(Ladder.rungs("attention").stream().map(Ladder.Rung::number))
         .containsExactly(1, 2, 3, 4, 5, 6);
   }
@@ -60,6 +75,10 @@ class LadderTest {
   @MethodSource
   void matmul(Ladder.Rung rung, TestMachine machine) {
     try (Gpu gpu = Gpu.ladder(machine)) {
+      if (isOnHopper(rung)) {
+        assumeTrue(gpu.capability() == 90, "for compute capability 9.0");
+        matmul(gpu, rung, 70, 264, 328); // more steps than any ring has stages, a second tile
+      }
       boolean chunks = rung.number() >= IN_CHUNKS;
       int[][] shapes = {
         {1, 8, 8},
@@ -77,18 +96,22 @@ class LadderTest {
     short[] a = Halves.random(DType.BF16, m * k, 1);
     short[] b = Halves.random(DType.BF16, k * n, 2);
     DeviceMemory c = gpu.of(nans(m * n));
-    int edge = EDGES[rung.number() - 1];
-    var kernel = gpu.kernel(rung.toString());
-    (edge == 0
-            ? kernel.threads((long) m * n)
-            : kernel.grid(Math.ceilDiv(n, edge), Math.ceilDiv(m, edge)))
-        .ptr(c)
-        .ptr(gpu.of(a))
-        .ptr(gpu.of(b))
-        .i32(m)
-        .i32(n)
-        .i32(k)
-        .run();
+    if (rung.number() >= ON_HOPPER) {
+      launchOnHopper(gpu, rung, c, gpu.of(a), gpu.of(b), m, n, k);
+    } else {
+      int edge = EDGES[rung.number() - 1];
+      var kernel = gpu.kernel(rung.toString());
+      (edge == 0
+              ? kernel.threads((long) m * n)
+              : kernel.grid(Math.ceilDiv(n, edge), Math.ceilDiv(m, edge)))
+          .ptr(c)
+          .ptr(gpu.of(a))
+          .ptr(gpu.of(b))
+          .i32(m)
+          .i32(n)
+          .i32(k)
+          .run();
+    }
     float[] got = gpu.floats(c, m * n);
     for (int i = 0; i < m; i++) {
       for (int j = 0; j < n; j++) {
@@ -105,6 +128,35 @@ class LadderTest {
             .isLessThanOrEqualTo(k * 0x1p-23 * size);
       }
     }
+  }
+
+  private static void launchOnHopper(
+      Gpu gpu,
+      Ladder.Rung rung,
+      DeviceMemory c,
+      DeviceMemory a,
+      DeviceMemory b,
+      int m,
+      int n,
+      int k) {
+    boolean wide = rung.number() >= 12;
+    boolean stays = rung.number() >= 13;
+    int step = (128 + (wide ? 256 : 128)) * 128; // bytes
+    int stages = rung.number() == 10 ? 1 : rung.constant("kStages");
+    int boxes = stays ? 2 * rung.constant("kBoxes") * 64 * 128 : 0;
+    var kernel = gpu.kernel(rung.toString());
+    var launch =
+        stays
+            ? kernel.grid(1).map(TensorMap.rows(DType.F32, c, m, n, n, 64, 32, Swizzle.BYTES_128))
+            : kernel.grid(Math.ceilDiv(n, wide ? 256 : 128), Math.ceilDiv(m, 128)).ptr(c);
+    launch
+        .map(TensorMap.rows(DType.BF16, a, m, k, k, 128, 64, Swizzle.BYTES_128))
+        .map(TensorMap.rows(DType.BF16, b, k, n, n, 64, 64, Swizzle.BYTES_128))
+        .i32(m)
+        .i32(n)
+        .i32(k)
+        .shared(stages * step + boxes)
+        .run();
   }
 
   @ParameterizedTest(name = "{0} on {1}")

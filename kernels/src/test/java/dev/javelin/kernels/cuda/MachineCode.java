@@ -29,8 +29,8 @@ final class MachineCode {
   /** Multiply-adds of a lane in {@code mma.sync.m16n8k16}. */
   private static final int IN_HMMA = 16 * 8 * 16 / 32;
 
-  /** Of a lane in {@code wgmma}: more than any other loop has, whatever its shape. */
-  private static final int IN_HGMMA = 1 << 16;
+  /** {@code wgmma}, an instruction of 128 lanes. */
+  private static final Pattern HGMMA = Pattern.compile("HGMMA\\.(\\d+)x(\\d+)x(\\d+)\\..*");
 
   /** A pass has all products that it can, of copies those that cost it no second way around. */
   private static final double PRODUCT = 1e6;
@@ -73,12 +73,26 @@ final class MachineCode {
     }
 
     long multiplyAdds() {
-      return starting("FFMA") + IN_HMMA * starting("HMMA") + IN_HGMMA * starting("HGMMA");
+      return starting("FFMA") + IN_HMMA * starting("HMMA") + ofWarpgroups();
+    }
+
+    private long ofWarpgroups() {
+      return names().stream().mapToLong(Code::inHgmma).sum();
+    }
+
+    private static long inHgmma(String name) {
+      Matcher m = HGMMA.matcher(name);
+      return m.matches()
+          ? Long.parseLong(m.group(1))
+              * Long.parseLong(m.group(2))
+              * Long.parseLong(m.group(3))
+              / 128
+          : 0;
     }
 
     /** From memory, into registers or shared memory. */
     long loads() {
-      return count(n -> n.startsWith("LDG.") || n.startsWith("LDGSTS"));
+      return count(n -> n.startsWith("LDG.") || n.startsWith("LDGSTS") || n.startsWith("UTMALDG"));
     }
 
     long sharedLoads() {
@@ -99,7 +113,10 @@ final class MachineCode {
               : "1/" + Math.round((double) all / instructions);
     }
 
-    /** A loop ends with a branch back to where it begins; the one with most multiply-adds. */
+    /**
+     * A loop ends with a branch back to where it begins; the one with most multiply-adds, of
+     * warpgroups where there are any: around their loop goes another, with an epilogue's.
+     */
     Code mainLoop() {
       List<Code> loops = new ArrayList<>();
       for (Instruction end : instructions) {
@@ -113,7 +130,8 @@ final class MachineCode {
       // Of two that are alike, as the compiler makes them for a flag, the shorter one.
       return loops.stream()
           .min(
-              Comparator.comparingLong((Code l) -> -l.multiplyAdds())
+              Comparator.comparingLong((Code l) -> -l.ofWarpgroups())
+                  .thenComparingLong(l -> l.ofWarpgroups() > 0 ? 0 : -l.multiplyAdds())
                   .thenComparingInt(l -> l.instructions.size()))
           .orElse(new Code(List.of()));
     }

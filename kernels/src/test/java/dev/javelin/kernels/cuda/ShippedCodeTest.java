@@ -44,6 +44,9 @@ class ShippedCodeTest {
       List.of(
           new Claim("matmul", "matmul_.*", Way.MMA_SYNC, Way.CP_ASYNC, 1),
           new Claim("matmul_small", "matmul_small_.*", Way.MMA_SYNC, Way.CP_ASYNC, 1),
+          new Claim("matmul_hopper_256", "matmul_hopper_.*", Way.WGMMA, Way.TMA, 0),
+          new Claim("matmul_hopper_192", "matmul_hopper_.*", Way.WGMMA, Way.TMA, 0),
+          new Claim("matmul_hopper_128", "matmul_hopper_.*", Way.WGMMA, Way.TMA, 0),
           // two buffers, of keys and of values, that are filled in turn
           new Claim(
               "attention_forward",
