@@ -4,7 +4,6 @@ import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
 import dev.javelin.device.Parallel;
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * One matrix product {@code C[m, n] (+)= A[m, k] · B[k, n]}: its blocking, and the loops around the
@@ -43,6 +42,7 @@ final class MatmulBlocking {
   private static final int STRIP_COLS = 512;
   private static final int PIECES_PER_THREAD = 8;
   private static final int PIECE_ELEMENTS = 8 << 10; // of packing or summing
+  private static final int BF16_BYTES = 2;
   private static final long MAX_PREPACKED_ELEMENTS = 8L << 20;
 
   private final Cpu cpu;
@@ -62,6 +62,7 @@ final class MatmulBlocking {
   private final int kc;
   private final int passes;
   private final boolean split;
+  private final boolean rounded;
   private final boolean direct;
   private final int rowPanels;
   private final int colPanels;
@@ -115,7 +116,13 @@ final class MatmulBlocking {
     int step = Math.max(MIN_STEP, tile.kStep());
     kc = Math.ceilDiv(Math.ceilDiv(k, wanted), step) * step;
     passes = Math.ceilDiv(k, kc);
-    direct = cType == DType.F32 || split;
+    rounded =
+        cType == DType.BF16
+            && tile.rounds()
+            && passes == 1
+            && !accumulate
+            && epilogue.equals(MatmulEpilogue.NONE);
+    direct = cType == DType.F32 || split || rounded;
 
     rowPanels = Math.ceilDiv(m, tile.rows);
     colPanels = Math.ceilDiv(n, tile.cols);
@@ -288,6 +295,9 @@ final class MatmulBlocking {
       boolean add = accumulate || pass > 0;
       pass(pass, target, stride, add, own, firstRowPanel, panels, strip, count);
     }
+    if (rounded) {
+      return;
+    }
     epilogue.apply(Ram.ALL, target + 4 * (row * stride + col), 4 * stride, row, rows, col, cols);
     for (int i = row; i < row + rows && !direct; i++) {
       long at = target + 4 * (i * stride + col);
@@ -307,6 +317,7 @@ final class MatmulBlocking {
       int strip,
       int count) {
     int depth = depth(pass);
+    int bytes = rounded ? BF16_BYTES : Float.BYTES;
     for (int j = strip; j < strip + count; j++) {
       long bPanel = panelAddress(packedB, tile.cols, colPanelsNow, pass, j);
       int col = (firstColPanel + j) * tile.cols;
@@ -316,34 +327,11 @@ final class MatmulBlocking {
                 ? panelAddress(packedA, tile.rows, rowPanels, pass, firstRowPanel + i)
                 : panelAddress(own, tile.rows, panels, pass, i);
         int row = (firstRowPanel + i) * tile.rows;
-        long at = target + 4 * (row * stride + col);
+        long at = target + bytes * (row * stride + col);
         int rows = Math.min(tile.rows, m - row);
         int cols = Math.min(tile.cols, n - col);
-        if (!add && rows == tile.rows && cols == tile.cols) {
-          tile.multiply(at, 4 * stride, aPanel, bPanel, depth);
-        } else {
-          long whole = own + tileOffset();
-          tile.multiply(whole, 4L * tile.cols, aPanel, bPanel, depth);
-          merge(at, 4 * stride, whole, 4L * tile.cols, rows, cols, add);
-        }
-      }
-    }
-  }
-
-  private static void merge(
-      long to, long toBytes, long from, long fromBytes, int rows, int cols, boolean add) {
-    int whole = Lanes.SPECIES.loopBound(cols);
-    for (int i = 0; i < rows; i++) {
-      long dst = to + i * toBytes;
-      long src = from + i * fromBytes;
-      for (int j = 0; j < whole; j += Lanes.COUNT) {
-        FloatVector v = Lanes.load(Ram.ALL, src + 4L * j);
-        Lanes.store(add ? Lanes.load(Ram.ALL, dst + 4L * j).add(v) : v, Ram.ALL, dst + 4L * j);
-      }
-      for (int j = whole; j < cols; j++) {
-        float v = Ram.ALL.get(Ram.FLOAT, src + 4L * j);
-        float sum = add ? Ram.ALL.get(Ram.FLOAT, dst + 4L * j) + v : v;
-        Ram.ALL.set(Ram.FLOAT, dst + 4L * j, sum);
+        long spare = own + tileOffset();
+        tile.multiply(at, bytes * stride, aPanel, bPanel, depth, rows, cols, add, rounded, spare);
       }
     }
   }
@@ -359,7 +347,7 @@ final class MatmulBlocking {
       }
       for (int pass = 0; pass < passes; pass++) {
         long part = partials + 4L * ((long) pass * m * n + (long) i * n);
-        merge(sums.address(), 4L * n, part, 4L * n, 1, n, true);
+        MatmulTile.merge(sums.address(), 4L * n, part, 4L * n, 1, n, true);
       }
       epilogue.apply(sums, 0, 4L * n, i, 1, 0, n);
       Half.narrow(c, cType.bytes(i * ldc), cType, sums, 0, n);

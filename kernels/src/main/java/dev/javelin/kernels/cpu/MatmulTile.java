@@ -1,5 +1,7 @@
 package dev.javelin.kernels.cpu;
 
+import jdk.incubator.vector.FloatVector;
+
 /**
  * The register tile of the matrix product: {@code C[rows, cols] = Ap · Bp} over packed panels,
  * which are read once, front to back.
@@ -67,4 +69,55 @@ abstract sealed class MatmulTile
    * @param aPanel address of what {@link #packA} has packed; {@code bPanel} likewise
    */
   abstract void multiply(long c, long rowBytes, long aPanel, long bPanel, int kc);
+
+  /** Whether {@link #multiply} can round to bf16 what it writes. */
+  boolean rounds() {
+    return false;
+  }
+
+  /**
+   * Replaces a corner of a tile of C, or adds to it; no other memory is written.
+   *
+   * @param rows of the corner, {@code cols} likewise
+   * @param add whether to add
+   * @param rounded whether C is bf16: where {@link #rounds}, and not added to
+   * @param spare memory for one tile
+   */
+  void multiply(
+      long c,
+      long rowBytes,
+      long aPanel,
+      long bPanel,
+      int kc,
+      int rows,
+      int cols,
+      boolean add,
+      boolean rounded,
+      long spare) {
+    if (!add && rows == this.rows && cols == this.cols) {
+      multiply(c, rowBytes, aPanel, bPanel, kc);
+    } else {
+      multiply(spare, 4L * this.cols, aPanel, bPanel, kc);
+      merge(c, rowBytes, spare, 4L * this.cols, rows, cols, add);
+    }
+  }
+
+  /** Copies a matrix of floats, or adds it. */
+  static void merge(
+      long to, long toBytes, long from, long fromBytes, int rows, int cols, boolean add) {
+    int whole = Lanes.SPECIES.loopBound(cols);
+    for (int i = 0; i < rows; i++) {
+      long dst = to + i * toBytes;
+      long src = from + i * fromBytes;
+      for (int j = 0; j < whole; j += Lanes.COUNT) {
+        FloatVector v = Lanes.load(Ram.ALL, src + 4L * j);
+        Lanes.store(add ? Lanes.load(Ram.ALL, dst + 4L * j).add(v) : v, Ram.ALL, dst + 4L * j);
+      }
+      for (int j = whole; j < cols; j++) {
+        float v = Ram.ALL.get(Ram.FLOAT, src + 4L * j);
+        float sum = add ? Ram.ALL.get(Ram.FLOAT, dst + 4L * j) + v : v;
+        Ram.ALL.set(Ram.FLOAT, dst + 4L * j, sum);
+      }
+    }
+  }
 }

@@ -1,6 +1,7 @@
 package dev.javelin.kernels.cpu;
 
 import static dev.javelin.kernels.cpu.X86.Gp.R8;
+import static dev.javelin.kernels.cpu.X86.Gp.R9;
 import static dev.javelin.kernels.cpu.X86.Gp.RCX;
 import static dev.javelin.kernels.cpu.X86.Gp.RDI;
 import static dev.javelin.kernels.cpu.X86.Gp.RDX;
@@ -9,61 +10,143 @@ import static dev.javelin.kernels.cpu.X86.at;
 
 import dev.javelin.device.MachineCode;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The tile of AVX512-BF16: 12 rows x 32 columns of C in 24 registers, k in pairs, as machine code.
+ * Corners have codes of their own: fewer rows, or one vector of columns and not two, take less
+ * time, and no code writes more than its corner. Each is assembled when it is first wanted.
  */
-final class MatmulTileBf16 extends MatmulPairTile {
+class MatmulTileBf16 extends MatmulPairTile {
   static final int ROWS = 12;
   static final int COLS = 32;
 
   private static final int VECTORS = 2; // of a row of C
   private static final int VECTOR_BYTES = 64;
+  private static final int LANES = 16;
   private static final int PAIR_BYTES = 4;
+  private static final int MASK = 1;
 
-  private final MachineCode code;
+  /** What becomes of the sums. */
+  enum Finish {
+    REPLACE(0),
+    ADD(1),
+    ROUND(2);
 
-  private MatmulTileBf16(MachineCode code) {
+    private final int number;
+
+    Finish(int number) {
+      this.number = number;
+    }
+  }
+
+  private final @Nullable MachineCode[] codes =
+      new MachineCode[Finish.values().length * ROWS * VECTORS];
+
+  MatmulTileBf16() {
     super(ROWS, COLS, 2);
-    this.code = code;
   }
 
   /** The tile; empty where the system refuses executable memory. */
   static Optional<MatmulTileBf16> load() {
-    return MachineCode.load(code()).map(MatmulTileBf16::new);
+    MatmulTileBf16 tile = new MatmulTileBf16();
+    int whole = index(Finish.REPLACE, ROWS, VECTORS);
+    tile.codes[whole] = MachineCode.load(code(Finish.REPLACE, ROWS, VECTORS)).orElse(null);
+    return Optional.of(tile).filter(t -> t.codes[whole] != null);
+  }
+
+  private static int index(Finish finish, int rows, int vectors) {
+    return (finish.number * ROWS + rows - 1) * VECTORS + vectors - 1;
+  }
+
+  @Override
+  boolean rounds() {
+    return true;
   }
 
   @Override
   void multiply(long c, long rowBytes, long aPanel, long bPanel, int kc) {
-    code.call(c, rowBytes, aPanel, bPanel, pairs(kc), 0);
+    multiply(c, rowBytes, aPanel, bPanel, kc, ROWS, COLS, false, false, 0);
+  }
+
+  @Override
+  void multiply(
+      long c,
+      long rowBytes,
+      long aPanel,
+      long bPanel,
+      int kc,
+      int rows,
+      int cols,
+      boolean add,
+      boolean rounded,
+      long spare) {
+    Finish finish = rounded ? Finish.ROUND : add ? Finish.ADD : Finish.REPLACE;
+    int vectors = cols > LANES ? 2 : 1;
+    int masked = rounded || vectors == 1 ? cols : cols - LANES;
+    int mask = (int) ((1L << masked) - 1);
+    call(finish, rows, vectors, c, rowBytes, aPanel, bPanel, pairs(kc), mask);
+  }
+
+  void call(
+      Finish finish,
+      int rows,
+      int vectors,
+      long c,
+      long rowBytes,
+      long aPanel,
+      long bPanel,
+      int pairs,
+      int mask) {
+    int index = index(finish, rows, vectors);
+    MachineCode code = codes[index];
+    if (code == null) { // two threads may do this at once, and either code is right
+      code = MachineCode.load(code(finish, rows, vectors)).orElseThrow();
+      codes[index] = code;
+    }
+    code.call(c, rowBytes, aPanel, bPanel, pairs, mask);
   }
 
   /**
-   * {@code (c, rowBytes, aPanel, bPanel, pairs)}: zmm0 to zmm23 are the sums, row by row, zmm24 and
-   * zmm25 the pairs of 32 columns of B.
+   * {@code (c, rowBytes, aPanel, bPanel, pairs, mask)}: zmm0 to zmm23 are the sums, row by row,
+   * zmm24 and zmm25 the pairs of 32 columns of B. The mask tells which columns of the last vector
+   * exist, or of the row where it is rounded.
    */
-  static byte[] code() {
+  static byte[] code(Finish finish, int rows, int vectors) {
     X86 x = new X86();
-    for (int sum = 0; sum < ROWS * VECTORS; sum++) {
+    x.kmovd(MASK, R9);
+    for (int sum = 0; sum < rows * vectors; sum++) {
       x.vpxord(sum, sum, sum);
     }
     int b = ROWS * VECTORS;
     int loop = x.here();
-    for (int v = 0; v < VECTORS; v++) {
+    for (int v = 0; v < vectors; v++) {
       x.vmovups(b + v, at(RCX, v * VECTOR_BYTES));
     }
-    for (int row = 0; row < ROWS; row++) {
-      for (int v = 0; v < VECTORS; v++) {
-        x.vdpbf16psBroadcast(row * VECTORS + v, b + v, at(RDX, row * PAIR_BYTES));
+    for (int row = 0; row < rows; row++) {
+      for (int v = 0; v < vectors; v++) {
+        x.vdpbf16psBroadcast(row * vectors + v, b + v, at(RDX, row * PAIR_BYTES));
       }
     }
     x.add(RCX, COLS * PAIR_BYTES);
     x.add(RDX, ROWS * PAIR_BYTES);
     x.sub(R8, 1);
     x.jnz(loop);
-    for (int row = 0; row < ROWS; row++) {
-      for (int v = 0; v < VECTORS; v++) {
-        x.vmovups(at(RDI, v * VECTOR_BYTES), row * VECTORS + v);
+    for (int row = 0; row < rows; row++) {
+      int first = row * vectors;
+      int last = first + vectors - 1;
+      if (finish == Finish.ROUND) {
+        x.vcvtne2ps2bf16(first, last, first);
+        x.vmovdqu16(at(RDI), MASK, first);
+      } else {
+        for (int sum = first; sum <= last; sum++) {
+          int mask = sum == last ? MASK : 0;
+          X86.Mem to = at(RDI, (sum - first) * VECTOR_BYTES);
+          if (finish == Finish.ADD) {
+            x.vaddps(sum, mask, sum, to);
+          }
+          x.vmovups(to, mask, sum);
+        }
       }
       x.add(RDI, RSI);
     }

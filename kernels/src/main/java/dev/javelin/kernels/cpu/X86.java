@@ -60,6 +60,7 @@ final class X86 {
   private static final int PREFIX_66 = 1;
   private static final int PREFIX_F3 = 2;
   private static final int PREFIX_F2 = 3;
+  private static final int W = 0x80;
   private static final int BITS_512 = 0x40;
   private static final int BROADCAST = 0x10;
 
@@ -195,6 +196,45 @@ final class X86 {
     evex(MAP_0F, NO_PREFIX, from, 0, to.base().number >> 3, 0, BITS_512);
     emit(0x11);
     memory(from, to, ZMM_BYTES);
+  }
+
+  /**
+   * The lower 32 bits of a register become a mask: a bit for each element that an instruction has.
+   */
+  void kmovd(int mask, Gp from) {
+    if (from.number < 8) {
+      emit(0xC5, 0xFB); // the prefix of two bytes has no bit for the others
+    } else {
+      emit(VEX, 0xC1, 0x7B);
+    }
+    emit(0x92, direct(mask, from.number));
+  }
+
+  /** The floats of a mask to memory. */
+  void vmovups(Mem to, int mask, int from) {
+    evex(MAP_0F, NO_PREFIX, from, 0, to.base().number >> 3, 0, BITS_512 | mask);
+    emit(0x11);
+    memory(from, to, ZMM_BYTES);
+  }
+
+  /** The 16-bit numbers of a mask to memory. */
+  void vmovdqu16(Mem to, int mask, int from) {
+    evex(MAP_0F, PREFIX_F2 | W, from, 0, to.base().number >> 3, 0, BITS_512 | mask);
+    emit(0x7F);
+    memory(from, to, ZMM_BYTES);
+  }
+
+  /** {@code to = a + b} for the floats of a mask, others stay. */
+  void vaddps(int to, int mask, int a, Mem b) {
+    evex(MAP_0F, NO_PREFIX, to, a, b.base().number >> 3, 0, BITS_512 | mask);
+    emit(0x58);
+    memory(to, b, ZMM_BYTES);
+  }
+
+  /** 32 floats rounded to bf16: first those of {@code low}, then those of {@code high}. */
+  void vcvtne2ps2bf16(int to, int high, int low) {
+    evex(MAP_0F38, PREFIX_F2, to, high, low >> 3 & 1, low >> 4, BITS_512);
+    emit(0x72, direct(to, low));
   }
 
   /**

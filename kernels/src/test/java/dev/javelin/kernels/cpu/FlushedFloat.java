@@ -33,6 +33,13 @@ final class FlushedFloat {
     return fma(a, 1, b);
   }
 
+  /** To nearest even; a NaN keeps its upper half and becomes quiet. */
+  static int toBf16(float x) {
+    int bits = Float.floatToRawIntBits(zero(x));
+    int rounded = Float.isNaN(x) ? bits | 1 << 22 : bits + 0x7fff + (bits >>> 16 & 1);
+    return rounded >>> 16;
+  }
+
   private static float zero(float x) {
     return Math.abs(x) < Float.MIN_NORMAL ? Math.copySign(0f, x) : x;
   }

@@ -11,11 +11,23 @@ final class InterpretedTiles {
   private InterpretedTiles() {}
 
   static MatmulPairTile avx512Bf16() {
-    byte[] code = MatmulTileBf16.code();
-    return new MatmulPairTile(MatmulTileBf16.ROWS, MatmulTileBf16.COLS, 2) {
+    return new MatmulTileBf16() {
       @Override
-      void multiply(long c, long rowBytes, long aPanel, long bPanel, int kc) {
-        call(code, this, kc, c, rowBytes, aPanel, bPanel, pairs(kc), 0);
+      void call(
+          Finish finish,
+          int rows,
+          int vectors,
+          long c,
+          long rowBytes,
+          long aPanel,
+          long bPanel,
+          int pairs,
+          int mask) {
+        int last = Integer.bitCount(mask);
+        int bytes = finish == Finish.ROUND ? 2 * last : 64 * (vectors - 1) + 4 * last;
+        byte[] code = code(finish, rows, vectors);
+        X86Machine machine = machine(code, this, 2 * pairs, aPanel, bPanel);
+        run(machine, rows, bytes, c, rowBytes, aPanel, bPanel, pairs, mask);
       }
     };
   }
@@ -28,33 +40,36 @@ final class InterpretedTiles {
         new MatmulTileAmx(
             (c, rowBytes, aPanel, bPanel, steps, address) -> {
               int kc = (int) steps * MatmulTileAmx.STEP;
-              call(code, tile[0], kc, c, rowBytes, aPanel, bPanel, steps, address, configuration);
+              X86Machine machine = machine(code, tile[0], kc, aPanel, bPanel);
+              machine.memory(configuration.asReadOnly());
+              int bytes = 4 * MatmulTileAmx.COLS;
+              run(machine, tile[0].rows, bytes, c, rowBytes, aPanel, bPanel, steps, address);
               return 0;
             },
             configuration);
     return tile[0];
   }
 
-  private static void call(
-      byte[] code,
-      MatmulPairTile tile,
-      int kc,
+  private static X86Machine machine(
+      byte[] code, MatmulPairTile tile, int kc, long aPanel, long bPanel) {
+    return new X86Machine(code)
+        .memory(
+            Ram.ALL.asSlice(aPanel, tile.panelBytes(tile.rows, kc)).asReadOnly(),
+            Ram.ALL.asSlice(bPanel, tile.panelBytes(tile.cols, kc)).asReadOnly());
+  }
+
+  private static void run(
+      X86Machine machine,
+      int rows,
+      int bytes,
       long c,
       long rowBytes,
       long aPanel,
       long bPanel,
       long steps,
-      long constants,
-      MemorySegment... readable) {
-    X86Machine machine = new X86Machine(code);
-    for (int i = 0; i < tile.rows; i++) {
-      machine.memory(Ram.ALL.asSlice(c + i * rowBytes, 4L * tile.cols));
-    }
-    machine.memory(
-        Ram.ALL.asSlice(aPanel, tile.panelBytes(tile.rows, kc)).asReadOnly(),
-        Ram.ALL.asSlice(bPanel, tile.panelBytes(tile.cols, kc)).asReadOnly());
-    for (MemorySegment s : readable) {
-      machine.memory(s.asReadOnly());
+      long constants) {
+    for (int i = 0; i < rows; i++) {
+      machine.memory(Ram.ALL.asSlice(c + i * rowBytes, bytes));
     }
     machine.run(c, rowBytes, aPanel, bPanel, steps, constants);
     if (!machine.upperHalvesAreClean()) {

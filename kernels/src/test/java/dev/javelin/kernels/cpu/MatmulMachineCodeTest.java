@@ -225,6 +225,25 @@ class MatmulMachineCodeTest extends MatmulTesting {
     assertThat(results).allMatch(r -> Arrays.equals(r, results.getFirst()));
   }
 
+  /** However wide it is, and whether the tile rounds or the loops around it do. */
+  @ParameterizedTest
+  @MethodSource("tiles")
+  void aBf16ResultIsTheRoundedSum(MatmulPairTile tile) {
+    int k = 34;
+    for (int n : new int[] {1, 15, 16, 17, 32, 49}) {
+      Matrix a = new Matrix(BF16, 38, k, k).gaussian(new Random(1));
+      Matrix b = new Matrix(BF16, n, k, k).gaussian(new Random(2));
+      Matrix sums = new Matrix(F32, 38, n, n);
+      Matrix rounded = new Matrix(BF16, 38, n, n);
+      run(cpu, tile, sums, a, false, b, true, k, false, MatmulEpilogue.NONE);
+      run(cpu, tile, rounded, a, false, b, true, k, false, MatmulEpilogue.NONE);
+      for (int i = 0; i < 38 * n; i++) {
+        float sum = sums.data.getAtIndex(JAVA_FLOAT, i);
+        assertThat(rounded.data.getAtIndex(JAVA_SHORT, i)).isEqualTo(Half.floatToBf16(sum));
+      }
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("tiles")
   void errorOfRandomNumbersStaysWithinRounding(MatmulPairTile tile) {

@@ -60,6 +60,10 @@ final class X86Memory {
     return slice(address, 8, false).get(LONG, 0);
   }
 
+  void setShort(long address, int value) {
+    slice(address, 2, true).set(ValueLayout.JAVA_SHORT_UNALIGNED, 0, (short) value);
+  }
+
   void setInt(long address, int value) {
     slice(address, 4, true).set(INT, 0, value);
   }

@@ -69,6 +69,7 @@ enum X86Op {
   VMOVDQA32_STORE("vmovdqa32", Form.MR, Coding.EVEX, 0x66, 1, 0x7f, 0, Tuple.FULL_MEM),
   VMOVDQA64_LOAD("vmovdqa64", Form.RM, Coding.EVEX, 0x66, 1, 0x6f, 1, Tuple.FULL_MEM),
   VMOVDQA64_STORE("vmovdqa64", Form.MR, Coding.EVEX, 0x66, 1, 0x7f, 1, Tuple.FULL_MEM),
+  VMOVDQU16_STORE("vmovdqu16", Form.MR, Coding.EVEX, 0xf2, 1, 0x7f, 1, Tuple.FULL_MEM),
   VADDPS("vaddps", Form.RVM, Coding.BOTH, 0, 1, 0x58, 0, Tuple.FULL),
   VMULPS("vmulps", Form.RVM, Coding.BOTH, 0, 1, 0x59, 0, Tuple.FULL),
   VSUBPS("vsubps", Form.RVM, Coding.BOTH, 0, 1, 0x5c, 0, Tuple.FULL),
@@ -81,6 +82,7 @@ enum X86Op {
   VPBROADCASTD("vpbroadcastd", Form.RM, Coding.BOTH, 0x66, 2, 0x58, 0, Tuple.SCALAR),
   VCVTDQ2PS("vcvtdq2ps", Form.RM, Coding.BOTH, 0, 1, 0x5b, 0, Tuple.FULL),
   VDPBF16PS("vdpbf16ps", Form.RVM, Coding.EVEX, 0xf3, 2, 0x52, 0, Tuple.FULL),
+  VCVTNE2PS2BF16("vcvtne2ps2bf16", Form.RVM, Coding.EVEX, 0xf2, 2, 0x72, 0, Tuple.FULL),
   VPDPBUSD("vpdpbusd", Form.RVM, Coding.BOTH, 0x66, 2, 0x50, 0, Tuple.FULL),
   VZEROUPPER("vzeroupper", Form.NONE, Coding.VEX, 0, 1, 0x77, -1, Tuple.NONE),
 

@@ -120,6 +120,17 @@ class X86Test {
     add("tdpbf16ps tmm0, tmm4, tmm6", x -> x.tdpbf16ps(0, 4, 6));
     add("tdpbf16ps tmm3, tmm5, tmm7", x -> x.tdpbf16ps(3, 5, 7));
     add("tdpbf16ps tmm7, tmm1, tmm2", x -> x.tdpbf16ps(7, 1, 2));
+    add("kmovd k1, r9d", x -> x.kmovd(1, R9));
+    add("kmovd k7, eax", x -> x.kmovd(7, RAX));
+    add("vmovups [rdi]{k1}, zmm0", x -> x.vmovups(at(RDI), 1, 0));
+    add("vmovups [r13+64]{k3}, zmm23", x -> x.vmovups(at(R13, 64), 3, 23));
+    add("vmovdqu16 [rdi]{k1}, zmm2", x -> x.vmovdqu16(at(RDI), 1, 2));
+    add("vmovdqu16 [r12-64]{k7}, zmm31", x -> x.vmovdqu16(at(R12, -64), 7, 31));
+    add("vaddps zmm0{k1}, zmm0, [rdi]", x -> x.vaddps(0, 1, 0, at(RDI)));
+    add("vaddps zmm23, zmm9, [r8+64]", x -> x.vaddps(23, 0, 9, at(R8, 64)));
+    add("vcvtne2ps2bf16 zmm0, zmm1, zmm0", x -> x.vcvtne2ps2bf16(0, 1, 0));
+    add("vcvtne2ps2bf16 zmm22, zmm23, zmm9", x -> x.vcvtne2ps2bf16(22, 23, 9));
+    add("vcvtne2ps2bf16 zmm1, zmm7, zmm30", x -> x.vcvtne2ps2bf16(1, 7, 30));
   }
 
   /** Loops that {@code as} writes with a jump of one byte, and of four. */

@@ -60,6 +60,8 @@ final class X86Vector {
           VMOVDQA32_STORE,
           VMOVDQA64_STORE ->
           store(i, address);
+      case VMOVDQU16_STORE -> storeWords(i, address);
+      case VCVTNE2PS2BF16 -> convertPairs(i, address);
       case VZEROUPPER -> {
         for (int n = 0; n < 16; n++) {
           for (int lane = 4; lane < 16; lane++) {
@@ -89,7 +91,37 @@ final class X86Vector {
     return 0;
   }
 
-  private void lanewise(X86Instruction i, long address) {
+  /** The 16-bit elements of a mask to memory. */
+  private void storeWords(X86Instruction i, long address) {
+    if (!i.memory) {
+      throw new X86Fault("not executed by this machine");
+    }
+    for (int word = 0; word < i.size / 2; word++) {
+      if (i.mask == 0 || (opmask[i.mask] >>> word & 1) != 0) {
+        memory.setShort(address + 2L * word, zmm[i.reg][word / 2] >> 16 * (word % 2));
+      }
+    }
+  }
+
+  /** The second source is the lower half of the result; all are rounded before any is written. */
+  private void convertPairs(X86Instruction i, long address) {
+    if (i.mask != 0) {
+      throw new X86Fault("not executed by this machine");
+    }
+    source(i, address);
+    int[] halves = new int[2 * lanes(i)];
+    for (int lane = 0; lane < lanes(i); lane++) {
+      halves[lane] = FlushedFloat.toBf16(value(source[lane]));
+      halves[lane + lanes(i)] = FlushedFloat.toBf16(value(zmm[i.vvvv][lane]));
+    }
+    for (int lane = 0; lane < lanes(i); lane++) {
+      put(i, lane, halves[2 * lane] | halves[2 * lane + 1] << 16);
+    }
+    finish(i);
+  }
+
+  /** The last operand of an instruction, from wherever it comes. */
+  private void source(X86Instruction i, long address) {
     if (!i.memory) {
       System.arraycopy(zmm[i.rm], 0, source, 0, 16);
     } else if (i.broadcast) {
@@ -97,6 +129,10 @@ final class X86Vector {
     } else {
       read(i, address);
     }
+  }
+
+  private void lanewise(X86Instruction i, long address) {
+    source(i, address);
     for (int lane = 0; lane < lanes(i); lane++) {
       int a = zmm[i.vvvv][lane];
       int b = source[lane];
