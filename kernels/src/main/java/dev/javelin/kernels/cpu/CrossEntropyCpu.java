@@ -95,13 +95,16 @@ public final class CrossEntropyCpu {
   /**
    * {@code dx[j] (+)= dy·((1 + 2·z·lse)·p[j] - ls/cols - (1-ls)·[j = t])} with {@code p[j] =
    * exp(x[j] - max)/sum}, and times {@code 1 - (x[j]/softCap)²} under a soft cap. Where {@code dx}
-   * is {@code logits}, works in place.
+   * is {@code logits}, works in place; the rows may then be of another type, as long as each begins
+   * where it did.
    *
+   * @param dxType of {@code dx}
    * @param dy fp32 [rows]
    */
   public static void backward(
       Cpu cpu,
       MemorySegment dx,
+      DType dxType,
       long dxStride,
       boolean accumulate,
       MemorySegment dy,
@@ -114,7 +117,7 @@ public final class CrossEntropyCpu {
       int cols,
       CrossEntropyForm form) {
     Rows in = new Rows(logits, type, stride, cols, 0);
-    Rows out = new Rows(dx, type, dxStride, cols, 1);
+    Rows out = new Rows(dx, dxType, dxStride, cols, 1);
     RowPass<CrossEntropyRow> cap = CrossEntropyRow::cap;
     RowPass<CrossEntropyRow> gradient = CrossEntropyRow::gradient;
     RowPass<CrossEntropyRow> slope = CrossEntropyRow::slope;

@@ -37,7 +37,8 @@ public final class LinearCrossEntropyCpu {
    * With {@code logits = x·wᵀ}: writes {@code losses} and {@code stats} as {@link
    * CrossEntropyCpu#forward} does where {@code losses} is there, otherwise reads {@code stats};
    * then, where {@code dy} is there, {@code dlogits = }{@link CrossEntropyCpu#backward}, {@code dx
-   * (+)= dlogits·w} and {@code dw (+)= dlogitsᵀ·x}.
+   * (+)= dlogits·w} and {@code dw (+)= dlogitsᵀ·x}. With a bf16 {@code x}, what the two products
+   * take is rounded to bf16.
    *
    * @param losses fp32 [rows]
    * @param stats fp32 [rows, 2]
@@ -68,6 +69,8 @@ public final class LinearCrossEntropyCpu {
       int chunk,
       CrossEntropyForm form) {
     Matrix l = new Matrix(logits, DType.F32, logitStride(vocabulary));
+    // Rounded in place, for products of two bf16: each row of the gradient begins where it did.
+    Matrix dl = x.type == DType.BF16 ? new Matrix(logits, x.type, 2 * l.stride) : l;
     for (int from = 0; from < rows; from += chunk) {
       int n = Math.min(chunk, rows - from);
       MemorySegment xs = x.from(from);
@@ -81,14 +84,27 @@ public final class LinearCrossEntropyCpu {
       if (dy != null) {
         MemorySegment g = dy.asSlice(4L * from);
         CrossEntropyCpu.backward(
-            cpu, logits, l.stride, false, g, logits, l.stride, l.type, t, s, n, vocabulary, form);
+            cpu,
+            logits,
+            dl.type,
+            dl.stride,
+            false,
+            g,
+            logits,
+            l.stride,
+            l.type,
+            t,
+            s,
+            n,
+            vocabulary,
+            form);
         if (dx != null) {
           MemorySegment d = dx.from(from);
-          matmul(cpu, dx, d, l, logits, false, w, w.data, false, n, cols, vocabulary, accumulateX);
+          matmul(cpu, dx, d, dl, logits, false, w, w.data, false, n, cols, vocabulary, accumulateX);
         }
         if (dw != null) {
           boolean add = accumulateW || from > 0;
-          matmul(cpu, dw, dw.data, l, logits, true, x, xs, false, vocabulary, cols, n, add);
+          matmul(cpu, dw, dw.data, dl, logits, true, x, xs, false, vocabulary, cols, n, add);
         }
       }
     }

@@ -93,6 +93,7 @@ public final class CrossEntropy {
           CrossEntropyCpu.backward(
               cpu,
               dlogits.tensor().segment(),
+              dlogits.tensor().dtype(),
               dlogits.tensor().rowStride(),
               dlogits.accumulate(),
               dy.segment(),

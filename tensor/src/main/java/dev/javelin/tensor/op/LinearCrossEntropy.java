@@ -19,8 +19,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * {@link CrossEntropy} of {@code logits = x·wᵀ}, computed some rows at a time: the logits of all
  * rows never exist together. x [.., C] with dense rows; w [V, C] of the same type; targets I32 and
- * losses F32 of x's leading dimensions. The logits are F32; on a GPU their gradient is rounded to
- * x's type, as an operand of tensor cores. dw gets the chunks of rows in their order.
+ * losses F32 of x's leading dimensions. The logits are F32; their gradient is rounded to x's type
+ * on a GPU, as an operand of tensor cores, and to bf16 on a CPU where x is bf16. dw gets the chunks
+ * of rows in their order.
  *
  * <p>A scratch tensor is F32 [rows at a time, V in whole vectors], with any content: {@link
  * #scratch} has the shape that suits the device. Other numbers of rows change the rounding of sums
@@ -219,13 +220,15 @@ public final class LinearCrossEntropy {
             .rank("scratch", scratch, 2)
             .shape("scratch", scratch, scratch(Math.max(1, scratch.dim(0)), w.dim(0)))
             .contiguous("scratch", scratch);
-    for (Tensor t : new @Nullable Tensor[] {losses, dy}) {
-      if (t != null) {
-        String name = t == dy ? "dy" : "losses";
-        check.sameShape(name, t, "targets", targets).dtype(name, t, DType.F32).contiguous(name, t);
-      }
-    }
+    checkLosses(check, "losses", losses, targets);
+    checkLosses(check, "dy", dy, targets);
     Ids.check(
         "linearCrossEntropy", "targets", targets, w.dim(0), "vocabulary", options.ignoreIndex());
+  }
+
+  private static void checkLosses(Check check, String name, @Nullable Tensor t, Tensor targets) {
+    if (t != null) {
+      check.sameShape(name, t, "targets", targets).dtype(name, t, DType.F32).contiguous(name, t);
+    }
   }
 }
