@@ -9,8 +9,14 @@ import dev.javelin.train.data.InputException;
 import dev.javelin.train.run.Version;
 import dev.javelin.train.settings.DeviceSpec;
 import java.io.PrintWriter;
+import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -27,28 +33,7 @@ import picocli.CommandLine.Model.OptionSpec;
     version = "Javelin " + Version.NUMBER,
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "VERB",
-    description = "Trains and runs transformer language models on this machine.",
-    subcommands = {
-      TrainCommand.class,
-      EstimateCommand.class,
-      EvalCommand.class,
-      GenerateCommand.class,
-      ChatCommand.class,
-      PrepareCommand.class,
-      PreviewCommand.class,
-      SamplesCommand.class,
-      ConvertCommand.class,
-      TokenizerCommand.class,
-      MergeCommand.class,
-      AverageCommand.class,
-      SweepCommand.class,
-      XrayCommand.class,
-      KernelCommand.class,
-      ReportCommand.class,
-      CompareCommand.class,
-      DoctorCommand.class,
-      ShellCommand.class,
-    })
+    description = "Trains and runs transformer language models on this machine.")
 public final class Main {
   static final int OK = 0;
   static final int FAILURE = 1;
@@ -56,6 +41,8 @@ public final class Main {
   static final int INTERRUPTED = 130;
   private static final String UTF_8 = "UTF-8";
   private static final char UNDECODED = '\ufffd';
+
+  private static final SequencedMap<String, Supplier<Callable<Integer>>> VERBS = verbs();
 
   private @Nullable Interrupt interrupt;
 
@@ -68,7 +55,8 @@ public final class Main {
   /** Runs one command line and returns its exit code. */
   public static int run(String... args) {
     Main main = new Main();
-    CommandLine command = main.command();
+    String verb = args.length > 0 && VERBS.containsKey(args[0]) ? args[0] : null;
+    CommandLine command = main.command(verb == null ? VERBS.sequencedKeySet() : Set.of(verb));
     Arguments arguments = Arguments.of(List.of(args), command);
     boolean verbose = arguments.verbose();
     command.setParameterExceptionHandler((e, a) -> Report.write(e.getCommandLine(), e, verbose));
@@ -111,15 +99,43 @@ public final class Main {
 
   /** All verbs, without running any. */
   static CommandLine commandLine() {
-    return new Main().command();
+    return new Main().command(VERBS.sequencedKeySet());
   }
 
-  private CommandLine command() {
+  private static SequencedMap<String, Supplier<Callable<Integer>>> verbs() {
+    SequencedMap<String, Supplier<Callable<Integer>>> verbs = new LinkedHashMap<>();
+    verbs.put("train", TrainCommand::new);
+    verbs.put("estimate", EstimateCommand::new);
+    verbs.put("eval", EvalCommand::new);
+    verbs.put("generate", GenerateCommand::new);
+    verbs.put("chat", ChatCommand::new);
+    verbs.put("prepare", PrepareCommand::new);
+    verbs.put("preview", PreviewCommand::new);
+    verbs.put("samples", SamplesCommand::new);
+    verbs.put("convert", ConvertCommand::new);
+    verbs.put("tokenizer", TokenizerCommand::new);
+    verbs.put("merge", MergeCommand::new);
+    verbs.put("average", AverageCommand::new);
+    verbs.put("sweep", SweepCommand::new);
+    verbs.put("xray", XrayCommand::new);
+    verbs.put("kernel", KernelCommand::new);
+    verbs.put("report", ReportCommand::new);
+    verbs.put("compare", CompareCommand::new);
+    verbs.put("doctor", DoctorCommand::new);
+    verbs.put("shell", ShellCommand::new);
+    return verbs;
+  }
+
+  /** With these verbs; picocli takes a second of a cold start for all of them. */
+  private CommandLine command(Collection<String> verbs) {
     CommandLine command = new CommandLine(this);
-    for (String verb : List.of("train", "estimate")) {
-      Objects.requireNonNull(command.getSubcommands().get(verb))
-          .getCommandSpec()
-          .addMixin("settings", TrainOptions.mixin());
+    for (String name : verbs) {
+      CommandLine verb = new CommandLine(Objects.requireNonNull(VERBS.get(name)).get());
+      if (verb.getCommand() instanceof TrainCommand
+          || verb.getCommand() instanceof EstimateCommand) {
+        verb.getCommandSpec().addMixin("settings", TrainOptions.mixin());
+      }
+      command.addSubcommand(name, verb);
     }
     command.setOverwrittenOptionsAllowed(true);
     command.setExpandAtFiles(false);

@@ -44,8 +44,7 @@ final class PreTokenization {
   static final Splitter WHOLE = (text, first, out) -> out.word(text, first);
   private static final Splitter SYMBOLS =
       (text, first, out) -> out.word(ByteSymbols.of(text), first);
-  private static final OnigPattern WORDS_AND_REST =
-      OnigPattern.compile("\\w+|[^\\w\\s]+", OnigPattern.Syntax.RUST);
+  private static final String WORDS_AND_REST = "\\w+|[^\\w\\s]+";
 
   private PreTokenization() {}
 
@@ -71,7 +70,13 @@ final class PreTokenization {
       case "Punctuation" -> with(json, punctuation(json), "behavior");
       case "BertPreTokenizer" -> with(json, bert());
       case "WhitespaceSplit" -> with(json, Splits.of(CharacterKinds::isSpace, Behavior.REMOVED));
-      case "Whitespace" -> with(json, Splits.of(WORDS_AND_REST, Behavior.REMOVED, true));
+      case "Whitespace" ->
+          with(
+              json,
+              Splits.of(
+                  OnigPattern.compile(WORDS_AND_REST, OnigPattern.Syntax.RUST),
+                  Behavior.REMOVED,
+                  true));
       case "CharDelimiterSplit" -> with(json, delimiter(json), "delimiter");
       case "UnicodeScripts" -> with(json, PreTokenization::scripts);
       case "FixedLength" -> with(json, fixedLength(json), "length");

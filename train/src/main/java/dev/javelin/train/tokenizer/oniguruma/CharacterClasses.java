@@ -6,7 +6,7 @@ public final class CharacterClasses {
 
   /** Rust's {@code \w}. */
   public static boolean isWord(int codePoint) {
-    return UnicodeSets.RUST_WORD.contains(codePoint);
+    return UnicodeSets.Words.RUST_WORD.contains(codePoint);
   }
 
   /** {@code \s}: Unicode's White_Space. */

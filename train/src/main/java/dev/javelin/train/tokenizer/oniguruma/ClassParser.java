@@ -69,7 +69,9 @@ class ClassParser {
     return switch (c) {
       case 'w', 'W' ->
           set(
-              rust ? UnicodeSets.RUST_WORD : inClass ? UnicodeSets.WORD : UnicodeSets.BARE_WORD,
+              rust
+                  ? UnicodeSets.Words.RUST_WORD
+                  : inClass ? UnicodeSets.Words.WORD : UnicodeSets.Words.BARE_WORD,
               c == 'W');
       case 'd', 'D' -> set(UnicodeSets.DIGIT, c == 'D');
       case 's', 'S' -> set(UnicodeSets.SPACE, c == 'S');
@@ -77,7 +79,7 @@ class ClassParser {
         if (rust) {
           throw unsupported(from);
         }
-        yield set(UnicodeSets.HEX, c == 'H');
+        yield set(UnicodeSets.required("xdigit"), c == 'H');
       }
       case 'p', 'P' -> property(from, c == 'P', inClass);
       case 't' -> new Item(null, '\t');
@@ -169,7 +171,7 @@ class ClassParser {
     if (set == null) {
       throw new OnigSyntaxException("the property \\p{" + name + "} is not supported");
     }
-    return set(!inClass && set == UnicodeSets.WORD ? UnicodeSets.BARE_WORD : set, negated);
+    return set(!inClass && UnicodeSets.isWord(name) ? UnicodeSets.Words.BARE_WORD : set, negated);
   }
 
   /** A class whose opening bracket has been read. */

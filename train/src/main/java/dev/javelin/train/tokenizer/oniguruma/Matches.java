@@ -343,8 +343,9 @@ public final class Matches {
   }
 
   private boolean boundary(int at) {
-    boolean before = at > 0 && UnicodeSets.BARE_WORD.contains(text.codePointBefore(at));
-    boolean after = at < text.length() && UnicodeSets.BARE_WORD.contains(text.codePointAt(at));
+    boolean before = at > 0 && UnicodeSets.Words.BARE_WORD.contains(text.codePointBefore(at));
+    boolean after =
+        at < text.length() && UnicodeSets.Words.BARE_WORD.contains(text.codePointAt(at));
     return before != after;
   }
 }

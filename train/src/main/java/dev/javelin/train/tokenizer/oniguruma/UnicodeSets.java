@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.IntPredicate;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -66,29 +67,44 @@ final class UnicodeSets {
               | 1 << Character.CONNECTOR_PUNCTUATION);
 
   private static final Map<String, IntPredicate> PROPERTIES = properties();
-  private static final Map<String, Character.UnicodeBlock> BLOCKS = blocks();
-  private static final Map<String, Character.UnicodeScript> SCRIPTS = scripts();
   private static final Map<String, CodePointSet> SETS = new ConcurrentHashMap<>();
-
-  /** {@code \\w} in brackets: letters, marks, decimal digits and connectors; no joiners. */
-  static final CodePointSet WORD = required("word");
-
-  /** {@code \\w} and {@code \\p{Word}} outside brackets, where Oniguruma adds ² ³ ¹ ¼ ½ ¾. */
-  static final CodePointSet BARE_WORD =
-      WORD.or(CodePointSet.where(c -> c < 256 && Character.getType(c) == Character.OTHER_NUMBER));
-
-  /** Rust's {@code \\w}, which has the joiners. */
-  static final CodePointSet RUST_WORD = WORD.or(CodePointSet.range(0x200C, 0x200D));
+  private static final Pattern PADDING = Pattern.compile("[ _-]");
 
   static final CodePointSet DIGIT = required("nd");
   static final CodePointSet SPACE = required("space");
-  static final CodePointSet HEX = required("xdigit");
   static final CodePointSet NEWLINE = CodePointSet.of('\n');
   static final CodePointSet ASCII = CodePointSet.range(0, 0x7F);
 
+  /** Sets that few patterns name: made when the first one does, like the names below. */
+  static final class Words {
+    /** {@code \\w} in brackets: letters, marks, decimal digits and connectors; no joiners. */
+    static final CodePointSet WORD = required("word");
+
+    /** {@code \\w} and {@code \\p{Word}} outside brackets, where Oniguruma adds ² ³ ¹ ¼ ½ ¾. */
+    static final CodePointSet BARE_WORD =
+        WORD.or(CodePointSet.where(c -> c < 256 && Character.getType(c) == Character.OTHER_NUMBER));
+
+    /** Rust's {@code \\w}, which has the joiners. */
+    static final CodePointSet RUST_WORD = WORD.or(CodePointSet.range(0x200C, 0x200D));
+
+    private Words() {}
+  }
+
+  private static final class Blocks {
+    static final Map<String, Character.UnicodeBlock> BY_NAME = blocks();
+
+    private Blocks() {}
+  }
+
+  private static final class Scripts {
+    static final Map<String, Character.UnicodeScript> BY_NAME = scripts();
+
+    private Scripts() {}
+  }
+
   private UnicodeSets() {}
 
-  private static CodePointSet required(String name) {
+  static CodePointSet required(String name) {
     return Objects.requireNonNull(named(name));
   }
 
@@ -107,8 +123,13 @@ final class UnicodeSets {
     return known;
   }
 
+  /** Whether that names what {@code \\w} stands for. */
+  static boolean isWord(String property) {
+    return plain(property).equals("word");
+  }
+
   private static String plain(String name) {
-    return name.replaceAll("[ _-]", "").toLowerCase(Locale.ROOT);
+    return PADDING.matcher(name).replaceAll("").toLowerCase(Locale.ROOT);
   }
 
   private static @Nullable IntPredicate member(String name) {
@@ -125,7 +146,7 @@ final class UnicodeSets {
       return property;
     }
     if (name.startsWith("in")) {
-      Character.UnicodeBlock block = BLOCKS.get(name.substring(2));
+      Character.UnicodeBlock block = Blocks.BY_NAME.get(name.substring(2));
       if (block != null) {
         return c -> block.equals(Character.UnicodeBlock.of(c));
       }
@@ -150,7 +171,7 @@ final class UnicodeSets {
   }
 
   private static Character.@Nullable UnicodeScript script(String name) {
-    Character.UnicodeScript script = SCRIPTS.get(name);
+    Character.UnicodeScript script = Scripts.BY_NAME.get(name);
     if (script != null || name.length() != 4) {
       return script;
     }
