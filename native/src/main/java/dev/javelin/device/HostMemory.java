@@ -2,6 +2,7 @@ package dev.javelin.device;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A block of off-heap memory: from the C library, backed with pages by the operating system on
@@ -15,12 +16,16 @@ import java.lang.foreign.MemorySegment;
  */
 public final class HostMemory implements Memory {
   private static final long ALIGNMENT = 64;
+  private static final int SLICES = 1 << 10;
 
   private final Device owner;
   private final MemorySegment segment;
   private final boolean pinned;
   private final Runnable release;
   private volatile boolean closed;
+
+  /** Steps ask for the same slices; a slice never changes, so any thread may find any. */
+  private @Nullable MemorySegment @Nullable [] slices;
 
   HostMemory(Device owner, MemorySegment segment, boolean pinned, Runnable release) {
     this.owner = owner;
@@ -53,6 +58,28 @@ public final class HostMemory implements Memory {
       throw new IllegalStateException("host memory of " + byteSize() + " bytes is closed");
     }
     return segment;
+  }
+
+  /**
+   * A part of the block; often the same object for the same part.
+   *
+   * @throws IllegalStateException after {@link #close}
+   * @throws IndexOutOfBoundsException where the block ends before the part does
+   */
+  public MemorySegment slice(long offset, long bytes) {
+    MemorySegment all = segment();
+    @Nullable MemorySegment[] known = slices;
+    if (known == null) {
+      known = new MemorySegment[SLICES];
+      slices = known;
+    }
+    int at = Long.hashCode((offset * 31 + bytes) * 0x9E3779B97F4A7C15L) & SLICES - 1;
+    MemorySegment slice = known[at];
+    if (slice == null || slice.byteSize() != bytes || slice.address() != all.address() + offset) {
+      slice = all.asSlice(offset, bytes);
+      known[at] = slice;
+    }
+    return slice;
   }
 
   /** Whether the CUDA driver holds it in place; see {@link Cuda#pinned}. */

@@ -27,6 +27,25 @@ class CpuMemoryTest {
   }
 
   @Test
+  void aSliceIsThePartThatIsAskedForHoweverManyThereAre() {
+    try (Cpu cpu = Cpu.open(1)) {
+      HostMemory m = cpu.allocate(1 << 16);
+      for (int round = 0; round < 2; round++) {
+        for (long offset = 0; offset < 1 << 12; offset++) { // more than a block keeps
+          long bytes = 1 + offset % 37;
+          assertThat(m.slice(offset, bytes).address()).isEqualTo(m.segment().address() + offset);
+          assertThat(m.slice(offset, bytes).byteSize()).isEqualTo(bytes);
+        }
+      }
+      assertThat(m.slice(64, 8)).isSameAs(m.slice(64, 8));
+      assertThatThrownBy(() -> m.slice(m.byteSize() - 8, 9))
+          .isInstanceOf(IndexOutOfBoundsException.class);
+      m.close();
+      assertThatThrownBy(() -> m.slice(64, 8)).isInstanceOf(IllegalStateException.class);
+    }
+  }
+
+  @Test
   void reservedMemoryCountsAsFarAsItsOwnerSays() {
     try (Cpu cpu = Cpu.open(1);
         HostMemory m = cpu.reserve(1 << 20)) {

@@ -119,7 +119,7 @@ public record Tensor(Memory memory, long offset, Layout layout, DType dtype, Lea
   public MemorySegment segment() {
     lease.check(this);
     return switch (memory) {
-      case HostMemory host -> host.segment().asSlice(offset, span());
+      case HostMemory host -> host.slice(offset, span());
       case DeviceMemory m ->
           throw new IllegalStateException(
               form() + " lies on " + m.device() + ", where the host cannot reach it: use toHost()");
