@@ -12,7 +12,8 @@ import java.util.regex.Pattern;
  * Causal attention, written {@code b32h12k12t1024d64}: batch, heads, heads of keys and values, time
  * steps, features of a head; {@code -backward} appended for dq, dk and dv.
  */
-record AttentionShape(int batch, int heads, int kvHeads, int steps, int dim, boolean backward) {
+record AttentionShape(int batch, int heads, int kvHeads, int steps, int dim, boolean backward)
+    implements TensorShape {
   private static final Pattern NAME =
       Pattern.compile("b(\\d+)h(\\d+)k(\\d+)t(\\d+)d(\\d+)(-backward)?");
 
@@ -47,7 +48,8 @@ record AttentionShape(int batch, int heads, int kvHeads, int steps, int dim, boo
   }
 
   /** What the mathematics asks for: half of the T·T scores, 2 FLOPs a multiply-add. */
-  double flops() {
+  @Override
+  public double flops() {
     return product() * (backward ? BACKWARD_PRODUCTS : FORWARD_PRODUCTS);
   }
 
@@ -56,7 +58,8 @@ record AttentionShape(int batch, int heads, int kvHeads, int steps, int dim, boo
   }
 
   /** What our kernels do. */
-  Cost cost(DType type) {
+  @Override
+  public Cost cost(DType type) {
     double perHead = (double) batch * steps * dim * type.bytes(1);
     double statistics = 4.0 * batch * heads * steps;
     int ours = dim > 128 ? OUR_WIDE_BACKWARD_PRODUCTS : OUR_BACKWARD_PRODUCTS;

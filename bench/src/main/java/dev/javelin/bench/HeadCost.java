@@ -3,6 +3,7 @@ package dev.javelin.bench;
 import dev.javelin.device.DType;
 import dev.javelin.tensor.op.LinearCrossEntropy;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What {@link LinearCrossEntropy} costs on a GPU, loss and both gradients: four kernels for each
@@ -19,15 +20,33 @@ final class HeadCost {
     double logits = (double) rows * vocabulary;
     double w = (double) chunks * vocabulary * cols; // elements, once for each chunk
     double flops = 2.0 * rows * cols * vocabulary;
+    int some = Math.ceilDiv(rows, chunks);
     return List.of(
-        part("head", chunks, product(type, x + w * s + 4 * logits, flops)),
-        part("cross-entropy, both ways", chunks, Cost.elementwise((4 + s) * logits, 20 * logits)),
-        part("head, dx", chunks, product(type, s * logits + w * s + x, flops)),
-        part("head, dw", chunks, product(type, s * logits + x + 2 * 4 * w, flops)));
+        part(
+            "head",
+            chunks,
+            product(type, x + w * s + 4 * logits, flops),
+            new MatmulShape(some, vocabulary, cols, false, true)),
+        part(
+            "cross-entropy, both ways",
+            chunks,
+            Cost.elementwise((4 + s) * logits, 20 * logits),
+            null),
+        part(
+            "head, dx",
+            chunks,
+            product(type, s * logits + w * s + x, flops),
+            new MatmulShape(some, cols, vocabulary, false, false)),
+        part(
+            "head, dw",
+            chunks,
+            product(type, s * logits + x + 2 * 4 * w, flops),
+            new MatmulShape(vocabulary, cols, some, true, false)));
   }
 
-  private static StepCost.Part part(String what, int chunks, Cost all) {
-    return new StepCost.Part(what, chunks, all.times(1.0 / chunks));
+  private static StepCost.Part part(
+      String what, int chunks, Cost all, @Nullable TensorShape shape) {
+    return new StepCost.Part(what, chunks, all.times(1.0 / chunks), shape);
   }
 
   private static Cost product(DType type, double bytes, double flops) {

@@ -12,7 +12,7 @@ import dev.javelin.tensor.Tensor;
  * One matrix product, written {@code MxNxK-layout}: {@code nn} is A · B, {@code nt} is A · Bᵀ
  * (forward of a linear layer), {@code tn} is C += Aᵀ · B (its weight's gradient, F32).
  */
-record MatmulShape(int m, int n, int k, boolean transA, boolean transB) {
+record MatmulShape(int m, int n, int k, boolean transA, boolean transB) implements TensorShape {
 
   static MatmulShape parse(String name) {
     String[] part = name.split("[x-]");
@@ -24,12 +24,14 @@ record MatmulShape(int m, int n, int k, boolean transA, boolean transB) {
         part[3].charAt(1) == 't');
   }
 
-  double flops() {
+  @Override
+  public double flops() {
     return 2.0 * m * n * k;
   }
 
   /** A weight's gradient is fp32 and added to. */
-  Cost cost(DType type) {
+  @Override
+  public Cost cost(DType type) {
     double operands = ((double) m * k + (double) k * n) * type.bytes(1);
     double result = (double) m * n * (transA ? 2 * DType.F32.bytes(1) : type.bytes(1));
     return type == DType.F32

@@ -3,6 +3,7 @@ package dev.javelin.bench;
 import dev.javelin.device.DType;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a training step costs, operator by operator: forward, backward, global norm, AdamW; without
@@ -11,8 +12,20 @@ import java.util.List;
  */
 final class StepCost {
 
-  /** An operator, over all layers or chunks of rows. */
-  record Part(String what, int times, Cost each) {
+  /**
+   * An operator, over all layers or chunks of rows.
+   *
+   * @param shape of a product or of attention; null for anything else
+   */
+  record Part(String what, int times, Cost each, @Nullable TensorShape shape) {
+    Part(String what, int times, Cost each) {
+      this(what, times, each, null);
+    }
+
+    Part(String what, int times, TensorShape shape, DType type) {
+      this(what, times, shape.cost(type), shape);
+    }
+
     Cost cost() {
       return each.times(times);
     }
@@ -53,6 +66,10 @@ final class StepCost {
 
   private void add(String what, int times, Cost each) {
     parts.add(new Part(what, times, each));
+  }
+
+  private void add(String what, TensorShape shape) {
+    parts.add(new Part(what, m.layers(), shape, type));
   }
 
   private void embedding() {
@@ -96,9 +113,7 @@ final class StepCost {
     for (boolean backward : new boolean[] {false, true}) {
       add(
           backward ? "attention, backward" : "attention",
-          m.layers(),
-          new AttentionShape(c.batch(), m.heads(), m.kvHeads(), c.length(), dim, backward)
-              .cost(type));
+          new AttentionShape(c.batch(), m.heads(), m.kvHeads(), c.length(), dim, backward));
     }
   }
 
@@ -119,9 +134,9 @@ final class StepCost {
 
   /** y = x·wᵀ + b, dx = dy·w, dw += dyᵀ·x, db += Σ dy; of a GPT-2 with bias. */
   private void linear(String what, int out, int in) {
-    add(what, m.layers(), new MatmulShape(rows, out, in, false, true).cost(type));
-    add(what + ", dx", m.layers(), new MatmulShape(rows, in, out, false, false).cost(type));
-    add(what + ", dw", m.layers(), new MatmulShape(out, in, rows, true, false).cost(type));
+    add(what, new MatmulShape(rows, out, in, false, true));
+    add(what + ", dx", new MatmulShape(rows, in, out, false, false));
+    add(what + ", dw", new MatmulShape(out, in, rows, true, false));
     if (m.isGpt2()) {
       add(what + ", db", m.layers(), OpCase.BIAS_GRADIENT.cost(type, rows, out));
     }

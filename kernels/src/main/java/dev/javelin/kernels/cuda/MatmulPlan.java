@@ -12,7 +12,7 @@ package dev.javelin.kernels.cuda;
  * @param parts of k
  * @param depth of a part, a multiple of 32; the last part may be shorter
  */
-record MatmulPlan(int edge, int parts, int depth) {
+public record MatmulPlan(int edge, int parts, int depth) {
   static final int BIG = 128;
   static final int SMALL = 64;
 
@@ -37,7 +37,7 @@ record MatmulPlan(int edge, int parts, int depth) {
    * Big tiles where they give every multiprocessor a block, if need be by parts of k, else small
    * ones; and k in as many parts as end soonest.
    */
-  static MatmulPlan of(int m, int n, int k, int batch, int multiprocessors) {
+  public static MatmulPlan of(int m, int n, int k, int batch, int multiprocessors) {
     long big = tiles(m, n, BIG) * batch;
     return big * Math.max(1, k / BIG_PART) >= multiprocessors
         ? of(BIG, big, k, BIG_PART, multiprocessors)
