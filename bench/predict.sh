@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes docs/kernels/predicted.md: bytes, FLOPs and the least time of each benchmarked case on three cards: bench/predict.sh
+# Writes docs/kernels/predicted.md: the least time of each benchmarked case on three cards, and the time that a model of
+# the kernels' pipelines expects on an H200: bench/predict.sh
 set -eu
 root=$(CDPATH='' cd -P "$(dirname "$0")/.." && pwd)
 cd "$root"

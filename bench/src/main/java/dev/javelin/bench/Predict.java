@@ -47,7 +47,7 @@ public final class Predict {
     for (String model : List.of("gpt2-124m-32x1024", "llama-1b-8x1024")) {
       predict.step(model);
     }
-    return predict.text.toString();
+    return predict.text + PipelinePage.text(root);
   }
 
   private static List<JsonNode> results(Path folder) throws IOException {
@@ -75,7 +75,11 @@ public final class Predict {
   private void head() {
     line("# Predicted times");
     line("");
-    line("Written by `bench/predict.sh`; a test holds it against the code.");
+    line("**Not measured**: a card's times are in a column of their own, where there are any.");
+    line(
+        "Written by `bench/predict.sh`; a test holds it against the code. First floors on three cards, then");
+    line(
+        "the times that a model of pipelines expects on an H200, and how well it does on public kernels.");
     line("");
     line("For each case of `bench/gpu/run.sh`: what its kernels move to and from memory if every");
     line("operand is moved once per kernel, what they compute, and the time below which no kernel");
@@ -92,12 +96,14 @@ public final class Predict {
     line("|---|---|---|---|---|");
     for (Card c : Card.ALL) {
       line(
-          "| %s | %.0f | %s | %s | %s |",
-          c.name(),
-          c.gigabytesPerSecond(),
-          plain(c.tensorTeraflops()),
-          plain(c.teraflops()),
-          c.sources());
+          String.format(
+              Locale.ROOT,
+              "| %s | %.0f | %s | %s | %s |",
+              c.name(),
+              c.gigabytesPerSecond(),
+              plain(c.tensorTeraflops()),
+              plain(c.teraflops()),
+              c.sources()));
     }
     line("");
   }
@@ -163,7 +169,7 @@ public final class Predict {
     ModelCase c = ModelCase.parse(name);
     List<StepCost.Part> parts = StepCost.of(c, DType.BF16);
     double flopsPerStep = c.flopsPerToken() * c.tokens();
-    line("## A step of %s, bf16", name);
+    line(String.format(Locale.ROOT, "## A step of %s, bf16", name));
     line("");
     line("| operator | times | MB each | GFLOP each | bound on H200 |" + cards(" ms in all |"));
     line("|---|---|---|---|---|" + "---|".repeat(Card.ALL.size()));
@@ -203,7 +209,10 @@ public final class Predict {
     line(total.toString());
     line("");
     line(
-        "At most, with FLOPs counted as in PaLM's appendix B (6·N + 12·L·C·T a token): %s.", speed);
+        String.format(
+            Locale.ROOT,
+            "At most, with FLOPs counted as in PaLM's appendix B (6·N + 12·L·C·T a token): %s.",
+            speed));
     line("");
   }
 
@@ -225,7 +234,13 @@ public final class Predict {
       long layer = launches(cuda, ModelCase.tiny(gpt2, 3)) - two;
       long besides = two - 2 * layer;
       page.line(
-          "| %s | %d | %d | %d |", gpt2 ? "GPT-2" : "Llama", layer, besides, besides + 12 * layer);
+          String.format(
+              Locale.ROOT,
+              "| %s | %d | %d | %d |",
+              gpt2 ? "GPT-2" : "Llama",
+              layer,
+              besides,
+              besides + 12 * layer));
     }
     return page.text.toString();
   }
@@ -251,8 +266,7 @@ public final class Predict {
     return String.format(Locale.ROOT, "%." + decimals + "f", value);
   }
 
-  private void line(String format, Object... arguments) {
-    text.append(arguments.length == 0 ? format : String.format(Locale.ROOT, format, arguments))
-        .append('\n');
+  private void line(String line) {
+    text.append(line).append('\n');
   }
 }

@@ -1,0 +1,230 @@
+package dev.javelin.bench;
+
+import dev.javelin.bench.SmSimulation.Await;
+import dev.javelin.bench.SmSimulation.Counter;
+import dev.javelin.bench.SmSimulation.Load;
+import dev.javelin.bench.SmSimulation.Multiply;
+import dev.javelin.bench.SmSimulation.Op;
+import dev.javelin.bench.SmSimulation.Signal;
+import dev.javelin.bench.SmSimulation.Work;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Attention forward on {@code wgmma}: a producer brings tiles of keys and values, each consumer has
+ * 64 rows of queries.
+ *
+ * @param dim features of a head
+ * @param keys of a tile
+ * @param consumers warpgroups
+ * @param overlap scores of the next tile are multiplied while this one's softmax runs
+ * @param pingPong consumers take turns at the tensor cores, tile by tile
+ * @param instructions of a thread for one of its scores, besides products
+ */
+record AttentionPipeline(
+    int dim, int keys, int consumers, boolean overlap, boolean pingPong, double instructions) {
+  private static final int ELEMENT = 2; // bytes
+  private static final int STAGES = 2; // of keys, and of values
+  private static final int THREADS = 128; // of a warpgroup
+
+  /** Maximum, scale and subtract, exponential, sum; half a conversion. */
+  static final double SOFTMAX = 4.5;
+
+  /** Compare and select, where a tile is masked. */
+  private static final double MASK = 2;
+
+  int rows() {
+    return 64 * consumers;
+  }
+
+  /** Of `batch` · `heads` heads with `steps` queries and keys. */
+  Prediction predict(SmMachine sm, int batch, int heads, int steps, boolean causal) {
+    List<Integer> tiles =
+        Items.busiest(sm.multiprocessors(), batch * heads, steps, rows(), keys, causal);
+    double flops = 4.0 * batch * heads * steps * steps * dim / (causal ? 2 : 1);
+    return Prediction.of(sm, flops, 1, _ -> programs(sm, tiles, causal));
+  }
+
+  private List<List<Op>> programs(SmMachine sm, List<Integer> items, boolean causal) {
+    Shared s = new Shared();
+    List<List<Op>> all = new ArrayList<>();
+    all.add(producer(sm, s, items));
+    for (int c = 0; c < consumers; c++) {
+      all.add(consumer(c, sm, s, items, causal));
+    }
+    return all;
+  }
+
+  /** What the agents wait for. */
+  private final class Shared {
+    final Counter queries = new Counter();
+    final Counter keysFilled = new Counter();
+    final Counter valuesFilled = new Counter();
+    final Counter turns = new Counter();
+    final List<Counter> queriesFreed = counters();
+    final List<Counter> keysFreed = counters();
+    final List<Counter> valuesFreed = counters();
+
+    private List<Counter> counters() {
+      List<Counter> all = new ArrayList<>();
+      for (int c = 0; c < consumers; c++) {
+        all.add(new Counter());
+      }
+      return all;
+    }
+  }
+
+  private List<Op> producer(SmMachine sm, Shared s, List<Integer> items) {
+    List<Op> program = new ArrayList<>();
+    double share = sm.l2Share(sm.multiprocessors());
+    double tile = (double) ELEMENT * keys * dim / share;
+    double queries = (double) ELEMENT * rows() * dim / share;
+    int keysLoaded = 0;
+    int valuesLoaded = 0;
+    program.add(Work.pause(SmMachine.BLOCK_START));
+    for (int i = 0; i < items.size(); i++) {
+      awaitAll(program, s.queriesFreed, i);
+      program.add(new Load(queries, SmMachine.TMA_LATENCY, s.queries));
+      for (int t = 0; t <= items.get(i); t++) {
+        if (t < items.get(i)) {
+          awaitAll(program, s.keysFreed, ++keysLoaded - STAGES);
+          program.add(new Load(tile, SmMachine.TMA_LATENCY, s.keysFilled));
+        }
+        if (t > 0) {
+          awaitAll(program, s.valuesFreed, ++valuesLoaded - STAGES);
+          program.add(new Load(tile, SmMachine.TMA_LATENCY, s.valuesFilled));
+        }
+      }
+    }
+    return program;
+  }
+
+  private static void awaitAll(List<Op> program, List<Counter> freed, long value) {
+    freed.forEach(f -> program.add(new Await(f, value, SmMachine.BARRIER_TRIP)));
+  }
+
+  private List<Op> consumer(int c, SmMachine sm, Shared s, List<Integer> items, boolean causal) {
+    List<Op> program = new ArrayList<>();
+    Counter scores = new Counter();
+    Counter sums = new Counter();
+    Counter stored = new Counter();
+    int tile = 0; // over all items
+    int turn = 0;
+    for (int i = 0; i < items.size(); i++) {
+      program.add(new Await(s.queries, i + 1, SmMachine.BARRIER_TRIP));
+      for (int t = 0; t < items.get(i); t++) {
+        boolean next = t > 0;
+        boolean masked = causal && t * keys < rows(); // the diagonal comes first
+        if (pingPong) {
+          program.add(new Await(s.turns, (long) turn++ * consumers + c, SmMachine.BLOCK_BARRIER));
+        }
+        tile++;
+        program.add(new Await(s.keysFilled, tile, SmMachine.BARRIER_TRIP));
+        program.add(Work.pause(SmMachine.WGMMA_START));
+        program.add(scores(scores));
+        if (overlap && next) {
+          program.add(new Await(s.valuesFilled, tile - 1, 0));
+          program.add(values(sums));
+        }
+        if (pingPong) {
+          program.add(new Signal(s.turns));
+        }
+        program.add(new Await(scores, tile, 0));
+        program.add(new Signal(s.keysFreed.get(c)));
+        if (t == items.get(i) - 1) {
+          program.add(new Signal(s.queriesFreed.get(c)));
+        }
+        softmax(program, masked);
+        if (overlap) {
+          if (next) {
+            program.add(new Await(sums, tile - 1, 0));
+            program.add(new Signal(s.valuesFreed.get(c)));
+          }
+          program.add(issue(dim / 2.0));
+        } else {
+          program.add(issue(dim / 2.0));
+          lastValues(program, s, c, sums, tile);
+        }
+      }
+      if (overlap) {
+        lastValues(program, s, c, sums, tile);
+      }
+      results(program, sm, stored, i);
+    }
+    return program;
+  }
+
+  private void lastValues(List<Op> program, Shared s, int c, Counter sums, int tile) {
+    program.add(new Await(s.valuesFilled, tile, SmMachine.BARRIER_TRIP));
+    program.add(Work.pause(SmMachine.WGMMA_START));
+    program.add(values(sums));
+    program.add(new Await(sums, tile, 0));
+    program.add(new Signal(s.valuesFreed.get(c)));
+  }
+
+  private Multiply scores(Counter done) {
+    return new Multiply(dim / 16, SmMachine.tensorClocks(2.0 * 64 * keys * 16), done);
+  }
+
+  private Multiply values(Counter done) {
+    return new Multiply(keys / 16, SmMachine.tensorClocks(2.0 * 64 * dim * 16), done);
+  }
+
+  /** A pass for the maximum, its shuffles, a pass for the exponentials. */
+  private void softmax(List<Op> program, boolean masked) {
+    double each = 64.0 * keys / THREADS;
+    double first = each * (1 + (masked ? MASK : 0));
+    program.add(new Work(first * SmMachine.HALF_RATE, 0, first, 0, 0, 0));
+    program.add(Work.pause(SmMachine.ROW_SHUFFLES));
+    double special = each * SmMachine.MUFU_CLOCKS;
+    program.add(new Work(special, 0, each * (instructions - 1), special, 0, 0));
+  }
+
+  private static Work issue(double slots) {
+    return new Work(slots, 0, slots, 0, 0, 0);
+  }
+
+  /** Scaled, to shared memory, and from there by a bulk store. */
+  private void results(List<Op> program, SmMachine sm, Counter stored, int before) {
+    double bytes = (double) ELEMENT * 64 * dim;
+    double sums = 64.0 * dim / THREADS;
+    double shared = bytes / SmMachine.SHARED_BYTES_PER_CLOCK;
+    program.add(new Await(stored, before, 0));
+    program.add(new Work(Math.max(2 * sums, shared), 0, 2 * sums, 0, shared, 0));
+    program.add(Work.pause(SmMachine.BLOCK_BARRIER));
+    double share = sm.l2Share(sm.multiprocessors());
+    program.add(new Load(bytes / share, SmMachine.TMA_LATENCY, stored));
+  }
+
+  /** Blocks of queries and how they are given to multiprocessors. */
+  static final class Items {
+    private Items() {}
+
+    /** Tiles of each item of the multiprocessor with the most; the longest items first. */
+    static List<Integer> busiest(
+        int places, int heads, int steps, int rows, int keys, boolean causal) {
+      int blocks = Math.ceilDiv(steps, rows);
+      List<List<Integer>> all = new ArrayList<>();
+      long[] sums = new long[places];
+      for (int i = 0; i < sums.length; i++) {
+        all.add(new ArrayList<>());
+      }
+      for (int b = blocks - 1; b >= 0; b--) {
+        int seen = causal ? Math.min(steps, (b + 1) * rows) : steps;
+        for (int h = 0; h < heads; h++) {
+          int least = 0;
+          for (int i = 1; i < sums.length; i++) {
+            least = sums[i] < sums[least] ? i : least;
+          }
+          sums[least] += Math.ceilDiv(seen, keys);
+          all.get(least).add(Math.ceilDiv(seen, keys));
+        }
+      }
+      int most = 0;
+      for (int i = 1; i < sums.length; i++) {
+        most = sums[i] > sums[most] ? i : most;
+      }
+      return all.get(most);
+    }
+  }
+}
