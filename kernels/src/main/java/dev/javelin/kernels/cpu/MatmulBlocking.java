@@ -41,6 +41,7 @@ final class MatmulBlocking {
   private static final int MIN_BLOCK_PANELS = 4;
   private static final int STRIP_COLS = 512;
   private static final int PIECES_PER_THREAD = 8;
+  private static final int MIN_PIECES_PER_THREAD = 3;
   private static final int PIECE_ELEMENTS = 8 << 10; // of packing or summing
   private static final int BF16_BYTES = 2;
   private static final long MAX_PREPACKED_ELEMENTS = 8L << 20;
@@ -156,7 +157,9 @@ final class MatmulBlocking {
       colPanelsNow = Math.min(chunkPanels, colPanels - first);
       boolean packA = prepacked && first == 0;
       int units = passes * (colPanelsNow + (packA ? rowPanels : 0));
-      each(units, Math.max(1, PIECE_ELEMENTS / (kc * tile.cols)), this::pack);
+      int share = Math.ceilDiv(units, MIN_PIECES_PER_THREAD * cpu.threads());
+      int together = Math.min(share, Math.max(tile.sideBySide(a), tile.sideBySide(b)));
+      each(units, Math.max(together, PIECE_ELEMENTS / (kc * tile.cols)), this::pack);
       int groups = Math.ceilDiv(colPanelsNow, groupPanels);
       each(blocks * groups * (split ? passes : 1), 1, this::multiply);
     }
@@ -195,37 +198,39 @@ final class MatmulBlocking {
   private void pack(int from, int to) {
     long spare = cpu.scratch(ownBytes()).address() + spareOffset();
     int unitsOfB = passes * colPanelsNow;
-    for (int u = from; u < to; u++) {
+    for (int u = from, count; u < to; u += count) {
+      int panels = u < unitsOfB ? colPanelsNow : rowPanels;
+      int first = u < unitsOfB ? u : u - unitsOfB;
+      count = Math.min(to - u, panels - first % panels);
       if (u < unitsOfB) {
-        packB(u / colPanelsNow, u % colPanelsNow, spare);
+        packB(first / panels, first % panels, count, spare);
       } else {
-        packA(packedA, 0, rowPanels, u - unitsOfB, spare);
+        packA(packedA, 0, panels, first / panels, first % panels, count, spare);
       }
     }
   }
 
-  private void packB(int pass, int panel, long spare) {
+  /** Packs so many panels of a pass, which lie side by side. */
+  private void packB(int pass, int panel, int count, long spare) {
     int col = (firstColPanel + panel) * tile.cols;
     tile.packB(
         panelAddress(packedB, tile.cols, colPanelsNow, pass, panel),
         b,
         col,
-        Math.min(tile.cols, n - col),
+        Math.min(count * tile.cols, n - col),
         pass * kc,
         depth(pass),
         spare);
   }
 
-  /** Packs panel {@code unit % panels} of pass {@code unit / panels}. */
-  private void packA(long packed, int firstPanel, int panels, int unit, long spare) {
-    int pass = unit / panels;
-    int panel = unit % panels;
+  private void packA(
+      long packed, int firstPanel, int panels, int pass, int panel, int count, long spare) {
     int row = (firstPanel + panel) * tile.rows;
     tile.packA(
         panelAddress(packed, tile.rows, panels, pass, panel),
         a,
         row,
-        Math.min(tile.rows, m - row),
+        Math.min(count * tile.rows, m - row),
         pass * kc,
         depth(pass),
         spare);
@@ -250,8 +255,8 @@ final class MatmulBlocking {
       int firstRowPanel = block * blockPanels;
       int panels = Math.min(blockPanels, rowPanels - firstRowPanel);
       if (!prepacked) {
-        for (int u = 0; u < passes * panels; u++) {
-          packA(own, firstRowPanel, panels, u, own + spareOffset());
+        for (int pass = 0; pass < passes; pass++) {
+          packA(own, firstRowPanel, panels, pass, 0, panels, own + spareOffset());
         }
       }
       int group = piece % groups * groupPanels;

@@ -94,7 +94,7 @@ final class MatmulPackPairs {
   }
 
   /** The last row of pairs where k is odd: its second half is zero. */
-  private static void half(long to, int width, long from, long lineBytes, int count) {
+  static void half(long to, int width, long from, long lineBytes, int count) {
     for (int i = 0; i < width; i++) {
       int v = i < count ? RAM.get(BF16, from + i * lineBytes) & LOWER : 0;
       RAM.set(PAIR, to + 4L * i, v);

@@ -41,11 +41,19 @@ abstract non-sealed class MatmulPairTile extends MatmulTile {
 
   @Override
   void packA(long panel, MatmulOperand a, int row, int count, int k, int kc, long spare) {
-    MatmulPackPairs.panel(panel, rows, a, row, count, k, kc, pairs(kc));
+    pack(panel, rows, a, row, count, k, kc);
   }
 
   @Override
   void packB(long panel, MatmulOperand b, int col, int count, int k, int kc, long spare) {
-    MatmulPackPairs.panel(panel, cols, b, col, count, k, kc, pairs(kc));
+    pack(panel, cols, b, col, count, k, kc);
+  }
+
+  /** Packs lines into as many panels of {@code width} as they need. */
+  void pack(long panel, int width, MatmulOperand x, int line, int count, int k, int kc) {
+    for (int i = 0; i < count; i += width) {
+      long to = panel + i / width * panelBytes(width, kc);
+      MatmulPackPairs.panel(to, width, x, line + i, Math.min(width, count - i), k, kc, pairs(kc));
+    }
   }
 }

@@ -51,14 +51,28 @@ abstract sealed class MatmulTile
     return Math.max(MatmulPack.spareBytes(a, rows, kc), MatmulPack.spareBytes(b, cols, kc));
   }
 
-  /** Packs {@code count} rows of A from {@code row} on, over {@code [k, k + kc)}, into a panel. */
+  /**
+   * Packs {@code count} rows of A from {@code row} on, over {@code [k, k + kc)}, into as many
+   * panels as they need.
+   */
   void packA(long panel, MatmulOperand a, int row, int count, int k, int kc, long spare) {
-    MatmulPack.panel(panel, rows, a, row, count, k, kc, spare);
+    for (int i = 0; i < count; i += rows) {
+      long to = panel + i / rows * panelBytes(rows, kc);
+      MatmulPack.panel(to, rows, a, row + i, Math.min(rows, count - i), k, kc, spare);
+    }
   }
 
-  /** Packs {@code count} columns of B from {@code col} on into a panel. */
+  /** Packs columns of B likewise. */
   void packB(long panel, MatmulOperand b, int col, int count, int k, int kc, long spare) {
-    MatmulPack.panel(panel, cols, b, col, count, k, kc, spare);
+    for (int i = 0; i < count; i += cols) {
+      long to = panel + i / cols * panelBytes(cols, kc);
+      MatmulPack.panel(to, cols, b, col + i, Math.min(cols, count - i), k, kc, spare);
+    }
+  }
+
+  /** How many panels it is best to pack at once. */
+  int sideBySide(MatmulOperand x) {
+    return 1;
   }
 
   /**

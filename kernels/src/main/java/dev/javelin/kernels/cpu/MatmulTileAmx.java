@@ -102,15 +102,13 @@ final class MatmulTileAmx extends MatmulPairTile {
 
   @Override
   void packA(long panel, MatmulOperand a, int row, int count, int k, int kc, long spare) {
-    for (int step = 0; step < kc; step += STEP) {
-      MatmulPackSteps.step(
-          panel + (long) step * ROWS * 2,
-          a,
-          row,
-          count,
-          k + step,
-          Math.min(STEP, kc - step),
-          spare);
+    for (int i = 0; i < count; i += ROWS) {
+      long to = panel + i / ROWS * panelBytes(ROWS, kc);
+      int lines = Math.min(ROWS, count - i);
+      for (int step = 0; step < kc; step += STEP) {
+        long at = to + (long) step * ROWS * 2;
+        MatmulPackSteps.step(at, a, row + i, lines, k + step, Math.min(STEP, kc - step), spare);
+      }
     }
   }
 

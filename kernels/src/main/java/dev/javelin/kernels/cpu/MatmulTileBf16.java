@@ -40,6 +40,7 @@ class MatmulTileBf16 extends MatmulPairTile {
     }
   }
 
+  private final @Nullable MachineCode[] weaves = new MachineCode[2 * MatmulWeaveCode.MAX_PANELS];
   private final @Nullable MachineCode[] codes =
       new MachineCode[Finish.values().length * ROWS * VECTORS];
 
@@ -86,6 +87,46 @@ class MatmulTileBf16 extends MatmulPairTile {
     int masked = rounded || vectors == 1 ? cols : cols - LANES;
     int mask = (int) ((1L << masked) - 1);
     call(finish, rows, vectors, c, rowBytes, aPanel, bPanel, pairs(kc), mask);
+  }
+
+  @Override
+  int sideBySide(MatmulOperand x) {
+    return x.alongK() ? 1 : MatmulWeaveCode.MAX_PANELS;
+  }
+
+  @Override
+  void pack(long panel, int width, MatmulOperand x, int line, int count, int k, int kc) {
+    if (x.alongK()) {
+      super.pack(panel, width, x, line, count, k, kc);
+      return;
+    }
+    int whole = kc / 2;
+    long panelBytes = panelBytes(width, kc);
+    int most = width * MatmulWeaveCode.MAX_PANELS;
+    for (int i = 0; i < count; i += most) {
+      int lines = Math.min(most, count - i);
+      long to = panel + i / width * panelBytes;
+      if (whole > 0) {
+        weave(width, to, panelBytes, x.at(line + i, k), x.strideBytes(), whole, lines);
+      }
+      for (int j = 0; j < lines && kc % 2 != 0; j += width) {
+        long last = to + j / width * panelBytes + (long) PAIR_BYTES * width * whole;
+        long from = x.at(line + i + j, k + kc - 1);
+        MatmulPackPairs.half(last, width, from, 2, Math.min(width, lines - j));
+      }
+    }
+  }
+
+  void weave(int width, long to, long panelBytes, long from, long rowBytes, int pairs, int lines) {
+    int panels = Math.ceilDiv(lines, width);
+    int index = (width == ROWS ? 0 : MatmulWeaveCode.MAX_PANELS) + panels - 1;
+    MachineCode code = weaves[index];
+    if (code == null) {
+      code = MachineCode.load(MatmulWeaveCode.code(width, panels)).orElseThrow();
+      weaves[index] = code;
+    }
+    long mask = (1L << lines - (panels - 1) * width) - 1;
+    code.call(to, panelBytes, from, rowBytes, pairs, mask);
   }
 
   void call(

@@ -63,6 +63,7 @@ final class X86 {
   private static final int W = 0x80;
   private static final int BITS_512 = 0x40;
   private static final int BROADCAST = 0x10;
+  private static final int ZEROS = 0x80; // where the mask has none, not what was there
 
   private static final int ZMM_BYTES = 64;
   private static final int SHORT_JUMP_BYTES = 2;
@@ -222,6 +223,29 @@ final class X86 {
     evex(MAP_0F, PREFIX_F2 | W, from, 0, to.base().number >> 3, 0, BITS_512 | mask);
     emit(0x7F);
     memory(from, to, ZMM_BYTES);
+  }
+
+  /** The 16-bit numbers of a mask from memory, zeros for the others. */
+  void vmovdqu16(int to, int mask, Mem from) {
+    evex(MAP_0F, PREFIX_F2 | W, to, 0, from.base().number >> 3, 0, ZEROS | BITS_512 | mask);
+    emit(0x6F);
+    memory(to, from, ZMM_BYTES);
+  }
+
+  /** Sixteen floats that stand in the code itself, at byte {@code at} of it. */
+  void vmovupsFromCode(int to, int at) {
+    evex(MAP_0F, NO_PREFIX, to, 0, 0, 0, BITS_512);
+    emit(0x10, (to & 7) << 3 | 5); // memory relative to the next instruction
+    emit32(at - (here() + Integer.BYTES));
+  }
+
+  /**
+   * {@code table[i] = } the 16-bit number that {@code order[i]} names: 0 to 31 those of {@code
+   * table}, 32 to 63 those of {@code upper}.
+   */
+  void vpermt2w(int table, int order, int upper) {
+    evex(MAP_0F38, PREFIX_66 | W, table, order, upper >> 3 & 1, upper >> 4, BITS_512);
+    emit(0x7D, direct(table, upper));
   }
 
   /** {@code to = a + b} for the floats of a mask, others stay. */

@@ -13,6 +13,24 @@ final class InterpretedTiles {
   static MatmulPairTile avx512Bf16() {
     return new MatmulTileBf16() {
       @Override
+      void weave(
+          int width, long to, long panelBytes, long from, long rowBytes, int pairs, int lines) {
+        int panels = Math.ceilDiv(lines, width);
+        X86Machine machine = new X86Machine(MatmulWeaveCode.code(width, panels));
+        for (int i = 0; i < panels; i++) {
+          machine.memory(Ram.ALL.asSlice(to + i * panelBytes, 4L * width * pairs));
+        }
+        for (int row = 0; row < 2 * pairs; row++) {
+          machine.memory(Ram.ALL.asSlice(from + row * rowBytes, 2L * lines).asReadOnly());
+        }
+        long mask = (1L << lines - (panels - 1) * width) - 1;
+        machine.run(to, panelBytes, from, rowBytes, pairs, mask);
+        if (!machine.upperHalvesAreClean()) {
+          throw new X86Fault("returns without vzeroupper");
+        }
+      }
+
+      @Override
       void call(
           Finish finish,
           int rows,

@@ -260,6 +260,36 @@ class MatmulMachineCodeTest extends MatmulTesting {
   }
 
   @Test
+  void manyPanelsAreWovenAsJavaDoes() {
+    MatmulPairTile twin = new MatmulTileTwin(MatmulTileBf16.ROWS, MatmulTileBf16.COLS);
+    List<MatmulPairTile> tiles = new ArrayList<>(List.of(AVX512));
+    if (Processor.THIS.avx512Bf16()) {
+      MatmulTileBf16.load().ifPresent(tiles::add); // Linux may refuse the pages
+    }
+    int stride = 301;
+    try (Arena arena = Arena.ofConfined()) {
+      byte[] bytes = new byte[2 * stride * 20];
+      new Random(6).nextBytes(bytes);
+      MemorySegment data = arena.allocate(bytes.length).copyFrom(MemorySegment.ofArray(bytes));
+      MatmulOperand x = MatmulOperand.of("x", data, BF16, stride, false, 300, 20);
+      for (MatmulPairTile tile : tiles) {
+        for (int width : new int[] {MatmulTileBf16.ROWS, MatmulTileBf16.COLS}) {
+          for (int lines : new int[] {1, width, 3 * width + 5, 8 * width, 290}) {
+            for (int kc : new int[] {1, 2, 7, 16}) {
+              long size = Math.ceilDiv(lines, width) * twin.panelBytes(width, kc);
+              MemorySegment got = arena.allocate(size + 64, 64).fill((byte) 0x55);
+              MemorySegment want = arena.allocate(size + 64, 64).fill((byte) 0x55);
+              tile.pack(got.address(), width, x, 3, lines, 2, kc);
+              twin.pack(want.address(), width, x, 3, lines, 2, kc);
+              assertThat(got.mismatch(want)).as("%d x %d, k %d", lines, width, kc).isEqualTo(-1);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test
   void everyBitPatternIsPackedForAmxAsItIs() {
     int lines = 70;
     int k = 75;

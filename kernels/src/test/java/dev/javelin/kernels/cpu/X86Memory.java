@@ -52,6 +52,10 @@ final class X86Memory {
     return slice(address, 1, false).get(ValueLayout.JAVA_BYTE, 0) & 0xff;
   }
 
+  int getShort(long address) {
+    return slice(address, 2, false).get(ValueLayout.JAVA_SHORT_UNALIGNED, 0) & 0xffff;
+  }
+
   int getInt(long address) {
     return slice(address, 4, false).get(INT, 0);
   }

@@ -1,5 +1,6 @@
 package dev.javelin.kernels.cpu;
 
+import static dev.javelin.kernels.cpu.X86.Gp.R10;
 import static dev.javelin.kernels.cpu.X86.Gp.R12;
 import static dev.javelin.kernels.cpu.X86.Gp.R13;
 import static dev.javelin.kernels.cpu.X86.Gp.R15;
@@ -131,6 +132,12 @@ class X86Test {
     add("vcvtne2ps2bf16 zmm0, zmm1, zmm0", x -> x.vcvtne2ps2bf16(0, 1, 0));
     add("vcvtne2ps2bf16 zmm22, zmm23, zmm9", x -> x.vcvtne2ps2bf16(22, 23, 9));
     add("vcvtne2ps2bf16 zmm1, zmm7, zmm30", x -> x.vcvtne2ps2bf16(1, 7, 30));
+    add("vmovdqu16 zmm0{k1}{z}, [rdx]", x -> x.vmovdqu16(0, 1, at(RDX)));
+    add("vmovdqu16 zmm17{k2}{z}, [r10+24]", x -> x.vmovdqu16(17, 2, at(R10, 24)));
+    add("vmovups zmm30, [rip+246]", x -> x.vmovupsFromCode(30, 256));
+    add("vmovups zmm7, [rip+0]", x -> x.vmovupsFromCode(7, 10));
+    add("vpermt2w zmm0, zmm30, zmm2", x -> x.vpermt2w(0, 30, 2));
+    add("vpermt2w zmm17, zmm3, zmm25", x -> x.vpermt2w(17, 3, 25));
   }
 
   /** Loops that {@code as} writes with a jump of one byte, and of four. */

@@ -60,7 +60,9 @@ final class X86Vector {
           VMOVDQA32_STORE,
           VMOVDQA64_STORE ->
           store(i, address);
+      case VMOVDQU16_LOAD -> loadWords(i, address);
       case VMOVDQU16_STORE -> storeWords(i, address);
+      case VPERMT2W -> permuteWords(i, address);
       case VCVTNE2PS2BF16 -> convertPairs(i, address);
       case VZEROUPPER -> {
         for (int n = 0; n < 16; n++) {
@@ -89,6 +91,41 @@ final class X86Vector {
       }
     }
     return 0;
+  }
+
+  private int word(int[] of, int n) {
+    return of[n / 2] >>> 16 * (n % 2) & 0xffff;
+  }
+
+  /** The 16-bit elements of a mask from memory; others become zero or stay. */
+  private void loadWords(X86Instruction i, long address) {
+    if (!i.memory) {
+      throw new X86Fault("not executed by this machine");
+    }
+    int[] to = zmm[i.reg];
+    for (int n = 0; n < i.size / 2; n++) {
+      boolean active = i.mask == 0 || (opmask[i.mask] >>> n & 1) != 0;
+      int x = active ? memory.getShort(address + 2L * n) : i.zeroing ? 0 : word(to, n);
+      to[n / 2] = n % 2 == 0 ? to[n / 2] & ~0xffff | x : to[n / 2] & 0xffff | x << 16;
+    }
+    finish(i);
+  }
+
+  /** Of the table of both, the destination is the lower half. */
+  private void permuteWords(X86Instruction i, long address) {
+    if (i.mask != 0) {
+      throw new X86Fault("not executed by this machine");
+    }
+    source(i, address);
+    int words = i.size / 2;
+    int[] to = new int[16];
+    for (int n = 0; n < words; n++) {
+      int from = word(zmm[i.vvvv], n) % (2 * words);
+      int x = from < words ? word(zmm[i.reg], from) : word(source, from - words);
+      to[n / 2] |= x << 16 * (n % 2);
+    }
+    System.arraycopy(to, 0, zmm[i.reg], 0, 16);
+    finish(i);
   }
 
   /** The 16-bit elements of a mask to memory. */
