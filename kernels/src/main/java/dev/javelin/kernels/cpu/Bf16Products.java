@@ -78,11 +78,29 @@ public final class Bf16Products {
             UNITS);
 
     /**
+     * @param property an unknown one is reported and ignored
      * @param obstacle why there is no machine code
      * @param bits of the vectors that Java uses: without 512 there is no question, and asking takes
      *     some milliseconds
      */
     static Choice choose(
+        String property,
+        @Nullable String obstacle,
+        int bits,
+        Supplier<Processor> processor,
+        List<Unit> units) {
+      if (property.isEmpty() || property.equals(PAIRS) || property.equals(AVX512)) {
+        return chooseKnown(property, obstacle, bits, processor, units);
+      }
+      String unknown =
+          "-D%s=%s is neither %s nor %s and is ignored"
+              .formatted(PROPERTY, property, PAIRS, AVX512);
+      System.getLogger(Bf16Products.class.getName()).log(System.Logger.Level.WARNING, unknown);
+      Choice choice = chooseKnown("", obstacle, bits, processor, units);
+      return new Choice(choice.tile(), choice.description() + "; " + unknown);
+    }
+
+    private static Choice chooseKnown(
         String property,
         @Nullable String obstacle,
         int bits,

@@ -120,6 +120,17 @@ class Bf16ProductsTest {
   }
 
   @Test
+  void anUnknownPropertyIsReportedAndIgnored() {
+    MatmulPairTile tile = new Scaled(1);
+    assertThat(choose("fast", null, WITH_IT, tile))
+        .isEqualTo(
+            new Choice(
+                tile,
+                "AVX512-BF16 (machine code); -Djavelin.bf16=fast is neither pairs nor avx512 and"
+                    + " is ignored"));
+  }
+
+  @Test
   void aTileThatIsWrongIsNotUsed() {
     assertThat(Bf16Products.agrees(new Scaled(1))).isTrue();
     assertThat(Bf16Products.agrees(new Scaled(1 + 0x1p-22f))).isTrue(); // a rounding
