@@ -22,7 +22,7 @@ public final class MatmulCpu {
   /** Rows of A up to which a row of C has the same bits however many there are. */
   public static final int STEADY_ROWS = MatmulFewRows.MAX_ROWS;
 
-  private static final MatmulTile TILE = MatmulTile.of(Lanes.SPECIES.vectorBitSize());
+  private static final MatmulTile TILE = MatmulTile.fastest();
 
   private MatmulCpu() {}
 

@@ -15,7 +15,7 @@ import jdk.incubator.vector.FloatVector;
  * first compiler, which then gives up on the method and keeps it from the second.
  */
 abstract sealed class MatmulTile
-    permits MatmulTile512, MatmulTile256, MatmulTile128, MatmulPairTile {
+    permits MatmulTileFma, MatmulTile512, MatmulTile256, MatmulTile128, MatmulPairTile {
   final int rows;
   final int cols;
 
@@ -34,6 +34,11 @@ abstract sealed class MatmulTile
           throw new IllegalStateException(
               "matmul: needs vectors of 128, 256 or 512 bits, this machine has " + bits);
     };
+  }
+
+  /** The fastest tile of fp32 products here. */
+  static MatmulTile fastest() {
+    return MatmulTileFma.load().orElseGet(() -> of(VectorWidth.bits()));
   }
 
   /** Elements of k that it takes at once: passes over k are multiples of it. */

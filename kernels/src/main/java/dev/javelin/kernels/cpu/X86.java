@@ -271,6 +271,19 @@ final class X86 {
     memory(sum, pair, Float.BYTES);
   }
 
+  /** One float from memory into all sixteen lanes. */
+  void vbroadcastss(int to, Mem from) {
+    evex(MAP_0F38, PREFIX_66, to, 0, from.base().number >> 3, 0, BITS_512);
+    emit(0x18);
+    memory(to, from, Float.BYTES);
+  }
+
+  /** {@code sum += a · b}, sixteen floats, each rounded once. */
+  void vfmadd231ps(int sum, int a, int b) {
+    evex(MAP_0F38, PREFIX_66, sum, a, b >> 3 & 1, b >> 4, BITS_512);
+    emit(0xB8, direct(sum, b));
+  }
+
   // Tiles: up to 16 rows of 64 bytes each. Rows in memory are `stride` bytes apart.
 
   /** Sets up the tiles as 64 bytes in memory say. */

@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -29,9 +30,11 @@ class MatmulCpuTest extends MatmulTesting {
 
   /** Those whose vectors this machine has; narrower machines run these tests with theirs. */
   static List<MatmulTile> tiles() {
-    return IntStream.of(512, 256, 128)
-        .filter(bits -> bits <= Lanes.SPECIES.vectorBitSize())
-        .mapToObj(MatmulTile::of)
+    return Stream.concat(
+            MatmulTileFma.load().stream(),
+            IntStream.of(512, 256, 128)
+                .filter(bits -> bits <= Lanes.SPECIES.vectorBitSize())
+                .mapToObj(MatmulTile::of))
         .toList();
   }
 
@@ -185,7 +188,8 @@ class MatmulCpuTest extends MatmulTesting {
           });
       double[] expected = oracle(c, a, false, b, true, k);
       for (int i = 0; i < m * n; i++) {
-        assertThat(c.get(i)).isEqualTo(c.rounded(expected[i] * 2 + i / n + i % n * 0.25));
+        int row = i / n;
+        assertThat(c.get(i)).isEqualTo(c.rounded(expected[i] * 2 + row + i % n * 0.25));
       }
     }
   }

@@ -104,6 +104,14 @@ class X86Test {
     add(
         "vdpbf16ps zmm5, zmm7, dword ptr [rax+2]{1to16}",
         x -> x.vdpbf16psBroadcast(5, 7, at(RAX, 2)));
+    add("vbroadcastss zmm26, dword ptr [rdx]", x -> x.vbroadcastss(26, at(RDX)));
+    add("vbroadcastss zmm31, dword ptr [rdx+44]", x -> x.vbroadcastss(31, at(RDX, 44)));
+    add("vbroadcastss zmm7, dword ptr [r13-512]", x -> x.vbroadcastss(7, at(R13, -512)));
+    add("vbroadcastss zmm16, dword ptr [r12+513]", x -> x.vbroadcastss(16, at(R12, 513)));
+    add("vfmadd231ps zmm0, zmm26, zmm24", x -> x.vfmadd231ps(0, 26, 24));
+    add("vfmadd231ps zmm23, zmm31, zmm25", x -> x.vfmadd231ps(23, 31, 25));
+    add("vfmadd231ps zmm9, zmm1, zmm15", x -> x.vfmadd231ps(9, 1, 15));
+    add("vfmadd231ps zmm31, zmm8, zmm7", x -> x.vfmadd231ps(31, 8, 7));
     add("syscall", x -> x.syscall());
     add("ldtilecfg [r9]", x -> x.ldtilecfg(at(R9)));
     add("ldtilecfg [rsp+64]", x -> x.ldtilecfg(at(RSP, 64)));

@@ -1,0 +1,64 @@
+package dev.javelin.kernels.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/** The machine code of the fp32 tile, interpreted: on any machine, and byte by byte in bounds. */
+class MatmulTileFmaTest {
+  private static final int ROWS = MatmulTileFma.ROWS;
+  private static final int COLS = MatmulTileFma.COLS;
+
+  @Test
+  void hasTheBitsOfChainsInTheOrderOfK() {
+    for (int kc : new int[] {1, 2, 33}) {
+      for (int stride : new int[] {COLS, COLS + 7}) {
+        check(kc, stride, new Random(kc + 100L * stride));
+      }
+    }
+  }
+
+  private static void check(int kc, int stride, Random random) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment a = numbers(arena, ROWS * kc, random);
+      MemorySegment b = numbers(arena, COLS * kc, random);
+      MemorySegment c = arena.allocate(4L * ROWS * stride, 4);
+      c.fill((byte) 0x77);
+      X86Machine machine = new X86Machine(MatmulTileFma.code());
+      for (int i = 0; i < ROWS; i++) {
+        machine.memory(c.asSlice(4L * i * stride, 4L * COLS));
+      }
+      machine.memory(a.asReadOnly(), b.asReadOnly());
+      machine.run(c.address(), 4L * stride, a.address(), b.address(), kc, 0);
+      assertThat(machine.upperHalvesAreClean()).isTrue();
+      for (int i = 0; i < ROWS; i++) {
+        for (int j = 0; j < stride; j++) {
+          float sum = 0;
+          for (int k = 0; k < kc && j < COLS; k++) {
+            float x = a.getAtIndex(JAVA_FLOAT, (long) k * ROWS + i);
+            sum = Math.fma(x, b.getAtIndex(JAVA_FLOAT, (long) k * COLS + j), sum);
+          }
+          int want = j < COLS ? Float.floatToRawIntBits(sum) : 0x77777777;
+          assertThat(c.getAtIndex(JAVA_INT, (long) i * stride + j))
+              .as("C[%d, %d], k = %d", i, j, kc)
+              .isEqualTo(want);
+        }
+      }
+    }
+  }
+
+  /** Of very different sizes, some subnormal. */
+  private static MemorySegment numbers(Arena arena, int n, Random random) {
+    MemorySegment x = arena.allocate(4L * n, 4);
+    for (int i = 0; i < n; i++) {
+      int scale = random.nextInt(8) == 0 ? -140 : random.nextInt(60) - 30;
+      x.setAtIndex(JAVA_FLOAT, i, Math.scalb((float) random.nextGaussian(), scale));
+    }
+    return x;
+  }
+}
