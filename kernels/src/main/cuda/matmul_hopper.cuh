@@ -68,7 +68,8 @@ struct RingPlace {
   }
 };
 
-// Fills the ring, tile after tile. One thread.
+// Fills the ring, tile after tile. One thread. The first time round stages are empty: the wait is for the parity before.
+// Zeros beyond the matrix count as bytes that arrive.
 template <class Tile, bool kTransA, bool kTransB>
 __device__ __forceinline__ void bring(unsigned char* stages, uint64_t* full, uint64_t* empty, const TensorMap* a, const TensorMap* b, const HopperProduct& p) {
   TileOrder<Tile> order(p);
@@ -79,21 +80,21 @@ __device__ __forceinline__ void bring(unsigned char* stages, uint64_t* full, uin
     for (int step = 0; step < steps; step++, k += Tile::kK) {
       unsigned char *to_a = stages + ring.slot * Tile::kStageBytes, *to_b = to_a + Tile::kABytes;
       uint64_t* arrived = full + ring.slot;
-      mbarrier_wait(empty + ring.slot, ring.parity ^ 1);  // the first time round it is empty
-      mbarrier_arrive_expect(arrived, Tile::kStageBytes);  // zeros beyond the matrix count as well
+      mbarrier_wait(empty + ring.slot, ring.parity ^ 1);   // @empty-wait
+      mbarrier_arrive_expect(arrived, Tile::kStageBytes);  // @expect
       if constexpr (kTransA) {
 #pragma unroll
         for (int i = 0; i < Tile::kM / 64; i++) tma_load_2d(to_a + i * Tile::kBoxBytes, a, arrived, order.row + 64 * i, k);
       } else {
-        tma_load_2d(to_a, a, arrived, k, order.row);
+        tma_load_2d(to_a, a, arrived, k, order.row);  // @load-a
       }
       if constexpr (kTransB) {
-        tma_load_2d(to_b, b, arrived, k, order.col);
+        tma_load_2d(to_b, b, arrived, k, order.col);  // @load-b
       } else {
 #pragma unroll
         for (int i = 0; i < Tile::kN / 64; i++) tma_load_2d(to_b + i * Tile::kBoxBytes, b, arrived, order.col + 64 * i, k);
       }
-      ring.next();
+      ring.next();  // @bring-next
     }
   }
 }
@@ -169,13 +170,14 @@ struct Outbox {
 #pragma unroll
     for (int i = 0; i < kN / kCols; i++) {
       unsigned char* box = boxes + next * 8192;
-      fill<Out>(box, sums + i * kCols / 2);
-      fence_proxy_async();                             // by all who wrote, before the barrier
-      if (leads()) tma_store_wait_read<kBoxes - 2>();  // the next box has been read: all but the latest two have
-      named_barrier_sync(barrier, 128);
+      // All who wrote say so to the other path, and the next box has been read, as all but the latest two have: then all.
+      fill<Out>(box, sums + i * kCols / 2);            // @fill
+      fence_proxy_async();                             // @proxy-fence
+      if (leads()) tma_store_wait_read<kBoxes - 2>();  // @read-wait
+      named_barrier_sync(barrier, 128);                // @box-barrier
       if (leads()) {
-        tma_store_3d(map, box, col + i * kCols, row, part);
-        tma_store_commit();
+        tma_store_3d(map, box, col + i * kCols, row, part);  // @store
+        tma_store_commit();                                  // @store-commit
       }
       next = (next + 1) % kBoxes;
     }
@@ -194,11 +196,17 @@ struct Outbox {
         stmatrix_x4(row + ((2 * i + lane / 16) ^ lane % 8) * 16, r);
       }
     } else {
+      // 16 lanes store 128 bytes at once, 8 columns of 4 rows each. Odd rows are two groups of columns ahead: in step 0 rows
+      // 0 … 3 then write groups 0, 2, 0, 2, which the swizzle has put at 0, 2, 1, 3: into all banks.
       unsigned char* row = box + (first + lane / 4) * 128 + lane % 2 * 8;  // rows 8 apart are swizzled alike
+      bool odd = lane / 4 % 2 != 0;
 #pragma unroll
-      for (int i = 0; i < 4; i++) {  // 8 columns, two chunks
-        unsigned char* at = row + ((2 * i + lane % 4 / 2) ^ lane / 4) * 16;
-        const float* v = sums + 4 * i;
+      for (int i = 0; i < 4; i++) {
+        int columns = odd ? i ^ 2 : i;
+        float v[4];
+#pragma unroll
+        for (int j = 0; j < 4; j++) v[j] = odd ? sums[4 * (i ^ 2) + j] : sums[4 * i + j];
+        unsigned char* at = row + ((2 * columns + lane % 4 / 2) ^ lane / 4) * 16;
         store_vec(reinterpret_cast<float*>(at), Vec<float, 2>{{v[0], v[1]}});
         store_vec(reinterpret_cast<float*>(at + 8 * 128), Vec<float, 2>{{v[2], v[3]}});
       }
@@ -223,18 +231,19 @@ __device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, u
       unsigned char *a = stages + ring.slot * Tile::kStageBytes + warpgroup * Tile::kBoxBytes, *b = stages + ring.slot * Tile::kStageBytes + Tile::kABytes;
       uint64_t da = kTransA ? wgmma_descriptor_transposed(a, Tile::kBoxBytes) : wgmma_descriptor(a);
       uint64_t db = kTransB ? wgmma_descriptor(b) : wgmma_descriptor_transposed(b, Tile::kBoxBytes);
-      mbarrier_wait(full + ring.slot, ring.parity);
-      wgmma_fence();
+      mbarrier_wait(full + ring.slot, ring.parity);  // @full-wait
+      wgmma_fence();                                 // @wgmma-fence
 #pragma unroll
       for (int i = 0; i < Tile::kK / 16; i++) wgmma_m64k16<kN, T, kTransA, !kTransB>(sums, wgmma_advance(da, i * kAStep), wgmma_advance(db, i * kBStep), step + i > 0);
-      wgmma_commit();
-      wgmma_wait<1>();  // this step is under way, the one before has been read
-      if (before != nullptr && Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);
+      wgmma_commit();  // @wgmma-commit
+      // This step is under way, the one before has been read.
+      wgmma_wait<1>();                                                                  // @wgmma-wait
+      if (before != nullptr && Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release
       before = empty + ring.slot;
-      ring.next();
+      ring.next();  // @multiply-next
     }
-    wgmma_wait<0>();
-    if (Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);
+    wgmma_wait<0>();                                             // @wgmma-wait-all
+    if (Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release-last
 
     int row = order.row + warpgroup * 64;
     if (p.accumulate) add_before<kN>(sums, p, row, order.col, c);
@@ -245,7 +254,8 @@ __device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, u
     }
     outbox.template store<kN, Out>(sums, c_map, row, order.col, order.part);
   }
-  if (Outbox<Tile::kBoxes>::leads()) tma_store_wait<0>();  // shared memory is the block's until it has been read
+  // Shared memory is the block's until it has been read.
+  if (Outbox<Tile::kBoxes>::leads()) tma_store_wait<0>();  // @store-wait
 }
 
 template <class Tile, bool kTransA, bool kTransB, bool kEpilogue, class T, class Out>
@@ -255,18 +265,18 @@ __device__ __forceinline__ void matmul_hopper(const TensorMap* a, const TensorMa
   __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
   if (threadIdx.x == 0) {
     for (int i = 0; i < Tile::kStages; i++) {
-      mbarrier_init(full + i, 1);
-      mbarrier_init(empty + i, Tile::kWarpgroups);
+      mbarrier_init(full + i, 1);                   // @init-full
+      mbarrier_init(empty + i, Tile::kWarpgroups);  // @init-empty
     }
-    fence_mbarrier_init();
+    fence_mbarrier_init();  // @init-fence
   }
-  __syncthreads();
+  __syncthreads();  // @init-barrier
   int warpgroup = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128, 0);  // the compiler sees that a warp agrees
   if (warpgroup == 0) {
-    registers_decrease<40>();
+    registers_decrease<40>();  // @registers-bring
     if (threadIdx.x == 0) bring<Tile, kTransA, kTransB>(stages, full, empty, a, b, p);
   } else {
-    registers_increase<232>();
+    registers_increase<232>();  // @registers-multiply
     multiply<Tile, kTransA, kTransB, kEpilogue>(warpgroup - 1, stages, full, empty, c_map, z_map, p, c, bias);
   }
 }
