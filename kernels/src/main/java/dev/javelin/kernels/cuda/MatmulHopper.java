@@ -13,6 +13,10 @@ import dev.javelin.kernels.cuda.MatmulCuda.Epilogue;
  * matrices; rows begin at 16-byte boundaries. {@link MatmulCuda} has the rest.
  */
 final class MatmulHopper {
+  /** {@code -Djavelin.hopper=false}: without these kernels, to compare, or to look for an error. */
+  private static final boolean WANTED =
+      Boolean.parseBoolean(System.getProperty("javelin.hopper", "true"));
+
   private static final int CAPABILITY = 90; // its machine code runs nowhere else
   private static final int ALIGNMENT = 16; // of tensor maps
   static final int SWIZZLE_BYTES = 128; // of a box's row
@@ -35,7 +39,8 @@ final class MatmulHopper {
   static boolean fits(
       Cuda cuda, CudaMatrix c, CudaMatrix a, CudaMatrix b, int n, int batch, Epilogue end) {
     Addressable z = end.z();
-    return cuda.properties().capability() == CAPABILITY
+    return WANTED
+        && cuda.properties().capability() == CAPABILITY
         && a.type() != DType.F32
         && batch == 1
         && n % 2 == 0
