@@ -1,111 +1,191 @@
 #include "access_check.h"
 
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstring>
 #include <vector>
 
 #include "memory.h"
 #include "scheduler.h"
-#include "trace.h"
 
-struct TlsIndex {
-  unsigned long module, offset;
-};
-extern "C" void* __tls_get_addr(TlsIndex*);  // of the C library: the address in the calling thread, allocated if need be
-
-namespace emulator {
-
-unsigned char* SharedVariables::begin() const {
-  if (module == 0) return nullptr;
-  TlsIndex index{module, 0};
-  return static_cast<unsigned char*>(__tls_get_addr(&index));
-}
-
-namespace access_check {
+namespace emulator::access_check {
 namespace {
 
-// Who accessed a byte, and when.
 struct Access {
-  uint64_t block = 0;  // blocks are numbered from 1
-  uint32_t barriers = 0, warpOperations = 0;
-  uint16_t thread = 0;  // or kSeveral: threads of several warps; kLanes + warp: several lanes of one
+  uint32_t block = 0;  // blocks are numbered from 1
+  uint32_t epoch = 0;
+  const void* site = nullptr;
+  uint16_t actor = 0;
+  uint16_t thread = 0;  // who asked the actor to
+  Kind kind = Kind::thread;
   bool promised = false;
 };
-constexpr uint16_t kLanes = kMaxThreads, kSeveral = 0xffff;
+
+// Reads by one actor, or by lanes of a warp, and the number of further ones.
+struct Reads {
+  Access last;  // by a warp: actor is its first thread
+  uint32_t lanes = 0;  // 0: no warp
+  uint32_t next = 0;   // in State::more; 0: none
+};
 
 struct Byte {
-  Access write, read;
+  Access write;
+  Reads reads;
+};
+
+struct Lent {
+  const unsigned char* begin;
+  size_t bytes;
+  const void* site;
 };
 
 struct State {
-  bool on = false, judging = true;
-  uint64_t block = 0;
-  uint32_t barriers = 0, warpOperations[kMaxThreads / 32] = {};
+  bool on = false;
+  uint32_t block = 0;
   unsigned char* variables = nullptr;
   size_t variableBytes = 0;
   std::vector<Byte> ofDynamic, ofVariables;
+  std::vector<Reads> more;
+  std::vector<uint32_t> spare;
+  std::vector<Lent> lent[kMaxThreads];
   // The allocation that was looked up last: what lies within needs no second look.
   uintptr_t begin = 0, end = 0;
 };
 
 // Reached by a pointer, since this library's own thread-local storage is scarce.
 __thread State* here __attribute__((tls_model("initial-exec"))) = nullptr;
-__thread bool checkedModule __attribute__((tls_model("initial-exec"))) = false;
 
-uint16_t warpOf(uint16_t who) { return who >= kLanes ? static_cast<uint16_t>(who - kLanes) : static_cast<uint16_t>(who / 32); }
-
-// Is everything in `a` before what `thread` does now?
-bool ordered(const State& s, const Access& a, uint32_t thread) {
-  if (a.block != s.block || a.thread == thread || a.barriers < s.barriers) return true;
-  return a.thread != kSeveral && warpOf(a.thread) == thread / 32 && a.warpOperations < s.warpOperations[thread / 32];
+std::string name(const Access& a) {
+  std::string thread = "thread " + std::to_string(a.thread) + " of the block";
+  switch (a.kind) {
+    case Kind::thread: break;
+    case Kind::copy: thread = "a cp.async of " + thread; break;
+    case Kind::tmaLoad: thread = "a TMA load of " + thread; break;
+    case Kind::tmaStore: thread = "a TMA store of " + thread; break;
+    case Kind::wgmma: thread = "a wgmma of warp " + std::to_string(a.thread / 32); break;
+  }
+  return thread + lineOf(a.site);
 }
 
-// The last accesses of a byte by several threads at the same time become one entry.
-void record(const State& s, Access& a, uint32_t thread) {
-  uint16_t who = static_cast<uint16_t>(thread);
-  bool same = a.block == s.block && a.barriers == s.barriers;
-  if (same && a.thread == kSeveral) {
-    who = kSeveral;
-  } else if (same && a.thread != thread && warpOf(a.thread) != thread / 32) {
-    who = kSeveral;
-  } else if (same && a.thread != thread && a.warpOperations == s.warpOperations[thread / 32]) {
-    who = static_cast<uint16_t>(kLanes + thread / 32);
+// Where an access went, for reports.
+struct Place {
+  size_t offset;
+  const char* where;
+};
+
+const char* verb(const Access& now, bool write) {
+  switch (now.kind) {
+    case Kind::tmaLoad: return "TMA load to";
+    case Kind::tmaStore: return "TMA store from";
+    case Kind::wgmma: return "wgmma reads";
+    default: return write ? "writes" : "reads";
   }
-  a = {s.block, s.barriers, s.warpOperations[thread / 32], who, false};
 }
 
-std::string nameOf(uint16_t who) {
-  if (who == kSeveral) return "threads of other warps";
-  if (who >= kLanes) return "other lanes of its warp";
-  return "thread " + std::to_string(who) + " of the block";
+[[noreturn]] void report(const Access& now, bool write, const Place& p, const std::string& rest) {
+  fail("%s%s byte %zu of %s, which %s", verb(now, write), lineOf(now.site).c_str(), p.offset, p.where, rest.c_str());
 }
 
-void judge(const State& s, Byte& b, uint32_t thread, size_t offset, const char* where, bool write) {
-  const char* does = write ? "writes" : "reads";
-  if (b.write.block == s.block && b.write.promised) {
-    fail("%s byte %zu of %s, which a cp.async of %s is still to bring: cp_async_wait is missing", does, offset, where, nameOf(b.write.thread).c_str());
+void judgeAfterWrite(const Access& now, bool write, const Access& w, const Place& p, uint32_t thread) {
+  if (w.promised) report(now, write, p, name(w) + " is still to bring: cp_async_wait is missing");
+  if (!clocks::knows(thread, w.actor, w.epoch)) {
+    if (w.kind == Kind::tmaLoad) report(now, write, p, name(w) + " brings: this thread has not waited for its mbarrier");
+    report(now, write, p, name(w) + " wrote: a barrier between them is missing");
   }
-  if (!ordered(s, b.write, thread)) {
-    fail("%s byte %zu of %s, which %s wrote: a barrier between them is missing", does, offset, where, nameOf(b.write.thread).c_str());
+  if (w.kind == Kind::thread && now.kind != Kind::thread && now.kind != Kind::copy && !clocks::knowsFenced(thread, w.actor, w.epoch)) {
+    bool fenced = clocks::knowsFenced(w.actor, w.actor, w.epoch);
+    report(now, write, p, name(w) + (fenced ? " wrote: a barrier is missing after its fence_proxy_async" : " wrote: its fence_proxy_async is missing between that and the barrier after it"));
   }
-  if (write && !ordered(s, b.read, thread)) {
-    fail("writes byte %zu of %s, which %s read: a barrier between them is missing", offset, where, nameOf(b.read.thread).c_str());
+}
+
+void judgeAfterRead(const Access& now, const Reads& r, const Place& p, uint32_t thread) {
+  if (r.lanes == 0) {
+    if (clocks::knows(thread, r.last.actor, r.last.epoch)) return;
+    const char* wait = r.last.kind == Kind::wgmma ? "wgmma_wait" : "tma_store_wait_read";
+    report(now, true, p, name(r.last) + " may still read: " + wait + ", or a barrier or mbarrier after it, is missing");
   }
+  for (uint32_t lanes = r.lanes; lanes != 0; lanes &= lanes - 1) {
+    uint32_t reader = r.last.actor + static_cast<uint32_t>(__builtin_ctz(lanes));
+    if (clocks::knows(thread, reader, r.last.epoch)) continue;
+    Access a = r.last;
+    a.thread = static_cast<uint16_t>(reader);
+    report(now, true, p, name(a) + " read: a barrier between them is missing");
+  }
+}
+
+void forget(State& s, Byte& b) {
+  for (uint32_t i = b.reads.next; i != 0; i = s.more[i].next) s.spare.push_back(i);
+  b.reads = {};
+}
+
+// Lanes of a warp that read in the same epoch are one entry; a lane stands in the latest only.
+void recordRead(State& s, Byte& b, const Access& now, uint32_t thread) {
+  bool lanes = now.kind == Kind::thread;
+  uint32_t bit = lanes ? 1u << thread % 32 : 0;
+  Access by = now;
+  by.actor = static_cast<uint16_t>(lanes ? thread - thread % 32 : now.actor);
+  if (b.reads.last.block != s.block) {
+    b.reads = {by, bit, 0};
+    return;
+  }
+  for (Reads* r = &b.reads;; r = &s.more[r->next]) {
+    if (r->last.actor == by.actor) {
+      bool same = r->last.epoch == by.epoch;
+      r->lanes &= ~bit;
+      if (same || r->lanes == 0) {
+        r->lanes |= bit;
+        r->last = by;
+        return;
+      }
+    }
+    if (r->next == 0) break;
+  }
+  if (s.more.empty()) s.more.emplace_back();  // number 0 stands for none
+  uint32_t at = static_cast<uint32_t>(s.more.size());
+  if (s.spare.empty()) {
+    s.more.emplace_back();
+  } else {
+    at = s.spare.back();
+    s.spare.pop_back();
+  }
+  s.more[at] = {by, bit, b.reads.next};
+  b.reads.next = at;
 }
 
 // The shadow of a piece of shared memory; null if the address is elsewhere.
-Byte* find(State& s, const void* address, size_t& offset, const char*& where) {
+Byte* find(State& s, const void* address, Place& place) {
   auto p = static_cast<const unsigned char*>(address);
   const Block& block = *current->block;
   if (p >= block.shared && p < block.shared + block.sharedBytes) {
-    offset = static_cast<size_t>(p - block.shared);
-    where = "dynamic shared memory";
-    return &s.ofDynamic[offset];
+    place = {static_cast<size_t>(p - block.shared), "dynamic shared memory"};
+    return &s.ofDynamic[place.offset];
   }
   if (p >= s.variables && p < s.variables + s.variableBytes) {
-    offset = static_cast<size_t>(p - s.variables);
-    where = "the module's shared variables";
-    return &s.ofVariables[offset];
+    place = {static_cast<size_t>(p - s.variables), "the module's shared variables"};
+    return &s.ofVariables[place.offset];
   }
   return nullptr;
+}
+
+void touch(State& s, Byte* b, size_t bytes, Place place, const Access& now, bool write, uint32_t thread) {
+  for (size_t i = 0; i < bytes; i++, b++, place.offset++) {
+    if (b->write.block == s.block) {
+      judgeAfterWrite(now, write, b->write, place, thread);
+    } else if (now.kind == Kind::wgmma) {
+      report(now, false, place, "nobody has written yet: this thread has not waited for what it reads");
+    }
+    if (!write) {
+      recordRead(s, *b, now, thread);
+      continue;
+    }
+    if (b->reads.last.block == s.block) {
+      judgeAfterRead(now, b->reads, place, thread);
+      for (uint32_t n = b->reads.next; n != 0; n = s.more[n].next) judgeAfterRead(now, s.more[n], place, thread);
+      forget(s, *b);
+    }
+    b->write = now;
+  }
 }
 
 // Behind the block's dynamic shared memory lies some that belongs to no one.
@@ -130,13 +210,20 @@ void checkGlobal(State& s, const void* address, size_t bytes, bool write) {
   }
 }
 
-}  // namespace
-
-bool announced() {
-  bool result = checkedModule;
-  checkedModule = false;
-  return result;
+void checkLent(const State& s, uint32_t thread, const void* address, bool write, const void* site) {
+  auto p = static_cast<const unsigned char*>(address);
+  for (const Lent& l : s.lent[thread]) {
+    if (p < l.begin || p >= l.begin + l.bytes) continue;
+    fail("%s%s accumulator %td of a wgmma%s that is under way: wgmma_wait is missing", write ? "writes" : "reads", lineOf(site).c_str(), (p - l.begin) / 4,
+         lineOf(l.site).c_str());
+  }
 }
+
+Access byThread(const State& s, uint32_t thread, const void* site) {
+  return {s.block, clocks::epoch(thread), site, static_cast<uint16_t>(thread), static_cast<uint16_t>(thread), Kind::thread, false};
+}
+
+}  // namespace
 
 void beginLaunch(const SharedVariables& variables) {
   if (here == nullptr) here = new State;
@@ -151,104 +238,93 @@ void beginLaunch(const SharedVariables& variables) {
   }
 }
 
-void beginBlock() {
+void beginBlock(uint32_t threads) {
   State& s = *here;
+  clocks::beginBlock(threads, s.on);
+  if (!s.on) return;
   s.block++;
-  s.judging = true;
-  s.barriers = 0;
-  for (uint32_t& n : s.warpOperations) n = 0;
+  s.more.clear();
+  s.spare.clear();
+  for (auto& lent : s.lent) lent.clear();
 }
 
-void passedBarrier() { here->barriers++; }
+bool isOn() { return here->on; }
 
-void passedWarp(uint32_t warp) { here->warpOperations[warp]++; }
-
-void passedOther() { here->judging = false; }
-
-void access(uint32_t thread, const void* address, size_t bytes, bool write) {
+void access(uint32_t thread, const void* address, size_t bytes, bool write, const void* site) {
   State& s = *here;
   if (!s.on) return;
-  size_t offset;
-  const char* where;
-  Byte* b = find(s, address, offset, where);
-  if (b == nullptr) {
-    checkSharedEnd(address, write);
-    checkGlobal(s, address, bytes, write);
+  Place place;
+  Byte* b = find(s, address, place);
+  if (b != nullptr) {
+    touch(s, b, bytes, place, byThread(s, thread, site), write, thread);
     return;
   }
-  for (size_t i = 0; i < bytes; i++) {
-    if (s.judging) judge(s, b[i], thread, offset + i, where, write);
-    record(s, write ? b[i].write : b[i].read, thread);
-  }
+  if (!s.lent[thread].empty()) checkLent(s, thread, address, write, site);
+  checkSharedEnd(address, write);
+  checkGlobal(s, address, bytes, write);
 }
 
-void promise(const void* address, size_t bytes) {
-  access(current->number, address, bytes, true);
-  size_t offset;
-  const char* where;
-  Byte* b = here->on ? find(*here, address, offset, where) : nullptr;
-  for (size_t i = 0; b != nullptr && i < bytes; i++) b[i].write.promised = true;
+void promise(const void* address, size_t bytes, const void* site) {
+  State& s = *here;
+  if (!s.on) return;
+  access(current->number, address, bytes, true, site);
+  Place place;
+  Byte* b = find(s, address, place);
+  for (size_t i = 0; b != nullptr && i < bytes; i++) {
+    b[i].write.promised = true;
+    b[i].write.kind = Kind::copy;
+  }
 }
 
 void keep(const void* address, size_t bytes) {
-  size_t offset;
-  const char* where;
-  Byte* b = here->on ? find(*here, address, offset, where) : nullptr;
-  for (size_t i = 0; b != nullptr && i < bytes; i++) record(*here, b[i].write, current->number);
+  State& s = *here;
+  Place place;
+  Byte* b = s.on ? find(s, address, place) : nullptr;
+  for (size_t i = 0; b != nullptr && i < bytes; i++) b[i].write = byThread(s, current->number, b[i].write.site);
 }
 
-}  // namespace access_check
-}  // namespace emulator
-
-// What -fsanitize=thread makes the compiler call.
-namespace {
-
-// Inlined into each hook, whose return address is the place of the access.
-inline __attribute__((always_inline)) void onAccess(const void* address, size_t bytes, bool write) {
-  if (emulator::current == nullptr) return;
-  if (__builtin_expect(emulator::trace::on, false)) emulator::trace::access(address, bytes, write, __builtin_return_address(0));
-  emulator::access_check::access(emulator::current->number, address, bytes, write);
+void issue(Kind kind, uint32_t actor, uint32_t epoch, const void* address, size_t bytes, const void* site) {
+  State& s = *here;
+  if (!s.on) return;
+  Place place;
+  Byte* b = find(s, address, place);
+  Access now{s.block, epoch, site, static_cast<uint16_t>(actor), current->number, kind, false};
+  if (b != nullptr) touch(s, b, bytes, place, now, kind == Kind::tmaLoad, current->number);
 }
 
-}  // namespace
-
-#define HOOK extern "C" __attribute__((visibility("default"))) void
-#define HOOKS(bytes)                                                              \
-  HOOK __tsan_read##bytes(void* p) { onAccess(p, bytes, false); }                 \
-  HOOK __tsan_write##bytes(void* p) { onAccess(p, bytes, true); }                 \
-  HOOK __tsan_unaligned_read##bytes(void* p) { onAccess(p, bytes, false); }       \
-  HOOK __tsan_unaligned_write##bytes(void* p) { onAccess(p, bytes, true); }
-HOOKS(1)
-HOOKS(2)
-HOOKS(4)
-HOOKS(8)
-HOOKS(16)
-HOOK __tsan_read_range(void* p, size_t bytes) { onAccess(p, bytes, false); }
-HOOK __tsan_write_range(void* p, size_t bytes) { onAccess(p, bytes, true); }
-HOOK __tsan_func_entry(void*) {}
-HOOK __tsan_func_exit() {}
-HOOK __tsan_vptr_update(void**, void*) {}
-// Called by the initialiser of each checked module.
-HOOK __tsan_init() { emulator::access_check::checkedModule = true; }
-
-// What -fsanitize=alignment makes it call where an address is no multiple of what its type asks for.
-namespace {
-
-struct TypeName {
-  uint16_t kind, information;
-  char name[1];  // and more, quoted
-};
-
-struct Misaligned {
-  const char* file;
-  uint32_t line, column;
-  const TypeName* type;
-  uint8_t logarithm;  // of the alignment
-};
-
-}  // namespace
-
-HOOK __ubsan_handle_type_mismatch_v1(const Misaligned* m, void* address) {
-  if (emulator::current == nullptr) return;
-  emulator::fail("misaligned: address %p is no multiple of %u, which %s at %s:%u wants", address, 1u << m->logarithm, m->type->name, m->file, m->line);
+void lend(uint32_t thread, const void* registers, size_t bytes, const void* site) {
+  if (here->on) here->lent[thread].push_back({static_cast<const unsigned char*>(registers), bytes, site});
 }
+
+void giveBack(uint32_t thread, const void* registers) {
+  if (!here->on) return;
+  auto& lent = here->lent[thread];
+  for (size_t i = 0; i < lent.size(); i++) {
+    if (lent[i].begin != registers) continue;
+    lent[i] = lent.back();
+    lent.pop_back();
+    return;
+  }
+}
+
+// Asked only for a report, so it may take its time: addr2line reads the image that dlopen was given.
+std::string lineOf(const void* site) {
+  Dl_info info;
+  if (site == nullptr || dladdr(site, &info) == 0) return "";
+  char command[256];
+  auto offset = static_cast<const char*>(site) - static_cast<const char*>(info.dli_fbase) - 1;
+  snprintf(command, sizeof command, "addr2line -i -e %s 0x%tx 2>/dev/null", info.dli_fname, offset);
+  FILE* lines = popen(command, "r");
+  if (lines == nullptr) return "";
+  std::string result;
+  // Innermost first; the wrappers that the emulator's headers put around its functions are not what the author wrote.
+  for (char line[512]; fgets(line, sizeof line, lines) != nullptr;) {
+    const char* file = strrchr(line, '/');
+    file = file == nullptr ? line : file + 1;
+    if (result.empty() && strstr(file, ".cu") != nullptr) result = " (" + std::string(file, strcspn(file, " \n")) + ")";
+  }
+  pclose(lines);
+  return result;
+}
+
+}  // namespace emulator::access_check

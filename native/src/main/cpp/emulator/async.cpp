@@ -14,6 +14,7 @@ struct Copy {
   const void* global;
   uint32_t bytes, filled;
   uint32_t group;
+  bool done = false;
 };
 
 struct Thread {
@@ -44,6 +45,12 @@ Thread& mine() {
   return t;
 }
 
+void perform(Copy& c) {
+  memcpy(c.shared, c.global, c.filled);
+  memset(static_cast<unsigned char*>(c.shared) + c.filled, 0, c.bytes - c.filled);
+  c.done = true;
+}
+
 }  // namespace
 
 void beginBlock() { state().block++; }
@@ -56,26 +63,31 @@ void copy(void* shared, const void* global, uint32_t bytes, uint32_t filled) {
   if (filled > bytes) fail("cp.async of %u bytes: asked to copy %u", bytes, filled);
   if (trace::on) trace::copy(shared, global, filled, __builtin_return_address(0));
   Thread& t = mine();
-  access_check::promise(shared, bytes);
+  access_check::promise(shared, bytes, __builtin_return_address(0));
+  Copy c{shared, global, bytes, filled, t.group};
   memset(shared, 0xff, bytes);
-  t.copies.push_back({shared, global, bytes, filled, t.group});
+  if (happensNow()) perform(c);
+  t.copies.push_back(c);
 }
 
-void commit() { mine().group++; }
+void commit() {
+  mine().group++;
+  preempt();
+}
 
 void wait(uint32_t groups) {
   Thread& t = mine();
   size_t kept = 0;
-  for (const Copy& c : t.copies) {
+  for (Copy& c : t.copies) {
     if (c.group + groups < t.group) {
       access_check::keep(c.shared, c.bytes);
-      memcpy(c.shared, c.global, c.filled);
-      memset(static_cast<unsigned char*>(c.shared) + c.filled, 0, c.bytes - c.filled);
+      if (!c.done) perform(c);
     } else {
       t.copies[kept++] = c;
     }
   }
   t.copies.resize(kept);
+  preempt();
 }
 
 }  // namespace emulator::async

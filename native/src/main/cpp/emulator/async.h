@@ -1,6 +1,7 @@
 // async.h: copies between global and shared memory that the hardware carries out beside the thread. Here each is put
 // off to the last moment the program allows, its wait, and its destination holds NaN until then: a kernel that reads
-// too early, or reuses a source too early, computes nonsense in every run and not once in a while.
+// too early, or reuses a source too early, computes nonsense in every run and not once in a while. The switch `async`
+// has them done at the earliest moment instead, or at some moment between.
 #pragma once
 #include <cstddef>
 #include <cstdint>

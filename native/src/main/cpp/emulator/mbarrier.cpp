@@ -1,186 +1,178 @@
 #include "mbarrier.h"
 
-#include <algorithm>
-#include <cstring>
-#include <vector>
+#include <cstdio>
+#include <deque>
 
+#include "bulk_copy.h"
 #include "scheduler.h"
-#include "tensor_map.h"
 
 namespace emulator {
+namespace mbarriers {
+
+struct Known {
+  const void* barrier;
+  uint32_t thread, epoch;      // of its initialisation
+  uint32_t fence = 0;          // the thread's epoch when it fenced that; 0: not yet
+  const void* site;
+  uint32_t actor = 0, phase = 1;
+  clocks::Meeting arrivals;    // of the phase under way
+  clocks::Shared ended;        // what those knew who arrived in phases that have ended
+};
+
 namespace {
 
-// A copy from global to shared memory that has been asked for and has not been seen yet.
-struct Load {
-  Mbarrier* barrier;
-  unsigned char* shared;
-  TensorMap map;  // as it was when the copy was issued; not valid: a plain copy of `bytes` from `global`
-  const unsigned char* global;
-  uint32_t bytes;
-  int at[5];
-};
-
-struct Store {
-  TensorMap map;
-  const unsigned char* shared;
-  int at[5];
-  uint32_t thread, group;
-};
-
-struct State {
-  std::vector<Load> loads;
-  std::vector<Store> stores;
-  std::vector<uint32_t> group{std::vector<uint32_t>(kMaxThreads)};  // by thread: how many store groups it committed
-};
-
-State& state() {
-  static thread_local State& s = *new State;
-  return s;
+std::deque<Known>& all() {
+  static thread_local std::deque<Known>& known = *new std::deque<Known>;
+  return known;
 }
 
-Mbarrier& check(void* barrier, const char* instruction) {
-  require(90, instruction);
-  if (reinterpret_cast<uintptr_t>(barrier) % 8 != 0) fail("%s: the barrier is not 8-byte aligned", instruction);
-  return *static_cast<Mbarrier*>(barrier);
+Known* find(const void* barrier) {
+  if (!clocks::on) return nullptr;
+  for (Known& k : all()) {
+    if (k.barrier == barrier) return &k;
+  }
+  return nullptr;
 }
 
 void endPhaseIfComplete(Mbarrier& b) {
   if (b.pending != 0 || b.bytesAndParity >> 1 != 0) return;
   b.pending = b.expected;
   b.bytesAndParity = (b.bytesAndParity & 1) ^ 1;
+  if (Known* k = find(&b)) {
+    k->ended.join(k->arrivals.end());
+    k->phase++;
+  }
   wake(&b);
 }
 
 void arrive(Mbarrier& b) {
   if (b.pending == 0) fail("mbarrier: more arrivals than the %u it was initialised for", b.expected);
   b.pending--;
+  if (Known* k = find(&b)) k->arrivals.add(current->number);
   endPhaseIfComplete(b);
+  preempt();
 }
-
-// What was asked for on this barrier arrives.
-void land(Mbarrier& b) {
-  auto& loads = state().loads;
-  for (size_t i = 0; i < loads.size();) {
-    if (loads[i].barrier != &b) {
-      i++;
-      continue;
-    }
-    Load l = loads[i];
-    loads.erase(loads.begin() + static_cast<ptrdiff_t>(i));
-    if (l.map.isValid()) {
-      l.map.load(l.shared, l.at);
-    } else {
-      memcpy(l.shared, l.global, l.bytes);
-    }
-    b.bytesAndParity -= static_cast<int32_t>(l.bytes) * 2;
-    endPhaseIfComplete(b);
-  }
-}
-
-const TensorMap& checkMap(const void* map, int rank, const void* shared, const char* instruction) {
-  require(90, instruction);
-  auto& m = *static_cast<const TensorMap*>(map);
-  if (reinterpret_cast<uintptr_t>(map) % 64 != 0) fail("%s: the tensor map is not 64-byte aligned: pass it as const __grid_constant__ TensorMap", instruction);
-  if (!m.isValid()) fail("%s: this is no tensor map", instruction);
-  if (static_cast<int>(m.rank) != rank) fail("%s: %d coordinates for a tensor map of rank %u", instruction, rank, m.rank);
-  requireShared(shared, m.boxBytes(), instruction);
-  size_t align = m.swizzle == 0 ? 128 : 128u << m.swizzle;  // the pattern repeats after 256, 512, 1024 bytes
-  if (reinterpret_cast<uintptr_t>(shared) % align != 0) fail("%s: the tile in shared memory is not %zu-byte aligned", instruction, align);
-  return m;
-}
-
-void setCoordinates(int (&at)[5], const int* coordinates, int rank) {
-  for (int i = 0; i < rank; i++) at[i] = coordinates[i];
-}
-
-void perform(const Store& s) { s.map.store(s.shared, s.at); }
 
 }  // namespace
 
-void mbarrierInit(void* barrier, uint32_t arrivals) {
-  Mbarrier& b = check(barrier, "mbarrier.init");
-  if (arrivals == 0 || arrivals > 0xffff) fail("mbarrier.init: %u arrivals", arrivals);
-  access_check::passedOther();
-  b = {static_cast<uint16_t>(arrivals), static_cast<uint16_t>(arrivals), 0};
+void beginBlock() { all().clear(); }
+
+Mbarrier& check(void* barrier, const char* instruction, const void* site) {
+  require(90, instruction);
+  if (reinterpret_cast<uintptr_t>(barrier) % 8 != 0) fail("%s: the barrier is not 8-byte aligned", instruction);
+  if (clocks::on) {
+    Known* k = find(barrier);
+    if (k == nullptr) fail("%s%s: no mbarrier_init of this barrier came before", instruction, access_check::lineOf(site).c_str());
+    if (!clocks::knows(current->number, k->thread, k->epoch)) {
+      fail("%s%s: thread %u of the block initialises this mbarrier%s: a barrier between them is missing", instruction, access_check::lineOf(site).c_str(), k->thread,
+           access_check::lineOf(k->site).c_str());
+    }
+  }
+  return *static_cast<Mbarrier*>(barrier);
 }
 
-void mbarrierArrive(void* barrier) { arrive(check(barrier, "mbarrier.arrive")); }
+void checkForCopy(void* barrier, const char* instruction, const void* site) {
+  Mbarrier& b = check(barrier, instruction, site);
+  Known* k = find(&b);
+  if (k == nullptr || (k->fence != 0 && clocks::knows(current->number, k->thread, k->fence))) return;
+  fail("%s%s: thread %u of the block initialised the mbarrier%s: fence_mbarrier_init is missing between that and the barrier after it", instruction,
+       access_check::lineOf(site).c_str(), k->thread, access_check::lineOf(k->site).c_str());
+}
+
+uint32_t actor(const Mbarrier& barrier) {
+  Known* k = find(&barrier);
+  if (k == nullptr) return 0;
+  if (k->actor == 0) k->actor = clocks::newActor();
+  return k->actor;
+}
+
+uint32_t phase(const Mbarrier& barrier) {
+  Known* k = find(&barrier);
+  return k == nullptr ? 0 : k->phase;
+}
+
+void arrived(Mbarrier& b, uint32_t bytes) {
+  b.bytesAndParity -= static_cast<int32_t>(bytes) * 2;
+  if (Known* k = find(&b)) k->arrivals.see(k->actor, k->phase);
+  endPhaseIfComplete(b);
+}
+
+}  // namespace mbarriers
+
+using namespace mbarriers;
+
+void mbarrierInit(void* barrier, uint32_t arrivals) {
+  require(90, "mbarrier.init");
+  if (reinterpret_cast<uintptr_t>(barrier) % 8 != 0) fail("mbarrier.init: the barrier is not 8-byte aligned");
+  if (arrivals == 0 || arrivals > 0xffff) fail("mbarrier.init: %u arrivals", arrivals);
+  if (clocks::on) {
+    Known* k = find(barrier);
+    if (k == nullptr) k = &all().emplace_back();
+    uint32_t known = k->actor;
+    *k = Known{barrier, current->number, clocks::epoch(current->number), 0, __builtin_return_address(0), known, k->phase + (known != 0), {}, {}};
+  }
+  *static_cast<Mbarrier*>(barrier) = {static_cast<uint16_t>(arrivals), static_cast<uint16_t>(arrivals), 0};
+}
+
+void mbarrierArrive(void* barrier) { arrive(check(barrier, "mbarrier.arrive", __builtin_return_address(0))); }
 
 void mbarrierExpect(void* barrier, uint32_t bytes) {
-  Mbarrier& b = check(barrier, "mbarrier.arrive.expect_tx");
+  Mbarrier& b = check(barrier, "mbarrier.arrive.expect_tx", __builtin_return_address(0));
   b.bytesAndParity += static_cast<int32_t>(bytes) * 2;
   arrive(b);
 }
 
+namespace {
+
+bool test(Mbarrier& b, uint32_t parity) {
+  if ((static_cast<uint32_t>(b.bytesAndParity) & 1) == (parity & 1)) return false;
+  if (Known* k = find(&b)) clocks::acquire(current->number, k->ended);
+  return true;
+}
+
+}  // namespace
+
 bool mbarrierTest(void* barrier, uint32_t parity) {
-  Mbarrier& b = check(barrier, "mbarrier.test_wait");
-  land(b);
-  return (static_cast<uint32_t>(b.bytesAndParity) & 1) != (parity & 1);
+  Mbarrier& b = check(barrier, "mbarrier.test_wait", __builtin_return_address(0));
+  preempt();
+  if (test(b, parity)) return true;
+  bulk::landOn(&b);  // who polls sees it at some time
+  return test(b, parity);
 }
 
 void mbarrierWait(void* barrier, uint32_t parity) {
-  while (!mbarrierTest(barrier, parity)) waitOn(barrier);
+  Mbarrier& b = check(barrier, "mbarrier.try_wait", __builtin_return_address(0));
+  preempt();
+  while (!test(b, parity)) waitOn(barrier);
 }
 
-void bulkLoad(void* shared, const void* global, uint32_t bytes, void* barrier) {
-  Mbarrier& b = check(barrier, "cp.async.bulk");
-  if (((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global) | bytes) & 15) != 0) fail("cp.async.bulk: addresses and size must be multiples of 16");
-  memset(shared, 0xff, bytes);
-  state().loads.push_back({&b, static_cast<unsigned char*>(shared), {}, static_cast<const unsigned char*>(global), bytes, {}});
-  wake(&b);  // whoever waits there looks again
-}
-
-void tmaLoad(void* shared, const void* map, void* barrier, const int* coordinates, int rank) {
-  Mbarrier& b = check(barrier, "TMA load");
-  const TensorMap& m = checkMap(map, rank, shared, "TMA load");
-  memset(shared, 0xff, m.boxBytes());
-  Load l{&b, static_cast<unsigned char*>(shared), m, nullptr, m.boxBytes(), {}};
-  setCoordinates(l.at, coordinates, rank);
-  state().loads.push_back(l);
-  wake(&b);
-}
-
-void tmaStore(const void* map, const void* shared, const int* coordinates, int rank) {
-  const TensorMap& m = checkMap(map, rank, shared, "TMA store");
-  Store s{m, static_cast<const unsigned char*>(shared), {}, current->number, state().group[current->number]};
-  setCoordinates(s.at, coordinates, rank);
-  state().stores.push_back(s);
-}
-
-void storeCommit() {
-  require(90, "cp.async.bulk.commit_group");
-  state().group[current->number]++;
-}
-
-void storeWait(uint32_t groups) {
-  require(90, "cp.async.bulk.wait_group");
-  auto& stores = state().stores;
-  for (size_t i = 0; i < stores.size();) {
-    Store s = stores[i];
-    if (s.thread != current->number || s.group + groups >= state().group[s.thread]) {
-      i++;
-      continue;
-    }
-    stores.erase(stores.begin() + static_cast<ptrdiff_t>(i));
-    perform(s);
+void fenceMbarrierInit() {
+  require(90, "fence.mbarrier_init");
+  if (!clocks::on) return;
+  for (Known& k : all()) {
+    if (k.thread == current->number && k.fence == 0) k.fence = clocks::epoch(current->number);
   }
 }
 
-namespace bulk {
-
-void beginBlock() {
-  State& s = state();
-  s.loads.clear();
-  s.stores.clear();
-  std::fill(s.group.begin(), s.group.end(), 0);
+void fenceProxyAsync() {
+  require(90, "fence.proxy.async");
+  if (!clocks::on) return;
+  fenceMbarrierInit();
+  clocks::fenceProxy(current->number);
 }
 
-void threadEnded() {
-  if (!state().stores.empty()) {
-    storeCommit();
-    storeWait(0);
+std::string describeMbarrier(const void* barrier) {
+  auto& b = *static_cast<const Mbarrier*>(barrier);
+  int bytes = b.bytesAndParity >> 1;
+  char text[160] = "";
+  if (b.pending != 0) {
+    snprintf(text, sizeof text, ": %u of its %u arrivals are missing", b.pending, b.expected);
+  } else if (bytes > 0) {
+    snprintf(text, sizeof text, ": %d bytes more were announced than copies brought", bytes);
+  } else if (bytes < 0) {
+    snprintf(text, sizeof text, ": copies brought %d bytes more than were announced", -bytes);
   }
+  return text;
 }
 
-}  // namespace bulk
 }  // namespace emulator

@@ -1,6 +1,7 @@
-// mbarrier.h: the barrier objects of compute capability 9.0 in shared memory, and the bulk copies that complete on them.
+// mbarrier.h: the barrier objects of compute capability 9.0 in shared memory.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #pragma GCC visibility push(default)
 namespace emulator {
@@ -18,20 +19,27 @@ void mbarrierArrive(void* barrier);
 void mbarrierExpect(void* barrier, uint32_t bytes);  // announces bytes, then arrives
 bool mbarrierTest(void* barrier, uint32_t parity);   // has the phase of this parity ended?
 void mbarrierWait(void* barrier, uint32_t parity);
-
-// Copies that complete on a barrier. They take place when a thread looks at that barrier.
-void bulkLoad(void* shared, const void* global, uint32_t bytes, void* barrier);
-void tmaLoad(void* shared, const void* map, void* barrier, const int* coordinates, int rank);
-
-// Copies out of shared memory, in groups by thread. They take place at the wait, or when the thread ends.
-void tmaStore(const void* map, const void* shared, const int* coordinates, int rank);
-void storeCommit();
-void storeWait(uint32_t groups);
+void fenceMbarrierInit();
+void fenceProxyAsync();
 
 }  // namespace emulator
 #pragma GCC visibility pop
 
-namespace emulator::bulk {
+namespace emulator {
+
+std::string describeMbarrier(const void* barrier);  // what it still waits for
+
+namespace mbarriers {
+
+// What the race check knows of one: who initialised it, and what those who waited for it have seen.
+struct Known;
+
 void beginBlock();
-void threadEnded();
-}  // namespace emulator::bulk
+Mbarrier& check(void* barrier, const char* instruction, const void* site);  // fails unless it may be used by this thread
+void checkForCopy(void* barrier, const char* instruction, const void* site);     // or by a copy of this thread
+uint32_t actor(const Mbarrier& barrier);  // of the copies that complete on it
+uint32_t phase(const Mbarrier& barrier);  // the number of the phase that is under way, from 1
+void arrived(Mbarrier& barrier, uint32_t bytes);  // of a copy
+
+}  // namespace mbarriers
+}  // namespace emulator

@@ -29,7 +29,7 @@ struct Collective {
 };
 
 // Everything a thread may wait for.
-enum class Wait : uint8_t { nothing, barrier, warp, warpgroup, mbarrier };
+enum class Wait : uint8_t { nothing, barrier, warp, warpgroup, mbarrier, products, registers };
 
 struct Fiber {
   void* stackPointer;
@@ -43,7 +43,7 @@ struct Fiber {
   const Collective* operation;
   void* argument;
   uint32_t mask;
-  const void* mbarrier;
+  const void* waitsOn;  // an mbarrier, or the products of a warpgroup
 };
 
 // The thread that runs now; null outside of kernels. initial-exec: modules reach it without a call.
@@ -56,7 +56,7 @@ struct Kernel {
   uint32_t parameterCount;
   const uint32_t* parameterBytes;
   const uint32_t* parameterAlign;
-  uint32_t maxThreads;  // of its launch bounds
+  uint32_t maxThreads, minBlocks;  // of its launch bounds
   Kernel* next;
 };
 void registerKernel(Kernel* kernel);
@@ -76,8 +76,11 @@ void warpCollective(uint32_t mask, const Collective& operation, void* argument);
 void warpgroupCollective(const Collective& operation, void* argument);  // arguments[128]
 
 void yield();                          // lets another runnable thread go on
-void waitOn(const void* mbarrier);     // until wake(mbarrier)
-void wake(const void* mbarrier);
+void setRegisters(uint32_t perThread, bool more);  // setmaxnreg of a whole warpgroup
+void waitOn(const void* object, Wait kind = Wait::mbarrier);  // until wake(object)
+void wake(const void* object);
+bool happensNow();                     // does asynchronous work that was just asked for take effect at once?
+void preempt();                        // perhaps lets another thread go on, where the hardware might
 int capability();                      // 90 for 9.0
 void require(int capability, const char* instruction);  // fails on a device that lacks it
 void requireShared(const void* address, size_t bytes, const char* instruction);  // fails outside of dynamic shared memory

@@ -2,11 +2,11 @@
 
 #include <sys/mman.h>
 
-#include <cstdarg>
-#include <cstdio>
+#include <algorithm>
 #include <cstring>
 
 #include "async.h"
+#include "bulk_copy.h"
 #include "mbarrier.h"
 #include "trace.h"
 #include "wgmma.h"
@@ -47,6 +47,7 @@ javelin_emulator_switch:
 
 namespace {
 
+constexpr uint32_t kRegisters = 65536;  // of a multiprocessor
 constexpr size_t kStackBytes = 64 * 1024;
 constexpr uint64_t kCanary = 0x7c15f39cc0605ced;
 
@@ -56,9 +57,9 @@ uint64_t& canary(void* stackTop) {
   return *reinterpret_cast<uint64_t*>((top - 1) / kStackBytes * kStackBytes);
 }
 
-uint32_t lanesOf(uint32_t threads, uint32_t warp) {
-  uint32_t n = threads - warp * 32;
-  return n >= 32 ? 0xffffffffu : (1u << n) - 1;
+uint32_t draw(uint64_t& state) {
+  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+  return static_cast<uint32_t>(state >> 32);
 }
 
 }  // namespace
@@ -92,6 +93,7 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
   parameters_ = r.parameters;
   failed_ = false;
   order_ = settings().order;
+  asyncRandom_ = (settings().asyncSeed + 1) * 0x94d049bb133111eb ^ (n + 1) * 0x9e3779b97f4a7c15;
   random_ = (settings().seed + 1) * 0x9e3779b97f4a7c15 ^ (n + 1) * 0xbf58476d1ce4e5b9;
   uint64_t plane = uint64_t{r.grid.x} * r.grid.y;
   block_.index = {static_cast<uint32_t>(n % r.grid.x), static_cast<uint32_t>(n % plane / r.grid.x), static_cast<uint32_t>(n / plane)};
@@ -113,11 +115,18 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
     freeStacks_.push_back(stacks_ + kStackBytes * (i + 1) - i % 61 * 64);
   }
   for (uint32_t w = 0; w < warps_; w++) warp_[w] = {lanesOf(threads_, w), lanesOf(threads_, w), 0, 0};
-  memset(barrier_, 0, sizeof barrier_);
+  for (Barrier& b : barrier_) b = {};
   memset(warpgroupArrived_, 0, sizeof warpgroupArrived_);
-  access_check::beginBlock();
+  // A block is given as many registers as its launch bounds leave each thread, in steps of eight.
+  uint32_t bound = r.kernel->maxThreads * r.kernel->minBlocks;
+  launchRegisters_ = std::min(256u, kRegisters / bound / 8 * 8);
+  std::fill(std::begin(registers_), std::end(registers_), launchRegisters_);
+  memset(wanted_, 0, sizeof wanted_);
+  registerPool_ = 0;
+  access_check::beginBlock(threads_);
   trace::beginBlock(r, n);
   async::beginBlock();
+  mbarriers::beginBlock();
   bulk::beginBlock();
   warpgroup::beginBlock();
   Fiber& first = next(order_ == Order::reverse ? warps_ - 1 : 0);
@@ -159,16 +168,19 @@ void Scheduler::fiberEnded() {
   Fiber& f = *current;
   if (canary(f.stackTop) != kCanary) fail("its local variables overflow the emulated stack of %zu KiB", kStackBytes / 1024);
   bulk::threadEnded();
+  warpgroup::threadEnded();
+  if (clocks::on) barrier_[0].clocks.add(f.number);  // __syncthreads does not wait for it, but comes after it
   if (trace::on) trace::settle();
   Warp& w = warp_[f.warp];
   w.live &= ~(1u << f.lane);
   w.runnable &= ~(1u << f.lane);
   if (--live_ == 0) {
+    bulk::blockEnded();
     void* ignored;
     javelin_emulator_switch(&ignored, mainStackPointer_);
   }
   for (Barrier& b : barrier_) {
-    if (b.arrived != 0 && b.expected == 0) releaseIfComplete(b);
+    if (b.arrived != 0 && b.expected == 0) releaseIfComplete(b, false);
   }
 }
 
@@ -213,8 +225,7 @@ void Scheduler::block(Wait wait) {
 uint32_t Scheduler::pick(uint32_t lanes) {
   if (order_ == Order::forward) return static_cast<uint32_t>(__builtin_ctz(lanes));
   if (order_ == Order::reverse) return static_cast<uint32_t>(31 - __builtin_clz(lanes));
-  random_ ^= random_ << 13, random_ ^= random_ >> 7, random_ ^= random_ << 17;
-  for (uint32_t skip = static_cast<uint32_t>(random_ >> 32) % static_cast<uint32_t>(__builtin_popcount(lanes)); skip != 0; skip--) {
+  for (uint32_t skip = draw(random_) % static_cast<uint32_t>(__builtin_popcount(lanes)); skip != 0; skip--) {
     lanes &= lanes - 1;
   }
   return static_cast<uint32_t>(__builtin_ctz(lanes));
@@ -223,16 +234,17 @@ uint32_t Scheduler::pick(uint32_t lanes) {
 // The warp that goes on when `warp` cannot, or in random order at any time: the first with a runnable lane.
 uint32_t Scheduler::pickWarp(uint32_t warp) {
   uint32_t step = order_ == Order::reverse ? warps_ - 1 : 1;
-  for (uint32_t i = 0; i < warps_; i++, warp = (warp + step) % warps_) {
-    if (warp_[warp].runnable != 0) return warp;
-  }
+  do {
+    for (uint32_t i = 0; i < warps_; i++, warp = (warp + step) % warps_) {
+      if (warp_[warp].runnable != 0) return warp;
+    }
+  } while (bulk::land());
   deadlock();
 }
 
 Fiber& Scheduler::next(uint32_t warp) {
   if (order_ == Order::random) {
-    random_ ^= random_ << 13, random_ ^= random_ >> 7, random_ ^= random_ << 17;
-    warp = static_cast<uint32_t>(random_ >> 32) % warps_;
+    warp = draw(random_) % warps_;
   }
   if (__builtin_expect(warp_[warp].runnable == 0, 0)) warp = pickWarp(warp);
   return fibers_[warp * 32 + pick(warp_[warp].runnable)];
@@ -240,17 +252,19 @@ Fiber& Scheduler::next(uint32_t warp) {
 
 // Waiting -----------------------------------------------------------------------------------------
 
-bool Scheduler::releaseIfComplete(Barrier& b) {
+// `waits`: the current thread is one of those that wait there.
+bool Scheduler::releaseIfComplete(Barrier& b, bool waits) {
   if (b.arrived != (b.expected != 0 ? b.expected : live_)) return false;
-  if (&b == &barrier_[0] && b.expected == 0) {
-    access_check::passedBarrier();
-  } else {
-    access_check::passedOther();
-  }
+  clocks::Shared clock = b.clocks.end();
+  if (clocks::on && waits) clocks::adopt(current->number, clock);
   b.last = {b.truths, b.arrived};
   b.arrived = b.truths = b.expected = 0;
   for (uint32_t w = 0; w < warps_; w++) {
-    for (uint32_t lanes = b.waiting[w]; lanes != 0; lanes &= lanes - 1) start(fibers_[w * 32 + static_cast<uint32_t>(__builtin_ctz(lanes))]);
+    for (uint32_t lanes = b.waiting[w]; lanes != 0; lanes &= lanes - 1) {
+      Fiber& f = fibers_[w * 32 + static_cast<uint32_t>(__builtin_ctz(lanes))];
+      if (clocks::on) clocks::adopt(f.number, clock);
+      start(f);
+    }
     b.waiting[w] = 0;
   }
   return true;
@@ -263,12 +277,13 @@ void Scheduler::arrive(Barrier& b, uint32_t number, uint32_t threads, bool predi
   b.expected = threads;
   b.arrived++;
   b.truths += predicate;
+  if (clocks::on) b.clocks.add(current->number);
 }
 
 Arrivals Scheduler::barrier(uint32_t number, uint32_t threads, bool predicate) {
   Barrier& b = barrier_[number];
   arrive(b, number, threads, predicate);
-  if (!releaseIfComplete(b)) {
+  if (!releaseIfComplete(b, true)) {
     b.waiting[current->warp] |= 1u << current->lane;
     current->barrier = static_cast<uint8_t>(number);
     block(Wait::barrier);
@@ -279,7 +294,7 @@ Arrivals Scheduler::barrier(uint32_t number, uint32_t threads, bool predicate) {
 void Scheduler::barrierArrive(uint32_t number, uint32_t threads) {
   Barrier& b = barrier_[number];
   arrive(b, number, threads, false);
-  releaseIfComplete(b);
+  releaseIfComplete(b, false);
 }
 
 void Scheduler::warpCollective(uint32_t mask, const Collective& operation, void* argument) {
@@ -307,7 +322,7 @@ void Scheduler::warpCollective(uint32_t mask, const Collective& operation, void*
     arguments[l] = lanes[l].argument;
   }
   operation.run(arguments, mask);
-  access_check::passedWarp(self.warp);
+  if (clocks::on) clocks::meet(self.warp * 32u, mask);
   w.arrived &= ~mask;
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) lanes[__builtin_ctz(rest)].wait = Wait::nothing;
   w.runnable |= mask;
@@ -332,7 +347,6 @@ void Scheduler::warpgroupCollective(const Collective& operation, void* argument)
     arguments[i] = threads[i].argument;
   }
   operation.run(arguments, 0xffffffffu);
-  access_check::passedOther();
   warpgroupArrived_[group] = 0;
   for (uint32_t i = 0; i < 128; i++) start(threads[i]);
 }
@@ -349,65 +363,83 @@ void Scheduler::yield() {
   }
 }
 
-void Scheduler::waitOn(const void* mbarrier) {
-  current->mbarrier = mbarrier;
-  block(Wait::mbarrier);
+// Asynchronous work may be done by the time the instruction that asks for it has been issued.
+bool Scheduler::happensNow() {
+  Async a = settings().async;
+  return a == Async::early || (a == Async::random && draw(asyncRandom_) % 4 == 0);
 }
 
-void Scheduler::wake(const void* mbarrier) {
+uint32_t Scheduler::choose(uint32_t n) { return settings().async == Async::random ? draw(asyncRandom_) % n : 0; }
+
+// The hardware may stop a warp anywhere; here it may where a thread has announced or asked for something.
+void Scheduler::preempt() {
+  if (settings().async != Async::random) return;
+  if (draw(asyncRandom_) % 4 == 0) bulk::land();
+  if (draw(asyncRandom_) % 2 != 0) return;
+  if (trace::on) trace::settle();
+  uint32_t warp = draw(asyncRandom_) % warps_;
+  if (warp_[warp].runnable != 0) switchTo(fibers_[warp * 32 + pick(warp_[warp].runnable)]);
+}
+
+namespace {
+
+// setmaxnreg by one thread of a warpgroup.
+struct Registers {
+  uint32_t perThread;
+  bool granted;
+};
+
+void wantRegisters(void** arguments, uint32_t) {
+  uint32_t perThread = static_cast<Registers*>(arguments[0])->perThread;
+  for (int i = 1; i < 128; i++) {
+    uint32_t other = static_cast<Registers*>(arguments[i])->perThread;
+    if (other != perThread) fail("setmaxnreg: threads 0 and %d of the warpgroup ask for %u and %u registers", i, perThread, other);
+  }
+  Scheduler::running()->wantRegisters(perThread);
+}
+
+constexpr Collective kDecrease{"setmaxnreg.dec", wantRegisters}, kIncrease{"setmaxnreg.inc", wantRegisters};
+
+}  // namespace
+
+// The last thread of the warpgroup to arrive gives back or takes registers for all; where there are not enough, all wait.
+void Scheduler::setRegisters(uint32_t perThread, bool more) {
+  const Collective& c = more ? kIncrease : kDecrease;
+  uint32_t& has = registers_[current->warp / 4];
+  // ptxas gives a kernel no more to begin with than its largest increase.
+  if (more && has == launchRegisters_) has = std::min(has, perThread);
+  if (more ? perThread < has : perThread > has) fail("%s to %u registers a thread: the warpgroup has %u", c.name, perThread, has);
+  Registers mine{perThread, false};
+  warpgroupCollective(c, &mine);
+  while (!mine.granted) block(Wait::registers);
+}
+
+void Scheduler::wantRegisters(uint32_t perThread) {
+  wanted_[current->warp / 4] = perThread;
+  for (uint32_t g = 0; g < threads_ / 128; g++) {
+    if (wanted_[g] == 0 || wanted_[g] > registers_[g] + registerPool_) continue;
+    registerPool_ = registerPool_ + registers_[g] - wanted_[g];
+    registers_[g] = wanted_[g];
+    wanted_[g] = 0;
+    for (uint32_t i = g * 128; i < (g + 1) * 128; i++) {
+      static_cast<Registers*>(fibers_[i].argument)->granted = true;
+      if (fibers_[i].wait == Wait::registers) start(fibers_[i]);
+    }
+    g = ~0u;  // what it gave back may be what another waits for
+  }
+}
+
+void Scheduler::waitOn(const void* object, Wait kind) {
+  current->waitsOn = object;
+  block(kind);
+}
+
+void Scheduler::wake(const void* object) {
   for (uint32_t i = 0; i < threads_; i++) {
-    if (fibers_[i].wait == Wait::mbarrier && fibers_[i].mbarrier == mbarrier && (warp_[fibers_[i].warp].live >> fibers_[i].lane & 1)) start(fibers_[i]);
+    Fiber& f = fibers_[i];
+    bool waits = (f.wait == Wait::mbarrier || f.wait == Wait::products) && f.waitsOn == object;
+    if (waits && (warp_[f.warp].live >> f.lane & 1)) start(f);
   }
-}
-
-// Reports -----------------------------------------------------------------------------------------
-
-std::string Scheduler::describe(const Fiber& f) const {
-  char text[256];
-  snprintf(text, sizeof text, "kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", kernel_->name, block_.index.x, block_.index.y,
-           block_.index.z, f.index.x, f.index.y, f.index.z);
-  return text;
-}
-
-// No thread can go on: says for each warp which lanes wait for what, and which have ended.
-void Scheduler::deadlock() {
-  std::string text;
-  const Fiber* witness = nullptr;
-  for (uint32_t w = 0; w < warps_ && text.size() < 2000; w++) {
-    char line[512];
-    uint32_t seen = lanesOf(threads_, w) & ~warp_[w].live;
-    if (seen != 0 && warp_[w].live != 0) {
-      snprintf(line, sizeof line, "; warp %u: lanes %08x have ended", w, seen);
-      text += line;
-    }
-    for (uint32_t rest = warp_[w].live; rest != 0;) {
-      const Fiber& f = fibers_[w * 32 + static_cast<uint32_t>(__builtin_ctz(rest))];
-      uint32_t same = 0;
-      for (uint32_t lanes = rest; lanes != 0; lanes &= lanes - 1) {
-        auto l = static_cast<uint32_t>(__builtin_ctz(lanes));
-        const Fiber& g = fibers_[w * 32 + l];
-        bool alike = g.wait == f.wait && (f.wait == Wait::barrier ? g.barrier == f.barrier : f.wait == Wait::mbarrier ? g.mbarrier == f.mbarrier : g.operation == f.operation && g.mask == f.mask);
-        if (alike) same |= 1u << l;
-      }
-      rest &= ~same;
-      // The witness is one that waits in the rarer place: in a warp operation rather than at a barrier.
-      if (witness == nullptr || (witness->wait == Wait::barrier && f.wait != Wait::barrier)) witness = &f;
-      if (f.wait == Wait::barrier && f.barrier == 0) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait at __syncthreads", w, same);
-      } else if (f.wait == Wait::barrier) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait at barrier %u", w, same, f.barrier);
-      } else if (f.wait == Wait::warp) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait in %s with mask %08x", w, same, f.operation->name, f.mask);
-      } else if (f.wait == Wait::warpgroup) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait in %s for the rest of the warpgroup", w, same, f.operation->name);
-      } else {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait for an mbarrier", w, same);
-      }
-      text += line;
-    }
-  }
-  setLastError(describe(*witness) + ": deadlock, no thread of the block can go on" + text);
-  abandon();
 }
 
 void Scheduler::abandon() {
@@ -415,56 +447,6 @@ void Scheduler::abandon() {
   void* ignored;
   javelin_emulator_switch(&ignored, mainStackPointer_);
   __builtin_unreachable();
-}
-
-// What modules call -------------------------------------------------------------------------------
-
-void fail(const char* format, ...) {
-  char text[1024];
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  setLastError(scheduler->describe(*current) + ": " + text);
-  scheduler->abandon();
-}
-
-Arrivals barrier(uint32_t number, uint32_t threads, bool predicate) {
-  if (number > 15 || threads % 32 != 0) fail("barrier %u of %u threads: numbers are 0 to 15, threads a multiple of 32", number, threads);
-  if (trace::on) trace::barrier(number, __builtin_return_address(0));
-  return scheduler->barrier(number, threads, predicate);
-}
-
-void barrierArrive(uint32_t number, uint32_t threads) {
-  if (number > 15 || threads % 32 != 0) fail("barrier %u of %u threads: numbers are 0 to 15, threads a multiple of 32", number, threads);
-  if (trace::on) trace::barrier(number, __builtin_return_address(0));
-  scheduler->barrierArrive(number, threads);
-}
-
-void warpCollective(uint32_t mask, const Collective& operation, void* argument) { scheduler->warpCollective(mask, operation, argument); }
-
-void warpgroupCollective(const Collective& operation, void* argument) { scheduler->warpgroupCollective(operation, argument); }
-
-void yield() { scheduler->yield(); }
-
-void waitOn(const void* mbarrier) { scheduler->waitOn(mbarrier); }
-
-void wake(const void* mbarrier) { scheduler->wake(mbarrier); }
-
-int capability() { return settings().capability; }
-
-void require(int needed, const char* instruction) {
-  if (capability() < needed) {
-    fail("%s needs compute capability %d.%d, this device has %d.%d", instruction, needed / 10, needed % 10, capability() / 10, capability() % 10);
-  }
-}
-
-void requireShared(const void* address, size_t bytes, const char* instruction) {
-  const Block& b = *current->block;
-  auto offset = static_cast<const unsigned char*>(address) - b.shared;
-  if (offset < 0 || offset + static_cast<ptrdiff_t>(bytes) > static_cast<ptrdiff_t>(b.sharedBytes)) {
-    fail("%s: %zu bytes at offset %td lie outside of the block's dynamic shared memory of %u bytes", instruction, bytes, offset, b.sharedBytes);
-  }
 }
 
 }  // namespace emulator

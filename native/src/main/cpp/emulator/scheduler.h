@@ -23,6 +23,12 @@ std::string lastError();
 void setLastError(std::string text);
 void clearError();
 
+// The lanes that a warp of a block of so many threads has.
+inline uint32_t lanesOf(uint32_t threads, uint32_t warp) {
+  uint32_t n = threads - warp * 32;
+  return n >= 32 ? 0xffffffffu : (1u << n) - 1;
+}
+
 constexpr uint32_t kMaxThreads = 1024;
 constexpr uint32_t kMaxSharedBytes = 227 * 1024;
 
@@ -37,6 +43,7 @@ struct Barrier {
   uint32_t arrived, truths, expected;  // expected = 0: every live thread
   uint32_t waiting[kMaxThreads / 32];
   Arrivals last;                       // of the previous phase, for the threads it released
+  clocks::Meeting clocks;
 };
 
 // The block that an operating system thread runs now.
@@ -52,8 +59,13 @@ class Scheduler {
   void warpCollective(uint32_t mask, const Collective& operation, void* argument);
   void warpgroupCollective(const Collective& operation, void* argument);
   void yield();
-  void waitOn(const void* mbarrier);
-  void wake(const void* mbarrier);
+  void preempt();
+  bool happensNow();
+  uint32_t choose(uint32_t n);  // which of n pending things happens next
+  void setRegisters(uint32_t perThread, bool more);
+  void wantRegisters(uint32_t perThread);  // the current warpgroup does
+  void waitOn(const void* object, Wait kind);
+  void wake(const void* object);
   [[noreturn]] void abandon();  // gives the block up; setLastError has been called
   std::string describe(const Fiber& fiber) const;
   uint32_t liveLanes(uint32_t warp) const { return warp_[warp].live; }
@@ -72,7 +84,7 @@ class Scheduler {
   uint32_t pick(uint32_t lanes);
   uint32_t pickWarp(uint32_t warp);
   void arrive(Barrier& b, uint32_t number, uint32_t threads, bool predicate);
-  bool releaseIfComplete(Barrier& b);
+  bool releaseIfComplete(Barrier& b, bool waits);
   [[noreturn]] void deadlock();
 
   Block block_{};
@@ -87,8 +99,11 @@ class Scheduler {
   Warp warp_[kMaxThreads / 32]{};
   Barrier barrier_[16]{};
   uint32_t warpgroupArrived_[kMaxThreads / 128]{};
+  uint32_t registers_[kMaxThreads / 128]{}, wanted_[kMaxThreads / 128]{};  // a thread's, by warpgroup; wanted: it waits for so many
+  uint32_t launchRegisters_ = 0;
+  uint32_t registerPool_ = 0;  // a thread's of a warpgroup: given back by one and taken by none
   Order order_ = Order::forward;
-  uint64_t random_ = 0;
+  uint64_t random_ = 0, asyncRandom_ = 0;
   uint64_t blocksRun_ = 0;
   bool failed_ = false;
 };

@@ -22,7 +22,7 @@ bool parse(const char* text, bool& value) {
   return true;
 }
 
-constexpr const char* kKeys[] = {"order", "capability", "guard", "lazy", "overlap", "threads", "memory", "trace"};
+constexpr const char* kKeys[] = {"order", "async", "capability", "guard", "lazy", "overlap", "threads", "memory", "trace"};
 
 Settings fromEnvironment() {
   Settings s;
@@ -50,6 +50,12 @@ bool Settings::set(const char* key, const char* value) {
     } else {
       return false;
     }
+    return true;
+  }
+  if (strcmp(key, "async") == 0) {
+    if (strcmp(value, "late") != 0 && strcmp(value, "early") != 0 && !parse(value, 0, 1L << 62, number)) return false;
+    async = *value == 'l' ? Async::late : *value == 'e' ? Async::early : Async::random;
+    asyncSeed = static_cast<uint64_t>(number);
     return true;
   }
   if (strcmp(key, "capability") == 0) {

@@ -7,11 +7,14 @@
 namespace emulator {
 
 enum class Order { forward, reverse, random };
+enum class Async { late, early, random };
 enum class Overlap { none, ahead, behind };
 
 struct Settings {
   Order order = Order::forward;  // forward | reverse | a seed
   uint64_t seed = 0;
+  Async async = Async::late;     // late | early | a seed: when copies and products beside the threads take effect
+  uint64_t asyncSeed = 0;
   int capability = 90;           // 8.0 | 8.6 | 8.9 | 9.0: what the device says it is
   bool guard = false;            // allocations end within 16 bytes of a page that nobody may touch
   bool lazy = false;             // stream work runs at the next synchronisation, not before

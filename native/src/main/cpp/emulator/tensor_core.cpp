@@ -80,6 +80,7 @@ constexpr Collective kMma[] = {{"mma.m16n8k16 bf16", runMma<MmaType::bf16>}, {"m
 struct Matrices {
   uint32_t* registers;
   uint16_t* row;  // lanes 8q … 8q + 7: the rows of matrix q
+  const void* site;
 };
 
 Matrices& at(void** arguments, int lane) { return *static_cast<Matrices*>(arguments[lane]); }
@@ -88,7 +89,7 @@ void checkRows(void** arguments, int count, const char* instruction, bool write)
   for (int lane = 0; lane < 8 * count; lane++) {
     const void* row = at(arguments, lane).row;
     if (reinterpret_cast<uintptr_t>(row) % 16 != 0) fail("%s: the row of lane %d is not 16-byte aligned", instruction, lane);
-    access_check::access(current->warp * 32u + static_cast<uint32_t>(lane), row, 16, write);
+    access_check::access(current->warp * 32u + static_cast<uint32_t>(lane), row, 16, write, at(arguments, lane).site);
   }
 }
 
@@ -146,14 +147,14 @@ void mma(MmaType type, float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b
 }
 
 void loadMatrices(uint32_t* registers, int count, bool transposed, const void* row) {
-  Matrices m{registers, static_cast<uint16_t*>(const_cast<void*>(row))};
+  Matrices m{registers, static_cast<uint16_t*>(const_cast<void*>(row)), __builtin_return_address(0)};
   warpCollective(0xffffffffu, kLoads[count / 2][transposed], &m);
   if (trace::on) trace::warp(kLoads[count / 2][transposed].name, nullptr, 0, registers, sizeof(uint32_t) * static_cast<size_t>(count), __builtin_return_address(0));
 }
 
 void storeMatrices(void* row, const uint32_t* registers, int count, bool transposed) {
   require(90, "stmatrix");
-  Matrices m{const_cast<uint32_t*>(registers), static_cast<uint16_t*>(row)};
+  Matrices m{const_cast<uint32_t*>(registers), static_cast<uint16_t*>(row), __builtin_return_address(0)};
   warpCollective(0xffffffffu, kStores[count / 2][transposed], &m);
   if (trace::on) trace::warp(kStores[count / 2][transposed].name, registers, sizeof(uint32_t) * static_cast<size_t>(count), nullptr, 0, __builtin_return_address(0));
 }

@@ -31,4 +31,5 @@ uint64_t sharedOffset(const void* p);
 
 namespace emulator::warpgroup {
 void beginBlock();
+void threadEnded();
 }

@@ -50,8 +50,8 @@ struct Signature<void(P...)> {
 
 // Tells the driver of a kernel when its module is loaded.
 struct Registration {
-  Registration(const char* name, void (*invoke)(void**), uint32_t count, const uint32_t* bytes, const uint32_t* align, uint32_t maxThreads, uint32_t = 1)
-      : kernel{name, invoke, count, bytes, align, maxThreads, nullptr} {
+  Registration(const char* name, void (*invoke)(void**), uint32_t count, const uint32_t* bytes, const uint32_t* align, uint32_t maxThreads, uint32_t minBlocks = 1)
+      : kernel{name, invoke, count, bytes, align, maxThreads, minBlocks, nullptr} {
     registerKernel(&kernel);
   }
   Kernel kernel;

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "../bulk_copy.h"
 #include "../mbarrier.h"
 #include "../wgmma.h"
 #include "half.h"
@@ -16,8 +17,8 @@ inline void mbarrier_arrive(uint64_t* barrier) { emulator::mbarrierArrive(barrie
 inline void mbarrier_arrive_expect(uint64_t* barrier, int bytes) { emulator::mbarrierExpect(barrier, static_cast<uint32_t>(bytes)); }
 inline bool mbarrier_test(uint64_t* barrier, int parity) { return emulator::mbarrierTest(barrier, static_cast<uint32_t>(parity)); }
 inline void mbarrier_wait(uint64_t* barrier, int parity) { emulator::mbarrierWait(barrier, static_cast<uint32_t>(parity)); }
-inline void fence_mbarrier_init() { emulator::require(90, "fence.mbarrier_init"); }
-inline void fence_proxy_async() { emulator::require(90, "fence.proxy.async"); }
+inline void fence_mbarrier_init() { emulator::fenceMbarrierInit(); }
+inline void fence_proxy_async() { emulator::fenceProxyAsync(); }
 
 inline void bulk_load(void* shared, const void* global, int bytes, uint64_t* barrier) { emulator::bulkLoad(shared, global, static_cast<uint32_t>(bytes), barrier); }
 inline void tma_prefetch(const TensorMap*) { emulator::require(90, "prefetch.tensormap"); }
@@ -40,7 +41,7 @@ inline void tma_store_3d(const TensorMap* map, const void* shared, int x, int y,
 inline void tma_store_commit() { emulator::storeCommit(); }
 template <int kGroups>
 inline void tma_store_wait_read() {
-  emulator::storeWait(kGroups);
+  emulator::storeWaitRead(kGroups);
 }
 template <int kGroups>
 inline void tma_store_wait() {
@@ -76,12 +77,12 @@ inline void stmatrix_x4_trans(void* row, const uint32_t (&r)[4]) { emulator::sto
 template <int kRegisters>
 inline void registers_increase() {
   static_assert(kRegisters % 8 == 0 && kRegisters >= 24 && kRegisters <= 256);
-  emulator::require(90, "setmaxnreg");
+  emulator::setRegisters(kRegisters, true);
 }
 template <int kRegisters>
 inline void registers_decrease() {
   static_assert(kRegisters % 8 == 0 && kRegisters >= 24 && kRegisters <= 256);
-  emulator::require(90, "setmaxnreg");
+  emulator::setRegisters(kRegisters, false);
 }
 inline bool elect_one() {
   emulator::require(90, "elect.sync");

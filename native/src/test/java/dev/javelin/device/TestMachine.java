@@ -9,7 +9,8 @@ import java.util.stream.Stream;
  * compute capability, or the GPU.
  *
  * @param order of threads, warps and blocks: {@code forward}, {@code reverse}, or a seed; in
- *     reverse, memory is guarded as well
+ *     reverse, memory is guarded as well, and asynchronous work is done early instead of late, with
+ *     a seed at some moment between
  * @param capability what the device says it is, 90 for 9.0
  * @param checked with every load and store checked and guarded memory: the caller opens it with
  *     checked images
@@ -46,6 +47,13 @@ public record TestMachine(String order, int capability, boolean checked) {
     if (this != GPU) { // a device has the capability that was set before it was opened
       Emulator.set("capability", capability / 10 + "." + capability % 10);
       Emulator.set("order", order);
+      Emulator.set(
+          "async",
+          switch (order) {
+            case "forward" -> "late";
+            case "reverse" -> "early";
+            default -> order;
+          });
       Emulator.set("guard", checked || order.equals("reverse") ? "1" : GUARD);
     }
     return TestCuda.open(images);
@@ -56,6 +64,7 @@ public record TestMachine(String order, int capability, boolean checked) {
     if (TestCuda.isEmulated()) {
       Emulator.set("capability", "9.0");
       Emulator.set("order", "forward");
+      Emulator.set("async", "late");
       Emulator.set("guard", GUARD);
     }
   }

@@ -128,6 +128,8 @@ class EmulatorTest {
     assertThatThrownBy(() -> Emulator.set("colour", "red"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("colour = red");
+    assertThatThrownBy(() -> Emulator.set("async", "soon"))
+        .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> Emulator.set("capability", "7.5"))
         .isInstanceOf(IllegalArgumentException.class);
   }

@@ -1,0 +1,211 @@
+#include "bulk_copy.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "mbarrier.h"
+#include "scheduler.h"
+#include "tensor_map.h"
+
+namespace emulator {
+namespace {
+
+using access_check::Kind;
+
+struct Load {
+  Mbarrier* barrier;
+  unsigned char* shared;
+  TensorMap map;  // as it was when the copy was issued; not valid: a plain copy of `bytes` from `global`
+  const unsigned char* global;
+  uint32_t bytes;
+  int at[5];
+};
+
+struct Free {
+  void operator()(void* p) const { free(p); }
+};
+
+struct Store {
+  TensorMap map;
+  const unsigned char* shared;
+  int at[5];
+  uint32_t thread, group;
+  const void* site;
+  std::unique_ptr<unsigned char, Free> tile;  // once it has been read
+};
+
+struct State {
+  std::vector<Load> loads;
+  std::vector<Store> stores;
+  std::vector<uint32_t> group{std::vector<uint32_t>(kMaxThreads)};  // by thread: how many store groups it committed
+  std::vector<uint32_t> actor{std::vector<uint32_t>(kMaxThreads)};  // by thread: what stands for its stores in clocks; 0: nothing yet
+};
+
+State& state() {
+  static thread_local State& s = *new State;
+  return s;
+}
+
+const TensorMap& checkMap(const void* map, int rank, const void* shared, const char* instruction) {
+  require(90, instruction);
+  auto& m = *static_cast<const TensorMap*>(map);
+  if (reinterpret_cast<uintptr_t>(map) % 64 != 0) fail("%s: the tensor map is not 64-byte aligned: pass it as const __grid_constant__ TensorMap", instruction);
+  if (!m.isValid()) fail("%s: this is no tensor map", instruction);
+  if (static_cast<int>(m.rank) != rank) fail("%s: %d coordinates for a tensor map of rank %u", instruction, rank, m.rank);
+  requireShared(shared, m.boxBytes(), instruction);
+  size_t align = m.swizzle == 0 ? 128 : 128u << m.swizzle;  // the pattern repeats after 256, 512, 1024 bytes
+  if (reinterpret_cast<uintptr_t>(shared) % align != 0) fail("%s: the tile in shared memory is not %zu-byte aligned", instruction, align);
+  return m;
+}
+
+void setCoordinates(int (&at)[5], const int* coordinates, int rank) {
+  for (int i = 0; i < rank; i++) at[i] = coordinates[i];
+}
+
+void arrive(size_t i) {
+  auto& loads = state().loads;
+  Load l = loads[i];
+  loads.erase(loads.begin() + static_cast<ptrdiff_t>(i));
+  if (l.map.isValid()) {
+    l.map.load(l.shared, l.at);
+  } else {
+    memcpy(l.shared, l.global, l.bytes);
+  }
+  mbarriers::arrived(*l.barrier, l.bytes);
+}
+
+void issue(const Load& l, const void* site) {
+  access_check::issue(Kind::tmaLoad, mbarriers::actor(*l.barrier), mbarriers::phase(*l.barrier), l.shared, l.bytes, site);
+  memset(l.shared, 0xff, l.bytes);  // NaN until it arrives
+  state().loads.push_back(l);
+  if (happensNow()) arrive(state().loads.size() - 1);
+  preempt();
+}
+
+void read(Store& s) {
+  if (s.tile != nullptr) return;
+  uint32_t bytes = s.map.boxBytes();
+  s.tile.reset(static_cast<unsigned char*>(aligned_alloc(1024, (bytes + 1023) / 1024 * 1024)));  // as swizzles ask for
+  memcpy(s.tile.get(), s.shared, bytes);
+}
+
+void write(Store& s) {
+  read(s);
+  s.map.store(s.tile.get(), s.at);
+}
+
+// Of the current thread's stores, those that a wait for all but so many groups covers.
+template <class F>
+void forCovered(uint32_t groups, F f) {
+  State& s = state();
+  uint32_t thread = current->number;
+  for (Store& t : s.stores) {
+    if (t.thread == thread && t.group + groups < s.group[thread]) f(t);
+  }
+  if (clocks::on && s.actor[thread] != 0 && s.group[thread] > groups) clocks::see(thread, s.actor[thread], s.group[thread] - groups);
+}
+
+}  // namespace
+
+void bulkLoad(void* shared, const void* global, uint32_t bytes, void* barrier) {
+  const void* site = __builtin_return_address(0);
+  mbarriers::checkForCopy(barrier, "cp.async.bulk", site);
+  if (((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global) | bytes) & 15) != 0) fail("cp.async.bulk: addresses and size must be multiples of 16");
+  issue({static_cast<Mbarrier*>(barrier), static_cast<unsigned char*>(shared), {}, static_cast<const unsigned char*>(global), bytes, {}}, site);
+}
+
+void tmaLoad(void* shared, const void* map, void* barrier, const int* coordinates, int rank) {
+  const void* site = __builtin_return_address(0);
+  mbarriers::checkForCopy(barrier, "TMA load", site);
+  const TensorMap& m = checkMap(map, rank, shared, "TMA load");
+  Load l{static_cast<Mbarrier*>(barrier), static_cast<unsigned char*>(shared), m, nullptr, m.boxBytes(), {}};
+  setCoordinates(l.at, coordinates, rank);
+  issue(l, site);
+}
+
+void tmaStore(const void* map, const void* shared, const int* coordinates, int rank) {
+  const TensorMap& m = checkMap(map, rank, shared, "TMA store");
+  State& s = state();
+  uint32_t thread = current->number;
+  const void* site = __builtin_return_address(0);
+  if (clocks::on && s.actor[thread] == 0) s.actor[thread] = clocks::newActor();
+  access_check::issue(Kind::tmaStore, s.actor[thread], s.group[thread] + 1, shared, m.boxBytes(), site);
+  Store t{m, static_cast<const unsigned char*>(shared), {}, thread, s.group[thread], site, nullptr};
+  setCoordinates(t.at, coordinates, rank);
+  if (happensNow()) read(t);
+  if (t.tile != nullptr && happensNow()) write(t);
+  s.stores.push_back(std::move(t));
+  preempt();
+}
+
+void storeCommit() {
+  require(90, "cp.async.bulk.commit_group");
+  state().group[current->number]++;
+  preempt();
+}
+
+void storeWaitRead(uint32_t groups) {
+  require(90, "cp.async.bulk.wait_group.read");
+  forCovered(groups, read);
+  preempt();
+}
+
+void storeWait(uint32_t groups) {
+  require(90, "cp.async.bulk.wait_group");
+  State& s = state();
+  forCovered(groups, write);
+  s.stores.erase(std::remove_if(s.stores.begin(), s.stores.end(),
+                                [&](const Store& t) { return t.thread == current->number && t.group + groups < s.group[t.thread]; }),
+                 s.stores.end());
+  preempt();
+}
+
+namespace bulk {
+
+void beginBlock() {
+  State& s = state();
+  s.loads.clear();
+  s.stores.clear();
+  std::fill(s.group.begin(), s.group.end(), 0);
+  std::fill(s.actor.begin(), s.actor.end(), 0);
+}
+
+// Only the thread that issued a store can wait for it, and shared memory may be gone when it ends.
+void threadEnded() {
+  State& s = state();
+  for (const Store& t : s.stores) {
+    if (t.thread != current->number) continue;
+    if (t.tile == nullptr || (clocks::on && !clocks::knows(t.thread, s.actor[t.thread], t.group + 1))) {
+      fail("ends while a TMA store%s may still read shared memory: tma_store_wait_read is missing", access_check::lineOf(t.site).c_str());
+    }
+  }
+}
+
+void blockEnded() {
+  for (Store& t : state().stores) write(t);
+  state().stores.clear();
+}
+
+bool land() {
+  auto& loads = state().loads;
+  if (loads.empty()) return false;
+  arrive(Scheduler::running()->choose(static_cast<uint32_t>(loads.size())));
+  return true;
+}
+
+void landOn(const void* barrier) {
+  auto& loads = state().loads;
+  for (size_t i = 0; i < loads.size();) {
+    if (loads[i].barrier == barrier) {
+      arrive(i);
+    } else {
+      i++;
+    }
+  }
+}
+
+}  // namespace bulk
+}  // namespace emulator
