@@ -44,7 +44,7 @@ public record TestMachine(String order, int capability, boolean checked) {
 
   /** Opens it, where {@link TestCuda#missing} has nothing to say; {@link #restore} afterwards. */
   public Cuda open(KernelImages images) {
-    if (this != GPU) { // a device has the capability that was set before it was opened
+    if (!equals(GPU)) { // a device has the capability that was set before it was opened
       Emulator.set("capability", capability / 10 + "." + capability % 10);
       Emulator.set("order", order);
       Emulator.set(
@@ -71,7 +71,7 @@ public record TestMachine(String order, int capability, boolean checked) {
 
   @Override
   public String toString() {
-    return this == GPU
+    return equals(GPU)
         ? TestCuda.choice()
         : "%d.%d, %s%s"
             .formatted(capability / 10, capability % 10, order, checked ? ", checked" : "");

@@ -47,6 +47,13 @@ final class Gpu implements AutoCloseable {
         machine.open(machine.checked() ? BundledKernels.checked() : new BundledKernels()));
   }
 
+  /** The emulated device with one image for whatever kernel is asked for, and guarded memory. */
+  static Gpu withImage(byte[] image) {
+    Gpu gpu = new Gpu(Cuda.emulated((_, _, _) -> image));
+    Emulator.set("guard", "1");
+    return gpu;
+  }
+
   /** With the kernels in docs/kernels/ladder, and skips where the build has none for the device. */
   static Gpu ladder(TestMachine machine) {
     Assumptions.assumeTrue(TestCuda.missing().isEmpty(), TestCuda::missing);

@@ -50,7 +50,7 @@ class HopperConformanceTest {
         machine,
         gpu -> {
           int n = 9;
-          DeviceMemory out = gpu.bytes(4 * 32 * n);
+          DeviceMemory out = gpu.bytes(4L * 32 * n);
           gpu.kernel("check_hopper_ring").grid(1).ptr(out).i32(n).run();
           assertThat(gpu.ints(out, 32 * n))
               .isEqualTo(
@@ -79,9 +79,18 @@ class HopperConformanceTest {
 
   /** Where the swizzle keeps a byte of a tile: 16-byte pieces exchanged by the row of 128 bytes. */
   private static int swizzled(int offset, Swizzle swizzle) {
-    int pieces = 1 << swizzle.ordinal(); // 1, 2, 4, 8 of 16 bytes
     int row = offset / 128;
-    return offset ^ (row % pieces) * 16;
+    return offset ^ (row % pieces(swizzle)) * 16;
+  }
+
+  /** Of 16 bytes, that change places. */
+  private static int pieces(Swizzle swizzle) {
+    return switch (swizzle) {
+      case NONE -> 1;
+      case BYTES_32 -> 2;
+      case BYTES_64 -> 4;
+      case BYTES_128 -> 8;
+    };
   }
 
   @ParameterizedTest
@@ -95,7 +104,7 @@ class HopperConformanceTest {
           short[] matrix = Halves.random(DType.BF16, rows * 96, 1);
           DeviceMemory memory = gpu.of(matrix);
           for (Swizzle swizzle : Swizzle.values()) {
-            int boxColumns = swizzle == Swizzle.NONE ? 24 : 8 << swizzle.ordinal();
+            int boxColumns = swizzle == Swizzle.NONE ? 24 : 8 * pieces(swizzle);
             int boxRows = 16;
             TensorMap map =
                 TensorMap.rows(DType.BF16, memory, rows, columns, 96, boxRows, boxColumns, swizzle);
@@ -288,6 +297,16 @@ class HopperConformanceTest {
           gpu.kernel("check_hopper_registers").grid(1).ptr(out).run();
           assertThat(gpu.ints(out, 256)).isEqualTo(IntStream.range(0, 256).toArray());
         });
+  }
+
+  /** Older devices have too little shared memory to begin with. */
+  @ParameterizedTest
+  @MethodSource("dev.javelin.device.TestMachine#andChecked")
+  void aPipelineOfWarpgroupsMultiplies(TestMachine machine) {
+    try (Gpu gpu = Gpu.open(machine)) {
+      assumeTrue(gpu.capability() >= 90, "needs compute capability 9.0");
+      assertThat(Pipeline.run(gpu)).isEmpty();
+    }
   }
 
   /** A kernel of the suite, and how it has its operands. */
