@@ -7,8 +7,10 @@ import static dev.javelin.kernels.cpu.X86.Gp.RDX;
 import static dev.javelin.kernels.cpu.X86.Gp.RSI;
 import static dev.javelin.kernels.cpu.X86.at;
 
+import dev.javelin.device.DType;
 import dev.javelin.device.MachineCode;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The fp32 tile of 512-bit vectors as machine code: 12 rows x 32 columns of C in 24 registers. It
@@ -24,6 +26,9 @@ final class MatmulTileFma extends MatmulTile {
 
   private final MachineCode code;
 
+  /** Code that fills so many panels of A and one more; there is some only once it was needed. */
+  private final @Nullable MachineCode[] copies = new MachineCode[MatmulCopyCode.MAX_PANELS];
+
   private MatmulTileFma(MachineCode code) {
     super(ROWS, COLS);
     this.code = code;
@@ -37,6 +42,39 @@ final class MatmulTileFma extends MatmulTile {
     return VectorWidth.bits() < NEEDED_BITS
         ? Optional.empty()
         : MachineCode.load(code()).map(MatmulTileFma::new);
+  }
+
+  @Override
+  int sideBySide(MatmulOperand x) {
+    return isAcross(x) ? MatmulCopyCode.MAX_PANELS : 1;
+  }
+
+  @Override
+  void packA(long panel, MatmulOperand a, int row, int count, int k, int kc, long spare) {
+    if (!isAcross(a)) {
+      super.packA(panel, a, row, count, k, kc, spare);
+      return;
+    }
+    int most = ROWS * MatmulCopyCode.MAX_PANELS;
+    for (int i = 0; i < count; i += most) {
+      long to = panel + i / ROWS * panelBytes(ROWS, kc);
+      copy(to, a.at(row + i, k), a.strideBytes(), kc, Math.min(most, count - i));
+    }
+  }
+
+  private static boolean isAcross(MatmulOperand x) {
+    return x.type() == DType.F32 && !x.alongK();
+  }
+
+  private void copy(long to, long from, long rowBytes, int kc, int lines) {
+    int panels = Math.ceilDiv(lines, ROWS);
+    MachineCode copy = copies[panels - 1];
+    if (copy == null) {
+      copy = MachineCode.load(MatmulCopyCode.code(ROWS, panels)).orElseThrow();
+      copies[panels - 1] = copy;
+    }
+    long mask = (1L << lines - (panels - 1) * ROWS) - 1;
+    copy.call(to, panelBytes(ROWS, kc), from, rowBytes, kc, mask);
   }
 
   @Override

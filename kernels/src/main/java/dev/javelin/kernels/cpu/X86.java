@@ -218,6 +218,13 @@ final class X86 {
     memory(from, to, ZMM_BYTES);
   }
 
+  /** The floats of a mask from memory, zeros for the others. */
+  void vmovups(int to, int mask, Mem from) {
+    evex(MAP_0F, NO_PREFIX, to, 0, from.base().number >> 3, 0, ZEROS | BITS_512 | mask);
+    emit(0x10);
+    memory(to, from, ZMM_BYTES);
+  }
+
   /** The 16-bit numbers of a mask to memory. */
   void vmovdqu16(Mem to, int mask, int from) {
     evex(MAP_0F, PREFIX_F2 | W, from, 0, to.base().number >> 3, 0, BITS_512 | mask);

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.javelin.device.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
@@ -48,6 +49,34 @@ class MatmulTileFmaTest {
               .as("C[%d, %d], k = %d", i, j, kc)
               .isEqualTo(want);
         }
+      }
+    }
+  }
+
+  @Test
+  void panelsAreFilledAsJavaFillsThem() {
+    int kc = 9;
+    int stride = 101;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment data = numbers(arena, stride * kc, new Random(1));
+      MatmulOperand a = MatmulOperand.of("a", data, DType.F32, stride, false, stride, kc);
+      for (int lines : new int[] {1, 11, 12, 13, 29, 84, 96}) {
+        int panels = Math.ceilDiv(lines, ROWS);
+        long panelBytes = 4L * ROWS * kc;
+        MemorySegment got = arena.allocate(panelBytes * panels, 4);
+        MemorySegment want = arena.allocate(panelBytes * panels, 4);
+        X86Machine machine = new X86Machine(MatmulCopyCode.code(ROWS, panels)).memory(got);
+        for (int k = 0; k < kc; k++) { // no other byte may be read
+          machine.memory(data.asSlice(4L * (k * stride + 3), 4L * lines).asReadOnly());
+        }
+        long mask = (1L << lines - (panels - 1) * ROWS) - 1;
+        machine.run(got.address(), panelBytes, data.address() + 12, 4L * stride, kc, mask);
+        assertThat(machine.upperHalvesAreClean()).isTrue();
+        for (int i = 0; i < lines; i += ROWS) {
+          long to = want.address() + i / ROWS * panelBytes;
+          MatmulPack.panel(to, ROWS, a, 3 + i, Math.min(ROWS, lines - i), 0, kc, 0);
+        }
+        assertThat(got.mismatch(want)).as("%d lines", lines).isEqualTo(-1);
       }
     }
   }

@@ -133,6 +133,8 @@ class X86Test {
     add("kmovd k7, eax", x -> x.kmovd(7, RAX));
     add("vmovups [rdi]{k1}, zmm0", x -> x.vmovups(at(RDI), 1, 0));
     add("vmovups [r13+64]{k3}, zmm23", x -> x.vmovups(at(R13, 64), 3, 23));
+    add("vmovups zmm0{k1}{z}, [rdx]", x -> x.vmovups(0, 1, at(RDX)));
+    add("vmovups zmm21{k7}{z}, [r10+48]", x -> x.vmovups(21, 7, at(R10, 48)));
     add("vmovdqu16 [rdi]{k1}, zmm2", x -> x.vmovdqu16(at(RDI), 1, 2));
     add("vmovdqu16 [r12-64]{k7}, zmm31", x -> x.vmovdqu16(at(R12, -64), 7, 31));
     add("vaddps zmm0{k1}, zmm0, [rdi]", x -> x.vaddps(0, 1, 0, at(RDI)));
