@@ -22,6 +22,7 @@ final class Mutants {
   private static final String SILENT = "silent";
 
   private final Path source;
+  private final String unit;
   private final List<String> lines;
   private final List<Mutant> all;
 
@@ -37,8 +38,13 @@ final class Mutants {
     }
   }
 
-  Mutants(Path source, Path table) throws IOException {
+  /**
+   * @param table the mistakes
+   * @param instance what makes a kernel of a source that has templates alone; else ""
+   */
+  Mutants(Path source, Path table, String instance) throws IOException {
     this.source = source;
+    unit = "#include \"%s\"\n%s\n".formatted(source.getFileName(), instance);
     lines = Files.readAllLines(source);
     all =
         Files.readAllLines(table).stream()
@@ -111,8 +117,8 @@ final class Mutants {
       Path nothing = Files.createFile(folder.resolve("nothing.c"));
       run(Stream.of(gxx(), "-shared", "-Wl,-soname,libcuda.so.1", "-o", driver + "", nothing + ""));
     }
-    Path file = folder.resolve(source.getFileName().toString());
-    Files.write(file, text);
+    Files.write(folder.resolve(source.getFileName().toString()), text);
+    Path file = Files.writeString(folder.resolve("unit.cu"), unit);
     Path image = folder.resolve(name + ".check.so");
     String flags =
         "-std=c++17 -O1 -g1 -fPIC -march=x86-64-v2 -fno-strict-aliasing -fno-gnu-unique -w -Wno-psabi"

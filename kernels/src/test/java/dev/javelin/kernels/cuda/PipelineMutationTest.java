@@ -9,26 +9,66 @@ import dev.javelin.device.RequiresEmulator;
 import dev.javelin.device.Sample;
 import dev.javelin.kernels.cuda.Mutants.Mutant;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * An asynchronous pipeline, right and with one mistake at a time: the emulated device is silent
- * about the one and names the cause of each other, whatever the order of its threads and the moment
- * at which copies and products take effect.
+ * Kernels with asynchronous pipelines, right and with one mistake at a time: the emulated device is
+ * silent about the one and names the cause of each other, whatever the order of its threads and the
+ * moment at which copies and products take effect.
  */
 @RequiresEmulator
 class PipelineMutationTest {
-  private static Mutants mutants;
+  /** A kernel with a table of mistakes, and what launches it. */
+  enum Suite {
+    PIPELINE("src/test/cuda/check_pipeline.cu", "check_pipeline", "");
+
+    private final String source;
+    private final String table;
+    private final String instance;
+
+    Suite(String source, String table, String instance) {
+      this.source = source;
+      this.table = table;
+      this.instance = instance;
+    }
+
+    Mutants mutants() {
+      try {
+        return new Mutants(Path.of(source), Path.of("src/test/mutants", table + ".txt"), instance);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    /** Launches it, and says where results are wrong; "" where they are right. */
+    String launch(Gpu gpu) {
+      return switch (this) {
+        case PIPELINE -> Pipeline.run(gpu);
+      };
+    }
+
+    List<Case> cases() {
+      return mutants().all().stream().map(m -> new Case(this, m)).toList();
+    }
+  }
+
+  /** One mistake in one kernel. */
+  record Case(Suite suite, Mutant mutant) {
+    @Override
+    public String toString() {
+      return suite.table + "/" + mutant;
+    }
+  }
 
   @TempDir static Path folder;
 
@@ -45,70 +85,77 @@ class PipelineMutationTest {
     }
   }
 
-  @BeforeAll
-  static void read() throws IOException {
-    mutants =
-        new Mutants(
-            Path.of("src/test/cuda/check_pipeline.cu"),
-            Path.of("src/test/mutants/check_pipeline.txt"));
+  @ParameterizedTest
+  @EnumSource
+  void theRightKernelIsSilent(Suite suite) {
+    assertSilent(suite, Stream.concat(Schedule.several(), Schedule.seeds(3)));
   }
 
-  @Test
-  void theRightPipelineIsSilent() {
-    assertThat(Stream.concat(Schedule.several(), Schedule.seeds(3)).map(s -> run(null, s)).toList())
-        .containsOnly("");
-  }
-
-  @Test
+  @ParameterizedTest
+  @EnumSource
   @Tag("long")
-  void theRightPipelineIsSilentOverManySeeds() {
-    assertThat(Schedule.seeds(50).map(s -> run(null, s)).toList()).containsOnly("");
+  void theRightKernelIsSilentOverManySeeds(Suite suite) {
+    assertSilent(suite, Schedule.seeds(50));
   }
 
-  static List<Sample<Mutant>> some() throws IOException {
-    read();
-    return Sample.of("mutants of check_pipeline", mutants.all(), 4);
+  private static void assertSilent(Suite suite, Stream<Schedule> schedules) {
+    assertThat(schedules.map(s -> run(suite, null, s)).toList()).containsOnly("");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void everyEditFitsTheSource(Suite suite) {
+    Mutants mutants = suite.mutants();
+    assertThat(mutants.all().stream().map(mutants::edited)).doesNotHaveDuplicates();
+  }
+
+  static List<Sample<Case>> some() {
+    return Stream.of(Suite.values())
+        .flatMap(s -> Sample.of("mutants of " + s.table, s.cases(), 4).stream())
+        .toList();
   }
 
   @ParameterizedTest
   @MethodSource("some")
-  void someMistakesAreReportedByTheirCause(Sample<Mutant> mutant) {
-    mutant.check(m -> judge(m, Stream.of(new Schedule("forward", "late"), new Schedule("5", "6"))));
+  void someMistakesAreReportedByTheirCause(Sample<Case> mistake) {
+    mistake.check(
+        c -> judge(c, Stream.of(new Schedule("forward", "late"), new Schedule("5", "6"))));
   }
 
-  static List<Mutant> all() throws IOException {
-    read();
-    return mutants.all();
+  static List<Case> all() {
+    return Stream.of(Suite.values()).flatMap(s -> s.cases().stream()).toList();
   }
 
   @ParameterizedTest
   @MethodSource("all")
   @Tag("long")
-  void everyMistakeIsReportedByItsCause(Mutant mutant) throws Exception {
-    judge(mutant, Stream.concat(Schedule.several(), Schedule.seeds(4)));
+  void everyMistakeIsReportedByItsCause(Case mistake) throws Exception {
+    judge(mistake, Stream.concat(Schedule.several(), Schedule.seeds(4)));
   }
 
-  private static void judge(Mutant m, Stream<Schedule> schedules) throws Exception {
+  private static void judge(Case c, Stream<Schedule> schedules) throws Exception {
     assumeTrue(Mutants.canCompile(), "mutants are compiled by g++, or by $CXX");
+    Mutants mutants = c.suite.mutants();
+    Mutant m = c.mutant;
     byte[] image = mutants.compile(mutants.edited(m), m.name(), folder);
     for (Schedule s : schedules.toList()) {
-      String report = run(image, s);
+      String report = run(c.suite, image, s);
       if (m.reports().isEmpty()) {
-        assertThat(report).as("%s, %s", m, s).isEmpty();
+        assertThat(report).as("%s, %s", c, s).isEmpty();
       } else {
         assertThat(m.reports().stream().filter(report::contains))
-            .as("%s, %s: %s", m, s, report)
+            .as("%s, %s: %s", c, s, report)
             .isNotEmpty();
       }
     }
   }
 
-  /** What the device reports; "" where it reports nothing and the product is right. */
-  private static String run(byte @Nullable [] image, Schedule schedule) {
+  /** What the device reports, or what is wrong; "" where it reports nothing and all is right. */
+  private static String run(Suite suite, byte @Nullable [] image, Schedule schedule) {
     try (Gpu gpu = image == null ? Gpu.checked() : Gpu.withImage(image)) {
       Emulator.set("order", schedule.order);
       Emulator.set("async", schedule.async);
-      return Pipeline.run(gpu);
+      return suite.launch(gpu);
     } catch (CudaException e) {
       return String.valueOf(e.getMessage());
     }
