@@ -1,6 +1,7 @@
 // matmul_hopper.cuh: c (+)= f(op(a)·op(b) + bias) for compute capability 9.0, where tiles arrive by TMA and wgmma reads
 // them from shared memory itself. The same products as matmul.cuh, which stays for older devices and for matrices that
-// no tensor map describes. The way here: docs/kernels/ladder, rungs 10 to 13.
+// no tensor map describes. The way here: docs/kernels/ladder, rungs 10 to 13. Marks (@name): what PipelineMutationTest
+// breaks to see whether the emulated device notices.
 //
 //   warpgroup 0, one thread:  wait empty → announce bytes → two TMA loads          registers: 40
 //   warpgroups 1 and 2:       wait full → 4 wgmma of 64xN → release the step before → … → results     232 each
@@ -46,13 +47,13 @@ struct TileOrder {
 
   __device__ __forceinline__ void go(int work) {
     int tile = work % (rows * columns), group = tile / (kGroup * columns), in_group = tile % (kGroup * columns);
-    int height = min(rows - group * kGroup, kGroup);
+    int height = min(rows - group * kGroup, kGroup);  // @tile-height
     part = work / (rows * columns);
-    row = (group * kGroup + in_group % height) * Tile::kM;
-    col = in_group / height * Tile::kN;
+    row = (group * kGroup + in_group % height) * Tile::kM;  // @tile-row
+    col = in_group / height * Tile::kN;  // @tile-col
   }
   __device__ __forceinline__ int steps(const HopperProduct& p) const {
-    return (min(p.k - part * p.k_part, p.k_part) + Tile::kK - 1) / Tile::kK;
+    return (min(p.k - part * p.k_part, p.k_part) + Tile::kK - 1) / Tile::kK;  // @tile-steps
   }
 };
 
@@ -61,9 +62,9 @@ template <int kStages>
 struct RingPlace {
   int slot = 0, parity = 0;
   __device__ __forceinline__ void next() {
-    if (++slot == kStages) {
+    if (++slot == kStages) {  // @ring-turn
       slot = 0;
-      parity ^= 1;
+      parity ^= 1;  // @ring-parity
     }
   }
 };
@@ -74,17 +75,17 @@ template <class Tile, bool kTransA, bool kTransB>
 __device__ __forceinline__ void bring(unsigned char* stages, uint64_t* full, uint64_t* empty, const TensorMap* a, const TensorMap* b, const HopperProduct& p) {
   TileOrder<Tile> order(p);
   RingPlace<Tile::kStages> ring;
-  for (int work = static_cast<int>(blockIdx.x); work < order.end; work += static_cast<int>(gridDim.x)) {
+  for (int work = static_cast<int>(blockIdx.x); work < order.end; work += static_cast<int>(gridDim.x)) {  // @bring-work
     order.go(work);
     int steps = order.steps(p), k = order.part * p.k_part;
-    for (int step = 0; step < steps; step++, k += Tile::kK) {
+    for (int step = 0; step < steps; step++, k += Tile::kK) {  // @bring-step
       unsigned char *to_a = stages + ring.slot * Tile::kStageBytes, *to_b = to_a + Tile::kABytes;
       uint64_t* arrived = full + ring.slot;
       mbarrier_wait(empty + ring.slot, ring.parity ^ 1);   // @empty-wait
       mbarrier_arrive_expect(arrived, Tile::kStageBytes);  // @expect
       if constexpr (kTransA) {
 #pragma unroll
-        for (int i = 0; i < Tile::kM / 64; i++) tma_load_2d(to_a + i * Tile::kBoxBytes, a, arrived, order.row + 64 * i, k);
+        for (int i = 0; i < Tile::kM / 64; i++) tma_load_2d(to_a + i * Tile::kBoxBytes, a, arrived, order.row + 64 * i, k);  // @load-a-across
       } else {
         tma_load_2d(to_a, a, arrived, k, order.row);  // @load-a
       }
@@ -92,7 +93,7 @@ __device__ __forceinline__ void bring(unsigned char* stages, uint64_t* full, uin
         tma_load_2d(to_b, b, arrived, k, order.col);  // @load-b
       } else {
 #pragma unroll
-        for (int i = 0; i < Tile::kN / 64; i++) tma_load_2d(to_b + i * Tile::kBoxBytes, b, arrived, order.col + 64 * i, k);
+        for (int i = 0; i < Tile::kN / 64; i++) tma_load_2d(to_b + i * Tile::kBoxBytes, b, arrived, order.col + 64 * i, k);  // @load-b-across
       }
       ring.next();  // @bring-next
     }
@@ -169,7 +170,7 @@ struct Outbox {
     constexpr int kCols = 128 / static_cast<int>(sizeof(Out));  // of a box
 #pragma unroll
     for (int i = 0; i < kN / kCols; i++) {
-      unsigned char* box = boxes + next * 8192;
+      unsigned char* box = boxes + next * 8192;  // @box
       // All who wrote say so to the other path, and the next box has been read, as all but the latest two have: then all.
       fill<Out>(box, sums + i * kCols / 2);            // @fill
       fence_proxy_async();                             // @proxy-fence
@@ -179,7 +180,7 @@ struct Outbox {
         tma_store_3d(map, box, col + i * kCols, row, part);  // @store
         tma_store_commit();                                  // @store-commit
       }
-      next = (next + 1) % kBoxes;
+      next = (next + 1) % kBoxes;  // @box-next
     }
   }
 
@@ -218,35 +219,36 @@ struct Outbox {
 template <class Tile, bool kTransA, bool kTransB, bool kEpilogue, class T, class Out>
 __device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, uint64_t* full, uint64_t* empty, const TensorMap* c_map, const TensorMap* z_map,
                                          const HopperProduct& p, const Out* c, const T* bias) {
-  constexpr int kN = Tile::kN, kAStep = kTransA ? 2048 : 32, kBStep = kTransB ? 32 : 2048;  // bytes to the next 16 of k
-  Outbox<Tile::kBoxes> outbox{stages + Tile::kStages * Tile::kStageBytes + warpgroup * Tile::kBoxes * Tile::kBoxBytes, 1 + warpgroup};
+  // A step of a descriptor: bytes to the next 16 of k.
+  constexpr int kN = Tile::kN, kAStep = kTransA ? 2048 : 32, kBStep = kTransB ? 32 : 2048;  // @k-step
+  Outbox<Tile::kBoxes> outbox{stages + Tile::kStages * Tile::kStageBytes + warpgroup * Tile::kBoxes * Tile::kBoxBytes, 1 + warpgroup};  // @outbox
   TileOrder<Tile> order(p);
   RingPlace<Tile::kStages> ring;
   float sums[kN / 2];
-  for (int work = static_cast<int>(blockIdx.x); work < order.end; work += static_cast<int>(gridDim.x)) {
+  for (int work = static_cast<int>(blockIdx.x); work < order.end; work += static_cast<int>(gridDim.x)) {  // @multiply-work
     order.go(work);
     int steps = order.steps(p);
     uint64_t* before = nullptr;  // of the step before
     for (int step = 0; step < steps; step++) {
       unsigned char *a = stages + ring.slot * Tile::kStageBytes + warpgroup * Tile::kBoxBytes, *b = stages + ring.slot * Tile::kStageBytes + Tile::kABytes;
-      uint64_t da = kTransA ? wgmma_descriptor_transposed(a, Tile::kBoxBytes) : wgmma_descriptor(a);
-      uint64_t db = kTransB ? wgmma_descriptor(b) : wgmma_descriptor_transposed(b, Tile::kBoxBytes);
+      uint64_t da = kTransA ? wgmma_descriptor_transposed(a, Tile::kBoxBytes) : wgmma_descriptor(a);  // @describe-a
+      uint64_t db = kTransB ? wgmma_descriptor(b) : wgmma_descriptor_transposed(b, Tile::kBoxBytes);  // @describe-b
       mbarrier_wait(full + ring.slot, ring.parity);  // @full-wait
       wgmma_fence();                                 // @wgmma-fence
 #pragma unroll
-      for (int i = 0; i < Tile::kK / 16; i++) wgmma_m64k16<kN, T, kTransA, !kTransB>(sums, wgmma_advance(da, i * kAStep), wgmma_advance(db, i * kBStep), step + i > 0);
+      for (int i = 0; i < Tile::kK / 16; i++) wgmma_m64k16<kN, T, kTransA, !kTransB>(sums, wgmma_advance(da, i * kAStep), wgmma_advance(db, i * kBStep), step + i > 0);  // @product
       wgmma_commit();  // @wgmma-commit
       // This step is under way, the one before has been read.
       wgmma_wait<1>();                                                                  // @wgmma-wait
       if (before != nullptr && Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release
-      before = empty + ring.slot;
+      before = empty + ring.slot;  // @release-next
       ring.next();  // @multiply-next
     }
     wgmma_wait<0>();                                             // @wgmma-wait-all
     if (Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release-last
 
     int row = order.row + warpgroup * 64;
-    if (p.accumulate) add_before<kN>(sums, p, row, order.col, c);
+    if (p.accumulate) add_before<kN>(sums, p, row, order.col, c);  // @accumulate
     if constexpr (kEpilogue) {
       if (bias != nullptr) add_bias<kN>(sums, p, order.col, bias);
       if (p.keep_z) outbox.template store<kN, Out>(sums, z_map, row, order.col, 0);

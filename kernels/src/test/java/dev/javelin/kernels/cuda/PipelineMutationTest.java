@@ -30,7 +30,15 @@ import org.junit.jupiter.params.provider.MethodSource;
 class PipelineMutationTest {
   /** A kernel with a table of mistakes, and what launches it. */
   enum Suite {
-    PIPELINE("src/test/cuda/check_pipeline.cu", "check_pipeline", "");
+    PIPELINE("src/test/cuda/check_pipeline.cu", "check_pipeline", ""),
+    PRODUCT(
+        "src/main/cuda/matmul_hopper.cuh",
+        "matmul_hopper",
+        "MATMUL_HOPPER_KERNEL(128, nt, false, true, true, bf16, bf16, bf16, bf16)"),
+    PRODUCT_ACROSS(
+        "src/main/cuda/matmul_hopper.cuh",
+        "matmul_hopper_tn",
+        "MATMUL_HOPPER_KERNEL(128, tn, true, false, false, bf16, bf16, bf16, bf16)");
 
     private final String source;
     private final String table;
@@ -54,6 +62,8 @@ class PipelineMutationTest {
     String launch(Gpu gpu) {
       return switch (this) {
         case PIPELINE -> Pipeline.run(gpu);
+        case PRODUCT -> HopperProducts.layer(gpu);
+        case PRODUCT_ACROSS -> HopperProducts.weightGradient(gpu);
       };
     }
 
