@@ -1,6 +1,7 @@
 package dev.javelin.kernels.cpu;
 
 import static dev.javelin.kernels.cpu.X86.Gp.R8;
+import static dev.javelin.kernels.cpu.X86.Gp.R9;
 import static dev.javelin.kernels.cpu.X86.Gp.RCX;
 import static dev.javelin.kernels.cpu.X86.Gp.RDI;
 import static dev.javelin.kernels.cpu.X86.Gp.RDX;
@@ -24,14 +25,18 @@ final class MatmulTileFma extends MatmulTile {
   private static final int VECTORS = 2; // of a row of C
   private static final int VECTOR_BYTES = 64;
 
-  private final MachineCode code;
+  private static final int MASK = 1;
+  private static final int LANES = 16;
+
+  /** By what {@link #index} says; each but the first is made when it is needed. */
+  private final @Nullable MachineCode[] codes = new MachineCode[2 * ROWS * VECTORS];
 
   /** Code that fills so many panels of A and one more; there is some only once it was needed. */
   private final @Nullable MachineCode[] copies = new MachineCode[MatmulCopyCode.MAX_PANELS];
 
-  private MatmulTileFma(MachineCode code) {
+  private MatmulTileFma(MachineCode whole) {
     super(ROWS, COLS);
-    this.code = code;
+    codes[index(false, ROWS, VECTORS)] = whole;
   }
 
   /**
@@ -41,7 +46,7 @@ final class MatmulTileFma extends MatmulTile {
   static Optional<MatmulTile> load() {
     return VectorWidth.bits() < NEEDED_BITS
         ? Optional.empty()
-        : MachineCode.load(code()).map(MatmulTileFma::new);
+        : MachineCode.load(code(false, ROWS, VECTORS)).map(MatmulTileFma::new);
   }
 
   @Override
@@ -79,38 +84,78 @@ final class MatmulTileFma extends MatmulTile {
 
   @Override
   void multiply(long c, long rowBytes, long aPanel, long bPanel, int kc) {
-    code.call(c, rowBytes, aPanel, bPanel, kc, 0);
+    multiply(c, rowBytes, aPanel, bPanel, kc, ROWS, COLS, false, false, 0);
+  }
+
+  @Override
+  void multiply(
+      long c,
+      long rowBytes,
+      long aPanel,
+      long bPanel,
+      int kc,
+      int rows,
+      int cols,
+      boolean add,
+      boolean rounded,
+      long spare) {
+    int vectors = Math.ceilDiv(cols, LANES);
+    int index = index(add, rows, vectors);
+    MachineCode code = codes[index];
+    if (code == null) { // two threads may do this at once, and either code is right
+      code = MachineCode.load(code(add, rows, vectors)).orElseThrow();
+      codes[index] = code;
+    }
+    code.call(c, rowBytes, aPanel, bPanel, kc, mask(cols));
+  }
+
+  /** The columns of the last vector that exist. */
+  static int mask(int cols) {
+    return (1 << cols - (Math.ceilDiv(cols, LANES) - 1) * LANES) - 1;
+  }
+
+  private static int index(boolean add, int rows, int vectors) {
+    return ((add ? ROWS : 0) + rows - 1) * VECTORS + vectors - 1;
   }
 
   /**
-   * {@code (c, rowBytes, aPanel, bPanel, kc)}: zmm0 to zmm23 are the sums, row by row, zmm24 and
-   * zmm25 a row of B's panel, zmm26 to zmm31 elements of A in turn.
+   * {@code (c, rowBytes, aPanel, bPanel, kc, mask)}, for a corner of so many rows and vectors: the
+   * first registers are the sums, row by row, zmm24 and zmm25 a row of B's panel, zmm26 to zmm31
+   * elements of A in turn.
+   *
+   * @param add whether C is added to; otherwise it is not read
    */
-  static byte[] code() {
+  static byte[] code(boolean add, int rows, int vectors) {
     X86 x = new X86();
-    for (int sum = 0; sum < ROWS * VECTORS; sum++) {
+    x.kmovd(MASK, R9);
+    for (int sum = 0; sum < rows * vectors; sum++) {
       x.vpxord(sum, sum, sum);
     }
     int b = ROWS * VECTORS;
     int firstA = b + VECTORS;
     int loop = x.here();
-    for (int v = 0; v < VECTORS; v++) {
+    for (int v = 0; v < vectors; v++) {
       x.vmovups(b + v, at(RCX, v * VECTOR_BYTES));
     }
-    for (int row = 0; row < ROWS; row++) {
+    for (int row = 0; row < rows; row++) {
       int a = firstA + row % (ROWS / 2);
       x.vbroadcastss(a, at(RDX, row * Float.BYTES));
-      for (int v = 0; v < VECTORS; v++) {
-        x.vfmadd231ps(row * VECTORS + v, a, b + v);
+      for (int v = 0; v < vectors; v++) {
+        x.vfmadd231ps(row * vectors + v, a, b + v);
       }
     }
     x.add(RCX, COLS * Float.BYTES);
     x.add(RDX, ROWS * Float.BYTES);
     x.sub(R8, 1);
     x.jnz(loop);
-    for (int row = 0; row < ROWS; row++) {
-      for (int v = 0; v < VECTORS; v++) {
-        x.vmovups(at(RDI, v * VECTOR_BYTES), row * VECTORS + v);
+    for (int row = 0; row < rows; row++) {
+      for (int v = 0; v < vectors; v++) {
+        int sum = row * vectors + v;
+        int mask = v == vectors - 1 ? MASK : 0;
+        if (add) {
+          x.vaddps(sum, mask, sum, at(RDI, v * VECTOR_BYTES));
+        }
+        x.vmovups(at(RDI, v * VECTOR_BYTES), mask, sum);
       }
       x.add(RDI, RSI);
     }

@@ -19,35 +19,52 @@ class MatmulTileFmaTest {
   void hasTheBitsOfChainsInTheOrderOfK() {
     for (int kc : new int[] {1, 2, 33}) {
       for (int stride : new int[] {COLS, COLS + 7}) {
-        check(kc, stride, new Random(kc + 100L * stride));
+        check(kc, stride, ROWS, COLS, false, new Random(kc + 100L * stride));
       }
     }
   }
 
-  private static void check(int kc, int stride, Random random) {
+  @Test
+  void writesCornersAndAddsToThem() {
+    Random random = new Random(3);
+    for (int rows = 1; rows <= ROWS; rows++) {
+      for (int cols : new int[] {1, 15, 16, 17, 31, 32}) {
+        check(3, COLS + 1, rows, cols, true, random);
+        check(3, COLS + 1, rows, cols, false, random);
+      }
+    }
+  }
+
+  private static void check(int kc, int stride, int rows, int cols, boolean add, Random random) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment a = numbers(arena, ROWS * kc, random);
       MemorySegment b = numbers(arena, COLS * kc, random);
-      MemorySegment c = arena.allocate(4L * ROWS * stride, 4);
-      c.fill((byte) 0x77);
-      X86Machine machine = new X86Machine(MatmulTileFma.code());
-      for (int i = 0; i < ROWS; i++) {
-        machine.memory(c.asSlice(4L * i * stride, 4L * COLS));
+      MemorySegment c = numbers(arena, ROWS * stride, random);
+      MemorySegment before = arena.allocate(c.byteSize(), 4).copyFrom(c);
+      int vectors = Math.ceilDiv(cols, 16);
+      X86Machine machine = new X86Machine(MatmulTileFma.code(add, rows, vectors));
+      for (int i = 0; i < rows; i++) { // no other byte may be read or written
+        machine.memory(c.asSlice(4L * i * stride, 4L * cols));
       }
       machine.memory(a.asReadOnly(), b.asReadOnly());
-      machine.run(c.address(), 4L * stride, a.address(), b.address(), kc, 0);
+      long mask = MatmulTileFma.mask(cols);
+      machine.run(c.address(), 4L * stride, a.address(), b.address(), kc, mask);
       assertThat(machine.upperHalvesAreClean()).isTrue();
       for (int i = 0; i < ROWS; i++) {
         for (int j = 0; j < stride; j++) {
-          float sum = 0;
-          for (int k = 0; k < kc && j < COLS; k++) {
-            float x = a.getAtIndex(JAVA_FLOAT, (long) k * ROWS + i);
-            sum = Math.fma(x, b.getAtIndex(JAVA_FLOAT, (long) k * COLS + j), sum);
+          long at = (long) i * stride + j;
+          float want = before.getAtIndex(JAVA_FLOAT, at);
+          if (i < rows && j < cols) {
+            float sum = 0;
+            for (int k = 0; k < kc; k++) {
+              float x = a.getAtIndex(JAVA_FLOAT, (long) k * ROWS + i);
+              sum = Math.fma(x, b.getAtIndex(JAVA_FLOAT, (long) k * COLS + j), sum);
+            }
+            want = add ? want + sum : sum;
           }
-          int want = j < COLS ? Float.floatToRawIntBits(sum) : 0x77777777;
-          assertThat(c.getAtIndex(JAVA_INT, (long) i * stride + j))
+          assertThat(c.getAtIndex(JAVA_INT, at))
               .as("C[%d, %d], k = %d", i, j, kc)
-              .isEqualTo(want);
+              .isEqualTo(Float.floatToRawIntBits(want));
         }
       }
     }
