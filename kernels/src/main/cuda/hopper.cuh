@@ -57,7 +57,7 @@ __device__ __forceinline__ void bulk_load(void* shared, const void* global, int 
 }
 __device__ __forceinline__ void tma_prefetch(const TensorMap* map) { HOPPER("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
 
-// The map's box whose first element is (x, y[, z]), innermost first; zeros outside of the tensor. The tile is 128-byte
+// The map's box whose first element is (x, y[, z[, w]]), innermost first; zeros outside of the tensor. The tile is 128-byte
 // aligned, 1024 with the 128-byte swizzle.
 __device__ __forceinline__ void tma_load_2d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y) {
   HOPPER("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(shared_address(shared)), "l"(map),
@@ -69,6 +69,11 @@ __device__ __forceinline__ void tma_load_3d(void* shared, const TensorMap* map, 
          "r"(shared_address(barrier)), "r"(x), "r"(y), "r"(z)
          : "memory");
 }
+__device__ __forceinline__ void tma_load_4d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y, int z, int w) {
+  HOPPER("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(shared_address(shared)),
+         "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y), "r"(z), "r"(w)
+         : "memory");
+}
 // Out of shared memory; what lies outside of the tensor is not written. Before: fence_proxy_async by the writers, then
 // a barrier, then one thread. Its tma_store_wait_read says when the tile may be written again.
 __device__ __forceinline__ void tma_store_2d(const TensorMap* map, const void* shared, int x, int y) {
@@ -76,6 +81,11 @@ __device__ __forceinline__ void tma_store_2d(const TensorMap* map, const void* s
 }
 __device__ __forceinline__ void tma_store_3d(const TensorMap* map, const void* shared, int x, int y, int z) {
   HOPPER("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%2, %3, %4}], [%1];" ::"l"(map), "r"(shared_address(shared)), "r"(x), "r"(y), "r"(z)
+         : "memory");
+}
+__device__ __forceinline__ void tma_store_4d(const TensorMap* map, const void* shared, int x, int y, int z, int w) {
+  HOPPER("cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(map), "r"(shared_address(shared)), "r"(x), "r"(y),
+         "r"(z), "r"(w)
          : "memory");
 }
 __device__ __forceinline__ void tma_store_commit() { HOPPER("cp.async.bulk.commit_group;" ::: "memory"); }

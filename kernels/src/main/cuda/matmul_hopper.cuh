@@ -11,7 +11,7 @@
 //            results of this one leave.
 #pragma once
 #include "activation.cuh"
-#include "hopper.cuh"
+#include "hopper_tile.cuh"
 
 // A block computes 128 x kN of c, a multiplying warpgroup 64 x kN of that; a step is 64 of k, 128 bytes.
 template <int kN_>
@@ -54,18 +54,6 @@ struct TileOrder {
   }
   __device__ __forceinline__ int steps(const HopperProduct& p) const {
     return (min(p.k - part * p.k_part, p.k_part) + Tile::kK - 1) / Tile::kK;  // @tile-steps
-  }
-};
-
-// Where a thread stands in the ring.
-template <int kStages>
-struct RingPlace {
-  int slot = 0, parity = 0;
-  __device__ __forceinline__ void next() {
-    if (++slot == kStages) {  // @ring-turn
-      slot = 0;
-      parity ^= 1;  // @ring-parity
-    }
   }
 };
 
@@ -172,7 +160,7 @@ struct Outbox {
     for (int i = 0; i < kN / kCols; i++) {
       unsigned char* box = boxes + next * 8192;  // @box
       // All who wrote say so to the other path, and the next box has been read, as all but the latest two have: then all.
-      fill<Out>(box, sums + i * kCols / 2);            // @fill
+      fill_box<Out>(box, sums + i * kCols / 2);        // @fill
       fence_proxy_async();                             // @proxy-fence
       if (leads()) tma_store_wait_read<kBoxes - 2>();  // @read-wait
       named_barrier_sync(barrier, 128);                // @box-barrier
@@ -181,36 +169,6 @@ struct Outbox {
         tma_store_commit();                                  // @store-commit
       }
       next = (next + 1) % kBoxes;  // @box-next
-    }
-  }
-
-  // This lane's part of a box, swizzled as the map of the results has it: chunk c of row r lies at c ^ r % 8.
-  template <class Out>
-  __device__ __forceinline__ static void fill(unsigned char* box, const float* sums) {
-    int lane = lane_index(), first = warp_index() % 4 * 16;
-    if constexpr (sizeof(Out) == 2) {
-      unsigned char* row = box + (first + lane % 16) * 128;
-#pragma unroll
-      for (int i = 0; i < 4; i++) {  // 16 columns: four matrices of 8x8
-        const float* v = sums + 8 * i;
-        uint32_t r[4] = {pack<Out>(v[0], v[1]), pack<Out>(v[2], v[3]), pack<Out>(v[4], v[5]), pack<Out>(v[6], v[7])};
-        stmatrix_x4(row + ((2 * i + lane / 16) ^ lane % 8) * 16, r);
-      }
-    } else {
-      // 16 lanes store 128 bytes at once, 8 columns of 4 rows each. Odd rows are two groups of columns ahead: in step 0 rows
-      // 0 … 3 then write groups 0, 2, 0, 2, which the swizzle has put at 0, 2, 1, 3: into all banks.
-      unsigned char* row = box + (first + lane / 4) * 128 + lane % 2 * 8;  // rows 8 apart are swizzled alike
-      bool odd = lane / 4 % 2 != 0;
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        int columns = odd ? i ^ 2 : i;
-        float v[4];
-#pragma unroll
-        for (int j = 0; j < 4; j++) v[j] = odd ? sums[4 * (i ^ 2) + j] : sums[4 * i + j];
-        unsigned char* at = row + ((2 * columns + lane % 4 / 2) ^ lane / 4) * 16;
-        store_vec(reinterpret_cast<float*>(at), Vec<float, 2>{{v[0], v[1]}});
-        store_vec(reinterpret_cast<float*>(at + 8 * 128), Vec<float, 2>{{v[2], v[3]}});
-      }
     }
   }
 };

@@ -30,6 +30,10 @@ inline void tma_load_3d(void* shared, const TensorMap* map, uint64_t* barrier, i
   int at[] = {x, y, z};
   emulator::tmaLoad(shared, map, barrier, at, 3);
 }
+inline void tma_load_4d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y, int z, int w) {
+  int at[] = {x, y, z, w};
+  emulator::tmaLoad(shared, map, barrier, at, 4);
+}
 inline void tma_store_2d(const TensorMap* map, const void* shared, int x, int y) {
   int at[] = {x, y};
   emulator::tmaStore(map, shared, at, 2);
@@ -37,6 +41,10 @@ inline void tma_store_2d(const TensorMap* map, const void* shared, int x, int y)
 inline void tma_store_3d(const TensorMap* map, const void* shared, int x, int y, int z) {
   int at[] = {x, y, z};
   emulator::tmaStore(map, shared, at, 3);
+}
+inline void tma_store_4d(const TensorMap* map, const void* shared, int x, int y, int z, int w) {
+  int at[] = {x, y, z, w};
+  emulator::tmaStore(map, shared, at, 4);
 }
 inline void tma_store_commit() { emulator::storeCommit(); }
 template <int kGroups>

@@ -6,9 +6,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -21,9 +24,8 @@ final class Mutants {
   private static final Pattern REPLACEMENT = Pattern.compile("`([^`]+)` `([^`]+)`");
   private static final String SILENT = "silent";
 
-  private final Path source;
   private final String unit;
-  private final List<String> lines;
+  private final Map<Path, List<String>> sources = new LinkedHashMap<>();
   private final List<Mutant> all;
 
   /**
@@ -39,13 +41,15 @@ final class Mutants {
   }
 
   /**
+   * @param files the kernel's, and headers in which lines are marked too
    * @param table the mistakes
    * @param instance what makes a kernel of a source that has templates alone; else ""
    */
-  Mutants(Path source, Path table, String instance) throws IOException {
-    this.source = source;
-    unit = "#include \"%s\"\n%s\n".formatted(source.getFileName(), instance);
-    lines = Files.readAllLines(source);
+  Mutants(List<Path> files, Path table, String instance) throws IOException {
+    unit = "#include \"%s\"\n%s\n".formatted(files.getFirst().getFileName(), instance);
+    for (Path file : files) {
+      sources.put(file, Files.readAllLines(file));
+    }
     all =
         Files.readAllLines(table).stream()
             .filter(line -> !line.isBlank() && !line.startsWith("#"))
@@ -71,8 +75,25 @@ final class Mutants {
     return all;
   }
 
-  /** The lines of the source after a mutant's edit. */
-  List<String> edited(Mutant m) {
+  /** The files after a mutant's edit, which stays within one. */
+  Map<Path, List<String>> edited(Mutant m) {
+    List<Path> marked = new ArrayList<>();
+    sources.forEach(
+        (file, lines) -> {
+          if (lines.stream().anyMatch(line -> isMarked(line, m.mark()))) {
+            marked.add(file);
+          }
+        });
+    if (marked.size() != 1) {
+      throw new IllegalArgumentException(
+          "one file must have the mark %s: %s".formatted(m.mark(), marked));
+    }
+    Map<Path, List<String>> result = new LinkedHashMap<>(sources);
+    result.compute(marked.getFirst(), (file, lines) -> edited(lines, m));
+    return result;
+  }
+
+  private static List<String> edited(List<String> lines, Mutant m) {
     List<String> result = new ArrayList<>(lines);
     int at = find(result, m.mark());
     Matcher replacement = REPLACEMENT.matcher(m.edit());
@@ -93,31 +114,30 @@ final class Mutants {
     return result;
   }
 
-  private static int find(List<String> lines, String mark) {
-    int found = -1;
-    for (int i = 0; i < lines.size(); i++) {
-      Matcher m = MARK.matcher(lines.get(i));
-      if (m.find() && m.group(1).equals(mark)) {
-        if (found >= 0) {
-          throw new IllegalArgumentException("two lines have the mark " + mark);
-        }
-        found = i;
-      }
-    }
-    if (found < 0) {
-      throw new IllegalArgumentException("no line has the mark " + mark);
-    }
-    return found;
+  private static boolean isMarked(String line, String mark) {
+    Matcher m = MARK.matcher(line);
+    return m.find() && m.group(1).equals(mark);
   }
 
-  /** The image of such lines in which every access is checked, made in {@code folder}. */
-  byte[] compile(List<String> text, String name, Path folder) throws Exception {
+  private static int find(List<String> lines, String mark) {
+    int[] found =
+        IntStream.range(0, lines.size()).filter(i -> isMarked(lines.get(i), mark)).toArray();
+    if (found.length != 1) {
+      throw new IllegalArgumentException(found.length + " lines have the mark " + mark);
+    }
+    return found[0];
+  }
+
+  /** The image of such files in which every access is checked, made in {@code folder}. */
+  byte[] compile(Map<Path, List<String>> texts, String name, Path folder) throws Exception {
     Path driver = folder.resolve("libcuda.so.1"); // an empty library: images want the name alone
     if (!Files.exists(driver)) {
       Path nothing = Files.createFile(folder.resolve("nothing.c"));
       run(Stream.of(gxx(), "-shared", "-Wl,-soname,libcuda.so.1", "-o", driver + "", nothing + ""));
     }
-    Files.write(folder.resolve(source.getFileName().toString()), text);
+    for (Map.Entry<Path, List<String>> text : texts.entrySet()) {
+      Files.write(folder.resolve(text.getKey().getFileName().toString()), text.getValue());
+    }
     Path file = Files.writeString(folder.resolve("unit.cu"), unit);
     Path image = folder.resolve(name + ".check.so");
     String flags =

@@ -28,31 +28,36 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 @RequiresEmulator
 class PipelineMutationTest {
+  /** What several kernels include. */
+  private static final String SHARED = "src/main/cuda/hopper_tile.cuh";
+
   /** A kernel with a table of mistakes, and what launches it. */
   enum Suite {
-    PIPELINE("src/test/cuda/check_pipeline.cu", "check_pipeline", ""),
+    PIPELINE("check_pipeline", "", "src/test/cuda/check_pipeline.cu"),
     PRODUCT(
-        "src/main/cuda/matmul_hopper.cuh",
         "matmul_hopper",
-        "MATMUL_HOPPER_KERNEL(128, nt, false, true, true, bf16, bf16, bf16, bf16)"),
-    PRODUCT_ACROSS(
+        "MATMUL_HOPPER_KERNEL(128, nt, false, true, true, bf16, bf16, bf16, bf16)",
         "src/main/cuda/matmul_hopper.cuh",
+        SHARED),
+    PRODUCT_ACROSS(
         "matmul_hopper_tn",
-        "MATMUL_HOPPER_KERNEL(128, tn, true, false, false, bf16, bf16, bf16, bf16)");
+        "MATMUL_HOPPER_KERNEL(128, tn, true, false, false, bf16, bf16, bf16, bf16)",
+        "src/main/cuda/matmul_hopper.cuh",
+        SHARED);
 
-    private final String source;
     private final String table;
     private final String instance;
+    private final List<Path> files;
 
-    Suite(String source, String table, String instance) {
-      this.source = source;
+    Suite(String table, String instance, String... files) {
       this.table = table;
       this.instance = instance;
+      this.files = Stream.of(files).map(Path::of).toList();
     }
 
     Mutants mutants() {
       try {
-        return new Mutants(Path.of(source), Path.of("src/test/mutants", table + ".txt"), instance);
+        return new Mutants(files, Path.of("src/test/mutants", table + ".txt"), instance);
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
