@@ -9,6 +9,7 @@ import dev.javelin.device.DType;
 import dev.javelin.device.DeviceMemory;
 import dev.javelin.device.Launch;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -120,7 +121,7 @@ public final class AttentionCuda {
     for (Kernels k : List.of(Kernels.PLAIN, Kernels.DROPPED)) {
       for (Instance[] table : List.of(k.forward, k.queries, k.keys, k.values)) {
         for (Instance i : table) {
-          if (table != k.values || i.dim > MAX_JOINT_DIM) {
+          if (!Arrays.equals(table, k.values) || i.dim > MAX_JOINT_DIM) {
             names.add(i.name + "_bf16");
             names.add(i.name + "_f16");
           }
@@ -158,6 +159,12 @@ public final class AttentionCuda {
           cuda, groupAsQueries(o, group), lse, groupAsQueries(q, group), k, v, all, scale, null);
       return;
     }
+    if (dropout == null
+        && occupies(cuda, q, k)
+        && AttentionHopper.fits(cuda, o, q, k, v, mask, scale)) {
+      AttentionHopper.forward(cuda, o, lse, q, k, v, mask, scale);
+      return;
+    }
     DType type = q.type();
     Kernels kernels = Kernels.of(dropout);
     Instance instance =
@@ -193,6 +200,15 @@ public final class AttentionCuda {
   }
 
   /**
+   * Whether {@link AttentionHopper}, which does not cut keys into parts, would leave no
+   * multiprocessor and no warpgroup without work: its blocks have one each for themselves.
+   */
+  private static boolean occupies(Cuda cuda, CudaHeads q, CudaHeads k) {
+    return q.time() >= AttentionHopper.ROWS_OF_RESULTS
+        && parts(cuda, 2 * AttentionHopper.blocks(q), k.time()) == 1;
+  }
+
+  /**
    * Whether the last position's mask and scores are the same for each head and without a position,
    * as in most decoding. Then the heads that share keys can be the queries of one head, and a block
    * reads the keys once for all of them.
@@ -223,7 +239,7 @@ public final class AttentionCuda {
    */
   private static int parts(Cuda cuda, long blocks, int keys) {
     long wanted = 2L * cuda.properties().multiprocessors() / Math.max(1, blocks);
-    return (int) Math.clamp(wanted, 1, Math.max(1, keys / MIN_PART_KEYS));
+    return Math.clamp(wanted, 1, Math.max(1, keys / MIN_PART_KEYS));
   }
 
   /**
@@ -317,7 +333,7 @@ public final class AttentionCuda {
       CudaHeads of = ofKeys ? k : q;
       int shared = instance.sharedBytes(type, rowTiles, 4);
       if (ofKeys) { // statistics of queries in two stages
-        shared += (int) (2 * instance.columns * STATS_BYTES);
+        shared += (int) (2L * instance.columns * STATS_BYTES);
       }
       Launch launch =
           cuda.kernel(instance.name, type)
@@ -354,7 +370,7 @@ public final class AttentionCuda {
         : launch.ptr(d.state()).i32(d.site()).i32(d.threshold()).f32(d.scale());
   }
 
-  private static Launch masked(Launch launch, CudaHeads q, CudaHeads k, CudaMask m, float scale) {
+  static Launch masked(Launch launch, CudaHeads q, CudaHeads k, CudaMask m, float scale) {
     return launch
         .i32(q.time())
         .i32(k.time())

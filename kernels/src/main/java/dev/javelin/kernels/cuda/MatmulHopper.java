@@ -35,12 +35,16 @@ final class MatmulHopper {
     return new String[] {tile + "_nn", tile + "_nt", tile + "_tn"};
   }
 
+  /** Whether kernels for 9.0 are to run on this device. */
+  static boolean isWanted(Cuda cuda) {
+    return WANTED && cuda.properties().capability() == CAPABILITY;
+  }
+
   /** Whether there is a kernel for this product on this device. */
   static boolean fits(
       Cuda cuda, CudaMatrix c, CudaMatrix a, CudaMatrix b, int n, int batch, Epilogue end) {
     Addressable z = end.z();
-    return WANTED
-        && cuda.properties().capability() == CAPABILITY
+    return isWanted(cuda)
         && a.type() != DType.F32
         && batch == 1
         && n % 2 == 0

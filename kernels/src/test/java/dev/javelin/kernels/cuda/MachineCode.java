@@ -115,16 +115,19 @@ final class MachineCode {
 
     /**
      * A loop ends with a branch back to where it begins; the one with most multiply-adds, of
-     * warpgroups where there are any: around their loop goes another, with an epilogue's.
+     * warpgroups where there are any: around their loop goes another, with an epilogue's. Waits are
+     * repeated from behind the kernel's end: a branch back over an exit makes no loop.
      */
     Code mainLoop() {
       List<Code> loops = new ArrayList<>();
       for (Instruction end : instructions) {
         int begin = end.target();
         if (begin >= 0 && begin < end.at) {
-          loops.add(
-              new Code(
-                  instructions.stream().filter(i -> i.at >= begin && i.at <= end.at).toList()));
+          Code loop =
+              new Code(instructions.stream().filter(i -> i.at >= begin && i.at <= end.at).toList());
+          if (loop.starting("EXIT") == 0) {
+            loops.add(loop);
+          }
         }
       }
       // Of two that are alike, as the compiler makes them for a flag, the shorter one.

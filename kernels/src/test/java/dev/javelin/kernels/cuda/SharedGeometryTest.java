@@ -124,6 +124,21 @@ class SharedGeometryTest {
     assertThat(AttentionCuda.instances()).containsExactlyInAnyOrderElementsOf(kernels);
   }
 
+  @Test
+  void attentionOnHopper() {
+    String file = "attention_forward_hopper.cu";
+    assertThat(constant(file, "kRows")).isEqualTo(AttentionHopper.ROWS);
+    assertThat(constant(file, "kCols")).isEqualTo(AttentionHopper.ROWS);
+    assertThat(constant(file, "kStages")).isEqualTo(AttentionHopper.STAGES);
+    find(file, "first = w.row \\+ warpgroup \\* %d,".formatted(AttentionHopper.ROWS_OF_RESULTS));
+    assertThat(
+            Pattern.compile("(?m)^FORWARD_HOPPER\\((\\d+), \\w+, (\\w+)\\)")
+                .matcher(source(file))
+                .results()
+                .map(m -> "attention_forward_hopper_d" + m.group(1) + "_" + m.group(2)))
+        .containsExactlyElementsOf(AttentionHopper.instances());
+  }
+
   /** {@code KIND(64, 64, 32, float, f32)}, {@code KIND_HALVES(…)} and {@code HALVES(KIND, …)}. */
   private static void expand(List<String> to, String source, String kind, String name) {
     Matcher instance =

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
@@ -54,6 +55,7 @@ class ShippedCodeTest {
               Way.MMA_SYNC,
               Way.CP_ASYNC,
               2),
+          new Claim("attention_forward_hopper", "attention_.*", Way.WGMMA, Way.TMA, 0),
           new Claim(
               "attention_backward",
               "attention_backward_.*d\\d+_.*f16",
@@ -81,6 +83,9 @@ class ShippedCodeTest {
       kernels.forEach(
           (name, code) -> {
             hold(name, code, claim);
+            if (name.contains("_forward_hopper_")) {
+              holdOverlap(name, code.mainLoop().pass().names());
+            }
             if (!name.contains("_f16") && !name.contains("_dropped_")) {
               page.append(row(name, code.mainLoop().pass()));
             }
@@ -115,6 +120,23 @@ class ShippedCodeTest {
     assertThat(barriers(loop.pass()))
         .as(name + ": block-wide barriers of a pass")
         .isLessThanOrEqualTo(claim.barriers);
+  }
+
+  /**
+   * Exponentials of one tile while the values of another are multiplied: they stand between a
+   * pass's wait for scores and its wait for values.
+   */
+  private static void holdOverlap(String name, List<String> pass) {
+    List<Integer> waits =
+        IntStream.range(0, pass.size())
+            .filter(i -> pass.get(i).startsWith("WARPGROUP.DEPBAR"))
+            .boxed()
+            .toList();
+    assertThat(waits).as(name + ": waits for products").hasSize(2);
+    assertThat(pass.subList(waits.get(0), waits.get(1)))
+        .as(name + ": between its waits for scores and for values")
+        .filteredOn(i -> i.startsWith("MUFU.EX2"))
+        .hasSize(128 / 2 + 2); // probabilities, and what the sums of two rows shrink by
   }
 
   private static long barriers(MachineCode.Code code) {
