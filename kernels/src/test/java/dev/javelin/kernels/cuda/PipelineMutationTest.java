@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @RequiresEmulator
 class PipelineMutationTest {
   /** What several kernels include. */
-  private static final String SHARED = "src/main/cuda/hopper_tile.cuh";
+  private static final String SHARED = " src/main/cuda/hopper_tile.cuh";
 
   /** A kernel with a table of mistakes, and what launches it. */
   enum Suite {
@@ -37,27 +37,27 @@ class PipelineMutationTest {
     PRODUCT(
         "matmul_hopper",
         "MATMUL_HOPPER_KERNEL(128, nt, false, true, true, bf16, bf16, bf16, bf16)",
-        "src/main/cuda/matmul_hopper.cuh",
-        SHARED),
+        "src/main/cuda/matmul_hopper.cuh" + SHARED),
     PRODUCT_ACROSS(
         "matmul_hopper_tn",
         "MATMUL_HOPPER_KERNEL(128, tn, true, false, false, bf16, bf16, bf16, bf16)",
-        "src/main/cuda/matmul_hopper.cuh",
-        SHARED);
+        "src/main/cuda/matmul_hopper.cuh" + SHARED),
+    ATTENTION("attention_forward_hopper", "", "src/main/cuda/attention_forward_hopper.cu" + SHARED);
 
     private final String table;
     private final String instance;
-    private final List<Path> files;
+    private final String files; // spaces between them
 
-    Suite(String table, String instance, String... files) {
+    Suite(String table, String instance, String files) {
       this.table = table;
       this.instance = instance;
-      this.files = Stream.of(files).map(Path::of).toList();
+      this.files = files;
     }
 
     Mutants mutants() {
       try {
-        return new Mutants(files, Path.of("src/test/mutants", table + ".txt"), instance);
+        List<Path> paths = Stream.of(files.split(" ")).map(Path::of).toList();
+        return new Mutants(paths, Path.of("src/test/mutants", table + ".txt"), instance);
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
@@ -69,6 +69,7 @@ class PipelineMutationTest {
         case PIPELINE -> Pipeline.run(gpu);
         case PRODUCT -> HopperProducts.layer(gpu);
         case PRODUCT_ACROSS -> HopperProducts.weightGradient(gpu);
+        case ATTENTION -> HopperAttention.causal(gpu);
       };
     }
 
