@@ -24,12 +24,12 @@ record Card(
           new Card(
               "H200",
               4300,
-              633,
+              989,
               67,
               "4.3 TB/s measured (device-to-device copy, PyTorch 2.11, bytes read + written; 4.8 by NVIDIA's"
-                  + " H200 data sheet). 633 = 64 % of the data sheet's 989 dense: what `mma.sync` can"
-                  + " reach on Hopper (63 to 65 % by github.com/waynehacking8/blackwell-tensorcore-kernels);"
-                  + " cuBLAS with `wgmma` measured 769 to 798. fp32: data sheet"),
+                  + " H200 data sheet). Tensor cores: data sheet, dense; `mma.sync`, which some of our"
+                  + " kernels use, reaches 63 to 65 % of it (github.com/waynehacking8/"
+                  + "blackwell-tensorcore-kernels), cuBLAS measured 769 to 798. fp32: data sheet"),
           new Card("A100", 2039, 312, 19.5, "A100 SXM 80 GB, NVIDIA's data sheet, all three"),
           new Card(
               "RTX 4090",

@@ -13,7 +13,10 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/** The model of kernels on a card: of those that are shipped, and of designs on {@code wgmma}. */
+/**
+ * The model of kernels on a card: of ours on {@code mma.sync}, and of designs on {@code wgmma}; not
+ * of our kernels on {@code wgmma}.
+ */
 final class Pipelines {
   private static final int GRID = 132; // all multiprocessors
 
@@ -50,7 +53,7 @@ final class Pipelines {
         rows, columns, 64, stages, consumers, 1, GRID, cluster, 1, 1, pingPong, Store.STMATRIX);
   }
 
-  /** The kernels of today, bf16. */
+  /** Our kernels on {@code mma.sync}, bf16. */
   Prediction shipped(TensorShape shape) {
     return switch (shape) {
       case MatmulShape m -> shipped(m);
