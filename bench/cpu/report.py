@@ -71,7 +71,7 @@ def long_table(rows):
 def markdown(result):
     env, rows = result["environment"], result["cases"]
     lines = [f"# {env['date']}, {env['processor']}, {env['precision']}", "",
-             "Written by `bench/cpu/report.py` from the file of the same name that ends in `.json`. " + heading(env) + ".",
+             "Written by `bench/cpu/report.py` from the file of the same name that ends in `.json`.\n" + heading(env) + ".",
              "The ratio is the peer's time (or memory) over Javelin's, the median over the rounds; above 1 is better. The peer is PyTorch, in the rows of llm.c its CPU program.",
              "", HEAD]
     lines += [line(r) for r in rows] + [mean_line(m) for m in means(rows, env["precision"])]
