@@ -18,7 +18,7 @@ public final class AttentionCuda {
   private static final int MIN_PART_KEYS = 256;
   static final int EXCHANGE_PADDING = 4; // floats of a row
   static final int DELTA_LANES = 8; // of a row of a half type; one of F32
-  private static final int STATS_ALIGNMENT = 64; // queries; at least the columns of any instance
+  static final int STATS_ALIGNMENT = 64; // queries; at least the columns of any instance
   private static final long STATS_BYTES = 2 * Float.BYTES; // of a query
 
   private AttentionCuda() {}
@@ -273,8 +273,20 @@ public final class AttentionCuda {
     delta(cuda, pass.stats, dy, o, lse, rows, padded);
     int dim = q.dim();
     Kernels kernels = Kernels.of(dropout);
-    if (dq != null) {
+    boolean hopper =
+        dropout == null && AttentionBackwardHopper.fits(cuda, dy, q, k, v, mask, scale);
+    if (dq != null && hopper && AttentionBackwardHopper.hasPlaceFor(dq)) {
+      AttentionBackwardHopper.queries(cuda, dq, dy, q, k, v, pass.stats, padded, mask, scale);
+    } else if (dq != null) {
       pass.run(Instance.of(simt ? kernels.queriesF32 : kernels.queries, dim), dq, null, false, 2);
+    }
+    if (dk != null
+        && dv != null
+        && hopper
+        && AttentionBackwardHopper.hasPlaceFor(dk)
+        && AttentionBackwardHopper.hasPlaceFor(dv)) {
+      AttentionBackwardHopper.keys(cuda, dk, dv, dy, q, k, v, pass.stats, padded, mask, scale);
+      return;
     }
     if (simt || dim <= MAX_JOINT_DIM) {
       if (dk != null || dv != null) {

@@ -12,7 +12,7 @@ import java.util.List;
 /**
  * The forward pass of attention in half types on compute capability 9.0: {@code
  * attention_forward_hopper.cu}, which reads and writes heads through tensor maps. {@link
- * AttentionCuda} has the rest.
+ * AttentionBackwardHopper} has its gradients, {@link AttentionCuda} the rest.
  */
 final class AttentionHopper {
   static final int ROWS = 128; // of a block, and of a tile of keys
@@ -43,6 +43,12 @@ final class AttentionHopper {
    */
   static boolean fits(
       Cuda cuda, CudaHeads o, CudaHeads q, CudaHeads k, CudaHeads v, CudaMask mask, float scale) {
+    return reads(cuda, q, k, v, mask, scale) && hasMap(o);
+  }
+
+  /** Whether these operands and this mask are such. */
+  static boolean reads(
+      Cuda cuda, CudaHeads q, CudaHeads k, CudaHeads v, CudaMask mask, float scale) {
     return MatmulHopper.isWanted(cuda)
         && q.type() != DType.F32
         && (q.dim() == DIMS[0] || q.dim() == DIMS[1])
@@ -51,13 +57,12 @@ final class AttentionHopper {
         && mask.lengths() == null
         && mask.keys() == null
         && mask.slopes() == null
-        && hasMap(o)
         && hasMap(q)
         && hasMap(k)
         && hasMap(v);
   }
 
-  private static boolean hasMap(CudaHeads h) {
+  static boolean hasMap(CudaHeads h) {
     return h.address() % ALIGNMENT == 0
         && isStride(h.timeStride(), h.time(), h.type())
         && isStride(h.headStride(), h.heads(), h.type())
@@ -99,7 +104,7 @@ final class AttentionHopper {
   }
 
   /** A box is {@code rows} positions of a head, of which 64 elements. */
-  private static TensorMap map(CudaHeads h, int rows) {
+  static TensorMap map(CudaHeads h, int rows) {
     DType type = h.type();
     return TensorMap.of(
         type,

@@ -26,11 +26,11 @@ import org.junit.jupiter.params.provider.MethodSource;
  * heads and behind sequences is NaN in operands and 7 in results.
  */
 class AttentionHopperTest {
-  private static final float GAP = 7;
+  static final float GAP = 7; // between results
   private static final int SPARE = 3; // positions behind each sequence
 
   /** Sizes, mask and layout of one pass; window 0: none. */
-  private record Case(
+  record Case(
       DType type,
       int batch,
       int queries,
@@ -46,9 +46,27 @@ class AttentionHopperTest {
     float scale() {
       return (float) (1.5 / Math.sqrt(dim));
     }
+
+    int keyHeads() {
+      return heads / group;
+    }
+
+    CudaMask mask(DeviceMemory starts) {
+      return new CudaMask(causal, window, 0, null, null, documents ? starts : null, null);
+    }
+
+    /** The first key that query {@code t} of a sequence sees, and the one after the last. */
+    int[] seen(int[] starts, int b, int t) {
+      int position = keys - queries + t;
+      int from = window > 0 ? Math.max(0, position - window + 1) : 0;
+      if (documents) {
+        from = Math.max(from, starts[b * queries + t]);
+      }
+      return new int[] {from, causal ? position + 1 : keys};
+    }
   }
 
-  private static final List<Case> CASES =
+  static final List<Case> CASES =
       List.of(
           new Case(BF16, 2, 130, 130, 2, 2, 64, true, 0, false, false),
           new Case(F16, 1, 200, 200, 2, 1, 64, false, 0, false, true),
@@ -65,7 +83,7 @@ class AttentionHopperTest {
     return TestMachine.andChecked().filter(m -> m.capability() == 90 || m.capability() == 0);
   }
 
-  private static Gpu open(TestMachine machine) {
+  static Gpu open(TestMachine machine) {
     Gpu gpu = Gpu.open(machine);
     if (gpu.isEmulated()) {
       Emulator.set("guard", "1");
@@ -75,7 +93,7 @@ class AttentionHopperTest {
   }
 
   /** Heads on the host: rows are positions of all heads, or of one head after the other. */
-  private record Heads(HostMatrix rows, int batch, int time, int heads, int dim, boolean apart) {
+  record Heads(HostMatrix rows, int batch, int time, int heads, int dim, boolean apart) {
     static Heads random(Case c, int time, int heads, float around, long seed) {
       boolean apart = c.headsFirst;
       int sequences = apart ? c.batch * heads : c.batch;
@@ -138,7 +156,7 @@ class AttentionHopperTest {
   }
 
   /** Documents of random lengths; now and then one begins behind its query, which sees nothing. */
-  private static int[] starts(Case c) {
+  static int[] starts(Case c) {
     Random random = new Random(5);
     int[] starts = new int[c.batch * c.queries];
     for (int i = 0; i < starts.length; i++) {
@@ -172,14 +190,12 @@ class AttentionHopperTest {
   }
 
   private static void check(Gpu gpu, Case c) {
-    int kvHeads = c.heads / c.group;
     Heads q = Heads.random(c, c.queries, c.heads, Float.NaN, 1);
-    Heads k = Heads.random(c, c.keys, kvHeads, Float.NaN, 2);
-    Heads v = Heads.random(c, c.keys, kvHeads, Float.NaN, 3);
+    Heads k = Heads.random(c, c.keys, c.keyHeads(), Float.NaN, 2);
+    Heads v = Heads.random(c, c.keys, c.keyHeads(), Float.NaN, 3);
     Heads o = Heads.random(c, c.queries, c.heads, GAP, 4);
     int[] starts = starts(c);
-    CudaMask mask =
-        new CudaMask(c.causal, c.window, 0, null, null, c.documents ? gpu.of(starts) : null, null);
+    CudaMask mask = c.mask(gpu.of(starts));
     DeviceMemory results = o.rows.upload(gpu);
     DeviceMemory lse = gpu.bytes(F32.bytes((long) c.batch * c.heads * c.queries));
     CudaHeads to = o.on(results);
@@ -202,13 +218,9 @@ class AttentionHopperTest {
     for (int b = 0; b < c.batch; b++) {
       for (int h = 0; h < c.heads; h++) {
         for (int t = 0; t < c.queries; t++) {
-          int position = c.keys - c.queries + t;
-          int from = c.window > 0 ? Math.max(0, position - c.window + 1) : 0;
-          if (c.documents) {
-            from = Math.max(from, starts[b * c.queries + t]);
-          }
-          int end = c.causal ? position + 1 : c.keys;
-          row(c, got, gotLse[(b * c.heads + h) * c.queries + t], q, k, v, b, h, t, from, end);
+          int[] seen = c.seen(starts, b, t);
+          float rowLse = gotLse[(b * c.heads + h) * c.queries + t];
+          row(c, got, rowLse, q, k, v, b, h, t, seen[0], seen[1]);
         }
       }
     }

@@ -16,6 +16,7 @@ import java.util.Locale;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** What a kernel's source and its launch both say is the same. */
@@ -137,6 +138,34 @@ class SharedGeometryTest {
                 .results()
                 .map(m -> "attention_forward_hopper_d" + m.group(1) + "_" + m.group(2)))
         .containsExactlyElementsOf(AttentionHopper.instances());
+  }
+
+  @Test
+  void attentionsGradientsOnHopper() {
+    String file = "attention_backward_hopper.cu";
+    assertThat(constant(file, "kRows")).isEqualTo(AttentionBackwardHopper.ROWS);
+    find(
+        file,
+        "kStages = kOfKeys \\? %d : %d;"
+            .formatted(
+                AttentionBackwardHopper.STAGES_OF_QUERIES, AttentionBackwardHopper.STAGES_OF_KEYS));
+    find(
+        file,
+        "to = w.row \\+ warpgroup \\* %d;".formatted(AttentionBackwardHopper.ROWS_OF_RESULTS));
+    List<String> kernels = new ArrayList<>();
+    Pattern.compile("(?m)^HALVES\\(OF_(\\w+), (\\d+), (\\d+)\\)")
+        .matcher(source(file))
+        .results()
+        .map(
+            m ->
+                "attention_backward_hopper_%s_d%s_%dx%s_"
+                    .formatted(
+                        m.group(1).toLowerCase(Locale.ROOT),
+                        m.group(2),
+                        AttentionBackwardHopper.ROWS,
+                        m.group(3)))
+        .forEach(name -> Stream.of("bf16", "f16").map(name::concat).forEach(kernels::add));
+    assertThat(AttentionBackwardHopper.instances()).containsExactlyInAnyOrderElementsOf(kernels);
   }
 
   /** {@code KIND(64, 64, 32, float, f32)}, {@code KIND_HALVES(…)} and {@code HALVES(KIND, …)}. */

@@ -61,7 +61,8 @@ class ShippedCodeTest {
               "attention_backward_.*d\\d+_.*f16",
               Way.MMA_SYNC,
               Way.CP_ASYNC,
-              2));
+              2),
+          new Claim("attention_backward_hopper", "attention_.*", Way.WGMMA, Way.TMA, 0));
 
   /** The columns of the page. */
   private static final List<String> COUNTED =
@@ -84,7 +85,11 @@ class ShippedCodeTest {
           (name, code) -> {
             hold(name, code, claim);
             if (name.contains("_forward_hopper_")) {
-              holdOverlap(name, code.mainLoop().pass().names());
+              // probabilities, and what the sums of two rows shrink by
+              holdOverlap(name, code.mainLoop().pass().names(), 2, 128 / 2 + 2);
+            } else if (name.contains("_backward_hopper_")) {
+              int columns = name.contains("_keys_") ? 64 : 128;
+              holdOverlap(name, code.mainLoop().pass().names(), 3, columns / 2);
             }
             if (!name.contains("_f16") && !name.contains("_dropped_")) {
               page.append(row(name, code.mainLoop().pass()));
@@ -123,20 +128,20 @@ class ShippedCodeTest {
   }
 
   /**
-   * Exponentials of one tile while the values of another are multiplied: they stand between a
-   * pass's wait for scores and its wait for values.
+   * Exponentials while tensor cores multiply what does not depend on them, the values of another
+   * tile or dP of this one: they stand between a pass's first wait, for scores, and its second.
    */
-  private static void holdOverlap(String name, List<String> pass) {
+  private static void holdOverlap(String name, List<String> pass, int count, int exponentials) {
     List<Integer> waits =
         IntStream.range(0, pass.size())
             .filter(i -> pass.get(i).startsWith("WARPGROUP.DEPBAR"))
             .boxed()
             .toList();
-    assertThat(waits).as(name + ": waits for products").hasSize(2);
+    assertThat(waits).as(name + ": waits for products").hasSize(count);
     assertThat(pass.subList(waits.get(0), waits.get(1)))
-        .as(name + ": between its waits for scores and for values")
+        .as(name + ": between its waits for scores and for the product beside them")
         .filteredOn(i -> i.startsWith("MUFU.EX2"))
-        .hasSize(128 / 2 + 2); // probabilities, and what the sums of two rows shrink by
+        .hasSize(exponentials);
   }
 
   private static long barriers(MachineCode.Code code) {
