@@ -19,10 +19,18 @@ import java.util.List;
  * @param consumers warpgroups
  * @param overlap scores of the next tile are multiplied while this one's softmax runs
  * @param pingPong consumers take turns at the tensor cores, tile by tile
+ * @param stays a block takes one block of queries after another, the longest of all heads first;
+ *     otherwise it ends after one, and heads follow each other
  * @param instructions of a thread for one of its scores, besides products
  */
 record AttentionPipeline(
-    int dim, int keys, int consumers, boolean overlap, boolean pingPong, double instructions) {
+    int dim,
+    int keys,
+    int consumers,
+    boolean overlap,
+    boolean pingPong,
+    boolean stays,
+    double instructions) {
   private static final int ELEMENT = 2; // bytes
   private static final int STAGES = 2; // of keys, and of values
   private static final int THREADS = 128; // of a warpgroup
@@ -40,15 +48,15 @@ record AttentionPipeline(
   /** Of `batch` · `heads` heads with `steps` queries and keys. */
   Prediction predict(SmMachine sm, int batch, int heads, int steps, boolean causal) {
     List<Integer> tiles =
-        Items.busiest(sm.multiprocessors(), batch * heads, steps, rows(), keys, causal);
+        Items.busiest(sm.multiprocessors(), batch * heads, steps, rows(), keys, causal, !stays);
     double flops = 4.0 * batch * heads * steps * steps * dim / (causal ? 2 : 1);
-    return Prediction.of(sm, flops, 1, _ -> programs(sm, tiles, causal));
+    return Prediction.of(sm, flops, 1, _ -> programs(sm, tiles, steps, causal));
   }
 
-  private List<List<Op>> programs(SmMachine sm, List<Integer> items, boolean causal) {
+  private List<List<Op>> programs(SmMachine sm, List<Integer> items, int steps, boolean causal) {
     Shared s = new Shared();
     List<List<Op>> all = new ArrayList<>();
-    all.add(producer(sm, s, items));
+    all.add(producer(sm, s, items, steps));
     for (int c = 0; c < consumers; c++) {
       all.add(consumer(c, sm, s, items, causal));
     }
@@ -64,6 +72,7 @@ record AttentionPipeline(
     final List<Counter> queriesFreed = counters();
     final List<Counter> keysFreed = counters();
     final List<Counter> valuesFreed = counters();
+    final List<Counter> ended = counters();
 
     private List<Counter> counters() {
       List<Counter> all = new ArrayList<>();
@@ -74,29 +83,39 @@ record AttentionPipeline(
     }
   }
 
-  private List<Op> producer(SmMachine sm, Shared s, List<Integer> items) {
+  /** Keys and values come from memory once for the blocks of queries of a head. */
+  private List<Op> producer(SmMachine sm, Shared s, List<Integer> items, int steps) {
     List<Op> program = new ArrayList<>();
-    double share = sm.l2Share(sm.multiprocessors());
-    double tile = (double) ELEMENT * keys * dim / share;
-    double queries = (double) ELEMENT * rows() * dim / share;
+    double tileBytes = (double) ELEMENT * keys * dim;
+    double first = 1.0 / Math.ceilDiv(steps, rows());
     int keysLoaded = 0;
     int valuesLoaded = 0;
-    program.add(Work.pause(SmMachine.BLOCK_START));
     for (int i = 0; i < items.size(); i++) {
+      if (i == 0 || !stays) {
+        long blocks = i;
+        s.ended.forEach(e -> program.add(new Await(e, blocks, 0)));
+        program.add(Work.pause(SmMachine.BLOCK_START));
+      }
       awaitAll(program, s.queriesFreed, i);
-      program.add(new Load(queries, SmMachine.TMA_LATENCY, s.queries));
+      program.add(load(sm, (double) ELEMENT * rows() * dim, 1, s.queries));
       for (int t = 0; t <= items.get(i); t++) {
         if (t < items.get(i)) {
           awaitAll(program, s.keysFreed, ++keysLoaded - STAGES);
-          program.add(new Load(tile, SmMachine.TMA_LATENCY, s.keysFilled));
+          program.add(load(sm, tileBytes, first, s.keysFilled));
         }
         if (t > 0) {
           awaitAll(program, s.valuesFreed, ++valuesLoaded - STAGES);
-          program.add(new Load(tile, SmMachine.TMA_LATENCY, s.valuesFilled));
+          program.add(load(sm, tileBytes, first, s.valuesFilled));
         }
       }
     }
     return program;
+  }
+
+  private static Load load(SmMachine sm, double bytes, double fromMemory, Counter done) {
+    double l2 = bytes / sm.l2Share(sm.multiprocessors());
+    double dram = fromMemory * bytes / sm.dramShare(sm.multiprocessors());
+    return new Load(l2, SmMachine.TMA_LATENCY, dram, done);
   }
 
   private static void awaitAll(List<Op> program, List<Counter> freed, long value) {
@@ -150,6 +169,10 @@ record AttentionPipeline(
         lastValues(program, s, c, sums, tile);
       }
       results(program, sm, stored, i);
+      if (!stays) {
+        program.add(new Await(stored, i + 1, 0));
+        program.add(new Signal(s.ended.get(c)));
+      }
     }
     return program;
   }
@@ -162,12 +185,18 @@ record AttentionPipeline(
     program.add(new Signal(s.valuesFreed.get(c)));
   }
 
+  private static double shared(double bytes) {
+    return bytes / SmMachine.SHARED_BYTES_PER_CLOCK;
+  }
+
   private Multiply scores(Counter done) {
-    return new Multiply(dim / 16, SmMachine.tensorClocks(2.0 * 64 * keys * 16), done);
+    double clocks = SmMachine.tensorClocks(2.0 * 64 * keys * 16);
+    return new Multiply(dim / 16, clocks, shared(ELEMENT * 16.0 * (64 + keys)), 0, done);
   }
 
   private Multiply values(Counter done) {
-    return new Multiply(keys / 16, SmMachine.tensorClocks(2.0 * 64 * dim * 16), done);
+    double clocks = SmMachine.tensorClocks(2.0 * 64 * dim * 16);
+    return new Multiply(keys / 16, clocks, shared(ELEMENT * 16.0 * dim), 0, done);
   }
 
   /** A pass for the maximum, its shuffles, a pass for the exponentials. */
@@ -192,33 +221,36 @@ record AttentionPipeline(
     program.add(new Await(stored, before, 0));
     program.add(new Work(Math.max(2 * sums, shared), 0, 2 * sums, 0, shared, 0));
     program.add(Work.pause(SmMachine.BLOCK_BARRIER));
-    double share = sm.l2Share(sm.multiprocessors());
-    program.add(new Load(bytes / share, SmMachine.TMA_LATENCY, stored));
+    program.add(load(sm, bytes, 1, stored));
   }
 
   /** Blocks of queries and how they are given to multiprocessors. */
   static final class Items {
     private Items() {}
 
-    /** Tiles of each item of the multiprocessor with the most; the longest items first. */
+    /**
+     * Tiles of each item of the multiprocessor with the most; each takes the next when it is free.
+     *
+     * @param byHead one head after another, the longest items of each first; otherwise the longest
+     *     of all heads first
+     */
     static List<Integer> busiest(
-        int places, int heads, int steps, int rows, int keys, boolean causal) {
+        int places, int heads, int steps, int rows, int keys, boolean causal, boolean byHead) {
       int blocks = Math.ceilDiv(steps, rows);
       List<List<Integer>> all = new ArrayList<>();
       long[] sums = new long[places];
       for (int i = 0; i < sums.length; i++) {
         all.add(new ArrayList<>());
       }
-      for (int b = blocks - 1; b >= 0; b--) {
-        int seen = causal ? Math.min(steps, (b + 1) * rows) : steps;
-        for (int h = 0; h < heads; h++) {
-          int least = 0;
-          for (int i = 1; i < sums.length; i++) {
-            least = sums[i] < sums[least] ? i : least;
-          }
-          sums[least] += Math.ceilDiv(seen, keys);
-          all.get(least).add(Math.ceilDiv(seen, keys));
+      for (int i = 0; i < heads * blocks; i++) {
+        int block = blocks - 1 - (byHead ? i % blocks : i / heads);
+        int seen = causal ? Math.min(steps, (block + 1) * rows) : steps;
+        int least = 0;
+        for (int p = 1; p < sums.length; p++) {
+          least = sums[p] < sums[least] ? p : least;
         }
+        sums[least] += Math.ceilDiv(seen, keys);
+        all.get(least).add(Math.ceilDiv(seen, keys));
       }
       int most = 0;
       for (int i = 1; i < sums.length; i++) {

@@ -13,13 +13,14 @@ import java.util.Map;
  * docs/kernels/instructions.md} has them from the machine code.
  *
  * @param all of them
+ * @param hgmma {@code wgmma}
  * @param hmma products of 16x8x16 on tensor cores
  * @param mufu of special function units
  * @param ldsm {@code ldmatrix} of four matrices
  * @param ldgsts {@code cp.async} of 16 bytes
  * @param barriers of the block
  */
-record LoopCounts(int all, int hmma, int mufu, int ldsm, int ldgsts, int barriers) {
+record LoopCounts(int all, int hgmma, int hmma, int mufu, int ldsm, int ldgsts, int barriers) {
   private static final String PAGE = "docs/kernels/instructions.md";
 
   /** Kernel by kernel. */
@@ -36,6 +37,7 @@ record LoopCounts(int all, int hmma, int mufu, int ldsm, int ldgsts, int barrier
         LoopCounts c =
             new LoopCounts(
                 number(names, cells, "instructions"),
+                number(names, cells, "HGMMA"),
                 number(names, cells, "HMMA"),
                 number(names, cells, "MUFU"),
                 number(names, cells, "LDSM"),

@@ -2,7 +2,9 @@ package dev.javelin.bench;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.javelin.bench.ProductPipeline.Results;
 import dev.javelin.bench.ProductPipeline.Store;
+import dev.javelin.kernels.cuda.MatmulHopperPlan;
 import dev.javelin.kernels.cuda.MatmulPlan;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -14,8 +16,8 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * The model of kernels on a card: of ours on {@code mma.sync}, and of designs on {@code wgmma}; not
- * of our kernels on {@code wgmma}.
+ * The model of kernels on a card: of ours for 9.0, of ours on {@code mma.sync}, and of designs that
+ * could be built on {@code wgmma}.
  */
 final class Pipelines {
   private static final int GRID = 132; // all multiprocessors
@@ -32,8 +34,8 @@ final class Pipelines {
   /** D, keys of a tile, warpgroups: those of FlashAttention-3 for causal masks. */
   private static final List<AttentionPipeline> ATTENTION =
       List.of(
-          new AttentionPipeline(64, 128, 3, true, true, AttentionPipeline.SOFTMAX),
-          new AttentionPipeline(128, 128, 2, true, true, AttentionPipeline.SOFTMAX));
+          new AttentionPipeline(64, 128, 3, true, true, true, AttentionPipeline.SOFTMAX),
+          new AttentionPipeline(128, 128, 2, true, true, true, AttentionPipeline.SOFTMAX));
 
   private final SmMachine sm;
   private final Map<String, LoopCounts> loops;
@@ -50,7 +52,7 @@ final class Pipelines {
   private static ProductPipeline design(
       int rows, int columns, int stages, int consumers, int cluster, boolean pingPong) {
     return new ProductPipeline(
-        rows, columns, 64, stages, consumers, 1, GRID, cluster, 1, 1, pingPong, Store.STMATRIX);
+        rows, columns, 64, stages, consumers, 1, GRID, cluster, 1, 1, pingPong, 0, Store.STMATRIX);
   }
 
   /** Our kernels on {@code mma.sync}, bf16. */
@@ -110,17 +112,90 @@ final class Pipelines {
         .attention(sm, a.flops(), heads, a.steps(), rows, columns, group, true, sums);
   }
 
+  /** Our kernel for 9.0 as {@code MatmulHopper} and {@code AttentionHopper} would start it. */
+  Design hopper(TensorShape shape) {
+    return switch (shape) {
+      case MatmulShape m -> hopper(m);
+      case AttentionShape a ->
+          a.backward() ? new Design("`mma.sync`", shippedBackward(a)) : hopper(a);
+    };
+  }
+
+  private Design hopper(MatmulShape s) {
+    return product(s, 1);
+  }
+
+  /**
+   * Our product.
+   *
+   * @param cluster of {@link ProductPipeline}; today 1
+   */
+  Design product(MatmulShape s, int cluster) {
+    MatmulHopperPlan plan = MatmulHopperPlan.of(s.m(), s.n(), s.k(), sm.multiprocessors());
+    int grid = (int) Math.min(plan.work(s.m(), s.n()), sm.multiprocessors());
+    boolean wide = s.transA(); // a weight's gradient: fp32, added to
+    String name =
+        "matmul_hopper_%d_%s%s_bf16_%s"
+            .formatted(
+                plan.columns(),
+                s.transA() ? "t" : "n",
+                s.transB() ? "t" : "n",
+                wide || plan.parts() > 1 ? "f32" : "bf16");
+    ProductPipeline kernel =
+        new ProductPipeline(
+            MatmulHopperPlan.ROWS,
+            plan.columns(),
+            64,
+            plan.stages(),
+            2,
+            1,
+            grid,
+            cluster,
+            1,
+            1,
+            false,
+            loop(name).all(),
+            Store.BOXES);
+    Results results = new Results(wide ? 4 : 2, wide);
+    return new Design(
+        name(kernel, plan.parts()), kernel.predict(sm, s.m(), s.n(), s.k(), plan.parts(), results));
+  }
+
+  private Design hopper(AttentionShape a) {
+    return forward(a, false, false, 0);
+  }
+
+  /**
+   * Our forward pass: two warpgroups and tiles of 128 keys.
+   *
+   * @param pingPong of {@link AttentionPipeline}; today false
+   * @param stays the same
+   * @param instructions of a thread for a score; 0: those of its machine code, without what scales
+   *     the sums
+   */
+  Design forward(AttentionShape a, boolean pingPong, boolean stays, double instructions) {
+    LoopCounts loop = loop("attention_forward_hopper_d%d_bf16".formatted(a.dim()));
+    int keys = 128;
+    double scores = 64.0 * keys / 128;
+    double each = (loop.all() - loop.hgmma() - a.dim() / 2.0) / scores;
+    AttentionPipeline kernel =
+        new AttentionPipeline(
+            a.dim(), keys, 2, true, pingPong, stays, instructions > 0 ? instructions : each);
+    return new Design(
+        kernel.rows() + "x" + keys, kernel.predict(sm, a.batch(), a.heads(), a.steps(), true));
+  }
+
   /** A design on {@code wgmma} for it, and what it takes; empty where the model has none. */
   Optional<Design> design(TensorShape shape) {
     return switch (shape) {
-      case MatmulShape m -> product(m);
+      case MatmulShape m -> best(m);
       case AttentionShape a -> a.backward() ? Optional.empty() : forward(a);
     };
   }
 
   record Design(String what, Prediction prediction) {}
 
-  private Optional<Design> product(MatmulShape s) {
+  private Optional<Design> best(MatmulShape s) {
     int most = s.transA() ? 8 : 1; // of a weight's gradient, k may be cut
     return DESIGNS.stream()
         .flatMap(

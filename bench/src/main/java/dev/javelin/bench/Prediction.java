@@ -12,8 +12,9 @@ import java.util.function.IntFunction;
  * @param expected seconds
  * @param floor seconds below which the unit in most demand cannot be
  * @param limit that unit
+ * @param use of the busiest multiprocessor's units, in clocks; without launches
  */
-record Prediction(double flops, double expected, double floor, String limit) {
+record Prediction(double flops, double expected, double floor, String limit, Use use) {
   static final String MEMORY = "memory";
 
   /** Rounds that are simulated; what comes after them repeats. */
@@ -29,30 +30,52 @@ record Prediction(double flops, double expected, double floor, String limit) {
   static Prediction of(
       SmMachine sm, double flops, double rounds, IntFunction<List<List<Op>>> programs) {
     if (rounds <= FEW) {
-      Use all = SmSimulation.run(programs.apply((int) Math.ceil(rounds)));
-      return of(sm, flops, all, all, 0);
+      return of(sm, flops, SmSimulation.run(programs.apply((int) Math.ceil(rounds))));
     }
     Use few = SmSimulation.run(programs.apply(FEW));
     Use more = SmSimulation.run(programs.apply(MORE));
-    return of(sm, flops, few, more.minus(few), (rounds - FEW) / (MORE - FEW));
+    return of(sm, flops, few.plus((rounds - FEW) / (MORE - FEW), more.plus(-1, few)));
   }
 
-  private static Prediction of(SmMachine sm, double flops, Use first, Use again, double times) {
+  private static Prediction of(SmMachine sm, double flops, Use use) {
     double launch = SmMachine.LAUNCH_MICROSECONDS * 1e-6;
-    double[] busy = {
-      first.tensor() + times * again.tensor(),
-      first.issue() + times * again.issue(),
-      first.mufu() + times * again.mufu(),
-      first.shared() + times * again.shared(),
-      first.l2() + times * again.l2()
-    };
-    String[] units = {"tensor cores", "issue", "MUFU", "shared memory", "L2 cache"};
-    int most = 0;
-    for (int i = 1; i < busy.length; i++) {
-      most = busy[i] > busy[most] ? i : most;
+    double most = 0;
+    String limit = "";
+    for (Unit u : Unit.values()) {
+      if (u.busy(use) > most) {
+        most = u.busy(use);
+        limit = u.label;
+      }
     }
-    double clocks = first.clocks() + times * again.clocks();
-    return new Prediction(flops, sm.seconds(clocks) + launch, sm.seconds(busy[most]), units[most]);
+    return new Prediction(flops, sm.seconds(use.clocks()) + launch, sm.seconds(most), limit, use);
+  }
+
+  /** What can be in the way. */
+  enum Unit {
+    TENSOR("tensor cores"),
+    SHARED("shared memory"),
+    L2("L2 cache"),
+    ISSUE("issue"),
+    MUFU("MUFU"),
+    DRAM(MEMORY);
+
+    final String label;
+
+    Unit(String label) {
+      this.label = label;
+    }
+
+    /** Its clocks. */
+    double busy(Use use) {
+      return switch (this) {
+        case TENSOR -> use.tensor();
+        case SHARED -> use.shared();
+        case L2 -> use.l2();
+        case ISSUE -> use.issue();
+        case MUFU -> use.mufu();
+        case DRAM -> use.dram();
+      };
+    }
   }
 
   /** One kernel after another. */
@@ -61,12 +84,13 @@ record Prediction(double flops, double expected, double floor, String limit) {
         flops + next.flops,
         expected + next.expected,
         floor + next.floor,
-        expected >= next.expected ? limit : next.limit);
+        expected >= next.expected ? limit : next.limit,
+        use.plus(1, next.use));
   }
 
   /** The same, of which the mathematics asks for so many FLOPs. */
   Prediction of(double asked) {
-    return new Prediction(asked, expected, floor, limit);
+    return new Prediction(asked, expected, floor, limit, use);
   }
 
   double teraflops() {

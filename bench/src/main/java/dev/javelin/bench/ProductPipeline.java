@@ -26,6 +26,7 @@ import java.util.List;
  * @param inFlight stages that a warpgroup multiplies before it waits for the one before
  * @param pingPong each consumer has its own tile, and one's results are written while another
  *     multiplies
+ * @param instructions of a thread for a stage; 0: not known
  * @param store how results leave
  */
 record ProductPipeline(
@@ -40,6 +41,7 @@ record ProductPipeline(
     int arrivals,
     int inFlight,
     boolean pingPong,
+    int instructions,
     Store store) {
 
   /** How a warpgroup's sums leave. */
@@ -49,8 +51,14 @@ record ProductPipeline(
     /** The same into shared memory, 4 lanes to a bank; a bulk store takes them from there. */
     SHARED_SCATTERED,
     /** {@code stmatrix} into shared memory; a bulk store takes them from there. */
-    STMATRIX
+    STMATRIX,
+    /** Box by box of 64 rows and 128 bytes: {@link #BOXES} on their way at a time. */
+    BOXES
   }
+
+  private static final int BOXES = 4; // of a warpgroup
+  private static final int BOX_ROW = 128; // bytes
+  private static final int READ_AT_ONCE = 16; // pairs of what results are added to, by a thread
 
   private static final int ELEMENT = 2; // bytes
 
@@ -66,13 +74,17 @@ record ProductPipeline(
   /**
    * Clocks of the L2 cache for a stage: into the multiprocessor, or out of the cache, or memory.
    */
-  private double loadClocks(SmMachine m, double fromMemory) {
+  private Load load(SmMachine m, double fromMemory, Counter done) {
     int running = running(m);
     double bytes = stageBytes();
     double asked = (double) ELEMENT * depth * (rows + (double) columns / cluster);
-    return Math.max(
-        bytes / SmMachine.PORT_BYTES_PER_CLOCK,
-        Math.max(asked / m.l2Share(running), bytes * fromMemory / m.dramShare(running)));
+    double dram = bytes * fromMemory / m.dramShare(running);
+    double l2 = Math.max(bytes / SmMachine.PORT_BYTES_PER_CLOCK, asked / m.l2Share(running));
+    return new Load(Math.max(l2, dram), SmMachine.TMA_LATENCY, dram, done);
+  }
+
+  private static double shared(double bytes) {
+    return bytes / SmMachine.SHARED_BYTES_PER_CLOCK;
   }
 
   private int running(SmMachine m) {
@@ -111,28 +123,44 @@ record ProductPipeline(
 
   /** The same with k in parts, whose fp32 sums another kernel adds. */
   Prediction predict(SmMachine sm, int m, int n, int k, int parts) {
-    int steps = Math.ceilDiv(Math.ceilDiv(k, parts), depth);
-    double load = loadClocks(sm, fromMemory(sm, m, n, k));
-    int rounds = rounds(sm, tiles(m, n) * parts);
-    Prediction products =
-        Prediction.of(sm, 2.0 * m * n * k, rounds, t -> programs(sm, steps, load, t));
-    return parts == 1 ? products : products.and(sm.move(4.0 * m * n * (parts + 1)));
+    return predict(sm, m, n, k, parts, new Results(ELEMENT, false));
   }
 
-  private List<List<Op>> programs(SmMachine sm, int steps, double load, int tiles) {
+  /**
+   * What leaves.
+   *
+   * @param bytes of a result
+   * @param added to what is there
+   */
+  record Results(int bytes, boolean added) {}
+
+  Prediction predict(SmMachine sm, int m, int n, int k, int parts, Results results) {
+    int steps = Math.ceilDiv(Math.ceilDiv(k, parts), depth);
+    double fromMemory = fromMemory(sm, m, n, k);
+    int rounds = rounds(sm, tiles(m, n) * parts);
+    Results each = parts == 1 ? results : new Results(Float.BYTES, false);
+    Prediction products =
+        Prediction.of(sm, 2.0 * m * n * k, rounds, t -> programs(sm, steps, fromMemory, t, each));
+    double sums = (double) m * n;
+    double moved = 4 * sums * parts + results.bytes * sums * (results.added ? 2 : 1);
+    return parts == 1 ? products : products.and(sm.move(moved));
+  }
+
+  private List<List<Op>> programs(
+      SmMachine sm, int steps, double fromMemory, int tiles, Results results) {
     List<List<Op>> all = new ArrayList<>();
     for (int b = 0; b < blocks; b++) {
       if (stages == 1) {
-        all.add(alone(sm, steps, load, tiles));
+        all.add(alone(sm, steps, fromMemory, tiles, results));
       } else {
-        ring(all, sm, steps, load, tiles);
+        ring(all, sm, steps, fromMemory, tiles, results);
       }
     }
     return all;
   }
 
   /** One warpgroup that does it all. */
-  private List<Op> alone(SmMachine sm, int steps, double load, int tiles) {
+  private List<Op> alone(SmMachine sm, int steps, double fromMemory, int tiles, Results results) {
     List<Op> program = new ArrayList<>();
     Counter filled = new Counter();
     Counter done = new Counter();
@@ -142,13 +170,13 @@ record ProductPipeline(
       for (int s = 0; s < steps; s++) {
         stage++;
         program.add(arrival(2)); // a barrier for each operand
-        program.add(new Load(load, SmMachine.TMA_LATENCY, filled));
+        program.add(load(sm, fromMemory, filled));
         program.add(new Await(filled, stage, SmMachine.BARRIER_TRIP));
         program.add(Work.pause(SmMachine.BLOCK_BARRIER + SmMachine.WGMMA_START));
         program.add(multiply(rows, done));
         program.add(new Await(done, stage, 0));
       }
-      store(program, sm, rows, new Counter(), 0);
+      store(program, sm, rows, new Counter(), 0, results);
     }
     return program;
   }
@@ -161,24 +189,26 @@ record ProductPipeline(
   /** A stage's share of a warpgroup of so many rows: m64 of all columns, k16. */
   private Multiply multiply(int height, Counter done) {
     int count = height / 64 * (depth / 16);
-    return new Multiply(count, SmMachine.tensorClocks(2.0 * 64 * columns * 16), done);
+    double operands = ELEMENT * 16.0 * (64 + columns);
+    double clocks = SmMachine.tensorClocks(2.0 * 64 * columns * 16);
+    return new Multiply(count, clocks, shared(operands), instructions, done);
   }
 
-  private void ring(List<List<Op>> all, SmMachine sm, int steps, double load, int tiles) {
+  private void ring(
+      List<List<Op>> all, SmMachine sm, int steps, double fromMemory, int tiles, Results results) {
     Counter filled = new Counter();
     List<Counter> freed = new ArrayList<>();
     for (int c = 0; c < consumers; c++) {
       freed.add(new Counter());
     }
-    all.add(producer(filled, freed, steps, load, tiles));
+    all.add(producer(load(sm, fromMemory, filled), freed, steps, tiles));
     Counter turns = new Counter(); // of main loops, in ping-pong
     for (int c = 0; c < consumers; c++) {
-      all.add(consumer(c, sm, filled, freed.get(c), turns, steps, tiles));
+      all.add(consumer(c, sm, filled, freed.get(c), turns, steps, tiles, results));
     }
   }
 
-  private List<Op> producer(
-      Counter filled, List<Counter> freed, int steps, double load, int tiles) {
+  private List<Op> producer(Load load, List<Counter> freed, int steps, int tiles) {
     List<Op> program = new ArrayList<>();
     int loads = tiles * steps * (pingPong ? consumers : 1);
     double trip = SmMachine.BARRIER_TRIP * (cluster > 1 ? 3 : 1); // there and back between blocks
@@ -196,13 +226,20 @@ record ProductPipeline(
           freed.forEach(f -> program.add(new Await(f, before + 1, trip)));
         }
       }
-      program.add(new Load(load, SmMachine.TMA_LATENCY, filled));
+      program.add(load);
     }
     return program;
   }
 
   private List<Op> consumer(
-      int c, SmMachine sm, Counter filled, Counter freed, Counter turns, int steps, int tiles) {
+      int c,
+      SmMachine sm,
+      Counter filled,
+      Counter freed,
+      Counter turns,
+      int steps,
+      int tiles,
+      Results results) {
     List<Op> program = new ArrayList<>();
     Counter done = new Counter();
     Counter stored = new Counter();
@@ -228,7 +265,7 @@ record ProductPipeline(
       for (int s = inFlight - 1; s >= 0; s--) {
         free(program, done, freed, mine - s);
       }
-      store(program, sm, rowsOfOne(), stored, t);
+      store(program, sm, rowsOfOne(), stored, t, results);
       if (grid == 0) {
         program.add(Work.pause(SmMachine.BLOCK_START)); // of the block that follows
       }
@@ -242,12 +279,13 @@ record ProductPipeline(
     program.add(new Signal(freed));
   }
 
-  /** Results of a warpgroup's rows; {@code before}: earlier bulk stores from the same place. */
-  private void store(List<Op> program, SmMachine sm, int height, Counter stored, int before) {
+  /** Results of a warpgroup's rows; {@code before}: earlier tiles from the same place. */
+  private void store(
+      List<Op> program, SmMachine sm, int height, Counter stored, int before, Results results) {
     double sums = (double) height * columns / 128; // of a thread
     double warps = 4;
     double share = sm.l2Share(running(sm));
-    double bytes = (double) ELEMENT * height * columns;
+    double bytes = (double) results.bytes * height * columns;
     switch (store) {
       case SCATTERED -> {
         // 4 sectors of 32 bytes for 32 lanes, half of each: the cache reads it, then writes it
@@ -255,22 +293,52 @@ record ProductPipeline(
         program.add(work(2 * sums, 0, l2));
       }
       case SHARED_SCATTERED ->
-          bulk(program, work(2 * sums, sums * warps * 4, 0), bytes / share, stored, before);
+          bulk(program, work(2 * sums, sums * warps * 4, 0), bytes, sm, stored, before);
       case STMATRIX ->
-          bulk(
-              program,
-              work(0.75 * sums, bytes / SmMachine.SHARED_BYTES_PER_CLOCK, 0),
-              bytes / share,
-              stored,
-              before);
+          bulk(program, work(0.75 * sums, shared(bytes), 0), bytes, sm, stored, before);
+      case BOXES -> boxes(program, sm, bytes, stored, before, results);
     }
   }
 
-  private static void bulk(List<Op> program, Work into, double load, Counter stored, int before) {
+  private void bulk(
+      List<Op> program, Work into, double bytes, SmMachine sm, Counter stored, long before) {
     program.add(new Await(stored, before, 0));
     program.add(into);
     program.add(Work.pause(SmMachine.BLOCK_BARRIER));
-    program.add(new Load(load, SmMachine.TMA_LATENCY, stored));
+    double dram = bytes / sm.dramShare(running(sm));
+    double l2 = bytes / sm.l2Share(running(sm));
+    program.add(new Load(l2, SmMachine.TMA_LATENCY, dram, stored));
+  }
+
+  /** A box is filled while those before it leave; all but two have to have left. */
+  private void boxes(
+      List<Op> program, SmMachine sm, double bytes, Counter stored, int before, Results results) {
+    if (results.added) {
+      read(program, sm, bytes);
+    }
+    double box = 64.0 * BOX_ROW;
+    int count = (int) (bytes / box);
+    double sums = box / results.bytes / 128; // of a thread
+    // pack and stmatrix; of fp32, which is stored by pairs, two more to choose the column
+    double slots = results.bytes == Float.BYTES ? 2.5 * sums : 0.75 * sums;
+    for (int i = 0; i < count; i++) {
+      long first = (long) before * count + i;
+      bulk(program, work(slots, shared(box), 0), box, sm, stored, Math.max(0, first - (BOXES - 2)));
+    }
+  }
+
+  /** What results are added to, so many pairs of a thread at a time. */
+  private void read(List<Op> program, SmMachine sm, double bytes) {
+    Counter arrived = new Counter();
+    double turn = (double) READ_AT_ONCE * 2 * 128 * Float.BYTES;
+    int turns = (int) Math.ceil(bytes / turn);
+    double dram = turn / sm.dramShare(running(sm));
+    double clocks = Math.max(dram, turn / sm.l2Share(running(sm)));
+    for (int i = 0; i < turns; i++) {
+      program.add(new Load(clocks, SmMachine.TMA_LATENCY, dram, arrived));
+      program.add(new Await(arrived, i + 1, 0));
+      program.add(work(3.0 * READ_AT_ONCE, 0, 0)); // an address, a load, two additions a pair
+    }
   }
 
   private static Work work(double issue, double shared, double l2) {

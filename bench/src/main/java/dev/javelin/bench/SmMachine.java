@@ -92,8 +92,10 @@ record SmMachine(
   /** A kernel that reads and writes so many bytes of memory, each once. */
   Prediction move(double bytes) {
     double floor = bytes / dramGigabytesPerSecond * 1e-9;
-    return new Prediction(
-        0, floor / STREAM_SHARE + LAUNCH_MICROSECONDS * 1e-6, floor, Prediction.MEMORY);
+    double expected = floor / STREAM_SHARE;
+    double clocks = gigahertz * 1e9;
+    SmSimulation.Use use = new SmSimulation.Use(expected * clocks, 0, 0, 0, 0, 0, floor * clocks);
+    return new Prediction(0, expected + LAUNCH_MICROSECONDS * 1e-6, floor, Prediction.MEMORY, use);
   }
 
   double seconds(double clocks) {

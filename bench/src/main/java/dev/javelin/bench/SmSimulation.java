@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
  * One multiprocessor, event by event. Agents (a producer, warpgroups, or blocks whose warps go in
  * step) each run a list of operations; the tensor cores serve {@code wgmma} of agents in turn, the
  * L2 cache serves loads one after another, and work of the agents shares the issue slots, the
- * special function units and shared memory in proportion to what it asks for.
+ * special function units and shared memory in proportion to what it asks for. What {@code wgmma}
+ * reads of shared memory is counted and is in nobody's way; what bulk copies bring is not counted.
  *
  * <p>The register file is shared too: an instruction of a warp takes the operand reads of one
  * clock, which the tensor core of that quarter then goes without.
@@ -32,11 +33,31 @@ final class SmSimulation {
 
   record Signal(Counter counter) implements Op {}
 
-  /** So many {@code wgmma} of so many clocks, asynchronously. */
-  record Multiply(int count, double clocks, Counter done) implements Op {}
+  /**
+   * So many {@code wgmma}, asynchronously.
+   *
+   * @param clocks of the tensor cores for each
+   * @param shared clocks of shared memory for each: its operands' way
+   * @param issue slots of each quarter for all that surrounds them; what computes addresses in
+   *     uniform registers takes no operand from the tensor cores
+   */
+  record Multiply(int count, double clocks, double shared, double issue, Counter done)
+      implements Op {
+    Multiply(int count, double clocks, Counter done) {
+      this(count, clocks, 0, 0, done);
+    }
+  }
 
-  /** Asynchronously: so many clocks of the L2 cache, then a latency. */
-  record Load(double clocks, double latency, Counter done) implements Op {}
+  /**
+   * Asynchronously: so many clocks of the L2 cache, then a latency.
+   *
+   * @param dram clocks of this multiprocessor's share of memory
+   */
+  record Load(double clocks, double latency, double dram, Counter done) implements Op {
+    Load(double clocks, double latency, Counter done) {
+      this(clocks, latency, 0, done);
+    }
+  }
 
   /**
    * Takes {@code clocks} where nothing is in the way. The rest is what it asks of units, in their
@@ -56,15 +77,25 @@ final class SmSimulation {
   }
 
   /** Clocks that each unit was busy, and all of them. */
-  record Use(double clocks, double tensor, double issue, double mufu, double shared, double l2) {
-    Use minus(Use u) {
+  record Use(
+      double clocks,
+      double tensor,
+      double issue,
+      double mufu,
+      double shared,
+      double l2,
+      double dram) {
+
+    /** This and `times` of another. */
+    Use plus(double times, Use u) {
       return new Use(
-          clocks - u.clocks,
-          tensor - u.tensor,
-          issue - u.issue,
-          mufu - u.mufu,
-          shared - u.shared,
-          l2 - u.l2);
+          clocks + times * u.clocks,
+          tensor + times * u.tensor,
+          issue + times * u.issue,
+          mufu + times * u.mufu,
+          shared + times * u.shared,
+          l2 + times * u.l2,
+          dram + times * u.dram);
     }
   }
 
@@ -98,6 +129,7 @@ final class SmSimulation {
   private double mufu;
   private double shared;
   private double l2;
+  private double dram;
 
   private SmSimulation(List<List<Op>> programs) {
     programs.forEach(p -> agents.add(new Agent(p)));
@@ -107,7 +139,7 @@ final class SmSimulation {
   static Use run(List<List<Op>> programs) {
     SmSimulation s = new SmSimulation(programs);
     while (s.step()) {}
-    return new Use(s.now, s.tensorBusy, s.issued, s.mufu, s.shared, s.l2);
+    return new Use(s.now, s.tensorBusy, s.issued, s.mufu, s.shared, s.l2, s.dram);
   }
 
   private boolean step() {
@@ -138,10 +170,15 @@ final class SmSimulation {
           begin(a, Work.pause(w.trip));
         }
         case Signal s -> s.counter.value++;
-        case Multiply m -> a.products.add(m);
+        case Multiply m -> {
+          a.products.add(m);
+          issued += m.issue;
+          shared += m.count * m.shared;
+        }
         case Load load -> {
           loadsFree = Math.max(now, loadsFree) + load.clocks;
           l2 += load.clocks;
+          dram += load.dram;
           events.add(new Event(loadsFree + load.latency, load.done));
         }
         case Work w -> begin(a, w);

@@ -43,7 +43,7 @@ class PublishedTest {
   @Test
   void aHalfEmptyLastRoundCostsAWholeOne() {
     ProductPipeline kernel =
-        new ProductPipeline(128, 256, 64, 4, 2, 1, 132, 1, 1, 1, false, Store.STMATRIX);
+        new ProductPipeline(128, 256, 64, 4, 2, 1, 132, 1, 1, 1, false, 0, Store.STMATRIX);
     double full = kernel.predict(SmMachine.H200, 128 * 12, 256 * 11, 4096).expected();
     double more = kernel.predict(SmMachine.H200, 128 * 12, 256 * 12, 4096).expected();
     double twice = kernel.predict(SmMachine.H200, 128 * 24, 256 * 11, 4096).expected();

@@ -77,6 +77,26 @@ class SmSimulationTest {
     assertThat(clocks(List.of(program))).isCloseTo(3 * 100 + 700 + 10, within(EXACT));
   }
 
+  /** With its operands in somebody's way, fewer of the public figures would be reproduced. */
+  @Test
+  void operandsOfProductsAreCountedAndInNobodysWay() {
+    Counter done = new Counter();
+    List<Op> products = List.of(new Multiply(2, 500, 300, 50, done), new Await(done, 1, 0));
+    Work results = new Work(200, 0, 0, 0, 200, 0);
+    Use use = SmSimulation.run(List.of(List.of(results), products));
+    assertThat(use.clocks()).isCloseTo(1000 + SmMachine.WGMMA_DRAIN, within(EXACT));
+    assertThat(use.shared()).isCloseTo(600 + 200, within(EXACT));
+    assertThat(use.issue()).isCloseTo(50, within(EXACT));
+  }
+
+  @Test
+  void memoryIsCountedBesideTheCache() {
+    Counter filled = new Counter();
+    Use use = SmSimulation.run(List.of(List.of(new Load(100, 700, 40, filled))));
+    assertThat(use.l2()).isCloseTo(100, within(EXACT));
+    assertThat(use.dram()).isCloseTo(40, within(EXACT));
+  }
+
   /** Of two stages one is loaded while the other is used, of one none. */
   @Test
   void aSecondStageHidesTheLatency() {

@@ -126,8 +126,16 @@ final class MatmulHopper {
 
   /** As many steps as there is room for, and the results. */
   static int sharedBytes(int columns) {
-    int step = (MatmulHopperPlan.ROWS + columns) * SWIZZLE_BYTES;
-    return (BLOCK_BYTES - RESULT_BYTES) / step * step + RESULT_BYTES;
+    return ringBytes(columns) + RESULT_BYTES;
+  }
+
+  static int ringBytes(int columns) {
+    int step = stepBytes(columns);
+    return (BLOCK_BYTES - RESULT_BYTES) / step * step;
+  }
+
+  static int stepBytes(int columns) {
+    return (MatmulHopperPlan.ROWS + columns) * SWIZZLE_BYTES;
   }
 
   /**

@@ -26,8 +26,8 @@ package dev.javelin.kernels.cuda;
  * @param parts of k
  * @param depth of a part, a multiple of 64; the last part may be shorter
  */
-record MatmulHopperPlan(int columns, int parts, int depth) {
-  static final int ROWS = 128;
+public record MatmulHopperPlan(int columns, int parts, int depth) {
+  public static final int ROWS = 128;
   static final int STEP = 64;
 
   /** Widest first: of equals it reads least. */
@@ -43,7 +43,7 @@ record MatmulHopperPlan(int columns, int parts, int depth) {
   /** Partial sums for each multiprocessor: 52 MB on an H200, about its L2 cache. */
   private static final long MOST_SUMS = 6L * 128 * 128;
 
-  static MatmulHopperPlan of(int m, int n, int k, int multiprocessors) {
+  public static MatmulHopperPlan of(int m, int n, int k, int multiprocessors) {
     long most = Math.clamp(MOST_SUMS * multiprocessors / ((long) m * n), 1, Math.ceilDiv(k, STEP));
     MatmulHopperPlan best = new MatmulHopperPlan(COLUMNS[0], 1, depth(1, k));
     double least = best.clocks(m, n, multiprocessors);
@@ -82,8 +82,13 @@ record MatmulHopperPlan(int columns, int parts, int depth) {
     return Math.ceilDiv(work, (long) multiprocessors) * tile + START_CLOCKS + sum;
   }
 
+  /** Steps that a block has room for at a time. */
+  public int stages() {
+    return MatmulHopper.ringBytes(columns) / MatmulHopper.stepBytes(columns);
+  }
+
   /** Tiles of all parts of an m by n result. */
-  long work(int m, int n) {
+  public long work(int m, int n) {
     return (long) Math.ceilDiv(m, ROWS) * Math.ceilDiv(n, columns) * parts;
   }
 }
