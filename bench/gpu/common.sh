@@ -3,6 +3,14 @@ kit=$(CDPATH='' cd -P "$(dirname "$0")" && pwd)
 tool=$(basename "$0" .sh)
 die() { echo "$tool: $*" >&2; exit 2; }
 
+checkout=${CHECKOUT:-} # golden data is there where the kit is packed without
+# Started in a checkout: the kit that was packed there, and results where those that are kept lie.
+if [ ! -f "$kit/COMMIT" ] && [ -f "$kit/../../target/gpu-kit/COMMIT" ]; then
+  checkout=$(CDPATH='' cd -P "$kit/../.." && pwd)
+  export CHECKOUT="$checkout"
+  OUT=${OUT:-$checkout/bench/results/h200}
+  kit=$(CDPATH='' cd -P "$kit/../../target/gpu-kit" && pwd)
+fi
 [ -f "$kit/runtime.tar.gz" ] && [ -f "$kit/COMMIT" ] || die "$kit is no packed kit: run bench/gpu/pack.sh and start $tool.sh from the folder it makes"
 
 # The runtime lies beside the scripts, whole or not at all; in a temporary folder where that cannot be written.

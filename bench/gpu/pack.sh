@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Packs the GPU kit: bench/gpu/pack.sh [FOLDER]   (default: target/gpu-kit)
+# Packs the GPU kit: bench/gpu/pack.sh [--lean] [FOLDER]   (default: target/gpu-kit)
+# --lean leaves out golden data, which is then read from the checkout that the scripts are started in.
 # A folder with a Java runtime, our classes and tests, kernels and the emulated device, for a machine that has an NVIDIA driver and
 # nothing else of ours. Needs no network once `./javelin verify` has run here. What then to do is in docs/gpu-kit.md.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+lean=
+[ "${1:-}" != --lean ] || { lean=1; shift; }
 kit=${1:-$root/target/gpu-kit}
-max_megabytes=55
+max_megabytes=90
+[ -z "$lean" ] || max_megabytes=63
 die() { echo "pack: $*" >&2; exit 1; }
 
 JAVA_HOME=$("$root/javelin" --java-home)
@@ -33,7 +37,7 @@ ls kernels/target/classes/dev/javelin/kernels/cuda/*.fatbin >/dev/null 2>&1 ||
 jar=$JAVA_HOME/bin/jar
 for module in native native/emulator kernels tensor autograd nn train train/text train/cli bench; do
   "$jar" -c -f "$kit/lib/javelin-${module##*/}.jar" -C "$module/target/classes" .
-  if [ -d "$module/target/test-classes" ]; then
+  if [ -d "$module/target/test-classes" ] && ls "$module/target/test-classes" | grep -qvx golden; then
     (cd "$module/target/test-classes" && "$jar" -c -f "$kit/lib/javelin-${module##*/}-tests.jar" $(ls | grep -vx golden)) # golden files: below
   fi
 done
@@ -43,13 +47,18 @@ while read -r file; do
     */target/*) ;;
     *archunit* | *jmh* | *jopt-simple* | *commons-math* | *xchart* | *VectorGraphics* | *vectorgraphics* | *pdfbox* | *fontbox* | *animated-gif* | *lucene*) ;;
     *jcuda-natives*) natives=$file ;;
+    */zstd-jni*.jar) # its natives of 20 platforms, of which one is needed
+      mkdir "$kit/zstd"
+      (cd "$kit/zstd" && "$jar" -x -f "$file" META-INF com linux/amd64 && "$jar" -c -f "$kit/lib/$(basename "$file")" .)
+      rm -rf "$kit/zstd"
+      ;;
     *.jar) cp "$file" "$kit/lib/" ;;
   esac
 done < <(tr : '\n' <bench/target/test.classpath)
 [ -n "$natives" ] || die "no jcuda-natives among the test dependencies of bench"
 
 # 3. The runtime, with what else is to be packed tightly and unpacked at first use: raw modules, since they pack better; the driver binding.
-"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.management,java.xml,java.instrument,jdk.incubator.vector,jdk.management,jdk.unsupported \
+"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.management,java.net.http,java.xml,java.instrument,jdk.incubator.vector,jdk.jfr,jdk.management,jdk.unsupported \
   --vm server --strip-debug --no-header-files --no-man-pages --compress zip-0 \
   --add-options="--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED" --output "$kit/runtime"
 strip "$kit/runtime/lib/server/libjvm.so" 2>/dev/null || true # 5 MB of names that only a debugger reads
@@ -72,8 +81,8 @@ while :; do # until no helper is new
   uses=$found
 done
 for module in $modules; do
-  mkdir -p "$kit/runtime/modules/$module/src/test"
-  [ ! -d "$module/src/test/resources" ] || cp -r "$module/src/test/resources" "$kit/runtime/modules/$module/src/test/"
+  [ -n "$lean" ] || mkdir -p "$kit/runtime/modules/$module/src/test"
+  [ -n "$lean" ] || [ ! -d "$module/src/test/resources" ] || cp -r "$module/src/test/resources" "$kit/runtime/modules/$module/src/test/"
   users "$module" | grep 'Test$' | tr / . | sed "s|^|$module |" || true
 done >"$kit/tests"
 [ -s "$kit/tests" ] || die "found no test that uses a CUDA device"
@@ -82,7 +91,7 @@ tar -C "$kit" -cf - runtime | gzip -9 >"$kit/runtime.tar.gz"
 rm -rf "$kit/runtime"
 
 # 5. The scripts, PyTorch's side, and where all this is from.
-cp bench/gpu/test.sh bench/gpu/run.sh bench/gpu/common.sh bench/peers/torch_peer.py "$kit/"
+cp bench/gpu/test.sh bench/gpu/run.sh bench/gpu/first.sh bench/gpu/common.sh bench/peers/torch_peer.py "$kit/"
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain -uno -- . ':!docs' 2>/dev/null)" ] || commit=$commit-changed
 echo "$commit" >"$kit/COMMIT"

@@ -1,21 +1,24 @@
 #!/bin/sh
-# Our kernels against cuBLAS and PyTorch: ./run.sh [--device cuda|cuda:N|emulator] [--rounds N] [--millis N] [CASE…]
-# From a packed kit (pack.sh). CASE… picks cases whose names contain one of them, for instance "matmul 4096" or rmsnorm.
+# Our kernels against cuBLAS and PyTorch: ./run.sh [--device cuda|cuda:N|emulator] [--rounds N] [--millis N] [--seconds N] [CASE…]
+# or ./run.sh --first: tests and the cases that matter most, in under ten minutes (first.sh).
+# From a packed kit (pack.sh). CASE… picks cases whose names contain one of them, in this order, for instance "matmul 4096" or rmsnorm.
+# After --seconds no case is begun and no further round of one.
 # PYTHON names an interpreter with torch (python3). Writes one JSON file into $OUT (results/ where OUT is not set) and a table, case by case.
 set -u
+[ "${1:-}" != --first ] || { shift; exec "$(dirname "$0")/first.sh" "$@"; }
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 device=cuda
-rounds= millis=
+rounds= millis= seconds=
 while [ $# -gt 0 ]; do
   case $1 in
-    --device | --rounds | --millis)
+    --device | --rounds | --millis | --seconds)
       [ $# -gt 1 ] || die "$1 needs a value"
-      case $1 in --device) device=$2 ;; --rounds) rounds=$2 ;; --millis) millis=$2 ;; esac
+      case $1 in --device) device=$2 ;; --rounds) rounds=$2 ;; --millis) millis=$2 ;; --seconds) seconds=$2 ;; esac
       shift 2
       ;;
-    -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,7s/^# //p' "$0"; exit 0 ;;
     -*) die "unknown option $1" ;;
     *) break ;;
   esac
@@ -45,4 +48,4 @@ fi
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries"
 
 java dev.javelin.bench.GpuCompare --device "$device" --commit "$(cat "$kit/COMMIT")" --driver "${driver:-unknown}" --out "$results" \
-  ${peer:+--python "$peer" --peer "$kit/torch_peer.py"} --no-torch "$why" ${rounds:+--rounds "$rounds"} ${millis:+--millis "$millis"} "$@"
+  ${peer:+--python "$peer" --peer "$kit/torch_peer.py"} --no-torch "$why" ${rounds:+--rounds "$rounds"} ${millis:+--millis "$millis"} ${seconds:+--seconds "$seconds"} "$@"

@@ -1,9 +1,10 @@
 #!/bin/sh
-# The tests of the CUDA device: ./test.sh [--device cuda|cuda:N|emulator] [--sanitizer TOOL] [--limit SECONDS] [NAME…]
+# The tests of the CUDA device: ./test.sh [--device cuda|cuda:N|emulator] [--sanitizer TOOL] [--limit SECONDS] [--seconds SECONDS] [--report NAME] [NAME…]
 # From a packed kit (pack.sh). Each class in a process of its own; NAME… picks classes whose names contain one of them.
 # --sanitizer runs under compute-sanitizer: memcheck, racecheck, synccheck or initcheck.
 # --limit ends a class that takes longer: 120 seconds on a GPU, 600 under compute-sanitizer, none on the emulated device (0).
-# The report goes to $OUT/tests-DEVICE.txt (results/ where OUT is not set), class by class. Exit code 0 when all passed.
+# --seconds ends them all: a class that still runs is stopped, and no other is begun.
+# The report goes to $OUT/tests-DEVICE.txt, or tests-DEVICE-NAME.txt (results/ where OUT is not set), class by class. Exit code 0 when all passed.
 set -u
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
@@ -11,12 +12,16 @@ set -u
 device=cuda
 sanitizer=
 limit=
+part=
+end=
 while [ $# -gt 0 ]; do
   case $1 in
     --device) [ $# -gt 1 ] || die "--device needs cuda, cuda:N or emulator"; device=$2; shift 2 ;;
     --sanitizer) [ $# -gt 1 ] || die "--sanitizer needs memcheck, racecheck, synccheck or initcheck"; sanitizer=$2; shift 2 ;;
     --limit) [ $# -gt 1 ] || die "--limit needs seconds"; limit=$2; shift 2 ;;
-    -h | --help) sed -n '2,6s/^# //p' "$0"; exit 0 ;;
+    --seconds) [ $# -gt 1 ] || die "--seconds needs seconds"; end=$(($(date +%s) + $2)); shift 2 ;;
+    --report) [ $# -gt 1 ] || die "--report needs a name"; part=$2; shift 2 ;;
+    -h | --help) sed -n '2,7s/^# //p' "$0"; exit 0 ;;
     -*) die "unknown option $1" ;;
     *) break ;;
   esac
@@ -46,7 +51,7 @@ run() { # Java within so many seconds, under compute-sanitizer where that is ask
 }
 answers() { run 60 dev.javelin.bench.GpuCompare --device "$device" --probe; }
 [ -z "$sanitizer" ] || said=$(answers 2>&1) || die "compute-sanitizer does not work on this device: $said"
-report=$results/tests-$(echo "$device${sanitizer:+-$sanitizer}" | tr : -).txt
+report=$results/tests-$(echo "$device${sanitizer:+-$sanitizer}${part:+-$part}" | tr : -).txt
 log=$results/.class.$$
 trap 'rm -f "$log"; [ -z "$temporary" ] || rm -rf "$temporary"' EXIT
 
@@ -62,13 +67,18 @@ wanted() { # a class, then the names to look for
   return 1
 }
 
-passed=0 failed=0 skipped=0 classes=0 bad= stuck=
+passed=0 failed=0 skipped=0 classes=0 bad= stuck= late=
 while read -r module class; do
   wanted "$class" "$@" || continue
-  classes=$((classes + 1))
-  cd "$runtime/modules/$module" || exit 2
   begun=$(date +%s)
-  run "$limit" -Djavelin.test.device="$device" dev.javelin.bench.RunTests "$class" >"$log" 2>&1 </dev/null
+  atmost=$limit
+  if [ -n "$end" ]; then
+    [ "$begun" -lt "$end" ] || { late="$late $class"; continue; }
+    [ "$limit" -gt 0 ] && [ "$limit" -le $((end - begun)) ] || atmost=$((end - begun))
+  fi
+  classes=$((classes + 1))
+  cd "$runtime/modules/$module" 2>/dev/null || cd "$checkout/$module" || exit 2
+  run "$atmost" -Djavelin.test.device="$device" dev.javelin.bench.RunTests "$class" >"$log" 2>&1 </dev/null
   code=$?
   took=$(($(date +%s) - begun))
   numbers=$(grep -E '^[0-9]+ [0-9]+ [0-9]+$' "$log" | tail -n 1)
@@ -77,7 +87,7 @@ ${numbers:-0 1 0}
 END
   if [ $code -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
   case $code in
-    124 | 137) echo "ended after $limit seconds, in: $(grep '^> ' "$log" | tail -n 1 | cut -c3-)" >>"$log" ;;
+    124 | 137) echo "ended after $atmost seconds, in: $(grep '^> ' "$log" | tail -n 1 | cut -c3-)" >>"$log" ;;
   esac
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
   if [ "$f" -gt 0 ]; then
@@ -93,9 +103,10 @@ END
   esac
 done <"$kit/tests"
 
-[ $classes -gt 0 ] || die "no test class matches: $*"
+[ -n "$late" ] || [ $classes -gt 0 ] || die "no test class matches: $*"
 [ -z "$bad" ] || say "failed:$bad"
+[ -z "$late" ] || say "no time was left for:$late"
 [ -z "$stuck" ] || say "stopped there: the device does not answer any more"
 say "$device: $classes classes, $passed passed, $failed failed, $skipped skipped"
 echo "written: $report"
-[ $failed -eq 0 ]
+[ $failed -eq 0 ] && [ -z "$late" ]

@@ -27,14 +27,15 @@ import org.jspecify.annotations.Nullable;
  * written case by case.
  *
  * <pre>{@code
- * GpuCompare --device cuda --commit abc --out DIR [--rounds 11] [--millis 20]
+ * GpuCompare --device cuda --commit abc --out DIR [--rounds 11] [--millis 20] [--seconds 600]
  *     [--python python3 --peer torch_peer.py | --no-torch REASON] [CASE…]
  * GpuCompare --device cuda --probe     says what the device is, and no more
  * }</pre>
  *
  * Each round asks every side once while the others rest, in alternating order; a case's time is the
  * median of its rounds' medians. A side that cannot do a case is "n/a" there, with the reason below
- * the table and in the file.
+ * the table and in the file. CASE… are run in their order; after {@code --seconds} no case is
+ * begun, and no round of one that has been measured.
  */
 public final class GpuCompare {
   private static final String US = "javelin";
@@ -50,6 +51,7 @@ public final class GpuCompare {
   private final String noTorch;
   private final int rounds;
   private final long millis;
+  private final long end; // of the time that there is, by System.nanoTime
   private final @Nullable Card card; // whose ceilings are known
   private final Map<String, List<String>> absent = new LinkedHashMap<>(); // cases by reason
 
@@ -70,6 +72,8 @@ public final class GpuCompare {
     boolean emulated = cuda.properties().emulated();
     this.card = Card.of(cuda.properties().name()).orElse(null);
     this.rounds = Integer.parseInt(options.getOrDefault("rounds", emulated ? "2" : "11"));
+    long seconds = Long.parseLong(options.getOrDefault("seconds", "1000000"));
+    this.end = System.nanoTime() + seconds * 1_000_000_000;
     this.millis = Long.parseLong(options.getOrDefault("millis", emulated ? "0" : "20"));
   }
 
@@ -123,7 +127,9 @@ public final class GpuCompare {
       return null;
     }
     try {
-      return new TorchPeer(python, Path.of(options.getOrDefault("peer", "")));
+      Path script = Path.of(options.getOrDefault("peer", ""));
+      long seconds = Long.parseLong(options.getOrDefault("seconds", "1000000"));
+      return new TorchPeer(python, script, Math.min(seconds, TorchPeer.LIMIT_SECONDS));
     } catch (UncheckedIOException e) {
       options.put("no-torch", reason(e));
       return null;
@@ -138,21 +144,37 @@ public final class GpuCompare {
     List<GpuCase> cases = cuda.properties().emulated() ? GpuCase.forEmulator() : GpuCase.forGpu();
     printHead(result);
     try {
-      for (GpuCase c : cases) {
-        if (only.isEmpty() || only.stream().anyMatch(c.toString()::contains)) {
+      for (GpuCase c : chosen(cases, only)) {
+        if (isOver()) {
+          absent("all", "no time was left", c);
+        } else {
           Map<String, Double> times = measure(c);
           if (times.containsKey(US)) {
             row(rows.addObject(), c, times);
             System.out.print(line(c, times));
           }
-          save(json, result, file); // what was measured is kept, whatever happens after it
         }
+        save(json, result, file); // what was measured is kept, whatever happens after it
       }
     } finally {
       timer.close();
       cublas.ifPresent(MatmulBaseline::close);
       printAbsent(file);
     }
+  }
+
+  /** The cases whose names contain one of `only`, in that order; all, where there is none. */
+  static List<GpuCase> chosen(List<GpuCase> cases, List<String> only) {
+    return only.isEmpty()
+        ? cases
+        : only.stream()
+            .flatMap(part -> cases.stream().filter(c -> c.toString().contains(part)))
+            .distinct()
+            .toList();
+  }
+
+  private boolean isOver() {
+    return System.nanoTime() - end >= 0;
   }
 
   private void save(ObjectMapper json, ObjectNode result, Path file) throws IOException {
@@ -280,6 +302,9 @@ public final class GpuCompare {
     Map<String, List<Double>> times = new LinkedHashMap<>();
     List<String> order = new ArrayList<>(sides.keySet());
     for (int round = 0; round <= rounds; round++) { // the first warms up
+      if (round > 1 && isOver()) {
+        break;
+      }
       for (String name : List.copyOf(round % 2 == 0 ? order : order.reversed())) {
         OptionalDouble t = OptionalDouble.empty();
         try {

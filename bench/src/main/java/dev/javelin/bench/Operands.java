@@ -105,7 +105,10 @@ public class Operands implements AutoCloseable {
     throw new UnsupportedOperationException("a benchmark of the CPU, not of " + device);
   }
 
-  /** Uniform in [-1, 1), of the type that is measured: F32 unless told. */
+  /**
+   * Of the type that is measured, F32 unless told. On a CPU uniform in [-1, 1); on a GPU, whose
+   * clock depends on what it multiplies, normal, as PyTorch's are.
+   */
   public Tensor random(int... dims) {
     return random(type, dims);
   }
@@ -116,7 +119,8 @@ public class Operands implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment s = arena.allocate(type.bytes(Math.min(t.elements(), PERIOD)), 64);
       for (long i = 0; i < Math.min(t.elements(), PERIOD); i++) {
-        float v = (float) random.nextDouble(-1, 1);
+        float v =
+            (float) (device instanceof Cuda ? random.nextGaussian() : random.nextDouble(-1, 1));
         switch (type) {
           case F32 -> s.setAtIndex(ValueLayout.JAVA_FLOAT, i, v);
           case BF16 ->

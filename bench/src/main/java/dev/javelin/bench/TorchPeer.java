@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 
 /** {@code torch_peer.py serve} on the same GPU: PyTorch's time for a case, whenever it is asked. */
 final class TorchPeer implements AutoCloseable {
-  private static final long LIMIT_SECONDS = 300; // compiling a model's step takes minutes
+  static final long LIMIT_SECONDS = 300; // compiling a model's step takes minutes
 
   private final ObjectMapper json = new ObjectMapper();
   private final Process process;
@@ -29,12 +29,6 @@ final class TorchPeer implements AutoCloseable {
   /**
    * @param python the interpreter that has torch
    * @param script torch_peer.py
-   */
-  TorchPeer(String python, Path script) {
-    this(python, script, LIMIT_SECONDS);
-  }
-
-  /**
    * @param limitSeconds how long an answer may take; who takes longer is ended
    */
   TorchPeer(String python, Path script, long limitSeconds) {
