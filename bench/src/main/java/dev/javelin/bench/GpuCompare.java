@@ -12,6 +12,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -198,7 +199,7 @@ public final class GpuCompare {
             "CUDA %d.%d".formatted(gpu.driverVersion() / 1000, gpu.driverVersion() % 1000 / 10))
         .put("driver_release", options.getOrDefault("driver", "unknown"))
         .put("commit", options.getOrDefault("commit", "unknown"))
-        .put("date", LocalDate.now().toString())
+        .put("date", LocalDate.now(ZoneOffset.UTC).toString())
         .put("emulated", gpu.emulated())
         .put("cublas", cublas.map(MatmulBaseline::name).orElse("none"))
         .put("torch", torch == null ? "none" : torch.version())

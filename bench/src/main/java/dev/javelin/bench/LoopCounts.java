@@ -13,7 +13,7 @@ import java.util.Map;
  * docs/kernels/instructions.md} has them from the machine code.
  *
  * @param all of them
- * @param hgmma {@code wgmma}
+ * @param hgmma asynchronous products of a warpgroup
  * @param hmma products of 16x8x16 on tensor cores
  * @param mufu of special function units
  * @param ldsm {@code ldmatrix} of four matrices
