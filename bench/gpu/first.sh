@@ -88,7 +88,7 @@ if [ "$device" = emulator ]; then # the same parts, tiny
 else
   tests driver 45 30 device.CudaTest CaptureRules LaunchTest
   tests conformance 45 30 Conformance
-  tests kernels 100 60 MatmulHopper AttentionHopper MatmulCuda AttentionCuda
+  tests kernels 100 60 MatmulHopper AttentionHopper AttentionBackwardHopper MatmulCuda AttentionCuda
   # 8192³; then what a step of gpt2-124m multiplies, and layers of 2048 features
   compare products 110 5 10 "matmul 8192x8192x8192-nt bf16" "matmul 8192x8192x8192-nn bf16" "matmul 32768x" "matmul 768x2304x32768-tn bf16" \
     "matmul 3072x768x32768-tn bf16" "matmul 16384x11264x2048" "matmul 16384x2048x5632" "matmul 2048x11264x16384" "matmul 4096x4096x4096-nt bf16"

@@ -112,13 +112,13 @@ record AttentionPipeline(
     return program;
   }
 
-  private static Load load(SmMachine sm, double bytes, double fromMemory, Counter done) {
+  static Load load(SmMachine sm, double bytes, double fromMemory, Counter done) {
     double l2 = bytes / sm.l2Share(sm.multiprocessors());
     double dram = fromMemory * bytes / sm.dramShare(sm.multiprocessors());
     return new Load(l2, SmMachine.TMA_LATENCY, dram, done);
   }
 
-  private static void awaitAll(List<Op> program, List<Counter> freed, long value) {
+  static void awaitAll(List<Op> program, List<Counter> freed, long value) {
     freed.forEach(f -> program.add(new Await(f, value, SmMachine.BARRIER_TRIP)));
   }
 

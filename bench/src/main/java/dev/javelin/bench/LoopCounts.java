@@ -17,10 +17,12 @@ import java.util.Map;
  * @param hmma products of 16x8x16 on tensor cores
  * @param mufu of special function units
  * @param ldsm {@code ldmatrix} of four matrices
+ * @param lds other loads from shared memory
  * @param ldgsts {@code cp.async} of 16 bytes
  * @param barriers of the block
  */
-record LoopCounts(int all, int hgmma, int hmma, int mufu, int ldsm, int ldgsts, int barriers) {
+record LoopCounts(
+    int all, int hgmma, int hmma, int mufu, int ldsm, int lds, int ldgsts, int barriers) {
   private static final String PAGE = "docs/kernels/instructions.md";
 
   /** Kernel by kernel. */
@@ -41,6 +43,7 @@ record LoopCounts(int all, int hgmma, int hmma, int mufu, int ldsm, int ldgsts, 
                 number(names, cells, "HMMA"),
                 number(names, cells, "MUFU"),
                 number(names, cells, "LDSM"),
+                number(names, cells, "LDS"),
                 number(names, cells, "LDGSTS"),
                 number(names, cells, "barriers"));
         all.put(cells.get(1), c);

@@ -116,8 +116,7 @@ final class Pipelines {
   Design hopper(TensorShape shape) {
     return switch (shape) {
       case MatmulShape m -> hopper(m);
-      case AttentionShape a ->
-          a.backward() ? new Design("`mma.sync`", shippedBackward(a)) : hopper(a);
+      case AttentionShape a -> a.backward() ? hopperBackward(a) : hopper(a);
     };
   }
 
@@ -163,6 +162,25 @@ final class Pipelines {
 
   private Design hopper(AttentionShape a) {
     return forward(a, false, false, 0);
+  }
+
+  /** Row sums, then dq, then dk and dv. */
+  private Design hopperBackward(AttentionShape a) {
+    Prediction sums = sm.move(2.0 * 2 * a.batch() * a.heads() * a.steps() * a.dim());
+    int group = a.heads() / a.kvHeads();
+    Prediction dq = backward(a.dim(), false).predict(sm, 0, a.batch() * a.heads(), 1, a.steps());
+    Prediction dkv =
+        backward(a.dim(), true).predict(sm, 0, a.batch() * a.kvHeads(), group, a.steps());
+    return new Design("128x128, 128x64", sums.and(dq).and(dkv).of(a.flops()));
+  }
+
+  private BackwardPipeline backward(int dim, boolean ofKeys) {
+    int columns = ofKeys ? 64 : 128;
+    LoopCounts loop =
+        loop(
+            "attention_backward_hopper_%s_d%d_128x%d_bf16"
+                .formatted(ofKeys ? "keys" : "queries", dim, columns));
+    return new BackwardPipeline(dim, columns, ofKeys ? 3 : 2, ofKeys, loop);
   }
 
   /**
