@@ -71,9 +71,9 @@ __device__ __forceinline__ void activate(Activation f, V (&v)[N]) {
 __device__ __forceinline__ float activation_derivative(Activation f, float x) {
   switch (f) {
     case kGelu: return normal_cdf(x) + x * 0.3989423f * expf(-0.5f * x * x);
-    case kGeluTanh: {
-      float s = sigmoid(gelu_two_u(x));
-      return s + x * s * (1.0f - s) * (1.5957691f + 3.0f * 1.5957691f * 0.044715f * x * x);
+    case kGeluTanh: {  // s and 1 - s each by itself: what a difference of 2^-23 leaves would be multiplied by x^3
+      float u = gelu_two_u(x), e = exp2_approx(-1.442695041f * fabsf(u)), near = reciprocal_approx(1.0f + e), far = e * near;
+      return (u < 0 ? far : near) + x * near * far * (1.5957691f + 3.0f * 1.5957691f * 0.044715f * x * x);
     }
     case kSilu: {
       float s = sigmoid(x);

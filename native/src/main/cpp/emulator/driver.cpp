@@ -347,10 +347,12 @@ API cuProfilerStop() {
 
 #define CONTROL extern "C" __attribute__((visibility("default")))
 
-// Sets a switch: order, capability, guard, lazy, threads, memory. 0, or 1 if there is no such key or value.
+// Sets a switch: order, capability, guard, lazy, threads, memory, … 0, or 1 if there is no such key or value.
 CONTROL int javelin_emulator_set(const char* key, const char* value) {
   std::lock_guard lock(mutex);
-  return settings().set(key, value) ? 0 : 1;
+  bool known = settings().set(key, value);
+  fast = settings().fast;
+  return known ? 0 : 1;
 }
 
 // Why the latest failing call failed, "" if none did. Good until the thread's next call.

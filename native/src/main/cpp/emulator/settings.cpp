@@ -22,7 +22,7 @@ bool parse(const char* text, bool& value) {
   return true;
 }
 
-constexpr const char* kKeys[] = {"order", "async", "capability", "guard", "lazy", "overlap", "threads", "memory", "trace"};
+constexpr const char* kKeys[] = {"order", "async", "capability", "guard", "lazy", "overlap", "tensor", "fast", "threads", "memory", "trace"};
 
 Settings fromEnvironment() {
   Settings s;
@@ -72,6 +72,17 @@ bool Settings::set(const char* key, const char* value) {
   if (strcmp(key, "overlap") == 0) {
     if (strcmp(value, "0") != 0 && strcmp(value, "ahead") != 0 && strcmp(value, "behind") != 0) return false;
     overlap = *value == 'a' ? Overlap::ahead : *value == 'b' ? Overlap::behind : Overlap::none;
+    return true;
+  }
+  if (strcmp(key, "tensor") == 0) {
+    if (strcmp(value, "rounded") != 0 && strcmp(value, "truncated") != 0) return false;
+    tensorTruncates = *value == 't';
+    return true;
+  }
+  if (strcmp(key, "fast") == 0) {
+    if (strcmp(value, "exact") != 0 && strcmp(value, "low") != 0 && strcmp(value, "high") != 0 && !parse(value, 0, 1L << 62, number)) return false;
+    fast = *value == 'e' ? Fast::exact : *value == 'l' ? Fast::low : *value == 'h' ? Fast::high : Fast::random;
+    fastSeed = static_cast<uint64_t>(number);
     return true;
   }
   if (strcmp(key, "threads") == 0 && parse(value, 1, 256, number)) {

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fast_math.h"
+
 namespace emulator {
 
 enum class Order { forward, reverse, random };
@@ -19,6 +21,9 @@ struct Settings {
   bool guard = false;            // allocations end within 16 bytes of a page that nobody may touch
   bool lazy = false;             // stream work runs at the next synchronisation, not before
   Overlap overlap = Overlap::none;  // 0 | ahead | behind: streams beside the first run so, as far as events allow
+  bool tensorTruncates = false;  // rounded | truncated: how tensor cores add (tensor_sum.h)
+  Fast fast = Fast::exact;       // exact | low | high | a seed: what approximate functions return (fast_math.h)
+  uint64_t fastSeed = 0;
   int threads = 1;               // operating system threads that run blocks
   size_t memory = size_t{4} << 30;
 

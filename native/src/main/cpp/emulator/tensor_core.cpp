@@ -5,6 +5,7 @@
 #include "access_check.h"
 #include "device/half.h"
 #include "runtime.h"
+#include "tensor_sum.h"
 #include "trace.h"
 
 namespace emulator {
@@ -63,6 +64,10 @@ void runMma(void** arguments, uint32_t mask) {
     for (int r = 0; r < 4; r++) tile.d[g + r / 2 * 8][2 * t + r % 2] = m.d[r];
   }
   for (int i = 0; i < 16; i++) {
+    if (tensorTruncates()) {
+      for (int j = 0; j < 8; j++) tile.d[i][j] = tensorSum(type, tile.d[i][j], tile.a[i], &tile.b[0][j], 8, kDepth);
+      continue;
+    }
     for (int k = 0; k < kDepth; k++) {
       for (int j = 0; j < 8; j++) tile.d[i][j] += tile.a[i][k] * tile.b[k][j];
     }

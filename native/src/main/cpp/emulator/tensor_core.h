@@ -2,7 +2,7 @@
 //
 // In a fragment, lane l holds row g = l / 4 and columns 2t, 2t + 1 with t = l % 4 of each 8 x 8 part (PTX ISA,
 // "Matrix fragments"). Products are exact in fp32; they are added to the accumulator one after the other, in the order
-// of k. A device adds several at once and truncates, so the last bits differ.
+// of k, or as a device adds them: several at once, and truncated (tensor_sum.h).
 #pragma once
 #include <cstddef>
 #include <cstdint>

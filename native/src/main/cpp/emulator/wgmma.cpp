@@ -11,6 +11,7 @@
 #include "device/half.h"
 #include "scheduler.h"
 #include "tensor_map.h"
+#include "tensor_sum.h"
 
 namespace emulator {
 namespace {
@@ -98,18 +99,22 @@ void perform(Product& p, uint32_t warp) {
   for (uint32_t k = 0; k < 16; k++) {
     for (uint32_t j = 0; j < n; j++) b[k][j] = element(db, w.type, w.transposedB, j, k);
   }
-  for (int i = 0; i < 16; i++) {
+  bool truncates = tensorTruncates();
+  for (int i = 0; i < 16 && !truncates; i++) {
     std::fill_n(d[i], n, 0.0f);
     for (int k = 0; k < 16; k++) {
       for (uint32_t j = 0; j < n; j++) d[i][j] += a[i][k] * b[k][j];
     }
   }
   for (int lane = 0; lane < 32; lane++) {
-    int row = lane / 4, column = lane % 4 * 2;
     for (int r = 0; r < w.n / 2; r++) {
-      float product = d[row + r % 4 / 2 * 8][r / 4 * 8 + column + r % 2];
+      int row = lane / 4 + r % 4 / 2 * 8, column = r / 4 * 8 + lane % 4 * 2 + r % 2;
       float& to = p.to->values[lane][static_cast<size_t>(r)];
-      to = w.accumulate ? to + product : product;
+      if (truncates) {
+        to = tensorSum(w.type, w.accumulate ? to : 0, a[row], &b[0][column], 256, 16);
+      } else {
+        to = w.accumulate ? to + d[row][column] : d[row][column];
+      }
     }
   }
   p.done = true;

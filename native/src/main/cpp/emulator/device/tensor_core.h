@@ -56,5 +56,6 @@ inline float warp_max(float v) { return emulator::butterfly(v, emulator::FloatRe
 inline float warp_min(float v) { return emulator::butterfly(v, emulator::FloatReduce::min); }
 
 inline float exp2_approx(float x) { return exp2f(x); }
-inline float reciprocal_approx(float x) { return 1.0f / x; }
-inline float tanh_approx(float x) { return tanhf(x); }
+inline float reciprocal_approx(float x) { return emulator::reciprocal(x); }
+// An error of 2^-11 relative to the result.
+inline float tanh_approx(float x) { return emulator::bounded(emulator::approximate(std::tanh(x), x, 1 << 12)); }

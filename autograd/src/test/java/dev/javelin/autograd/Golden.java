@@ -182,8 +182,8 @@ public final class Golden {
 
     /**
      * For operators with kernels for a GPU: runs the case on these too, on the emulated device in
-     * all of {@link TestMachine#all}. Where tests have no such device, the test is skipped after
-     * the CPU has been checked.
+     * all of {@link TestMachine#andRough}. Where tests have no such device, the test is skipped
+     * after the CPU has been checked.
      */
     public Case cuda() {
       cuda = true;
@@ -213,7 +213,7 @@ public final class Golden {
       if (cuda && TestCuda.isWanted()) {
         assumeTrue(
             TestCuda.missing().isEmpty(), () -> "checked on the CPU only: " + TestCuda.missing());
-        for (TestMachine machine : TestMachine.all()) {
+        for (TestMachine machine : TestMachine.andRough()) {
           try (Cuda device = machine.open(new BundledKernels())) {
             for (DType t : types()) {
               check(device, t, op);

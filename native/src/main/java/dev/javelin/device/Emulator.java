@@ -23,6 +23,8 @@ import java.lang.invoke.MethodHandle;
  *   <tr><td>guard</td><td>{@code 1}: an allocation ends within 16 bytes of forbidden memory</td></tr>
  *   <tr><td>lazy</td><td>{@code 1}: queued work is done when somebody waits for it, not before</td></tr>
  *   <tr><td>overlap</td><td>{@code ahead}, {@code behind}: streams beside the first run so, as far as events allow</td></tr>
+ *   <tr><td>tensor</td><td>{@code truncated}: tensor cores add as the hardware's do; {@code rounded} otherwise</td></tr>
+ *   <tr><td>fast</td><td>{@code low}, {@code high}, or a seed: approximate functions are two units in the last place off; {@code exact}</td></tr>
  *   <tr><td>threads</td><td>how many threads of the operating system run blocks</td></tr>
  *   <tr><td>memory</td><td>bytes of device memory</td></tr>
  *   <tr><td>trace</td><td>{@code BLOCK:THREAD:FILE}: what the warp of this thread does in checked kernels goes to the file; {@code 0} ends it</td></tr>

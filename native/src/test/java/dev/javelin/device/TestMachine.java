@@ -14,12 +14,14 @@ import java.util.stream.Stream;
  * @param capability what the device says it is, 90 for 9.0
  * @param checked with every load and store checked and guarded memory: the caller opens it with
  *     checked images
+ * @param fast what approximate functions return: {@code exact}, {@code low}, {@code high}, or a
+ *     seed; where they are not exact, tensor cores add as the hardware's do
  */
-public record TestMachine(String order, int capability, boolean checked) {
+public record TestMachine(String order, int capability, boolean checked, String fast) {
   /** As the process was started. */
   private static final String GUARD = System.getenv().getOrDefault("JAVELIN_EMULATOR_GUARD", "0");
 
-  private static final TestMachine GPU = new TestMachine("its own", 0, false);
+  private static final TestMachine GPU = new TestMachine("its own", 0, false, "exact");
 
   /** Three orders of threads on devices of 8.0, 8.9 and 9.0; a GPU is one machine. */
   public static List<TestMachine> all() {
@@ -32,13 +34,29 @@ public record TestMachine(String order, int capability, boolean checked) {
   }
 
   private static TestMachine of(String order, int capability) {
-    return new TestMachine(order, capability, false);
+    return new TestMachine(order, capability, false, "exact");
+  }
+
+  /**
+   * {@link #all}, and devices with the arithmetic of hardware, whose results differ from exact ones
+   * within tolerances: sums of tensor cores truncated, approximate functions two units off.
+   */
+  public static List<TestMachine> andRough() {
+    return TestCuda.isEmulated()
+        ? Stream.concat(
+                all().stream(),
+                Stream.of(
+                    new TestMachine("forward", 80, false, "low"),
+                    new TestMachine("forward", 90, false, "high"),
+                    new TestMachine("forward", 90, false, "1")))
+            .toList()
+        : all();
   }
 
   /** {@link #all}, and once with every access checked. */
   public static Stream<TestMachine> andChecked() {
     return TestCuda.isEmulated()
-        ? Stream.concat(all().stream(), Stream.of(new TestMachine("forward", 90, true)))
+        ? Stream.concat(all().stream(), Stream.of(new TestMachine("forward", 90, true, "exact")))
         : all().stream();
   }
 
@@ -55,6 +73,8 @@ public record TestMachine(String order, int capability, boolean checked) {
             default -> order;
           });
       Emulator.set("guard", checked || order.equals("reverse") ? "1" : GUARD);
+      Emulator.set("fast", fast);
+      Emulator.set("tensor", fast.equals("exact") ? "rounded" : "truncated");
     }
     return TestCuda.open(images);
   }
@@ -66,6 +86,8 @@ public record TestMachine(String order, int capability, boolean checked) {
       Emulator.set("order", "forward");
       Emulator.set("async", "late");
       Emulator.set("guard", GUARD);
+      Emulator.set("fast", "exact");
+      Emulator.set("tensor", "rounded");
     }
   }
 
@@ -73,7 +95,12 @@ public record TestMachine(String order, int capability, boolean checked) {
   public String toString() {
     return equals(GPU)
         ? TestCuda.choice()
-        : "%d.%d, %s%s"
-            .formatted(capability / 10, capability % 10, order, checked ? ", checked" : "");
+        : "%d.%d, %s%s%s"
+            .formatted(
+                capability / 10,
+                capability % 10,
+                order,
+                checked ? ", checked" : "",
+                fast.equals("exact") ? "" : ", functions " + fast);
   }
 }
