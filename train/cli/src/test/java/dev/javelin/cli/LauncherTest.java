@@ -41,6 +41,7 @@ class LauncherTest {
       System.err.println("to the error output");
       System.out.println(String.join("|", args));
       System.out.println("files are " + System.getProperty("sun.jnu.encoding"));
+      System.out.println("cache is " + System.getProperty("javelin.cache"));
       System.exit(args.length > 0 && args[0].equals("fail") ? 7 : 0);
     }
   }
@@ -229,14 +230,15 @@ class LauncherTest {
     assertThat(end(start(checkout, shown, "eval")).out).contains(fromArchive, "\neval\n");
     assertThat(end(start(checkout, Map.of("JAVELIN_JVM", shown.get("JAVELIN_JVM")))).out)
         .contains(Probe.class.getName() + " source: file:");
-    Path archive;
+    Path archive; // beside it lies what a run may keep
     try (Stream<Path> files = Files.walk(checkout.resolve("target"))) {
       archive = files.filter(f -> f.endsWith("classes.jsa")).findFirst().orElseThrow();
     }
+    Path cache = archive.resolveSibling("cache");
     Files.writeString(archive, "no archive");
     Result without = end(start(checkout, Map.of("JAVELIN_CDS", "on"), "eval"));
     assertThat(without.code).isZero();
-    assertThat(without.out).startsWith("eval\n");
+    assertThat(without.out).startsWith("eval\n").contains("cache is " + cache + "\n");
     assertThat(without.err).isEqualTo("to the error output\n");
   }
 

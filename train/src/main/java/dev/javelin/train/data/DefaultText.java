@@ -3,7 +3,6 @@ package dev.javelin.train.data;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 
 /**
  * The text Javelin trains on when none is named: the English passages of a sample of the European
@@ -34,7 +33,7 @@ public final class DefaultText {
             NAME
                 + " is missing: add javelin-default-text to the class path, or name your own data");
       }
-      return Texts.of(NAME, new String(in.readAllBytes(), StandardCharsets.UTF_8));
+      return new CachedText(NAME, in.readAllBytes(), CachedText.directory());
     } catch (IOException e) {
       throw new UncheckedIOException(NAME + " cannot be read: " + e.getMessage(), e);
     }

@@ -132,6 +132,15 @@ public interface Tokenizer {
   SequencedMap<String, byte[]> files();
 
   /**
+   * The tokenizer whose {@link #files} these are.
+   *
+   * @throws dev.javelin.tensor.io.FileFormatException as {@link #load}
+   */
+  static Tokenizer restore(SequencedMap<String, byte[]> files) {
+    return TokenizerFiles.parse(files);
+  }
+
+  /**
    * Reads a tokenizer from a directory: the first that is there of {@code tokenizer.json}, {@code
    * vocab.json} with {@code merges.txt}, sentencepiece's {@code tokenizer.model} or {@code
    * spiece.model}, BERT's {@code vocab.txt}, and a rank file of tiktoken under its published name;
