@@ -108,12 +108,13 @@ class Bench:
                  *([] if model == "llama-small" else ["--tokenizer", "char"]), "--output-dir"]
         if what == "train":
             count = iter(range(10**6))
-            ours, theirs = self.turns(self.args.processes, lambda: self.lines([*train, f"{self.run.name}/{next(count)}"], r"step \d+/"),
-                                      lambda: self.lines([*self.torch_cpu, "start", name, str(STEPS)], "step"), False)
+            # What is printed last before the first step, then each step: t[n] is the end of step n.
+            ours, theirs = self.turns(self.args.processes, lambda: self.lines([*train, f"{self.run.name}/{next(count)}"], r"[\d,]+ training tokens|step \d+/"),
+                                      lambda: self.lines([*self.torch_cpu, "start", name, str(STEPS)], "begin|step"), False)
+            yield "first step s", [t[1] for t in ours], [t[1] for t in theirs], None
             steady = lambda t: statistics.median(b - a for a, b in zip(t[-11:], t[-10:]))
-            yield "first step s", [t[0] for t in ours], [t[0] for t in theirs], None
-            # The first step's own time is not seen from outside: nine intervals, counted as ten.
-            yield "ten steps / steady", [(t[9] - t[0]) / 9 / steady(t) for t in ours], [(t[9] - t[0]) / 9 / steady(t) for t in theirs], None
+            ten = lambda t: (t[10] - t[0]) / 10 / steady(t)
+            yield "ten steps / steady", [ten(t) for t in ours], [ten(t) for t in theirs], None
             return
         run = f"{self.run.name}/trained"
         train[train.index("--model") + 1], train[train.index("--seq-len") + 1], train[train.index("--batch-size") + 1] = model, "128", "8"

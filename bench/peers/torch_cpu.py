@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch's side of bench/cpu/compare.sh where torch_peer.py has none: generating with a cache, processes that start, memory.
 
-    torch_cpu.py [--precision bf16] [--threads 2] start train-llama-small-8x128 30      # a line "step N" after each step
+    torch_cpu.py [--precision bf16] [--threads 2] start train-llama-small-8x128 30      # a line "begin", then "step N" after each step
     torch_cpu.py [--precision bf16] [--threads 2] start generate-llama-small-16x100 1   # a line "token" after the first
     torch_cpu.py [--precision bf16] [--threads 2] memory shakespeare-cpu                # or an attention case
 """
@@ -60,12 +60,13 @@ def greedy(case, dt):
 
 
 def start(case, count, dt):
-    """What somebody sees who starts the program: `count` lines, one after each step."""
+    """What somebody sees who starts the program: once the model is there `begin`, then `count` lines, one after each step."""
     if case.startswith("generate-"):
         greedy(case.removeprefix("generate-"), dt)(1)
         print("token", flush=True)
         return
     step = peer.served_train(case.removeprefix("train-"), dt=dt)
+    print("begin", flush=True)
     for i in range(count):
         float(step().item())
         print("step", i + 1, flush=True)
