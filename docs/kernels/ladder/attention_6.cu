@@ -13,8 +13,7 @@
 // The longest rows come first (`tile`): blocks begin in the order of their numbers, and short ones fill the gaps that
 // are left at the end.
 //
-// Limit: mma.sync and the softmax between the products, which tensor cores wait for. The rungs that follow would be
-// wgmma and TMA, with the scores of the next tile begun before the values of this one.
+// Limit: mma.sync and the softmax between the products, which tensor cores wait for.
 #include "common.cuh"
 
 constexpr int kDim = 64, kRows = 64, kThreads = 128;

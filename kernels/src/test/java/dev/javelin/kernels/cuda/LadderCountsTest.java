@@ -50,7 +50,7 @@ class LadderCountsTest {
         Written by `LadderCountsTest`, which holds it against the compiler's reports and the machine code: registers for
         sm_80, 86, 89 and 90a (one number where they agree), bytes of shared memory; then one pass of the main loop for
         sm_90a, instructions of a thread. A multiply-add is an `FFMA`, or a 64th of a lane's `HMMA` (`mma.sync.m16n8k16`),
-        a 1024th or 2048th of its `HGMMA` (`wgmma` with 128 or 256 columns). Loads from memory are `LDG`, `LDGSTS`
+        a 512th, 1024th or 2048th of its `HGMMA` (`wgmma` with 64, 128 or 256 columns). Loads from memory are `LDG`, `LDGSTS`
         (`cp.async`) and `UTMALDG` (TMA, of one thread), from shared memory `LDS` and `LDSM` (`ldmatrix`), of whatever
         width. Kernels with `HGMMA` have dynamic shared memory besides, and for cards before 9.0 no code.
         No kernel spills registers.
@@ -107,7 +107,7 @@ class LadderCountsTest {
 
   private static String sentence(List<String> row) {
     boolean tensorCores = !row.get(5).equals("0");
-    boolean warpgroups = row.get(0).matches("`matmul_1\\d`");
+    boolean warpgroups = row.get(0).matches("`(matmul_1\\d|attention_[78])`");
     return "%s: registers %s; %s bytes of shared memory; in a pass %s instructions, of which %s %s, %s memory loads, %s shared loads, %s barriers."
         .formatted(
             row.get(0),

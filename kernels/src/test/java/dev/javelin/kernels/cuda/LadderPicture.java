@@ -220,6 +220,28 @@ final class LadderPicture {
         yield "Tiles of %1$dx%1$d under a causal mask; the longest rows are the first blocks."
             .formatted(rows);
       }
+      case "attention_7" -> {
+        lanes("tensor cores", "threads", "under way");
+        for (int t = 0; t < 2; t++) {
+          box("hot-c", 2 * t, 0, 0.5, "q·kᵀ of " + t);
+          box("c", 2 * t + 0.5, 1, 1, "softmax of " + t);
+          box("hot-c", 2 * t + 1.5, 0, 0.5, "p·v of " + t);
+          box("a", 2 * t + 0.5, 2, 1.5, "keys of tile " + (t + 1));
+        }
+        yield "A warpgroup multiplies %1$dx%1$d at once, from shared memory; products and softmax take turns."
+            .formatted(rung.constant("kRows"));
+      }
+      case "attention_8" -> {
+        lanes("tensor cores", "threads");
+        box("hot-c", 0, 0, 0.4, "q·kᵀ 0");
+        box("c", 0.4, 1, 0.9, "softmax of 0");
+        for (int t = 1; t < 4; t++) {
+          box("hot-c", t + 0.3, 0, 0.4, "q·kᵀ " + t);
+          box("hot-c", t + 0.7, 0, 0.6, "p·v " + (t - 1));
+          box("c", t + 0.7, 1, 0.6, "softmax of " + t);
+        }
+        yield "The scores of a tile are issued before the values of the one before, and softmax runs beside those.";
+      }
       default -> throw new AssertionError("no picture of " + rung);
     };
   }

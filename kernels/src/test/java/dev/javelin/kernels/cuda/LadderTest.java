@@ -26,8 +26,10 @@ class LadderTest {
   /** From which rung on rows must begin at 16-byte boundaries. */
   private static final int IN_CHUNKS = 5;
 
-  /** From which rung on matrices are tensor maps, and the capability is 9.0. */
+  /** From which rung on matrices, and heads, are tensor maps, and the capability is 9.0. */
   private static final int ON_HOPPER = 10;
+
+  private static final int ATTENTION_ON_HOPPER = 7;
 
   /** From which rung on probabilities are rounded to bf16, and a block has 64 queries. */
   private static final int ON_TENSOR_CORES = 4;
@@ -52,7 +54,8 @@ class LadderTest {
   }
 
   private static boolean isOnHopper(Ladder.Rung rung) {
-    return rung.ladder().equals("matmul") && rung.number() >= ON_HOPPER;
+    boolean product = rung.ladder().equals("matmul");
+    return rung.number() >= (product ? ON_HOPPER : ATTENTION_ON_HOPPER);
   }
 
   static Stream<Arguments> matmul() {
@@ -68,7 +71,7 @@ class LadderTest {
     assertThat(Ladder.rungs("matmul").stream().map(Ladder.Rung::number))
         .containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);
     assertThat(Ladder.rungs("attention").stream().map(Ladder.Rung::number))
-        .containsExactly(1, 2, 3, 4, 5, 6);
+        .containsExactly(1, 2, 3, 4, 5, 6, 7, 8);
   }
 
   @ParameterizedTest(name = "{0} on {1}")
@@ -163,6 +166,10 @@ class LadderTest {
   @MethodSource
   void attention(Ladder.Rung rung, TestMachine machine) {
     try (Gpu gpu = Gpu.ladder(machine)) {
+      if (isOnHopper(rung)) {
+        assumeTrue(gpu.capability() == 90, "for compute capability 9.0");
+        attention(gpu, rung, 1, 330, true); // each stage is filled more than once
+      }
       for (int tokens : new int[] {1, 64, 150}) {
         attention(gpu, rung, 2, tokens, true);
         attention(gpu, rung, 1, tokens, false);
@@ -202,6 +209,20 @@ class LadderTest {
           .ptr(in[2])
           .i32(tokens)
           .run();
+    } else if (isOnHopper(rung)) {
+      int tiles = rung.number() == ATTENTION_ON_HOPPER ? 3 : 5; // queries, keys, values
+      var launch = gpu.kernel(rung.toString()).grid(Math.ceilDiv(tokens, 64), heads).ptr(o);
+      for (DeviceMemory of : in) {
+        launch.map(
+            TensorMap.of(
+                DType.BF16,
+                of,
+                new long[] {DIM, tokens, heads},
+                new long[] {2L * DIM, 2L * DIM * tokens},
+                new int[] {DIM, 64, 1},
+                Swizzle.BYTES_128));
+      }
+      launch.i32(tokens).f32(scale).i32(flag).shared(tiles * 64 * 2 * DIM).run();
     } else {
       gpu.kernel(rung.toString())
           .grid(Math.ceilDiv(tokens, rung.number() >= ON_TENSOR_CORES ? 64 : 128), heads)
