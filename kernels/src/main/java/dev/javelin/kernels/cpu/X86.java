@@ -1,7 +1,5 @@
 package dev.javelin.kernels.cpu;
 
-import java.io.ByteArrayOutputStream;
-
 /**
  * An assembler for the few x86-64 instructions that the kernels in machine code are made of. A
  * method is an instruction, its operands in the order of Intel's manual; it writes the bytes that
@@ -20,7 +18,7 @@ import java.io.ByteArrayOutputStream;
  * @see <a href="https://www.intel.com/sdm">Intel 64 and IA-32 Architectures Software Developer's
  *     Manual, volume 2: 2.1 (instruction format), 2.3 (VEX), 2.7 (EVEX)</a>
  */
-final class X86 {
+final class X86 extends X86Encoding {
   /** The 64-bit registers and their numbers. */
   enum Gp {
     RAX(0),
@@ -40,7 +38,7 @@ final class X86 {
     R14(14),
     R15(15);
 
-    private final int number;
+    final int number;
 
     Gp(int number) {
       this.number = number;
@@ -50,43 +48,12 @@ final class X86 {
   /** Memory at {@code base + displacement}. */
   record Mem(Gp base, int displacement) {}
 
-  // Fields of the VEX and EVEX prefixes. Register bits are stored inverted, so a register below 8
-  // has ones.
-  private static final int EVEX = 0x62;
-  private static final int VEX = 0xC4;
-  private static final int MAP_0F = 1;
-  private static final int MAP_0F38 = 2;
-  private static final int NO_PREFIX = 0;
-  private static final int PREFIX_66 = 1;
-  private static final int PREFIX_F3 = 2;
-  private static final int PREFIX_F2 = 3;
-  private static final int W = 0x80;
-  private static final int BITS_512 = 0x40;
-  private static final int BROADCAST = 0x10;
-  private static final int ZEROS = 0x80; // where the mask has none, not what was there
-
-  private static final int ZMM_BYTES = 64;
-  private static final int SHORT_JUMP_BYTES = 2;
-  private static final int NEAR_JUMP_BYTES = 6;
-
-  private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-
   static Mem at(Gp base) {
     return new Mem(base, 0);
   }
 
   static Mem at(Gp base, int displacement) {
     return new Mem(base, displacement);
-  }
-
-  /** All instructions so far. */
-  byte[] bytes() {
-    return bytes.toByteArray();
-  }
-
-  /** Where the next instruction starts: a target for {@link #jnz}. */
-  int here() {
-    return bytes.size();
   }
 
   /** {@code to = from}, 64 bits. */
@@ -107,6 +74,18 @@ final class X86 {
     }
     emit(0x89);
     memory(from.number, to, 1);
+  }
+
+  /** 64 bits from memory. */
+  void mov(Gp to, Mem from) {
+    emit(rex(true, to.number, from.base().number), 0x8B);
+    memory(to.number, from, 1);
+  }
+
+  /** {@code to += } 64 bits from memory. */
+  void add(Gp to, Mem value) {
+    emit(rex(true, to.number, value.base().number), 0x03);
+    memory(to.number, value, 1);
   }
 
   /** {@code to += from}. */
@@ -150,14 +129,31 @@ final class X86 {
     }
   }
 
-  /** Saves a register below R8. */
+  /** Saves a register. */
   void push(Gp register) {
-    emit(0x50 + low(register));
+    extended(register);
+    emit(0x50 + (register.number & 7));
   }
 
-  /** Brings back a register below R8. */
+  /** Brings back a register. */
   void pop(Gp register) {
-    emit(0x58 + low(register));
+    extended(register);
+    emit(0x58 + (register.number & 7));
+  }
+
+  private void extended(Gp register) {
+    if (register.number >= 8) {
+      emit(rex(false, 0, register.number));
+    }
+  }
+
+  /** Asks for the line of memory, which need not exist, to be brought into the caches. */
+  void prefetcht0(Mem line) {
+    if (line.base().number >= 8) {
+      emit(rex(false, 0, line.base().number));
+    }
+    emit(0x0F, 0x18);
+    memory(1, line, 1);
   }
 
   void ret() {
@@ -291,6 +287,88 @@ final class X86 {
     emit(0xB8, direct(sum, b));
   }
 
+  /** {@code to = a + b}, sixteen floats. */
+  void vaddps(int to, int a, int b) {
+    evexRegisters(MAP_0F, NO_PREFIX, 0x58, to, a, b);
+  }
+
+  /** {@code to = a · b}, sixteen floats. */
+  void vmulps(int to, int a, int b) {
+    evexRegisters(MAP_0F, NO_PREFIX, 0x59, to, a, b);
+  }
+
+  /** Sixteen ints as floats. */
+  void vcvtdq2ps(int to, int from) {
+    evexRegisters(MAP_0F, NO_PREFIX, 0x5B, to, 0, from);
+  }
+
+  /** Sixteen f16 from memory as floats. */
+  void vcvtph2ps(int to, Mem from) {
+    evexMemory(MAP_0F38, PREFIX_66, 0x13, to, from, ZMM_BYTES / 2, BITS_512);
+  }
+
+  /** Sixteen 16-bit numbers from memory as ints, with zeros in front. */
+  void vpmovzxwd(int to, Mem from) {
+    evexMemory(MAP_0F38, PREFIX_66, 0x33, to, from, ZMM_BYTES / 2, BITS_512);
+  }
+
+  /** Sixteen bytes from memory as ints, with their sign in front. */
+  void vpmovsxbd(int to, Mem from) {
+    evexMemory(MAP_0F38, PREFIX_66, 0x21, to, from, ZMM_BYTES / 4, BITS_512);
+  }
+
+  /** {@code to = from << by}, sixteen ints. */
+  void vpslld(int to, int from, int by) {
+    evexRegisters(MAP_0F, PREFIX_66, 0x72, 6, to, from);
+    emit(by);
+  }
+
+  /** {@code to[i] = from[i] >>> by[i]}, sixteen ints. */
+  void vpsrlvd(int to, int from, int by) {
+    evexRegisters(MAP_0F38, PREFIX_66, 0x45, to, from, by);
+  }
+
+  /** 64 bits from memory, eight times. */
+  void vpbroadcastq(int to, Mem from) {
+    evexMemory(MAP_0F38, PREFIX_66 | W, 0x59, to, from, Long.BYTES, BITS_512);
+  }
+
+  /** Of each 16 bytes of {@code from} those that {@code order} names; zero where it is negative. */
+  void vpshufb(int to, int from, int order) {
+    evexRegisters(MAP_0F38, PREFIX_66, 0x00, to, from, order);
+  }
+
+  /** {@code to[i] = table[order[i] mod 16]}, sixteen floats. */
+  void vpermps(int to, int order, int table) {
+    evexRegisters(MAP_0F38, PREFIX_66, 0x16, to, order, table);
+  }
+
+  /**
+   * Quarters of 128 bits: two of {@code a}, then two of {@code b}; {@code which} has two bits for
+   * each.
+   */
+  void vshuff64x2(int to, int a, int b, int which) {
+    evexRegisters(MAP_0F3A, PREFIX_66 | W, 0x23, to, a, b);
+    emit(which);
+  }
+
+  /** The same within each quarter: two floats of {@code a}, then two of {@code b}. */
+  void vshufps(int to, int a, int b, int which) {
+    evexRegisters(MAP_0F, NO_PREFIX, 0xC6, to, a, b);
+    emit(which);
+  }
+
+  /** Quarter {@code which} of {@code from}. */
+  void vextractf32x4(int to, int from, int which) {
+    evexRegisters(MAP_0F3A, PREFIX_66, 0x19, from, 0, to);
+    emit(which);
+  }
+
+  /** The first float to memory. */
+  void vmovss(Mem to, int from) {
+    evexMemory(MAP_0F, PREFIX_F3, 0x11, from, to, Float.BYTES, 0);
+  }
+
   // Tiles: up to 16 rows of 64 bytes each. Rows in memory are `stride` bytes apart.
 
   /** Sets up the tiles as 64 bytes in memory say. */
@@ -328,95 +406,5 @@ final class X86 {
   /** Clears the upper parts of zmm0 to zmm15: else code of 128-bit instructions runs slowly. */
   void vzeroupper() {
     emit(0xC5, 0xF8, 0x77);
-  }
-
-  /**
-   * The EVEX prefix.
-   *
-   * @param reg the register of ModRM's middle field, 0 to 31
-   * @param vvvv the second operand, 0 to 31
-   * @param b bit 3 of the register or base in ModRM's last field
-   * @param x bit 4 of that register; 0 for memory without an index
-   */
-  private void evex(int map, int prefix, int reg, int vvvv, int b, int x, int length) {
-    int p0 = bit(~reg >> 3, 7) | bit(~x, 6) | bit(~b, 5) | bit(~reg >> 4, 4) | map;
-    int p1 = (~vvvv & 0xF) << 3 | 0x04 | prefix;
-    int p2 = length | bit(~vvvv >> 4, 3);
-    emit(EVEX, p0, p1, p2);
-  }
-
-  /** The VEX prefix of three bytes, for opcodes of the map 0F 38 without a length. */
-  private void vex(int prefix, int reg, int index, int base, int vvvv) {
-    int p0 = bit(~reg >> 3, 7) | bit(~index >> 3, 6) | bit(~base >> 3, 5) | MAP_0F38;
-    emit(VEX, p0, (~vvvv & 0xF) << 3 | prefix);
-  }
-
-  /** Rows of a tile; the SIB byte is part of the instruction, its index is the stride. */
-  private void tileMemory(int prefix, int tile, Mem m, Gp stride) {
-    if (stride == Gp.RSP) {
-      throw new IllegalArgumentException("rsp cannot be a stride");
-    }
-    vex(prefix, tile, stride.number, m.base().number, 0);
-    int base = m.base().number & 7;
-    boolean none = m.displacement() == 0 && base != Gp.RBP.number;
-    boolean isByte = m.displacement() == (byte) m.displacement();
-    emit(0x4B, (none ? 0x00 : isByte ? 0x40 : 0x80) | (tile & 7) << 3 | Gp.RSP.number);
-    emit((stride.number & 7) << 3 | base);
-    if (!none && isByte) {
-      emit(m.displacement());
-    } else if (!none) {
-      emit32(m.displacement());
-    }
-  }
-
-  private static int bit(int value, int at) {
-    return (value & 1) << at;
-  }
-
-  /**
-   * ModRM, SIB and displacement of a memory operand. EVEX counts a displacement of one byte in
-   * units of the operand's size.
-   */
-  private void memory(int reg, Mem m, int unit) {
-    int base = m.base().number & 7;
-    int middle = (reg & 7) << 3;
-    int scaled = m.displacement() / unit;
-    boolean isByte = m.displacement() % unit == 0 && scaled == (byte) scaled;
-    // Without a displacement rbp and r13 would mean an address relative to the instruction.
-    boolean none = m.displacement() == 0 && base != Gp.RBP.number;
-    emit((none ? 0x00 : isByte ? 0x40 : 0x80) | middle | base);
-    if (base == Gp.RSP.number) {
-      emit(0x24); // rsp and r12 are written as a base without an index
-    }
-    if (!none && isByte) {
-      emit(scaled);
-    } else if (!none) {
-      emit32(m.displacement());
-    }
-  }
-
-  private static int rex(boolean wide, int reg, int rm) {
-    return 0x40 | (wide ? 8 : 0) | reg >> 3 << 2 | rm >> 3;
-  }
-
-  private static int direct(int reg, int rm) {
-    return 0xC0 | (reg & 7) << 3 | rm & 7;
-  }
-
-  private static int low(Gp register) {
-    if (register.number >= 8) {
-      throw new IllegalArgumentException("needs a register below R8, got " + register);
-    }
-    return register.number;
-  }
-
-  private void emit(int... values) {
-    for (int v : values) {
-      bytes.write(v);
-    }
-  }
-
-  private void emit32(int v) {
-    emit(v, v >> 8, v >> 16, v >> 24);
   }
 }

@@ -291,12 +291,20 @@ final class X86Decoder {
       require(vvvv == 0 && length == 0, "vzeroupper has L0 and no vvvv");
       return;
     }
-    int mod = modrm(0);
+    boolean hasByte =
+        switch (op.form) {
+          case RVMI, MRI, VMI -> true;
+          default -> false;
+        };
+    int mod = modrm(hasByte ? 1 : 0);
+    if (hasByte) {
+      immediate(u8());
+    }
     if (op == X86Op.TILERELEASE) {
       require(mod == 0 && i.rm == 0 && i.reg == 0, "tilerelease is ModRM c0");
     }
     switch (op.form) {
-      case RVM, RMV, TTT -> {}
+      case RVM, RMV, RVMI, VMI, TTT -> {}
       default -> require(vvvv == 0, "an unused vvvv must be 1111");
     }
     switch (op.form) {
@@ -307,6 +315,8 @@ final class X86Decoder {
       case M -> require(i.memory && i.reg == 0, "needs memory and /0");
       case TM, MT -> require(i.memory, "needs memory");
       case RK, KR, TTT -> require(!i.memory, "needs registers");
+      case VMI -> require(mod == 6, "needs /6");
+      case MRI -> require(!i.memory, "needs registers");
       case T -> require(!i.memory && i.rm == 0, "ModRM must be 11:rrr:000");
       default -> {}
     }
@@ -328,7 +338,10 @@ final class X86Decoder {
     return switch (i.op.tuple) {
       case FULL -> i.broadcast ? 4 : i.size;
       case FULL_MEM -> i.size;
+      case HALF_MEM -> i.size / 2;
+      case QUARTER_MEM -> i.size / 4;
       case SCALAR -> 4;
+      case SCALAR_64 -> 8;
       case NONE -> 1;
     };
   }

@@ -86,6 +86,18 @@ enum X86Op {
   VDPBF16PS("vdpbf16ps", Form.RVM, Coding.EVEX, 0xf3, 2, 0x52, 0, Tuple.FULL),
   VCVTNE2PS2BF16("vcvtne2ps2bf16", Form.RVM, Coding.EVEX, 0xf2, 2, 0x72, 0, Tuple.FULL),
   VPDPBUSD("vpdpbusd", Form.RVM, Coding.BOTH, 0x66, 2, 0x50, 0, Tuple.FULL),
+  VMOVSS_STORE("vmovss", Form.MR, Coding.EVEX, 0xf3, 1, 0x11, 0, Tuple.SCALAR),
+  VPMOVZXWD("vpmovzxwd", Form.RM, Coding.EVEX, 0x66, 2, 0x33, 0, Tuple.HALF_MEM),
+  VPMOVSXBD("vpmovsxbd", Form.RM, Coding.EVEX, 0x66, 2, 0x21, 0, Tuple.QUARTER_MEM),
+  VCVTPH2PS("vcvtph2ps", Form.RM, Coding.EVEX, 0x66, 2, 0x13, 0, Tuple.HALF_MEM),
+  VPBROADCASTQ("vpbroadcastq", Form.RM, Coding.EVEX, 0x66, 2, 0x59, 1, Tuple.SCALAR_64),
+  VPSLLD("vpslld", Form.VMI, Coding.EVEX, 0x66, 1, 0x72, 0, Tuple.FULL),
+  VPSRLVD("vpsrlvd", Form.RVM, Coding.EVEX, 0x66, 2, 0x45, 0, Tuple.FULL),
+  VPSHUFB("vpshufb", Form.RVM, Coding.EVEX, 0x66, 2, 0x00, 0, Tuple.FULL_MEM),
+  VPERMPS("vpermps", Form.RVM, Coding.EVEX, 0x66, 2, 0x16, 0, Tuple.FULL),
+  VSHUFPS("vshufps", Form.RVMI, Coding.EVEX, 0, 1, 0xc6, 0, Tuple.FULL),
+  VSHUFF64X2("vshuff64x2", Form.RVMI, Coding.EVEX, 0x66, 3, 0x23, 1, Tuple.FULL_MEM),
+  VEXTRACTF32X4("vextractf32x4", Form.MRI, Coding.EVEX, 0x66, 3, 0x19, 0, Tuple.NONE),
   VZEROUPPER("vzeroupper", Form.NONE, Coding.VEX, 0, 1, 0x77, -1, Tuple.NONE),
 
   KMOVW_STORE("kmovw", Form.KR, Coding.VEX, 0, 1, 0x93, 0, Tuple.NONE),
@@ -104,7 +116,7 @@ enum X86Op {
 
   /**
    * The operands, destination first: R is ModRM.reg, M is ModRM.r/m, V is vvvv, K an opmask, T a
-   * tile.
+   * tile, I a byte behind all.
    */
   enum Form {
     NONE,
@@ -113,6 +125,9 @@ enum X86Op {
     MR,
     RVM,
     RMV,
+    RVMI,
+    MRI,
+    VMI,
     RK,
     KR,
     T,
@@ -134,7 +149,10 @@ enum X86Op {
     NONE,
     FULL,
     FULL_MEM,
-    SCALAR
+    HALF_MEM,
+    QUARTER_MEM,
+    SCALAR,
+    SCALAR_64
   }
 
   final String text;

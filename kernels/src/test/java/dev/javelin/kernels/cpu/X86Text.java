@@ -68,11 +68,20 @@ final class X86Text {
   }
 
   private static String vector(X86Instruction i) {
+    int rmSize =
+        switch (i.op.tuple) {
+          case SCALAR, SCALAR_64 -> 16;
+          case HALF_MEM -> i.size / 2;
+          case QUARTER_MEM -> i.size / 4;
+          case NONE, FULL, FULL_MEM -> i.size;
+        };
     String memory =
-        i.op.tuple == X86Op.Tuple.SCALAR
-            ? "DWORD PTR "
-            : i.broadcast ? "DWORD BCST " : sizeName(i.size);
-    int rmSize = i.op.tuple == X86Op.Tuple.SCALAR ? 16 : i.size;
+        switch (i.op.tuple) {
+          case SCALAR -> "DWORD PTR ";
+          case SCALAR_64 -> "QWORD PTR ";
+          case NONE, FULL, FULL_MEM, HALF_MEM, QUARTER_MEM ->
+              i.broadcast ? "DWORD BCST " : sizeName(rmSize);
+        };
     return switch (i.op.form) {
       case NONE -> "";
       case M -> address(i);
@@ -90,6 +99,19 @@ final class X86Text {
               + rm(i, sizeName(i.size), i.size)
               + ","
               + general(i.vvvv, i.size);
+      case RVMI ->
+          mask(i, register(i.reg, i.size))
+              + ","
+              + register(i.vvvv, i.size)
+              + ","
+              + vectorRm(i, memory, rmSize)
+              + ",0x%x".formatted(i.value);
+      case MRI -> register(i.rm, 16) + "," + register(i.reg, i.size) + ",0x%x".formatted(i.value);
+      case VMI ->
+          mask(i, register(i.vvvv, i.size))
+              + ","
+              + vectorRm(i, memory, rmSize)
+              + ",0x%x".formatted(i.value);
       case RK -> "k" + i.reg + "," + general(i.rm, i.wide ? 8 : 4);
       case KR -> general(i.reg, 4) + ",k" + i.rm;
       case T -> "tmm" + i.reg;

@@ -64,6 +64,10 @@ final class X86Vector {
       case VMOVDQU16_STORE -> storeWords(i, address);
       case VPERMT2W -> permuteWords(i, address);
       case VCVTNE2PS2BF16 -> convertPairs(i, address);
+      case VMOVSS_STORE -> memory.setInt(address, zmm[i.reg][0]);
+      case VPMOVZXWD, VPMOVSXBD, VCVTPH2PS, VPBROADCASTQ -> widen(i, address);
+      case VPSLLD, VEXTRACTF32X4 -> toOther(i);
+      case VPSHUFB, VPERMPS, VSHUFPS, VSHUFF64X2 -> shuffle(i, address);
       case VZEROUPPER -> {
         for (int n = 0; n < 16; n++) {
           for (int lane = 4; lane < 16; lane++) {
@@ -81,6 +85,82 @@ final class X86Vector {
       }
       default -> lanewise(i, address);
     }
+  }
+
+  /** Elements of fewer bits from memory, read one by one; without a mask. */
+  private void widen(X86Instruction i, long address) {
+    requirePlain(i, true);
+    for (int lane = 0; lane < lanes(i); lane++) {
+      zmm[i.reg][lane] =
+          switch (i.op) {
+            case VPMOVZXWD -> memory.getShort(address + 2L * lane);
+            case VPMOVSXBD -> (byte) memory.getByte(address + lane);
+            case VCVTPH2PS ->
+                bits(Float.float16ToFloat((short) memory.getShort(address + 2L * lane)));
+            default -> (int) (memory.getLong(address) >> 32 * (lane % 2)); // VPBROADCASTQ
+          };
+    }
+    finish(i);
+  }
+
+  private static void requirePlain(X86Instruction i, boolean memory) {
+    if (i.mask != 0 || i.memory != memory) {
+      throw new X86Fault("not executed by this machine");
+    }
+  }
+
+  /** Those that do not write to ModRM.reg. */
+  private void toOther(X86Instruction i) {
+    requirePlain(i, false);
+    if (i.op == X86Op.VPSLLD) {
+      for (int lane = 0; lane < lanes(i); lane++) {
+        zmm[i.vvvv][lane] = i.value > 31 ? 0 : zmm[i.rm][lane] << i.value;
+      }
+      clear(i.vvvv, lanes(i));
+      return;
+    }
+    int quarter = (int) i.value % (i.size / 16);
+    System.arraycopy(zmm[i.reg].clone(), 4 * quarter, zmm[i.rm], 0, 4);
+    clear(i.rm, 4);
+  }
+
+  private void shuffle(X86Instruction i, long address) {
+    requirePlain(i, false);
+    source(i, address);
+    int[] a = zmm[i.vvvv];
+    int[] to = new int[16];
+    for (int lane = 0; lane < lanes(i); lane++) {
+      int quarter = lane / 4 * 4;
+      int select = (int) i.value >> 2 * (lane % 4) & 3;
+      to[lane] =
+          switch (i.op) {
+            case VPERMPS -> source[a[lane] & lanes(i) - 1];
+            case VSHUFPS -> (lane % 4 < 2 ? a : source)[quarter + select];
+            case VSHUFF64X2 -> quarters(i, a, lane);
+            default -> bytesOf(a, quarter, source[lane]);
+          };
+    }
+    System.arraycopy(to, 0, zmm[i.reg], 0, 16);
+    finish(i);
+  }
+
+  private int quarters(X86Instruction i, int[] a, int lane) {
+    if (i.size != 64) {
+      throw new X86Fault("not executed by this machine");
+    }
+    int quarter = lane / 4;
+    return (quarter < 2 ? a : source)[4 * ((int) i.value >> 2 * quarter & 3) + lane % 4];
+  }
+
+  /** The four bytes that {@code order} names, of the sixteen from dword {@code first} on. */
+  private static int bytesOf(int[] of, int first, int order) {
+    int result = 0;
+    for (int n = 0; n < 32; n += 8) {
+      int which = order >> n & 15;
+      int x = of[first + which / 4] >>> 8 * (which % 4) & 0xff;
+      result |= (order >> n & 0x80) != 0 ? 0 : x << n;
+    }
+    return result;
   }
 
   private int broadcastLoad(X86Instruction i, long address) {
@@ -183,6 +263,7 @@ final class X86Vector {
             case VCVTDQ2PS -> bits((float) b);
             case VXORPS, VPXOR, VPXORD -> a ^ b;
             case VPADDD -> a + b;
+            case VPSRLVD -> b < 0 || b > 31 ? 0 : a >>> b;
             case VPDPBUSD -> dotBytes(c, a, b);
             case VDPBF16PS ->
                 // the odd pair first
