@@ -26,6 +26,13 @@ public final class MatmulCpu {
 
   private MatmulCpu() {}
 
+  /**
+   * What computes products of up to {@link #STEADY_ROWS} rows, for people: {@code machine code}.
+   */
+  public static String fewRows() {
+    return FewRowsMachine.description();
+  }
+
   private static MatmulTile tile(DType a, DType b) {
     MatmulTile pairs = a == DType.BF16 && b == DType.BF16 ? Bf16Products.tile() : null;
     return pairs != null ? pairs : TILE;

@@ -5,6 +5,7 @@ import dev.javelin.device.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The matrix product where A has a few rows and B is stored along k, as in decoding tokens: each
@@ -18,7 +19,8 @@ import jdk.incubator.vector.FloatVector;
  *
  * <p>A dot product is 16 interleaved chains of fused multiply-adds, {@code s[l] = Σ_i a[16i + l] ·
  * b[16i + l]}, added in the order {@code s[l] + s[l+8]}, {@code + s[l+4]}, {@code + s[l+2]}, {@code
- * + s[l+1]}, and then a chain over the rest of k: the same bits for vectors of any width.
+ * + s[l+1]}, and then a chain over the rest of k: the same bits for vectors of any width, and for
+ * {@link FewRowsCode}, which serves where it can; elsewhere, the loops here.
  */
 final class MatmulFewRows {
   /** The most rows of A that are served so. */
@@ -29,6 +31,7 @@ final class MatmulFewRows {
   private static final int PARTS = CHAINS / Lanes.COUNT; // accumulators of a row of B
   private static final int ROWS = ACCUMULATORS / PARTS; // of B at once
   private static final int PIECE_ELEMENTS = 64 << 10; // of B
+  private static final long VECTOR_BYTES = Lanes.BYTES; // long, as addresses are
   private static final long ROW_CHAINS = 4L * ACCUMULATORS * Lanes.COUNT; // bytes, of a row of A
   private static final long CHAINS_BYTES = 3 * ROW_CHAINS;
 
@@ -78,6 +81,19 @@ final class MatmulFewRows {
   }
 
   void run() {
+    run(FewRowsMachine.of(b, m, k).orElse(null));
+  }
+
+  /**
+   * @param machine {@code null} for the loops in Java, which give the same bits
+   */
+  void run(@Nullable FewRowsMachine machine) {
+    if (machine != null) {
+      long packed = cpu.shared(machine.packedBytes()).address();
+      machine.pack(packed, a);
+      cpu.parallel(Math.ceilDiv(n, pieceCols), 1, (from, to) -> pieces(machine, packed, from, to));
+      return;
+    }
     long rowBytes = 4L * k;
     MemorySegment rows = cpu.shared(m * rowBytes);
     for (int i = 0; i < m; i++) {
@@ -85,6 +101,19 @@ final class MatmulFewRows {
     }
     long as = rows.address();
     cpu.parallel(Math.ceilDiv(n, pieceCols), 1, (from, to) -> pieces(as, from, to));
+  }
+
+  // Memory of the thread: fp32 piece of C [m, pieceCols] | a row of C | what the code needs
+
+  private void pieces(FewRowsMachine machine, long packed, int from, int to) {
+    long stripBytes = 4L * (m + 1) * pieceCols;
+    long strip = cpu.scratch(stripBytes + machine.ownBytes(pieceCols)).address();
+    for (int piece = from; piece < to; piece++) {
+      int first = piece * pieceCols;
+      int count = Math.min(n - first, pieceCols);
+      machine.sums(strip + stripBytes, packed, strip, 4L * pieceCols, first, count);
+      store(strip, first, count);
+    }
   }
 
   // Memory of the thread: chains | fp32 piece of C [m, pieceCols] | a row of C | rows of B widened
@@ -143,12 +172,12 @@ final class MatmulFewRows {
 
   /** The chains of two rows of A and up to {@link #ROWS} rows of B, 16 floats for each pair. */
   private static void twoRows(long out, long a, long next, long b, long step, int count, int k) {
-    long a1 = a + 1 % PARTS * Lanes.BYTES;
-    long a2 = a + 2 % PARTS * Lanes.BYTES;
-    long a3 = a + 3 % PARTS * Lanes.BYTES;
-    long b1 = b + 1 % PARTS * Lanes.BYTES + Math.min(1 / PARTS, count - 1) * step;
-    long b2 = b + 2 % PARTS * Lanes.BYTES + Math.min(2 / PARTS, count - 1) * step;
-    long b3 = b + 3 % PARTS * Lanes.BYTES + Math.min(3 / PARTS, count - 1) * step;
+    long a1 = a + 1 % PARTS * VECTOR_BYTES;
+    long a2 = a + 2 % PARTS * VECTOR_BYTES;
+    long a3 = a + 3 % PARTS * VECTOR_BYTES;
+    long b1 = b + 1 % PARTS * VECTOR_BYTES + Math.min(1 / PARTS, count - 1) * step;
+    long b2 = b + 2 % PARTS * VECTOR_BYTES + Math.min(2 / PARTS, count - 1) * step;
+    long b3 = b + 3 % PARTS * VECTOR_BYTES + Math.min(3 / PARTS, count - 1) * step;
     FloatVector s0 = Lanes.zero();
     FloatVector s1 = Lanes.zero();
     FloatVector s2 = Lanes.zero();
@@ -174,22 +203,22 @@ final class MatmulFewRows {
     }
     Lanes.store(s0, Ram.ALL, out);
     Lanes.store(s1, Ram.ALL, out + Lanes.BYTES);
-    Lanes.store(s2, Ram.ALL, out + 2 * Lanes.BYTES);
-    Lanes.store(s3, Ram.ALL, out + 3 * Lanes.BYTES);
-    Lanes.store(t0, Ram.ALL, out + 4 * Lanes.BYTES);
-    Lanes.store(t1, Ram.ALL, out + 5 * Lanes.BYTES);
-    Lanes.store(t2, Ram.ALL, out + 6 * Lanes.BYTES);
-    Lanes.store(t3, Ram.ALL, out + 7 * Lanes.BYTES);
+    Lanes.store(s2, Ram.ALL, out + 2 * VECTOR_BYTES);
+    Lanes.store(s3, Ram.ALL, out + 3 * VECTOR_BYTES);
+    Lanes.store(t0, Ram.ALL, out + 4 * VECTOR_BYTES);
+    Lanes.store(t1, Ram.ALL, out + 5 * VECTOR_BYTES);
+    Lanes.store(t2, Ram.ALL, out + 6 * VECTOR_BYTES);
+    Lanes.store(t3, Ram.ALL, out + 7 * VECTOR_BYTES);
   }
 
   /** The same for one row of A. */
   private static void oneRow(long out, long a, long b, long step, int count, int k) {
-    long a1 = a + 1 % PARTS * Lanes.BYTES;
-    long a2 = a + 2 % PARTS * Lanes.BYTES;
-    long a3 = a + 3 % PARTS * Lanes.BYTES;
-    long b1 = b + 1 % PARTS * Lanes.BYTES + Math.min(1 / PARTS, count - 1) * step;
-    long b2 = b + 2 % PARTS * Lanes.BYTES + Math.min(2 / PARTS, count - 1) * step;
-    long b3 = b + 3 % PARTS * Lanes.BYTES + Math.min(3 / PARTS, count - 1) * step;
+    long a1 = a + 1 % PARTS * VECTOR_BYTES;
+    long a2 = a + 2 % PARTS * VECTOR_BYTES;
+    long a3 = a + 3 % PARTS * VECTOR_BYTES;
+    long b1 = b + 1 % PARTS * VECTOR_BYTES + Math.min(1 / PARTS, count - 1) * step;
+    long b2 = b + 2 % PARTS * VECTOR_BYTES + Math.min(2 / PARTS, count - 1) * step;
+    long b3 = b + 3 % PARTS * VECTOR_BYTES + Math.min(3 / PARTS, count - 1) * step;
     FloatVector s0 = Lanes.zero();
     FloatVector s1 = Lanes.zero();
     FloatVector s2 = Lanes.zero();
@@ -203,8 +232,8 @@ final class MatmulFewRows {
     }
     Lanes.store(s0, Ram.ALL, out);
     Lanes.store(s1, Ram.ALL, out + Lanes.BYTES);
-    Lanes.store(s2, Ram.ALL, out + 2 * Lanes.BYTES);
-    Lanes.store(s3, Ram.ALL, out + 3 * Lanes.BYTES);
+    Lanes.store(s2, Ram.ALL, out + 2 * VECTOR_BYTES);
+    Lanes.store(s3, Ram.ALL, out + 3 * VECTOR_BYTES);
   }
 
   /** Adds what follows the chains. */
@@ -226,12 +255,12 @@ final class MatmulFewRows {
     if (PARTS == 1) {
       return s;
     }
-    FloatVector half = s.add(Lanes.load(Ram.ALL, chains + PARTS / 2 * Lanes.BYTES));
+    FloatVector half = s.add(Lanes.load(Ram.ALL, chains + PARTS / 2 * VECTOR_BYTES));
     if (PARTS == 2) {
       return half;
     }
     FloatVector next = Lanes.load(Ram.ALL, chains + Lanes.BYTES);
-    return half.add(next.add(Lanes.load(Ram.ALL, chains + 3 * Lanes.BYTES)));
+    return half.add(next.add(Lanes.load(Ram.ALL, chains + 3 * VECTOR_BYTES)));
   }
 
   private static float get(long address) {

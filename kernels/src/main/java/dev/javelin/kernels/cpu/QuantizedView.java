@@ -62,6 +62,30 @@ public record QuantizedView(MemorySegment bytes, Quantization format, int out, i
     }
   }
 
+  /** Address of the scale of a row of INT8; those of the next rows follow. */
+  long scale(int row) {
+    return bytes.address() + format.scalesAt(out, in) + 4L * row;
+  }
+
+  /** Writes the largest values of {@code n} blocks of NF4 from {@code block} on. */
+  void largest(long to, long block, int n) {
+    float offset = bytes.get(FLOAT, Quantization.offsetAt(out, in));
+    long codes = bytes.address() + Quantization.largestAt(out, in);
+    long end = block + n;
+    long at = to;
+    for (long i = block; i < end; ) {
+      long outer = i / Quantization.OUTER_BLOCK;
+      int count = (int) (Math.min(end, (outer + 1) * Quantization.OUTER_BLOCK) - i);
+      float scale = bytes.get(FLOAT, format.scalesAt(out, in) + 4 * outer);
+      for (int j = 0; j < count; j++) {
+        float code = Ram.ALL.get(BYTE, codes + i + j);
+        Ram.ALL.set(FLOAT, at + 4L * j, Math.fma(scale, code, offset));
+      }
+      at += 4L * count;
+      i += count;
+    }
+  }
+
   private void widenNf4(long to, long first, int n) {
     long end = first + n;
     for (long i = first; i < end; ) {

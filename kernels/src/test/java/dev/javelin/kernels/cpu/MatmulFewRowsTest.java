@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.device.DType;
+import dev.javelin.kernels.Quantization;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Against the chains that the class documents, one float after the other: the same bits. */
@@ -86,6 +88,77 @@ class MatmulFewRowsTest {
       Half.narrow(want, 0, type, sums, 0, n);
       assertThat(c.mismatch(want)).isEqualTo(-1);
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Quantization.class)
+  void quantisedWeightsHaveTheBitsOfWidenedOnes(Quantization format) {
+    Random random = new Random(8);
+    for (int k : new int[] {1, 15, 16, 63, 64, 70, 192, 704}) {
+      for (int m : new int[] {1, 2, 3, 5, 6, 7, 8, 9, 17, 32}) {
+        int n = 1 + random.nextInt(200);
+        try (Arena arena = Arena.ofShared();
+            Cpu cpu = Cpu.open(2)) {
+          byte[] bytes = new byte[(int) format.bytes(n, k)];
+          random.nextBytes(bytes);
+          MemorySegment packed = arena.allocate(bytes.length, 64);
+          packed.copyFrom(MemorySegment.ofArray(bytes));
+          for (long at = format.scalesAt(n, k); at + 4 <= bytes.length; at += 4) {
+            packed.set(JAVA_FLOAT, at, (float) random.nextGaussian());
+          }
+          QuantizedView w = new QuantizedView(packed, format, n, k);
+          float[] wide = new float[n * k];
+          w.read(wide);
+          MemorySegment a = gaussian(arena, random, DType.F32, m * k);
+          float[] af = floats(a, DType.F32);
+          MemorySegment c = arena.allocate(4L * m * n, 64);
+          MatmulCpu.run(
+              cpu, c, DType.F32, n, a, DType.F32, k, w, true, m, false, MatmulEpilogue.NONE);
+          for (int i = 0; i < m * n; i++) {
+            float want = dot(af, i / n * k, wide, i % n * k, k);
+            float got = c.getAtIndex(JAVA_FLOAT, i);
+            if (Float.floatToIntBits(got) != Float.floatToIntBits(want)) {
+              throw new AssertionError(
+                  "[%d, %d] x [%d, %d]: C[%d, %d] is %a, should be %a"
+                      .formatted(m, k, n, k, i / n, i % n, got, want));
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** Over fuzzed shapes, where there is machine code. */
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "BF16", "F16"})
+  void machineCodeHasTheBitsOfTheLoopsInJava(DType type) {
+    Random random = new Random(15);
+    try (Arena arena = Arena.ofShared();
+        Cpu cpu = Cpu.open(2)) {
+      for (int i = 0; i < 120; i++) {
+        int m = 1 + random.nextInt(MatmulFewRows.MAX_ROWS);
+        int n = 1 + random.nextInt(300);
+        int k = 16 + random.nextInt(i % 10 == 0 ? 3000 : 200);
+        int ldb = k + random.nextInt(3) * random.nextInt(40);
+        MatmulOperand a =
+            MatmulOperand.of(
+                "A", gaussian(arena, random, DType.F32, m * k), DType.F32, k, true, m, k);
+        MatmulOperand b =
+            MatmulOperand.of("B", gaussian(arena, random, type, n * ldb), type, ldb, true, n, k);
+        MemorySegment c = arena.allocate(4L * m * n, 64);
+        MemorySegment want = arena.allocate(4L * m * n, 64);
+        product(cpu, c, a, b, m, n, k).run();
+        product(cpu, want, a, b, m, n, k).run(null);
+        assertThat(c.mismatch(want)).as("[%d, %d] x [%d, %d]", m, k, n, k).isEqualTo(-1);
+      }
+    }
+  }
+
+  private static MatmulFewRows product(
+      Cpu cpu, MemorySegment c, MatmulOperand a, MatmulOperand b, int m, int n, int k) {
+    return new MatmulFewRows(cpu, c, DType.F32, n, a, b, m, n, k, false, MatmulEpilogue.NONE);
   }
 
   private static float dot(float[] a, int aAt, float[] b, int bAt, int k) {

@@ -3,6 +3,7 @@ package dev.javelin.cli;
 import com.sun.management.OperatingSystemMXBean;
 import dev.javelin.kernels.BundledKernels;
 import dev.javelin.kernels.cpu.Bf16Products;
+import dev.javelin.kernels.cpu.MatmulCpu;
 import dev.javelin.kernels.cpu.VectorWidth;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -61,6 +62,7 @@ final class DoctorCommand implements Callable<Integer> {
             + " bits"
             + (bits < FAST_VECTOR_BITS ? "; slow: the processor offers no wider ones" : ""));
     line(out, "bf16", "products by " + Bf16Products.description());
+    line(out, "few rows", "products by " + MatmulCpu.fewRows());
     return true;
   }
 

@@ -3,6 +3,7 @@ package dev.javelin.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.javelin.kernels.cpu.Bf16Products;
+import dev.javelin.kernels.cpu.MatmulCpu;
 import dev.javelin.nn.Precision;
 import dev.javelin.train.settings.BatchSpec;
 import dev.javelin.train.settings.Names;
@@ -219,7 +220,8 @@ class CommandLineTest {
     assertThat(r.exit()).isEqualTo(0);
     assertThat(r.out())
         .contains("Java", "Vector API", " bits", "Memory", "CUDA", "ready to train on the CPU")
-        .contains("bf16        products by " + Bf16Products.description());
+        .contains("bf16        products by " + Bf16Products.description())
+        .contains("few rows    products by " + MatmulCpu.fewRows());
   }
 
   @Test
