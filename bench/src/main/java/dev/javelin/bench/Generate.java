@@ -140,7 +140,7 @@ final class Generate {
     }
   }
 
-  private static double median(double[] values) {
+  static double median(double[] values) {
     double[] sorted = values.clone();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];
@@ -225,7 +225,7 @@ final class Generate {
   }
 
   /** Copies a block that no cache holds. */
-  private static final class Copy implements AutoCloseable {
+  static final class Copy implements AutoCloseable {
     private final Cpu cpu;
     private final Memory from;
     private final Memory to;
