@@ -99,7 +99,7 @@ final class MatmulBlocking {
       boolean accumulate,
       MatmulEpilogue epilogue) {
     this.cpu = cpu;
-    this.tile = tile;
+    this.tile = tile.reading(a, b, m, n);
     this.team = team;
     this.c = c;
     this.cType = cType;
@@ -144,8 +144,9 @@ final class MatmulBlocking {
   }
 
   void run() {
-    long bBytes = (long) passes * chunkPanels * tile.panelBytes(tile.cols, kc);
-    long aBytes = prepacked ? (long) passes * rowPanels * tile.panelBytes(tile.rows, kc) : 0;
+    boolean packsA = prepacked && !tile.readsA();
+    long bBytes = tile.readsB() ? 0 : (long) passes * chunkPanels * tile.panelBytes(tile.cols, kc);
+    long aBytes = packsA ? (long) passes * rowPanels * tile.panelBytes(tile.rows, kc) : 0;
     long sums = split ? (long) passes * m * n : 0;
     long bytes = bBytes + aBytes + 4 * sums;
     packedB =
@@ -155,17 +156,23 @@ final class MatmulBlocking {
     for (int first = 0; first < colPanels; first += chunkPanels) {
       firstColPanel = first;
       colPanelsNow = Math.min(chunkPanels, colPanels - first);
-      boolean packA = prepacked && first == 0;
-      int units = passes * (colPanelsNow + (packA ? rowPanels : 0));
-      int share = Math.ceilDiv(units, MIN_PIECES_PER_THREAD * cpu.threads());
-      int together = Math.min(share, Math.max(tile.sideBySide(a), tile.sideBySide(b)));
-      each(units, Math.max(together, PIECE_ELEMENTS / (kc * tile.cols)), this::pack);
+      int units = passes * (panelsOfB() + (packsA && first == 0 ? rowPanels : 0));
+      if (units > 0) {
+        int share = Math.ceilDiv(units, MIN_PIECES_PER_THREAD * cpu.threads());
+        int together = Math.min(share, Math.max(tile.sideBySide(a), tile.sideBySide(b)));
+        each(units, Math.max(together, PIECE_ELEMENTS / (kc * tile.cols)), this::pack);
+      }
       int groups = Math.ceilDiv(colPanelsNow, groupPanels);
       each(blocks * groups * (split ? passes : 1), 1, this::multiply);
     }
     if (split) {
       each(m, Math.max(1, PIECE_ELEMENTS / (n * passes)), this::sumPartials);
     }
+  }
+
+  /** Panels of B that are packed now, in each pass. */
+  private int panelsOfB() {
+    return tile.readsB() ? 0 : colPanelsNow;
   }
 
   private void each(int count, int grain, Parallel.Range body) {
@@ -183,7 +190,9 @@ final class MatmulBlocking {
   }
 
   private long tileOffset() {
-    return prepacked ? 0 : (long) passes * blockPanels * tile.panelBytes(tile.rows, kc);
+    return prepacked || tile.readsA()
+        ? 0
+        : (long) passes * blockPanels * tile.panelBytes(tile.rows, kc);
   }
 
   private long stripOffset() {
@@ -197,7 +206,7 @@ final class MatmulBlocking {
   /** Units of packing: first the panels of B, pass by pass, then those of A. */
   private void pack(int from, int to) {
     long spare = cpu.scratch(ownBytes()).address() + spareOffset();
-    int unitsOfB = passes * colPanelsNow;
+    int unitsOfB = passes * panelsOfB();
     for (int u = from, count; u < to; u += count) {
       int panels = u < unitsOfB ? colPanelsNow : rowPanels;
       int first = u < unitsOfB ? u : u - unitsOfB;
@@ -254,7 +263,7 @@ final class MatmulBlocking {
       int block = piece / groups % blocks;
       int firstRowPanel = block * blockPanels;
       int panels = Math.min(blockPanels, rowPanels - firstRowPanel);
-      if (!prepacked) {
+      if (!prepacked && !tile.readsA()) {
         for (int pass = 0; pass < passes; pass++) {
           packA(own, firstRowPanel, panels, pass, 0, panels, own + spareOffset());
         }
@@ -324,14 +333,19 @@ final class MatmulBlocking {
     int depth = depth(pass);
     int bytes = rounded ? BF16_BYTES : Float.BYTES;
     for (int j = strip; j < strip + count; j++) {
-      long bPanel = panelAddress(packedB, tile.cols, colPanelsNow, pass, j);
       int col = (firstColPanel + j) * tile.cols;
+      long bPanel =
+          tile.readsB()
+              ? b.at(col, (long) pass * kc)
+              : panelAddress(packedB, tile.cols, colPanelsNow, pass, j);
       for (int i = 0; i < panels; i++) {
-        long aPanel =
-            prepacked
-                ? panelAddress(packedA, tile.rows, rowPanels, pass, firstRowPanel + i)
-                : panelAddress(own, tile.rows, panels, pass, i);
         int row = (firstRowPanel + i) * tile.rows;
+        long aPanel =
+            tile.readsA()
+                ? a.at(row, (long) pass * kc)
+                : prepacked
+                    ? panelAddress(packedA, tile.rows, rowPanels, pass, firstRowPanel + i)
+                    : panelAddress(own, tile.rows, panels, pass, i);
         long at = target + bytes * (row * stride + col);
         int rows = Math.min(tile.rows, m - row);
         int cols = Math.min(tile.cols, n - col);

@@ -75,6 +75,26 @@ abstract sealed class MatmulTile
     }
   }
 
+  /**
+   * This tile, or one with the same bits that reads factors where they lie instead of packed, as
+   * far as that is faster for a product of {@code m} rows and {@code n} columns.
+   */
+  MatmulTile reading(MatmulOperand a, MatmulOperand b, int m, int n) {
+    return this;
+  }
+
+  /**
+   * Whether {@link #multiply} takes the address of the first element of A in place of a panel's.
+   */
+  boolean readsA() {
+    return false;
+  }
+
+  /** Likewise for B. */
+  boolean readsB() {
+    return false;
+  }
+
   /** How many panels it is best to pack at once. */
   int sideBySide(MatmulOperand x) {
     return 1;

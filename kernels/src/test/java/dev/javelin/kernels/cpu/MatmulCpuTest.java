@@ -101,11 +101,14 @@ class MatmulCpuTest extends MatmulTesting {
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void equalsTheDoubleLoopWhereEveryLoopRunsMoreThanOnce(boolean accumulate) {
-    MatmulTile tile = tiles().getLast();
-    checkWholeNumbers(tile, 33, 300, 2500, false, true, accumulate, 3, F32, F32, F32);
-    checkWholeNumbers(tile, 150, 130, 2050, true, false, accumulate, 0, BF16, BF16, F32);
-    checkWholeNumbers(tile, 5, 530, 8200, false, false, accumulate, 1, F32, F32, F16);
-    checkWholeNumbers(tile, 1000, 40, 300, false, true, accumulate, 0, F16, BF16, F32);
+    for (MatmulTile tile : List.of(tiles().getFirst(), tiles().getLast())) {
+      checkWholeNumbers(tile, 33, 300, 2500, false, true, accumulate, 3, F32, F32, F32);
+      checkWholeNumbers(tile, 150, 130, 2050, true, false, accumulate, 0, BF16, BF16, F32);
+      checkWholeNumbers(tile, 5, 530, 8200, false, false, accumulate, 1, F32, F32, F16);
+      checkWholeNumbers(tile, 1000, 40, 300, false, true, accumulate, 0, F16, BF16, F32);
+      checkWholeNumbers(tile, 1000, 40, 300, false, false, accumulate, 0, F16, F32, F32);
+      checkWholeNumbers(tile, 140, 70, 2050, true, false, accumulate, 1, BF16, F32, F32);
+    }
   }
 
   @ParameterizedTest
@@ -138,18 +141,32 @@ class MatmulCpuTest extends MatmulTesting {
 
   @Test
   void bitsAreTheSameForAllTilesAndNumbersOfThreads() {
-    for (int[] size : new int[][] {{127, 130, 1500}, {31, 65, 4096}, {300, 70, 33}}) {
-      int m = size[0];
-      int n = size[1];
-      int k = size[2];
-      Matrix a = new Matrix(F32, m, k, k).gaussian(new Random(1));
-      Matrix b = new Matrix(F32, k, n, n).gaussian(new Random(2));
+    // Factors are read in place or packed: A up to 256 columns, B up to 512 rows, unless the stride
+    // is a multiple of 2048 or 4096 bytes.
+    int[][] sizes = {
+      {127, 130, 1500},
+      {31, 65, 4096},
+      {300, 70, 33},
+      {530, 270, 70},
+      {530, 70, 1024},
+      {40, 512, 70}
+    };
+    for (int i = 0; i < 4 * sizes.length; i++) {
+      boolean transA = i % 2 == 1;
+      boolean transB = i / 2 % 2 == 1;
+      int m = sizes[i / 4][0];
+      int n = sizes[i / 4][1];
+      int k = sizes[i / 4][2];
+      Matrix a = new Matrix(F32, transA ? k : m, transA ? m : k, transA ? m : k);
+      Matrix b = new Matrix(F32, transB ? n : k, transB ? k : n, transB ? k : n);
+      a.gaussian(new Random(1));
+      b.gaussian(new Random(2));
       List<byte[]> results = new ArrayList<>();
       for (int threads : new int[] {1, 2, 4}) {
         try (Cpu other = Cpu.open(threads)) {
           for (MatmulTile tile : tiles()) {
             Matrix c = new Matrix(F32, m, n, n).gaussian(new Random(3));
-            run(other, tile, c, a, false, b, false, k, true, MatmulEpilogue.NONE);
+            run(other, tile, c, a, transA, b, transB, k, true, MatmulEpilogue.NONE);
             results.add(c.data.toArray(ValueLayout.JAVA_BYTE));
           }
         }

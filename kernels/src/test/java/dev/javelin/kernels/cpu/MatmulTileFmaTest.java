@@ -5,48 +5,84 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.javelin.device.DType;
+import dev.javelin.kernels.cpu.MatmulTileFma.Layout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** The machine code of the fp32 tile, interpreted: on any machine, and byte by byte in bounds. */
 class MatmulTileFmaTest {
   private static final int ROWS = MatmulTileFma.ROWS;
   private static final int COLS = MatmulTileFma.COLS;
 
-  @Test
-  void hasTheBitsOfChainsInTheOrderOfK() {
+  /** Packed factors; each of them where it lies, A along k and across; both. */
+  static List<Layout> layouts() {
+    int packedStep = 4 * ROWS;
+    int packedB = 4 * COLS;
+    int far = 4 * 301; // more than a displacement of one byte can say
+    return List.of(
+        Layout.PACKED,
+        new Layout(4, 4 * (ROWS + 9), packedB),
+        new Layout(far, 4, packedB),
+        new Layout(4, packedStep, 4 * (COLS + 3)),
+        new Layout(far, 4, 4 * (COLS + 1)),
+        new Layout(4, 4 * (ROWS + 1), far));
+  }
+
+  @ParameterizedTest
+  @MethodSource("layouts")
+  void hasTheBitsOfChainsInTheOrderOfK(Layout layout) {
     for (int kc : new int[] {1, 2, 33}) {
       for (int stride : new int[] {COLS, COLS + 7}) {
-        check(kc, stride, ROWS, COLS, false, new Random(kc + 100L * stride));
+        check(layout, kc, stride, ROWS, COLS, false, new Random(kc + 100L * stride));
       }
     }
   }
 
-  @Test
-  void writesCornersAndAddsToThem() {
+  @ParameterizedTest
+  @MethodSource("layouts")
+  void writesCornersAndAddsToThem(Layout layout) {
     Random random = new Random(3);
     for (int rows = 1; rows <= ROWS; rows++) {
       for (int cols : new int[] {1, 15, 16, 17, 31, 32}) {
-        check(3, COLS + 1, rows, cols, true, random);
-        check(3, COLS + 1, rows, cols, false, random);
+        check(layout, 3, COLS + 1, rows, cols, true, random);
+        check(layout, 3, COLS + 1, rows, cols, false, random);
       }
     }
   }
 
-  private static void check(int kc, int stride, int rows, int cols, boolean add, Random random) {
+  private static void check(
+      Layout layout, int kc, int stride, int rows, int cols, boolean add, Random random) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment a = numbers(arena, ROWS * kc, random);
-      MemorySegment b = numbers(arena, COLS * kc, random);
+      int aRow = layout.aRowBytes() / 4;
+      int aStep = layout.aStepBytes() / 4;
+      int bStep = layout.bStepBytes() / 4;
+      MemorySegment a = numbers(arena, (ROWS - 1) * aRow + (kc - 1) * aStep + 1, random);
+      MemorySegment b = numbers(arena, kc * bStep, random);
       MemorySegment c = numbers(arena, ROWS * stride, random);
       MemorySegment before = arena.allocate(c.byteSize(), 4).copyFrom(c);
       int vectors = Math.ceilDiv(cols, 16);
-      X86Machine machine = new X86Machine(MatmulTileFma.code(add, rows, vectors));
+      X86Machine machine = new X86Machine(MatmulTileFma.code(layout, add, rows, vectors));
       for (int i = 0; i < rows; i++) { // no other byte may be read or written
         machine.memory(c.asSlice(4L * i * stride, 4L * cols));
       }
-      machine.memory(a.asReadOnly(), b.asReadOnly());
+      if (layout.readsA()) {
+        for (int k = 0; k < kc; k++) {
+          for (int i = 0; i < rows; i++) {
+            machine.memory(a.asSlice(4L * (i * aRow + k * aStep), 4).asReadOnly());
+          }
+        }
+      } else {
+        machine.memory(a.asReadOnly());
+      }
+      for (int k = 0; k < kc; k++) {
+        int width = layout.readsB() ? cols : COLS;
+        machine.memory(b.asSlice(4L * k * bStep, 4L * width).asReadOnly());
+      }
       long mask = MatmulTileFma.mask(cols);
       machine.run(c.address(), 4L * stride, a.address(), b.address(), kc, mask);
       assertThat(machine.upperHalvesAreClean()).isTrue();
@@ -57,8 +93,8 @@ class MatmulTileFmaTest {
           if (i < rows && j < cols) {
             float sum = 0;
             for (int k = 0; k < kc; k++) {
-              float x = a.getAtIndex(JAVA_FLOAT, (long) k * ROWS + i);
-              sum = Math.fma(x, b.getAtIndex(JAVA_FLOAT, (long) k * COLS + j), sum);
+              float x = a.getAtIndex(JAVA_FLOAT, (long) i * aRow + (long) k * aStep);
+              sum = Math.fma(x, b.getAtIndex(JAVA_FLOAT, (long) k * bStep + j), sum);
             }
             want = add ? want + sum : sum;
           }
