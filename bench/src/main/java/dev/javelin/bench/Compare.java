@@ -148,7 +148,7 @@ public final class Compare {
   }
 
   /** Runs {@code work} until the compiler has had nothing to do for a while. */
-  private static void warmUp(Runnable work) {
+  static void warmUp(Runnable work) {
     CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
     long begin = System.nanoTime();
     long quiet = begin;
