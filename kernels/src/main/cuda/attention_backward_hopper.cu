@@ -6,7 +6,7 @@
 //   keys     rows k and v, columns q and dy, 64 at a time in 3 stages, for the query heads of the group one after another:
 //            dk and dv. Scores are transposed, so that Pᵀ and dSᵀ are, as P and dS are there, first operands of products.
 //
-//   warpgroup 0, one thread:  rows; wait empty → announce bytes → q or k, then dy or v                      registers: 24
+//   warpgroup 0, one thread:  rows; wait empty → announce bytes → dy or v, then q or k                      registers: 24
 //   warpgroups 1 and 2:       S = Q·Kᵀ and dP = dY·Vᵀ → P from S while dP is multiplied → dS → dV += Pᵀ·dY, dK += dSᵀ·Q
 //                             or dQ += dS·K → both stages are free                                            240 each
 //
@@ -106,7 +106,8 @@ struct BackwardPlace {
   }
 };
 
-// Fills the rings. One thread. Zeros beyond the tensors count as bytes that arrive.
+// Fills the rings, that of dy or v first: values are free before keys are. One thread. Zeros beyond the tensors count as
+// bytes that arrive.
 template <class A>
 __device__ __forceinline__ void bring(unsigned char* rows, BackwardShared<A>& shared, const TensorMap* rows_qk, const TensorMap* rows_yv, const TensorMap* cols_qk,
                                       const TensorMap* cols_yv, const float* stats, int padded, const BackwardWork& w, const Mask& mask) {
@@ -123,6 +124,9 @@ __device__ __forceinline__ void bring(unsigned char* rows, BackwardShared<A>& sh
 #pragma unroll 1
   for (int step = 0; step < w.steps; step++) {
     uint64_t *qk_full = shared.qk_full + ring.slot, *yv_full = shared.yv_full + ring.slot;
+    mbarrier_wait(shared.yv_empty + ring.slot, ring.parity ^ 1);                              // @yv-empty-wait
+    mbarrier_arrive_expect(yv_full, A::kColBytes);                                            // @expect-yv
+    load(yv + ring.slot * A::kColBytes, A::kColBoxBytes, cols_yv, yv_full, at.col, at.head);  // @load-yv
     mbarrier_wait(shared.qk_empty + ring.slot, ring.parity ^ 1);                              // @qk-empty-wait
     mbarrier_arrive_expect(qk_full, A::kColBytes + A::kStats * 4);                            // @expect-qk
     load(qk + ring.slot * A::kColBytes, A::kColBoxBytes, cols_qk, qk_full, at.col, at.head);  // @load-qk
@@ -130,11 +134,8 @@ __device__ __forceinline__ void bring(unsigned char* rows, BackwardShared<A>& sh
       const float* from = stats + 2 * ((int64_t{w.batch} * mask.heads + at.head) * padded + at.col);
       bulk_load(shared.stats[ring.slot], from, A::kStats * 4, qk_full);  // @load-stats
     }
-    mbarrier_wait(shared.yv_empty + ring.slot, ring.parity ^ 1);                              // @yv-empty-wait
-    mbarrier_arrive_expect(yv_full, A::kColBytes);                                            // @expect-yv
-    load(yv + ring.slot * A::kColBytes, A::kColBoxBytes, cols_yv, yv_full, at.col, at.head);  // @load-yv
-    ring.next();                                                                              // @bring-next
-    at.next<A>(w);                                                                            // @bring-place
+    ring.next();    // @bring-next
+    at.next<A>(w);  // @bring-place
   }
 }
 
@@ -216,7 +217,7 @@ __device__ __forceinline__ void differentiate(int warpgroup, unsigned char* rows
     wgmma_commit();  // @accumulate-commit
   };
   auto release = [&](uint64_t* empty) {
-    __syncwarp();  // @release-syncwarp
+    __syncwarp();  // its other lanes have read their statistics
     if (lane_index() == 0) mbarrier_arrive(empty);
   };
 
@@ -271,8 +272,8 @@ __device__ __forceinline__ void differentiate(int warpgroup, unsigned char* rows
       if constexpr (A::kOfKeys) accumulate(sums_dv, p, tile_yv);
       accumulate(sums, ds, tile_qk);
       wgmma_wait<0>();                                            // @sums-wait
-      release(shared.qk_empty + slot);                            // @qk-release
       if constexpr (A::kOfKeys) release(shared.yv_empty + slot);  // @dy-release
+      release(shared.qk_empty + slot);                            // @qk-release
       at.next<A>(w);                                              // @place-next
     }
   }

@@ -42,7 +42,15 @@ class PipelineMutationTest {
         "matmul_hopper_tn",
         "MATMUL_HOPPER_KERNEL(128, tn, true, false, false, bf16, bf16, bf16, bf16)",
         "src/main/cuda/matmul_hopper.cuh" + SHARED),
-    ATTENTION("attention_forward_hopper", "", "src/main/cuda/attention_forward_hopper.cu" + SHARED);
+    ATTENTION("attention_forward_hopper", "", "src/main/cuda/attention_forward_hopper.cu" + SHARED),
+    ATTENTION_QUERIES(
+        "attention_backward_hopper_queries",
+        "",
+        "src/main/cuda/attention_backward_hopper.cu" + SHARED),
+    ATTENTION_KEYS(
+        "attention_backward_hopper_keys",
+        "",
+        "src/main/cuda/attention_backward_hopper.cu" + SHARED);
 
     private final String table;
     private final String instance;
@@ -70,6 +78,8 @@ class PipelineMutationTest {
         case PRODUCT -> HopperProducts.layer(gpu);
         case PRODUCT_ACROSS -> HopperProducts.weightGradient(gpu);
         case ATTENTION -> HopperAttention.causal(gpu);
+        case ATTENTION_QUERIES -> HopperAttentionGradients.queries(gpu);
+        case ATTENTION_KEYS -> HopperAttentionGradients.keys(gpu);
       };
     }
 
