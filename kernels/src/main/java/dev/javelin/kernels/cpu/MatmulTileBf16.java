@@ -2,6 +2,7 @@ package dev.javelin.kernels.cpu;
 
 import static dev.javelin.kernels.cpu.X86.Gp.R8;
 import static dev.javelin.kernels.cpu.X86.Gp.R9;
+import static dev.javelin.kernels.cpu.X86.Gp.RAX;
 import static dev.javelin.kernels.cpu.X86.Gp.RCX;
 import static dev.javelin.kernels.cpu.X86.Gp.RDI;
 import static dev.javelin.kernels.cpu.X86.Gp.RDX;
@@ -150,8 +151,8 @@ class MatmulTileBf16 extends MatmulPairTile {
 
   /**
    * {@code (c, rowBytes, aPanel, bPanel, pairs, mask)}: zmm0 to zmm23 are the sums, row by row,
-   * zmm24 and zmm25 the pairs of 32 columns of B. The mask tells which columns of the last vector
-   * exist, or of the row where it is rounded.
+   * zmm24 and zmm25 the pairs of 32 columns of B, zmm26 to zmm31 pairs of A in turn. The mask tells
+   * which columns of the last vector exist, or of the row where it is rounded.
    */
   static byte[] code(Finish finish, int rows, int vectors) {
     X86 x = new X86();
@@ -159,14 +160,24 @@ class MatmulTileBf16 extends MatmulPairTile {
     for (int sum = 0; sum < rows * vectors; sum++) {
       x.vpxord(sum, sum, sum);
     }
+    x.mov(RAX, RDI);
+    for (int row = 0; row < rows; row++) { // C is wanted at the end, and is then there
+      for (int v = 0; v < (finish == Finish.ROUND ? 1 : vectors); v++) {
+        x.prefetcht0(at(RAX, v * VECTOR_BYTES));
+      }
+      x.add(RAX, RSI);
+    }
     int b = ROWS * VECTORS;
+    int firstA = b + VECTORS;
     int loop = x.here();
     for (int v = 0; v < vectors; v++) {
       x.vmovups(b + v, at(RCX, v * VECTOR_BYTES));
     }
     for (int row = 0; row < rows; row++) {
+      int a = firstA + row % (ROWS / 2); // each pair is loaded once: a Zen 5 waits for loads else
+      x.vbroadcastss(a, at(RDX, row * PAIR_BYTES));
       for (int v = 0; v < vectors; v++) {
-        x.vdpbf16psBroadcast(row * vectors + v, b + v, at(RDX, row * PAIR_BYTES));
+        x.vdpbf16ps(row * vectors + v, b + v, a);
       }
     }
     x.add(RCX, COLS * PAIR_BYTES);

@@ -10,7 +10,8 @@ package dev.javelin.kernels.cpu;
  * code.vpxord(0, 0, 0);                         // zmm0 = 0
  * int loop = code.here();
  * code.vmovups(24, at(RCX, 64));                // sixteen floats at rcx + 64
- * code.vdpbf16psBroadcast(0, 24, at(RDX, 4));   // zmm0 += the pairs of zmm24 · the pair at rdx + 4
+ * code.vbroadcastss(26, at(RDX, 4));            // one at rdx + 4, sixteen times
+ * code.vfmadd231ps(0, 26, 24);                  // zmm0 += zmm26 · zmm24
  * code.sub(R8, 1);
  * code.jnz(loop);
  * </pre>
@@ -265,13 +266,12 @@ final class X86 extends X86Encoding {
   }
 
   /**
-   * {@code sum[i] += a[2i+1] · pair[1]; sum[i] += a[2i] · pair[0]} for the sixteen floats of {@code
-   * sum}: {@code a} holds 32 bf16, and {@code pair} two that serve all lanes ({@code m32{1to16}}).
+   * {@code sum[i] += a[2i+1] · b[2i+1]; sum[i] += a[2i] · b[2i]} for the sixteen floats of {@code
+   * sum}: {@code a} and {@code b} hold 32 bf16 each.
    */
-  void vdpbf16psBroadcast(int sum, int a, Mem pair) {
-    evex(MAP_0F38, PREFIX_F3, sum, a, pair.base().number >> 3, 0, BITS_512 | BROADCAST);
-    emit(0x52);
-    memory(sum, pair, Float.BYTES);
+  void vdpbf16ps(int sum, int a, int b) {
+    evex(MAP_0F38, PREFIX_F3, sum, a, b >> 3 & 1, b >> 4, BITS_512);
+    emit(0x52, direct(sum, b));
   }
 
   /** One float from memory into all sixteen lanes. */

@@ -88,22 +88,10 @@ class X86Test {
     add("vmovups [rdi+64], zmm23", x -> x.vmovups(at(RDI, 64), 23));
     add("vmovups [r15-8192], zmm31", x -> x.vmovups(at(R15, -8192), 31));
     add("vmovups [r9+4], zmm12", x -> x.vmovups(at(R9, 4), 12));
-    add("vdpbf16ps zmm0, zmm24, dword ptr [rdx]{1to16}", x -> x.vdpbf16psBroadcast(0, 24, at(RDX)));
-    add(
-        "vdpbf16ps zmm23, zmm25, dword ptr [rdx+44]{1to16}",
-        x -> x.vdpbf16psBroadcast(23, 25, at(RDX, 44)));
-    add(
-        "vdpbf16ps zmm31, zmm15, dword ptr [r8+508]{1to16}",
-        x -> x.vdpbf16psBroadcast(31, 15, at(R8, 508)));
-    add(
-        "vdpbf16ps zmm8, zmm1, dword ptr [r12+512]{1to16}",
-        x -> x.vdpbf16psBroadcast(8, 1, at(R12, 512)));
-    add(
-        "vdpbf16ps zmm16, zmm31, dword ptr [r13-512]{1to16}",
-        x -> x.vdpbf16psBroadcast(16, 31, at(R13, -512)));
-    add(
-        "vdpbf16ps zmm5, zmm7, dword ptr [rax+2]{1to16}",
-        x -> x.vdpbf16psBroadcast(5, 7, at(RAX, 2)));
+    add("vdpbf16ps zmm0, zmm24, zmm26", x -> x.vdpbf16ps(0, 24, 26));
+    add("vdpbf16ps zmm23, zmm25, zmm31", x -> x.vdpbf16ps(23, 25, 31));
+    add("vdpbf16ps zmm8, zmm1, zmm15", x -> x.vdpbf16ps(8, 1, 15));
+    add("vdpbf16ps zmm31, zmm15, zmm7", x -> x.vdpbf16ps(31, 15, 7));
     add("vbroadcastss zmm26, dword ptr [rdx]", x -> x.vbroadcastss(26, at(RDX)));
     add("vbroadcastss zmm31, dword ptr [rdx+44]", x -> x.vbroadcastss(31, at(RDX, 44)));
     add("vbroadcastss zmm7, dword ptr [r13-512]", x -> x.vbroadcastss(7, at(R13, -512)));
