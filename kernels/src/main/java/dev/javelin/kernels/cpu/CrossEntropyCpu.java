@@ -43,22 +43,27 @@ public final class CrossEntropyCpu {
     RowPass<CrossEntropyRow> rest = CrossEntropyRow::restOfExponentials;
     RowPass<CrossEntropyRow> logarithms = CrossEntropyRow::logarithms;
     RowPass<CrossEntropyRow> below = CrossEntropyRow::sumBelow;
-    boolean direct = type == DType.F32 && cols >= Lanes.COUNT;
-    int block = direct && form.softCap() == 0 ? Rows.block(cols) : 1;
+    boolean overlapping = type == DType.F32 && cols >= Lanes.COUNT; // vectors, in place of padding
+    boolean capped = form.softCap() > 0;
+    int block = capped ? 1 : Rows.block(cols);
     cpu.parallel(
         rows,
         Rows.grain(cols),
-        () -> new CrossEntropyRow(cpu.scratch(Rows.scratchBytes(cols, 2)), cols, block),
+        () -> new CrossEntropyRow(cpu.scratch(Rows.blockBytes(cols, 2)), cols, block),
         (row, from, to) -> {
           for (int r = from; r < to; r += block) {
-            if (direct && form.softCap() == 0) {
-              row.x = logits;
-              row.xAt = 4 * stride * r;
-              row.xStep = 4 * stride;
-              row.rows = Math.min(block, to - r);
-            } else {
+            row.rows = Math.min(block, to - r);
+            if (capped) {
               load(row, in, r, Rows.scratchBytes(cols, 1), form, cap);
               row.pad();
+            } else if (overlapping) {
+              row.x = logits;
+              row.xStep = 4 * stride;
+              row.xAt = 4 * stride * r;
+            } else {
+              row.x = in.segment(row.scratch);
+              row.xStep = in.step();
+              row.xAt = in.loadBlock(r, row.rows, Float.NEGATIVE_INFINITY, row.scratch);
             }
             RowPass.run(max, row);
             RowPass.run(exponentials, row);

@@ -71,28 +71,21 @@ public record Rows(
   }
 
   /**
-   * Rows that a pass may take at once: one where an operand goes through scratch memory, else as
-   * many as stay in the nearest cache.
+   * Rows that a pass may take at once: as many as stay in the nearest cache, at least one. A slot
+   * of scratch memory holds so many if it was asked for by {@link #blockBytes}.
    */
-  static int block(Rows... operands) {
-    int cols = 1;
-    for (Rows operand : operands) {
-      if (!operand.direct()) {
-        return 1;
-      }
-      cols = operand.cols;
-    }
-    return block(cols);
-  }
-
-  /** The same for operands that are all used where they lie. */
   static int block(int cols) {
-    return Math.max(1, BLOCK / cols);
+    return Math.max(1, BLOCK / Math.max(1, cols));
   }
 
   /** Scratch memory for the slots {@code [0, slots)} of operands of this length. */
   static long scratchBytes(int cols, int slots) {
     return slots * 4L * Lanes.pad(cols);
+  }
+
+  /** The same for slots that hold a {@link #block} of rows each, one behind the other. */
+  static long blockBytes(int cols, int slots) {
+    return block(cols) * scratchBytes(cols, slots);
   }
 
   /** Elements of a row as the kernel sees it: whole vectors. */
@@ -123,6 +116,67 @@ public record Rows(
     Half.widen(scratch, at, data, type.bytes(stride * r), type, cols);
     fill(0f, scratch);
     return at;
+  }
+
+  /** Bytes between the rows of a block. */
+  long step() {
+    return direct() ? 4 * stride : slotBytes();
+  }
+
+  /**
+   * Makes rows {@code [r, r + rows)} readable, at most {@link #block} of them, {@link #step} bytes
+   * apart; returns the byte offset of the first.
+   *
+   * @param padding what becomes of the elements beyond the row's own
+   */
+  long loadBlock(int r, int rows, float padding, MemorySegment scratch) {
+    if (direct()) {
+      return 4 * stride * r;
+    }
+    long at = blockAt();
+    if (stride == cols && padded() == cols) {
+      Half.widen(scratch, at, data, type.bytes(stride * r), type, rows * cols);
+      return at;
+    }
+    for (int i = 0; i < rows; i++) {
+      long row = at + i * slotBytes();
+      Half.widen(scratch, row, data, type.bytes(stride * (r + i)), type, cols);
+      for (int j = cols; j < padded(); j++) {
+        scratch.set(ValueLayout.JAVA_FLOAT_UNALIGNED, row + 4L * j, padding);
+      }
+    }
+    return at;
+  }
+
+  /**
+   * The byte offset where results of a block of rows from {@code r} on are left for {@link
+   * #storeBlock}; the old rows stand there if {@link #accumulate}.
+   */
+  long targetBlock(int r, int rows, MemorySegment scratch) {
+    if (accumulate) {
+      return loadBlock(r, rows, 0, scratch);
+    }
+    return direct() ? 4 * stride * r : blockAt();
+  }
+
+  /** Brings the results left at {@link #targetBlock} to the rows from {@code r} on. */
+  void storeBlock(int r, int rows, MemorySegment scratch) {
+    if (direct()) {
+      return;
+    }
+    long at = blockAt();
+    if (stride == cols && padded() == cols) {
+      Half.narrow(data, type.bytes(stride * r), type, scratch, at, rows * cols);
+      return;
+    }
+    for (int i = 0; i < rows; i++) {
+      long row = at + i * slotBytes();
+      Half.narrow(data, type.bytes(stride * (r + i)), type, scratch, row, cols);
+    }
+  }
+
+  private long blockAt() {
+    return slot * slotBytes() * block(cols);
   }
 
   /** The byte offset where results of row {@code r} are left for {@link #store}. */

@@ -28,26 +28,25 @@ public final class SoftmaxCpu {
         x.count(),
         Rows.grain(x.cols()),
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(in.cols(), 2));
+          MemorySegment scratch = cpu.scratch(Rows.blockBytes(in.cols(), 2));
           MemorySegment xs = in.segment(scratch);
-          int block = Rows.block(in, out);
+          int block = Rows.block(in.cols());
           SoftmaxRow row = new SoftmaxRow(out.segment(scratch), xs, xs, false, in.padded(), block);
-          row.xStep = 4 * in.stride();
-          row.outStep = 4 * out.stride();
+          row.xStep = in.step();
+          row.outStep = out.step();
           for (int r = from; r < to; r += block) {
             row.rows = Math.min(block, to - r);
-            row.xAt = in.load(r, scratch);
-            in.fill(Float.NEGATIVE_INFINITY, scratch);
-            row.outAt = out.target(r, scratch);
+            row.xAt = in.loadBlock(r, row.rows, Float.NEGATIVE_INFINITY, scratch);
+            row.outAt = out.targetBlock(r, row.rows, scratch);
             row.last = to - 1 - r;
-            row.ahead = in.direct() ? block : 0; // scratch memory holds one row
+            row.ahead = in.direct() ? block : 0; // scratch memory holds one block
             if (r == from || !in.direct()) {
               RowPass.run(lanes, row);
             }
             RowPass.run(max, row);
             RowPass.run(exponentials, row);
             RowPass.run(finish, row);
-            out.store(r, scratch);
+            out.storeBlock(r, row.rows, scratch);
           }
         });
   }
@@ -71,8 +70,8 @@ public final class SoftmaxCpu {
         y.count(),
         Rows.grain(y.cols()),
         (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.scratchBytes(result.cols(), 3));
-          int block = Rows.block(upstream, result, out);
+          MemorySegment scratch = cpu.scratch(Rows.blockBytes(result.cols(), 3));
+          int block = Rows.block(result.cols());
           SoftmaxRow row =
               new SoftmaxRow(
                   out.segment(scratch),
@@ -81,17 +80,17 @@ public final class SoftmaxCpu {
                   out.accumulate(),
                   result.padded(),
                   block);
-          row.dyStep = 4 * upstream.stride();
-          row.xStep = 4 * result.stride();
-          row.outStep = 4 * out.stride();
+          row.dyStep = upstream.step();
+          row.xStep = result.step();
+          row.outStep = out.step();
           for (int r = from; r < to; r += block) {
             row.rows = Math.min(block, to - r);
-            row.dyAt = upstream.load(r, scratch);
-            row.xAt = result.load(r, scratch);
-            row.outAt = out.target(r, scratch);
+            row.dyAt = upstream.loadBlock(r, row.rows, 0, scratch);
+            row.xAt = result.loadBlock(r, row.rows, 0, scratch);
+            row.outAt = out.targetBlock(r, row.rows, scratch);
             RowPass.run(sum, row);
             RowPass.run(gradient, row);
-            out.store(r, scratch);
+            out.storeBlock(r, row.rows, scratch);
           }
         });
   }

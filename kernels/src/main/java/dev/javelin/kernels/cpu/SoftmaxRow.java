@@ -39,25 +39,25 @@ final class SoftmaxRow {
     this.sum = new float[block];
   }
 
-  private MemorySegment out(int r) {
-    return out.asSlice(outAt + r * outStep, 4L * n);
+  private long out(int r) {
+    return Ram.address(out, outAt + r * outStep, 4L * n);
   }
 
-  private MemorySegment x(int r) {
-    return x.asSlice(xAt + r * xStep, 4L * n);
+  private long x(int r) {
+    return Ram.address(x, xAt + r * xStep, 4L * n);
   }
 
-  private MemorySegment dy(int r) {
-    return dy.asSlice(dyAt + r * dyStep, 4L * n);
+  private long dy(int r) {
+    return Ram.address(dy, dyAt + r * dyStep, 4L * n);
   }
 
   /** The largest of each lane of x in the rows to come, for {@link #max}; a NaN may be passed. */
   void firstLanes() {
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = x(r);
-      FloatVector a = Lanes.load(x, 0);
+      long x = x(r);
+      FloatVector a = Lanes.load(x);
       for (int i = Lanes.COUNT; i < n; i += Lanes.COUNT) {
-        a = Lanes.larger(a, Lanes.load(x, 4L * i));
+        a = Lanes.larger(a, Lanes.load(x + 4L * i));
       }
       Lanes.TYPE.cast(a).intoArray(lanes, r * Lanes.COUNT);
     }
@@ -76,17 +76,17 @@ final class SoftmaxRow {
    */
   void exponentials() {
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = x(r);
-      MemorySegment next = x(Math.min(r + ahead, last));
-      MemorySegment out = out(r);
+      long x = x(r);
+      long next = x(Math.min(r + ahead, last));
+      long out = out(r);
       FloatVector m = Lanes.broadcast(max[r]);
       FloatVector total = Lanes.zero();
-      FloatVector a = Lanes.load(next, 0);
+      FloatVector a = Lanes.load(next);
       for (int i = 0; i < n; i += Lanes.COUNT) {
         long at = 4L * i;
-        a = Lanes.larger(a, Lanes.load(next, at));
-        FloatVector e = VectorMath.expOfNegative(Lanes.load(x, at).sub(m));
-        Lanes.store(e, out, at);
+        a = Lanes.larger(a, Lanes.load(next + at));
+        FloatVector e = VectorMath.expOfNegative(Lanes.load(x + at).sub(m));
+        Lanes.store(e, out + at);
         total = total.add(e);
       }
       Lanes.TYPE.cast(a).intoArray(lanes, r * Lanes.COUNT);
@@ -97,11 +97,11 @@ final class SoftmaxRow {
   /** {@code out = out / sum}. */
   void normalise() {
     for (int r = 0; r < rows; r++) {
-      MemorySegment out = out(r);
+      long out = out(r);
       FloatVector f = Lanes.broadcast(1 / sum[r]);
       for (int i = 0; i < n; i += Lanes.COUNT) {
         long at = 4L * i;
-        Lanes.store(Lanes.load(out, at).mul(f), out, at);
+        Lanes.store(Lanes.load(out + at).mul(f), out + at);
       }
     }
   }
@@ -116,13 +116,13 @@ final class SoftmaxRow {
   /** {@code out = x − max − sum}. */
   void subtract() {
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = x(r);
-      MemorySegment out = out(r);
+      long x = x(r);
+      long out = out(r);
       FloatVector m = Lanes.broadcast(max[r]);
       FloatVector l = Lanes.broadcast(sum[r]);
       for (int i = 0; i < n; i += Lanes.COUNT) {
         long at = 4L * i;
-        Lanes.store(Lanes.load(x, at).sub(m).sub(l), out, at);
+        Lanes.store(Lanes.load(x + at).sub(m).sub(l), out + at);
       }
     }
   }
@@ -130,19 +130,19 @@ final class SoftmaxRow {
   /** {@code sum = Σ dy · x}. */
   void dot() {
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = x(r);
-      MemorySegment dy = dy(r);
+      long x = x(r);
+      long dy = dy(r);
       FloatVector a = Lanes.zero();
       FloatVector b = Lanes.zero();
       int i = 0;
       for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
         long at = 4L * i;
         long next = at + Lanes.BYTES;
-        a = Lanes.load(dy, at).fma(Lanes.load(x, at), a);
-        b = Lanes.load(dy, next).fma(Lanes.load(x, next), b);
+        a = Lanes.load(dy + at).fma(Lanes.load(x + at), a);
+        b = Lanes.load(dy + next).fma(Lanes.load(x + next), b);
       }
       if (i < n) {
-        a = Lanes.load(dy, 4L * i).fma(Lanes.load(x, 4L * i), a);
+        a = Lanes.load(dy + 4L * i).fma(Lanes.load(x + 4L * i), a);
       }
       sum[r] = Lanes.sum(a.add(b));
     }
@@ -151,14 +151,14 @@ final class SoftmaxRow {
   /** {@code out (+)= x · (dy − sum)}. */
   void gradient() {
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = x(r);
-      MemorySegment dy = dy(r);
-      MemorySegment out = out(r);
+      long x = x(r);
+      long dy = dy(r);
+      long out = out(r);
       FloatVector s = Lanes.broadcast(sum[r]);
       for (int i = 0; i < n; i += Lanes.COUNT) {
         long at = 4L * i;
-        FloatVector v = Lanes.load(dy, at).sub(s).mul(Lanes.load(x, at));
-        Lanes.store(accumulate ? v.add(Lanes.load(out, at)) : v, out, at);
+        FloatVector v = Lanes.load(dy + at).sub(s).mul(Lanes.load(x + at));
+        Lanes.store(accumulate ? v.add(Lanes.load(out + at)) : v, out + at);
       }
     }
   }
@@ -166,10 +166,10 @@ final class SoftmaxRow {
   /** {@code sum = Σ dy}. */
   void total() {
     for (int r = 0; r < rows; r++) {
-      MemorySegment dy = dy(r);
+      long dy = dy(r);
       FloatVector a = Lanes.zero();
       for (int i = 0; i < n; i += Lanes.COUNT) {
-        a = a.add(Lanes.load(dy, 4L * i));
+        a = a.add(Lanes.load(dy + 4L * i));
       }
       sum[r] = Lanes.sum(a);
     }
@@ -178,15 +178,15 @@ final class SoftmaxRow {
   /** {@code out (+)= dy − e^x · sum}. */
   void logGradient() {
     for (int r = 0; r < rows; r++) {
-      MemorySegment x = x(r);
-      MemorySegment dy = dy(r);
-      MemorySegment out = out(r);
+      long x = x(r);
+      long dy = dy(r);
+      long out = out(r);
       FloatVector s = Lanes.broadcast(-sum[r]);
       for (int i = 0; i < n; i += Lanes.COUNT) {
         long at = 4L * i;
-        FloatVector e = VectorMath.expOfNegative(Lanes.load(x, at));
-        FloatVector v = e.fma(s, Lanes.load(dy, at));
-        Lanes.store(accumulate ? v.add(Lanes.load(out, at)) : v, out, at);
+        FloatVector e = VectorMath.expOfNegative(Lanes.load(x + at));
+        FloatVector v = e.fma(s, Lanes.load(dy + at));
+        Lanes.store(accumulate ? v.add(Lanes.load(out + at)) : v, out + at);
       }
     }
   }

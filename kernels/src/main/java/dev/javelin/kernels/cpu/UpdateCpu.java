@@ -7,15 +7,16 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The loop that all update rules share: pieces of the flat buffers in parallel, each while it is in
- * the second-level cache put through the rule's formula, its gradients cleared, its weights copied
- * to their half type.
+ * The loop that all update rules share: pieces of the flat buffers in parallel, and of each a block
+ * at a time, while it is in the first-level cache, put through the rule's formula, its gradients
+ * cleared, its weights copied to their half type.
  */
 public final class UpdateCpu {
-  private static final int PIECE = 1 << 14; // five streams of 64 kB stay in the second-level cache
+  private static final int PIECE = 1 << 14; // of parallel work
+  private static final int BLOCK = 1 << 10; // five streams of 4 kB stay in the first-level cache
 
   /** Scratch that the loop uses itself; see {@link Rule#scratchBytes}. */
-  static final long SCRATCH = (long) Float.BYTES * PIECE;
+  static final long SCRATCH = (long) Float.BYTES * BLOCK;
 
   private UpdateCpu() {}
 
@@ -83,12 +84,14 @@ public final class UpdateCpu {
           for (int p = first; p < last; p++) {
             long begin = from + (long) p * PIECE;
             long end = Math.min(to, begin + PIECE);
-            piece(cpu, b, kept, rule, begin, end);
+            for (long at = begin; at < end; at += BLOCK) {
+              block(cpu, b, kept, rule, at, Math.min(end, at + BLOCK));
+            }
           }
         });
   }
 
-  private static void piece(
+  private static void block(
       Cpu cpu, Buffers b, @Nullable MemorySegment[] kept, Rule rule, long from, long to) {
     int n = (int) (to - from);
     int whole = Lanes.SPECIES.loopBound(n);
