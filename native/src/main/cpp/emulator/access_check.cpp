@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "banks.h"
 #include "memory.h"
 #include "scheduler.h"
 
@@ -256,6 +257,7 @@ void access(uint32_t thread, const void* address, size_t bytes, bool write, cons
   Place place;
   Byte* b = find(s, address, place);
   if (b != nullptr) {
+    if (banks::isOn()) banks::note(thread, place.offset, bytes, write, site);
     touch(s, b, bytes, place, byThread(s, thread, site), write, thread);
     return;
   }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "banks.h"
 #include "memory.h"
 
 namespace emulator {
@@ -359,6 +360,13 @@ CONTROL int javelin_emulator_set(const char* key, const char* value) {
 CONTROL const char* javelin_emulator_error() {
   static thread_local std::string& text = *new std::string;
   text = lastError();
+  return text.c_str();
+}
+
+// What banks.h counted since the last call. Good until the thread's next call.
+CONTROL const char* javelin_emulator_banks() {
+  static thread_local std::string& text = *new std::string;
+  text = banks::take();
   return text.c_str();
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "async.h"
+#include "banks.h"
 #include "bulk_copy.h"
 #include "mbarrier.h"
 #include "trace.h"
@@ -135,6 +136,7 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
   javelin_emulator_switch(&mainStackPointer_, first.stackPointer);
   current = nullptr;
   trace::on = false;
+  if (banks::isOn()) banks::endBlock();
   blocksRun_++;
   return !failed_;
 }

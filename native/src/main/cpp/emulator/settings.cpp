@@ -22,7 +22,7 @@ bool parse(const char* text, bool& value) {
   return true;
 }
 
-constexpr const char* kKeys[] = {"order", "async", "capability", "guard", "lazy", "overlap", "tensor", "fast", "threads", "memory", "trace"};
+constexpr const char* kKeys[] = {"order", "async", "capability", "guard", "lazy", "overlap", "tensor", "fast", "banks", "threads", "memory", "trace"};
 
 Settings fromEnvironment() {
   Settings s;
@@ -68,6 +68,7 @@ bool Settings::set(const char* key, const char* value) {
     return false;
   }
   if (strcmp(key, "guard") == 0) return parse(value, guard);
+  if (strcmp(key, "banks") == 0) return parse(value, banks);
   if (strcmp(key, "lazy") == 0) return parse(value, lazy);
   if (strcmp(key, "overlap") == 0) {
     if (strcmp(value, "0") != 0 && strcmp(value, "ahead") != 0 && strcmp(value, "behind") != 0) return false;

@@ -24,6 +24,7 @@ struct Settings {
   bool tensorTruncates = false;  // rounded | truncated: how tensor cores add (tensor_sum.h)
   Fast fast = Fast::exact;       // exact | low | high | a seed: what approximate functions return (fast_math.h)
   uint64_t fastSeed = 0;
+  bool banks = false;  // 0 | 1: count the turns of shared memory's banks (banks.h)
   int threads = 1;               // operating system threads that run blocks
   size_t memory = size_t{4} << 30;
 

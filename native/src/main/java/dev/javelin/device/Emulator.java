@@ -25,6 +25,7 @@ import java.lang.invoke.MethodHandle;
  *   <tr><td>overlap</td><td>{@code ahead}, {@code behind}: streams beside the first run so, as far as events allow</td></tr>
  *   <tr><td>tensor</td><td>{@code truncated}: tensor cores add as the hardware's do; {@code rounded} otherwise</td></tr>
  *   <tr><td>fast</td><td>{@code low}, {@code high}, or a seed: approximate functions are two units in the last place off; {@code exact}</td></tr>
+ *   <tr><td>banks</td><td>{@code 1}: checked kernels have the turns at shared memory's banks counted ({@link BankTurns})</td></tr>
  *   <tr><td>threads</td><td>how many threads of the operating system run blocks</td></tr>
  *   <tr><td>memory</td><td>bytes of device memory</td></tr>
  *   <tr><td>trace</td><td>{@code BLOCK:THREAD:FILE}: what the warp of this thread does in checked kernels goes to the file; {@code 0} ends it</td></tr>
@@ -69,6 +70,11 @@ public final class Emulator {
     } catch (Throwable e) {
       throw new IllegalStateException("javelin_emulator_calls", e);
     }
+  }
+
+  /** {@code char* f()}: see {@link BankTurns}. */
+  static MethodHandle banks() {
+    return call("javelin_emulator_banks", ADDRESS);
   }
 
   private static MethodHandle call(String name, MemoryLayout result, MemoryLayout... arguments) {
