@@ -83,64 +83,83 @@ final class Half {
     }
   }
 
-  private static void widenBf16(
-      MemorySegment dst, long dstByte, MemorySegment src, long srcByte, int n) {
-    long to = Ram.address(dst, dstByte, 4L * n);
-    long from = Ram.address(src, srcByte, 2L * n);
-    int last = n - Lanes.COUNT; // the last vector may cover what is done
-    for (int i = 0; i < last; i += Lanes.COUNT) {
-      Lanes.store(loadBf16(from + 2L * i), to + 4L * i);
-    }
-    if (last >= 0) {
-      Lanes.store(loadBf16(from + 2L * last), to + 4L * last);
+  /**
+   * {@link #widen} for many elements at once, by addresses; the last vector may cover what is done.
+   * In a loop over short rows it would be in the compiler's way: swiglu and rope took twice the
+   * time.
+   */
+  static void widenBlock(
+      MemorySegment dst, long dstByte, MemorySegment src, long srcByte, DType type, int n) {
+    int last = n - Lanes.COUNT;
+    if (type != DType.BF16 || last < 0) {
+      widen(dst, dstByte, src, srcByte, type, n);
       return;
     }
-    for (int i = 0; i < n; i++) {
-      Ram.ALL.set(FLOAT, to + 4L * i, bf16ToFloat(Ram.ALL.get(SHORT, from + 2L * i)));
+    long to = Ram.address(dst, dstByte, 4L * n);
+    long from = Ram.address(src, srcByte, 2L * n);
+    for (int i = 0; i < last; i += Lanes.COUNT) {
+      Lanes.store(loadBf16(Ram.ALL, from + 2L * i), to + 4L * i);
+    }
+    Lanes.store(loadBf16(Ram.ALL, from + 2L * last), to + 4L * last);
+  }
+
+  /** {@link #narrow} for many elements at once, as {@link #widenBlock}. */
+  static void narrowBlock(
+      MemorySegment dst, long dstByte, DType type, MemorySegment src, long srcByte, int n) {
+    int last = n - Lanes.COUNT;
+    if (type != DType.BF16 || last < 0) {
+      narrow(dst, dstByte, type, src, srcByte, n);
+      return;
+    }
+    long to = Ram.address(dst, dstByte, 2L * n);
+    long from = Ram.address(src, srcByte, 4L * n);
+    for (int i = 0; i < last; i += Lanes.COUNT) {
+      storeShorts(floatToBf16(Lanes.load(from + 4L * i)), Ram.ALL, to + 2L * i);
+    }
+    storeShorts(floatToBf16(Lanes.load(from + 4L * last)), Ram.ALL, to + 2L * last);
+  }
+
+  private static void widenBf16(
+      MemorySegment dst, long dstByte, MemorySegment src, long srcByte, int n) {
+    int whole = Lanes.SPECIES.loopBound(n);
+    for (int i = 0; i < whole; i += Lanes.COUNT) {
+      Lanes.store(bf16ToFloat(loadShorts(src, srcByte + 2L * i)), dst, dstByte + 4L * i);
+    }
+    for (int i = whole; i < n; i++) {
+      dst.set(FLOAT, dstByte + 4L * i, bf16ToFloat(src.get(SHORT, srcByte + 2L * i)));
     }
   }
 
   private static void widenF16(
       MemorySegment dst, long dstByte, MemorySegment src, long srcByte, int n) {
-    long to = Ram.address(dst, dstByte, 4L * n);
-    long from = Ram.address(src, srcByte, 2L * n);
     int whole = Lanes.SPECIES.loopBound(n);
     for (int i = 0; i < whole; i += Lanes.COUNT) {
-      Lanes.store(f16ToFloat(loadShorts(Ram.ALL, from + 2L * i)), to + 4L * i);
+      Lanes.store(f16ToFloat(loadShorts(src, srcByte + 2L * i)), dst, dstByte + 4L * i);
     }
     for (int i = whole; i < n; i++) {
-      float x = Float.float16ToFloat(Ram.ALL.get(SHORT, from + 2L * i));
-      Ram.ALL.set(FLOAT, to + 4L * i, x);
+      dst.set(FLOAT, dstByte + 4L * i, Float.float16ToFloat(src.get(SHORT, srcByte + 2L * i)));
     }
   }
 
   private static void narrowBf16(
       MemorySegment dst, long dstByte, MemorySegment src, long srcByte, int n) {
-    long to = Ram.address(dst, dstByte, 2L * n);
-    long from = Ram.address(src, srcByte, 4L * n);
-    int last = n - Lanes.COUNT;
-    for (int i = 0; i < last; i += Lanes.COUNT) {
-      storeShorts(floatToBf16(Lanes.load(from + 4L * i)), to + 2L * i);
+    int whole = Lanes.SPECIES.loopBound(n);
+    for (int i = 0; i < whole; i += Lanes.COUNT) {
+      storeShorts(floatToBf16(Lanes.load(src, srcByte + 4L * i)), dst, dstByte + 2L * i);
     }
-    if (last >= 0) {
-      storeShorts(floatToBf16(Lanes.load(from + 4L * last)), to + 2L * last);
-      return;
-    }
-    for (int i = 0; i < n; i++) {
-      Ram.ALL.set(SHORT, to + 2L * i, floatToBf16(Ram.ALL.get(FLOAT, from + 4L * i)));
+    for (int i = whole; i < n; i++) {
+      dst.set(SHORT, dstByte + 2L * i, floatToBf16(src.get(FLOAT, srcByte + 4L * i)));
     }
   }
 
   private static void narrowF16(
       MemorySegment dst, long dstByte, MemorySegment src, long srcByte, int n) {
-    long to = Ram.address(dst, dstByte, 2L * n);
-    long from = Ram.address(src, srcByte, 4L * n);
     int whole = Lanes.SPECIES.loopBound(n);
     for (int i = 0; i < whole; i += Lanes.COUNT) {
-      storeShorts(floatToF16(Lanes.load(from + 4L * i)), to + 2L * i);
+      storeShorts(floatToF16(Lanes.load(src, srcByte + 4L * i)), dst, dstByte + 2L * i);
     }
     for (int i = whole; i < n; i++) {
-      Ram.ALL.set(SHORT, to + 2L * i, floatToF16(Ram.ALL.get(FLOAT, from + 4L * i)));
+      dst.set(SHORT, dstByte + 2L * i, floatToF16(src.get(FLOAT, srcByte + 4L * i)));
     }
   }
 
@@ -156,14 +175,8 @@ final class Half {
     return bf16ToFloat(loadShorts(m, byteOffset));
   }
 
-  /** From memory that {@link Ram#address} has checked. */
-  static FloatVector loadBf16(long address) {
-    return loadBf16(Ram.ALL, address);
-  }
-
-  private static void storeShorts(IntVector v, long address) {
-    ((ShortVector) v.convertShape(I2S, SHORTS, 0))
-        .intoMemorySegment(Ram.ALL, address, LITTLE_ENDIAN);
+  private static void storeShorts(IntVector v, MemorySegment m, long byteOffset) {
+    ((ShortVector) v.convertShape(I2S, SHORTS, 0)).intoMemorySegment(m, byteOffset, LITTLE_ENDIAN);
   }
 
   private static FloatVector bf16ToFloat(IntVector h) {

@@ -135,12 +135,12 @@ public record Rows(
     }
     long at = blockAt();
     if (stride == cols && padded() == cols) {
-      Half.widen(scratch, at, data, type.bytes(stride * r), type, rows * cols);
+      Half.widenBlock(scratch, at, data, type.bytes(stride * r), type, rows * cols);
       return at;
     }
     for (int i = 0; i < rows; i++) {
       long row = at + i * slotBytes();
-      Half.widen(scratch, row, data, type.bytes(stride * (r + i)), type, cols);
+      Half.widenBlock(scratch, row, data, type.bytes(stride * (r + i)), type, cols);
       for (int j = cols; j < padded(); j++) {
         scratch.set(ValueLayout.JAVA_FLOAT_UNALIGNED, row + 4L * j, padding);
       }
@@ -166,12 +166,12 @@ public record Rows(
     }
     long at = blockAt();
     if (stride == cols && padded() == cols) {
-      Half.narrow(data, type.bytes(stride * r), type, scratch, at, rows * cols);
+      Half.narrowBlock(data, type.bytes(stride * r), type, scratch, at, rows * cols);
       return;
     }
     for (int i = 0; i < rows; i++) {
       long row = at + i * slotBytes();
-      Half.narrow(data, type.bytes(stride * (r + i)), type, scratch, row, cols);
+      Half.narrowBlock(data, type.bytes(stride * (r + i)), type, scratch, row, cols);
     }
   }
 
