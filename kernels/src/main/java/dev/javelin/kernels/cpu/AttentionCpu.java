@@ -37,6 +37,25 @@ public final class AttentionCpu {
       AttentionShape s,
       MaskView mask,
       @Nullable AttentionDropout dropout) {
+    forward(cpu, AttentionPairs.tile(q, k, v), o, lse, q, k, v, s, mask, dropout);
+  }
+
+  /**
+   * The same.
+   *
+   * @param pairs the tile for its products over bf16 heads; {@code null} where they are fp32
+   */
+  static void forward(
+      Cpu cpu,
+      @Nullable MatmulPairTile pairs,
+      HeadView o,
+      MemorySegment lse,
+      HeadView q,
+      HeadView k,
+      HeadView v,
+      AttentionShape s,
+      MaskView mask,
+      @Nullable AttentionDropout dropout) {
     if (s.queries() == 1 && dropout == null) {
       decode(cpu, new AttentionDecode(o, lse, q, k, v, s, mask), s);
       return;
@@ -47,10 +66,13 @@ public final class AttentionCpu {
     int chunks = (panels + chunk - 1) / chunk;
     int items = s.batch() * s.kvHeads() * chunks;
     long queries = Math.min(s.queries(), (long) chunk * AttentionPanel.WIDTH);
-    AttentionForward pass = new AttentionForward(o, lse, q, k, v, s, mask, dropout);
+    AttentionForward pass =
+        pairs == null
+            ? new AttentionForwardF32(o, lse, q, k, v, s, mask, dropout)
+            : new AttentionForwardBf16(pairs, o, lse, q, k, v, s, mask, dropout);
     cpu.parallel(
         items,
-        grain(items, 2 * s.group() * queries * s.keys() * s.dim()),
+        grain(items, 2L * s.group() * queries * s.keys() * s.dim()),
         () -> pass.panel(cpu),
         (panel, from, to) -> {
           for (int i = from; i < to; i++) {
@@ -143,17 +165,32 @@ public final class AttentionCpu {
       AttentionShape s,
       MaskView mask,
       @Nullable AttentionDropout dropout) {
+    MatmulPairTile pairs = AttentionPairs.tile(gradOut, q, k, v);
+    backward(cpu, pairs, dq, dk, dv, gradOut, o, lse, q, k, v, s, mask, dropout);
+  }
+
+  /** The same with the tile for its products over bf16 heads. */
+  static void backward(
+      Cpu cpu,
+      @Nullable MatmulPairTile pairs,
+      @Nullable HeadGrad dq,
+      @Nullable HeadGrad dk,
+      @Nullable HeadGrad dv,
+      HeadView gradOut,
+      HeadView o,
+      MemorySegment lse,
+      HeadView q,
+      HeadView k,
+      HeadView v,
+      AttentionShape s,
+      MaskView mask,
+      @Nullable AttentionDropout dropout) {
     int items = s.batch() * s.kvHeads();
-    AttentionBackward pass =
-        new AttentionBackward(dq, dk, dv, gradOut, o, lse, q, k, v, s, mask, dropout);
-    cpu.parallel(
-        items,
-        grain(items, 5L * s.group() * s.queries() * s.keys() * s.dim()),
-        () -> pass.panel(cpu),
-        (panel, from, to) -> {
-          for (int i = from; i < to; i++) {
-            pass.run(panel, i / s.kvHeads(), i % s.kvHeads());
-          }
-        });
+    AttentionGradient pass =
+        pairs == null
+            ? new AttentionBackwardF32(dq, dk, dv, gradOut, o, lse, q, k, v, s, mask, dropout)
+            : new AttentionBackwardBf16(
+                pairs, dq, dk, dv, gradOut, o, lse, q, k, v, s, mask, dropout);
+    pass.run(cpu, grain(items, 5L * s.group() * s.queries() * s.keys() * s.dim()));
   }
 }

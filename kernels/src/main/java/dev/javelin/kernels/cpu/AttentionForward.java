@@ -16,34 +16,27 @@ import org.jspecify.annotations.Nullable;
 /**
  * The forward pass over panels of queries. For each block of keys: {@code S = K·(scale·Q)ᵀ}, the
  * online softmax down its columns, {@code O = shrink·O + Pᵀ·V}, with dropout after P has been
- * summed. Queries lie in lanes, so K and V are read where they are; only Q is transposed, once per
- * panel.
+ * summed. This class has all but the products.
  */
-final class AttentionForward {
-  private final AttentionShape shape;
-  private final MaskView mask;
+abstract class AttentionForward {
+  final AttentionShape shape;
+  final MaskView mask;
+  final int dim;
+  final long rowBytes;
+  final ScratchLayout layout = new ScratchLayout();
+  final long blockAt;
+  final long outAt;
+
   private final @Nullable AttentionDropout dropout;
   private final HeadView o;
   private final MemorySegment lse;
-  private final HeadMatrix q;
-  private final HeadMatrix k;
-  private final HeadMatrix v;
-  private final int dim;
-  private final long rowBytes;
   private final long limitsAt;
-  private final long queryAt;
-  private final long blockAt;
   private final long factorsAt;
-  private final long outAt;
   private final long stateAt;
-  private final long scratchBytes;
 
   AttentionForward(
       HeadView o,
       MemorySegment lse,
-      HeadView q,
-      HeadView k,
-      HeadView v,
       AttentionShape shape,
       MaskView mask,
       @Nullable AttentionDropout dropout) {
@@ -54,28 +47,48 @@ final class AttentionForward {
     this.lse = lse;
     this.dim = Lanes.pad(shape.dim());
     this.rowBytes = 4L * dim;
-    ScratchLayout layout = new ScratchLayout();
-    this.q = new HeadMatrix(q, shape.dim(), WIDTH, layout);
-    this.k = new HeadMatrix(k, shape.dim(), shape.keys(), layout);
-    this.v = new HeadMatrix(v, shape.dim(), shape.keys(), layout);
     this.limitsAt = layout.reserve(AttentionPanel.LIMITS);
-    this.queryAt = layout.reserve(dim * ROW);
     this.blockAt = layout.reserve(KEYS * ROW);
     this.factorsAt = layout.reserve(dropout == null ? 0 : KEYS * ROW);
     this.outAt = layout.reserve(WIDTH * rowBytes);
     this.stateAt = layout.reserve(STATE);
-    this.scratchBytes = layout.bytes();
   }
 
   /** A panel for one piece of work, with the scratch memory of the calling thread. */
-  AttentionPanel panel(Cpu cpu) {
-    return new AttentionPanel(shape, mask, cpu.scratch(scratchBytes), limitsAt);
+  final AttentionPanel panel(Cpu cpu) {
+    AttentionPanel panel = new AttentionPanel(shape, mask, cpu.scratch(layout.bytes()), limitsAt);
+    panel.operands = operands(panel.scratch());
+    return panel;
   }
 
+  /** What the products of a thread want to be there once; see {@link AttentionPanel#operands}. */
+  MatmulOperand[] operands(MemorySegment scratch) {
+    return AttentionPanel.NO_OPERANDS;
+  }
+
+  /** Makes the keys and values of a key head readable. */
+  abstract void openHead(AttentionPanel panel, int batch, int kvHead);
+
+  /** Makes a panel's queries readable. */
+  abstract void open(AttentionPanel panel, int head);
+
+  /** The scores of a block of keys. */
+  abstract void scores(AttentionPanel panel, int from, int to);
+
+  /**
+   * Adds what one vector of queries gets of the values {@code [low, high)}, of which there may be
+   * none.
+   *
+   * @param add whether something was summed before; otherwise O is replaced
+   */
+  abstract void values(AttentionPanel panel, int i, int from, int low, int high, boolean add);
+
+  /** Adds what the panel gets of the values of a block, where that is not done by the vector. */
+  abstract void values(AttentionPanel panel, int from, int to);
+
   /** The panels {@code [from, to)} of all query heads of a key head. */
-  void run(AttentionPanel panel, int batch, int kvHead, int from, int to) {
-    panel.keysAt = k.open(panel.scratch(), batch, 0, kvHead, shape.keys());
-    panel.valuesAt = v.open(panel.scratch(), batch, 0, kvHead, shape.keys());
+  final void run(AttentionPanel panel, int batch, int kvHead, int from, int to) {
+    openHead(panel, batch, kvHead);
     for (int p = from; p < to; p++) {
       panel.moveTo(batch, p * WIDTH);
       for (int h = kvHead * shape.group(); h < (kvHead + 1) * shape.group(); h++) {
@@ -87,19 +100,7 @@ final class AttentionForward {
 
   private void attend(AttentionPanel panel, int head) {
     MemorySegment scratch = panel.scratch();
-    int count = panel.count();
-    long at = q.open(scratch, panel.batch(), panel.start(), head, count);
-    HeadRows.transpose(
-        scratch,
-        queryAt,
-        ROW,
-        q.data(scratch),
-        at,
-        q.row(),
-        count,
-        dim,
-        panel.width(),
-        mask.scale());
+    open(panel, head);
     for (long i = stateAt; i < stateAt + ROW; i += Lanes.BYTES) {
       Lanes.store(Lanes.broadcast(Float.NEGATIVE_INFINITY), scratch, i + MAX);
       Lanes.store(Lanes.zero(), scratch, i + SUM);
@@ -111,14 +112,14 @@ final class AttentionForward {
     }
     for (int from = begin; from < end; from += KEYS) {
       int to = Math.min(from + KEYS, end);
-      AttentionScores.product(
-          panel, blockAt, k.data(scratch), panel.keysAt, k.row(), queryAt, dim, from, to);
+      scores(panel, from, to);
       if (dropout != null) {
         panel.drop(dropout, factorsAt, head, from, to);
       }
       for (int i = 0; i < panel.vectors(); i++) {
         vector(panel, i, head, from, to, from > begin);
       }
+      values(panel, from, to);
     }
   }
 
@@ -142,23 +143,7 @@ final class AttentionForward {
         shrink(scratch, i * Lanes.COUNT, panel.queries(i));
       }
     }
-    if (low < high || !add) {
-      TileProduct.multiply(
-          scratch,
-          outAt + i * Lanes.COUNT * rowBytes,
-          rowBytes,
-          scratch,
-          at,
-          Float.BYTES,
-          ROW,
-          v.data(scratch),
-          panel.valuesAt + low * v.row(),
-          v.row(),
-          panel.queries(i),
-          dim / Lanes.COUNT,
-          high - low,
-          add);
-    }
+    values(panel, i, from, low, high, add);
   }
 
   private void shrink(MemorySegment scratch, int first, int count) {

@@ -54,12 +54,15 @@ final class AttentionPanel {
   private int count;
   private int vectors;
 
-  /** Where the opened keys, values, queries and output gradients begin, in bytes. */
+  static final MatmulOperand[] NO_OPERANDS = {};
+
+  /** Matrices in the thread's scratch memory, described once so that no step makes garbage. */
+  MatmulOperand[] operands = NO_OPERANDS;
+
+  /** Where the opened keys and values begin, in bytes. */
   long keysAt;
 
   long valuesAt;
-  long queriesAt;
-  long gradOutAt;
 
   /**
    * @param limitsAt {@link #LIMITS} bytes of scratch memory

@@ -162,6 +162,14 @@ final class AttentionScores {
     }
   }
 
+  /** {@code s *= factor}. */
+  static void scale(MemorySegment m, long at, int rows, float factor) {
+    FloatVector f = Lanes.broadcast(factor);
+    for (int r = 0; r < rows; r++, at += ROW) {
+      Lanes.store(Lanes.load(m, at).mul(f), m, at);
+    }
+  }
+
   /** {@code x *= f} for a column of factors that lies as x does. */
   static void multiply(MemorySegment m, long at, long factorsAt, int rows) {
     for (int r = 0; r < rows; r++, at += ROW, factorsAt += ROW) {

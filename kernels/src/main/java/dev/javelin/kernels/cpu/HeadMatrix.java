@@ -28,12 +28,29 @@ final class HeadMatrix {
    * #data} where the first of them begins.
    */
   long open(MemorySegment scratch, int batch, int time, int head, int count) {
-    long first = view.at(batch, time, head);
-    if (direct) {
-      return first;
+    return open(scratch, batch, time, head, count, 0);
+  }
+
+  /**
+   * The same beside others that stay open.
+   *
+   * @param place positions opened before these
+   */
+  long open(MemorySegment scratch, int batch, int time, int head, int count, int place) {
+    if (!direct) {
+      long first = view.at(batch, time, head);
+      HeadRows.widen(scratch, slot + place * row(), view, first, count, dim);
     }
-    HeadRows.widen(scratch, slot, view, first, count, dim);
-    return slot;
+    return at(batch, time, head, place);
+  }
+
+  /** What {@link #open} returned for these positions. */
+  long at(int batch, int time, int head, int place) {
+    return direct ? view.at(batch, time, head) : slot + place * row();
+  }
+
+  long at(int batch, int time, int head) {
+    return at(batch, time, head, 0);
   }
 
   /** The memory in which positions are opened. */

@@ -72,9 +72,22 @@ final class HeadRows {
       long temp,
       int dim,
       boolean accumulate) {
+    put(dst, dstAt, scratch, srcAt, scratch, temp, dim, accumulate);
+  }
+
+  /** The same from other memory than that of {@code temp}. */
+  static void put(
+      HeadView dst,
+      long dstAt,
+      MemorySegment src,
+      long srcAt,
+      MemorySegment scratch,
+      long temp,
+      int dim,
+      boolean accumulate) {
     if (dst.direct(dim)) {
       for (long i = 0; i < 4L * dim; i += Lanes.BYTES) {
-        FloatVector x = Lanes.load(scratch, srcAt + i);
+        FloatVector x = Lanes.load(src, srcAt + i);
         Lanes.store(
             accumulate ? Lanes.load(dst.data(), dstAt + i).add(x) : x, dst.data(), dstAt + i);
       }
@@ -83,11 +96,10 @@ final class HeadRows {
     if (accumulate) {
       Half.widen(scratch, temp, dst.data(), dstAt, dst.type(), dim);
       for (long i = 0; i < 4L * dim; i += Lanes.BYTES) {
-        Lanes.store(
-            Lanes.load(scratch, srcAt + i).add(Lanes.load(scratch, temp + i)), scratch, srcAt + i);
+        Lanes.store(Lanes.load(src, srcAt + i).add(Lanes.load(scratch, temp + i)), src, srcAt + i);
       }
     }
-    Half.narrow(dst.data(), dstAt, dst.type(), scratch, srcAt, dim);
+    Half.narrow(dst.data(), dstAt, dst.type(), src, srcAt, dim);
   }
 
   /**

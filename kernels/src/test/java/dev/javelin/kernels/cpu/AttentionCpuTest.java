@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class AttentionCpuTest {
   private static final int GAP = 3; // unused elements between the heads of a position
 
-  private record Case(String name, AttentionShape shape, MaskView mask) {
+  record Case(String name, AttentionShape shape, MaskView mask) {
     @Override
     public String toString() {
       return name + " " + shape;
@@ -43,7 +43,9 @@ class AttentionCpuTest {
     "2,66,150,2,2,48",
     "1,1,100,4,2,64",
     "2,1,1,3,3,5",
-    "1,3,1000,2,1,128"
+    "1,3,1000,2,1,128",
+    "1,1100,1100,1,1,12",
+    "1,600,1300,2,1,8"
   })
   void followsItsDefinitionAtAnySize(int b, int tq, int tk, int h, int kv, int d) {
     AttentionShape s = new AttentionShape(b, tq, tk, h, kv, d);
