@@ -211,7 +211,7 @@ public final class Predict {
     line(
         String.format(
             Locale.ROOT,
-            "At most, with FLOPs counted as in PaLM's appendix B (6·N + 12·L·C·T a token): %s.",
+            "At most, with FLOPs counted as in PaLM's appendix B (6·N + 12·L·C·T a token):%n%s.",
             speed));
     line("");
   }
