@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <vector>
 
 #include "banks.h"
@@ -310,22 +311,42 @@ void giveBack(uint32_t thread, const void* registers) {
 }
 
 // Asked only for a report, so it may take its time: addr2line reads the image that dlopen was given.
-std::string lineOf(const void* site) {
-  Dl_info info;
-  if (site == nullptr || dladdr(site, &info) == 0) return "";
-  char command[256];
-  auto offset = static_cast<const char*>(site) - static_cast<const char*>(info.dli_fbase) - 1;
-  snprintf(command, sizeof command, "addr2line -i -e %s 0x%tx 2>/dev/null", info.dli_fname, offset);
-  FILE* lines = popen(command, "r");
-  if (lines == nullptr) return "";
-  std::string result;
-  // Innermost first; the wrappers that the emulator's headers put around its functions are not what the author wrote.
-  for (char line[512]; fgets(line, sizeof line, lines) != nullptr;) {
-    const char* file = strrchr(line, '/');
-    file = file == nullptr ? line : file + 1;
-    if (result.empty() && strstr(file, ".cu") != nullptr) result = " (" + std::string(file, strcspn(file, " \n")) + ")";
+std::string lineOf(const void* site) { return linesOf({site})[0]; }
+
+std::vector<std::string> linesOf(const std::vector<const void*>& sites) {
+  std::vector<std::string> result(sites.size());
+  std::map<std::string, std::vector<size_t>> ofImage;
+  for (size_t i = 0; i < sites.size(); i++) {
+    Dl_info info;
+    if (sites[i] != nullptr && dladdr(sites[i], &info) != 0) ofImage[info.dli_fname].push_back(i);
   }
-  pclose(lines);
+  for (const auto& [image, numbers] : ofImage) {
+    std::string command = "addr2line -a -i -e " + image;
+    for (size_t i : numbers) {
+      Dl_info info;
+      dladdr(sites[i], &info);
+      char offset[32];
+      snprintf(offset, sizeof offset, " 0x%tx", static_cast<const char*>(sites[i]) - static_cast<const char*>(info.dli_fbase) - 1);
+      command += offset;
+    }
+    FILE* lines = popen((command + " 2>/dev/null").c_str(), "r");
+    if (lines == nullptr) continue;
+    // Of each address, which -a repeats, the innermost first; the wrappers that the emulator's headers put around its
+    // functions are not what the author wrote.
+    size_t n = 0;
+    for (char line[512]; fgets(line, sizeof line, lines) != nullptr;) {
+      if (strncmp(line, "0x", 2) == 0) {
+        n++;
+        continue;
+      }
+      const char* file = strrchr(line, '/');
+      file = file == nullptr ? line : file + 1;
+      if (n == 0 || n > numbers.size()) continue;
+      std::string& found = result[numbers[n - 1]];
+      if (found.empty() && strstr(file, ".cu") != nullptr) found = " (" + std::string(file, strcspn(file, " \n")) + ")";
+    }
+    pclose(lines);
+  }
   return result;
 }
 

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "clocks.h"
 
@@ -49,6 +50,9 @@ void giveBack(uint32_t thread, const void* registers);
 
 // " (file.cu:17)", the line of an address in the kernel's image; "" where nothing tells it.
 std::string lineOf(const void* site);
+
+// The same for many at once, which costs little more than one.
+std::vector<std::string> linesOf(const std::vector<const void*>& sites);
 
 // Did a module's initialiser announce itself as checked since the last question?
 bool announced();

@@ -95,8 +95,12 @@ void endBlock() {
 std::string take() {
   std::lock_guard lock(mutex);
   std::string text;
+  std::vector<const void*> sites;
+  for (const auto& count : counts) sites.push_back(count.first.site);
+  std::vector<std::string> lines = access_check::linesOf(sites);
+  size_t i = 0;
   for (const auto& [place, c] : counts) {
-    std::string line = access_check::lineOf(place.site);  // " (file.cu:17)"
+    std::string line = lines[i++];  // " (file.cu:17)"
     line = line.empty() ? "unknown:0" : line.substr(2, line.size() - 3);
     text += line + (place.write ? " write " : " read ") + std::to_string(place.bytes) + ' ' + std::to_string(c.accesses) + ' ' + std::to_string(c.turns) + ' ' + std::to_string(c.least) + '\n';
   }
