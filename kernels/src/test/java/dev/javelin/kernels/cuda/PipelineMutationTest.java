@@ -137,7 +137,7 @@ class PipelineMutationTest {
 
   static List<Sample<Case>> some() {
     return Stream.of(Suite.values())
-        .flatMap(s -> Sample.of("mutants of " + s.table, s.cases(), 4).stream())
+        .flatMap(s -> Sample.of("mutants of " + s.table, s.cases(), 2).stream())
         .toList();
   }
 
