@@ -12,7 +12,8 @@ import java.util.PriorityQueue;
  *
  * <ul>
  *   <li>A claim and the report of a finished piece are one atomic operation each on a line that all
- *       threads share: they follow one another, however many threads there are.
+ *       threads share: they follow one another, however many threads there are. (A team claims most
+ *       pieces on a line of the thread's own, which costs less.)
  *   <li>A loop begins and ends with a message between cores.
  *   <li>A loop takes at least as long as memory needs for its bytes, unless these fit the caches of
  *       the nodes in use. What one thread waits for memory is in the pieces' times already.

@@ -2,15 +2,19 @@ package dev.javelin.device;
 
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A team of threads that shares out the pieces of one loop at a time. The caller works too. Pieces
- * are claimed one by one, so a thread that the system holds back takes fewer of them, and the
- * caller waits for claimed pieces only: a helper that never woke up costs nothing. Any number of
- * threads may call; their loops run one after another, in the order of the calls.
+ * A team of threads that shares out the pieces of one loop at a time. The caller works too. Each
+ * thread has a span of neighbouring pieces, the same in every loop of so many pieces: it goes
+ * through memory in order, which is what the hardware fetches ahead, and finds in its caches what
+ * it wrote in the loop before. Pieces are claimed one by one, by whoever is through with its own
+ * span too, so a thread that the system holds back takes fewer of them, and the caller waits for
+ * claimed pieces only: a helper that never woke up costs nothing. Any number of threads may call;
+ * their loops run one after another, in the order of the calls.
  *
  * <p>Waiting is a short spin (a wake-up through the system costs tens of microseconds, as much as a
  * whole small loop), then a real park: a thread that waits longer gives its core away, which lets
@@ -31,18 +35,22 @@ public final class Parallel implements AutoCloseable {
 
   private static final long SPIN_NANOS = 100_000;
   private static final int SPINS_PER_LOOK_AT_THE_CLOCK = 32;
+  private static final int WORDS_APART = 16; // two cache lines, which come in pairs
   private static final Range NOTHING = (from, to) -> {};
 
   private final Helper[] helpers;
   private final Turn turn = new Turn();
   private boolean looping; // read and written in the turn
 
+  /** Number of the current loop; the last that is set when one begins. */
+  private final AtomicLong loop = new AtomicLong();
+
   /**
-   * Upper half: number of the loop; lower half: how many of its pieces nobody has claimed. Whether
-   * there is anything to claim must stand in the same word as the loop: the fields below may
-   * already belong to the next one.
+   * For each thread: upper half, number of the loop; lower half, how many pieces of its span nobody
+   * has claimed. Whether there is anything to claim must stand in the same word as the loop: the
+   * fields below may already belong to the next one. Each stands on cache lines of its own.
    */
-  private final AtomicLong ticket = new AtomicLong();
+  private final AtomicLongArray tickets;
 
   /** Pieces of the current loop that are not finished. */
   private final AtomicInteger unfinished = new AtomicInteger();
@@ -51,7 +59,8 @@ public final class Parallel implements AutoCloseable {
   private volatile @Nullable Thread waitingCaller;
   private volatile boolean closed;
 
-  // The loop. Written before its ticket is issued and left alone until all its pieces are finished,
+  // The loop. Written before its tickets are issued and left alone until all its pieces are
+  // finished,
   // so whoever claims a piece has read the values that belong to it.
   private int n;
   private int grain = 1;
@@ -60,6 +69,7 @@ public final class Parallel implements AutoCloseable {
 
   Parallel(int threads) {
     helpers = new Helper[threads - 1];
+    tickets = new AtomicLongArray((threads + 1) * WORDS_APART);
     for (int i = 0; i < helpers.length; i++) {
       helpers[i] = new Helper(i + 1);
     }
@@ -143,11 +153,15 @@ public final class Parallel implements AutoCloseable {
     this.pieces = count;
     this.body = body;
     unfinished.set(count);
-    ticket.set(((ticket.get() >>> 32) + 1) << 32 | count);
+    long number = loop.get() + 1;
+    for (int i = 0; i < threads(); i++) {
+      tickets.set(ticketOf(i), number << 32 | (begin(i + 1, count) - begin(i, count)));
+    }
+    loop.set(number);
     for (int i = 0; i < helpers.length && i < count - 1; i++) {
       helpers[i].wake();
     }
-    takePieces();
+    takePieces(0);
     awaitHelpers();
     this.body = NOTHING;
     Throwable f = failure.getAndSet(null);
@@ -162,20 +176,37 @@ public final class Parallel implements AutoCloseable {
     }
   }
 
-  /** Claims and runs pieces of the current loop until none is left. */
-  private void takePieces() {
+  private static int ticketOf(int worker) {
+    return (worker + 1) * WORDS_APART;
+  }
+
+  /** The first piece of a thread's span, of {@code count} pieces. */
+  private int begin(int worker, int count) {
+    return (int) Math.ceilDiv((long) worker * count, threads());
+  }
+
+  /** Claims and runs pieces of the current loop until none is left: those of its span first. */
+  private void takePieces(int worker) {
+    for (int i = 0; i < threads(); i++) {
+      int owner = worker + i;
+      takeSpan(owner < threads() ? owner : owner - threads());
+    }
+  }
+
+  private void takeSpan(int owner) {
+    int at = ticketOf(owner);
     while (true) {
-      long t = ticket.get();
+      long t = tickets.get(at);
       int unclaimed = (int) t;
       if (unclaimed == 0) {
         return;
       }
-      int from = (pieces - unclaimed) * grain;
+      int from = (begin(owner + 1, pieces) - unclaimed) * grain;
       int to = Math.min(n, from + grain);
       Range b = body;
       // Success proves that the loop of this ticket still has an unfinished piece (this one), so
       // the caller has not replaced the fields read above.
-      if (ticket.compareAndSet(t, t - 1)) {
+      if (tickets.compareAndSet(at, t, t - 1)) {
         try {
           if (failure.get() == null) {
             b.run(from, to);
@@ -263,23 +294,23 @@ public final class Parallel implements AutoCloseable {
     public void run() {
       long seen = 0;
       while (!closed) {
-        long loop = ticket.get() >>> 32;
-        if (loop == seen) {
+        long current = loop.get();
+        if (current == seen) {
           awaitLoopAfter(seen);
         } else {
-          takePieces();
-          seen = loop;
+          takePieces(worker);
+          seen = current;
         }
       }
     }
 
     private void awaitLoopAfter(long seen) {
       long begin = System.nanoTime();
-      for (int i = 1; !closed && ticket.get() >>> 32 == seen; i++) {
+      for (int i = 1; !closed && loop.get() == seen; i++) {
         Thread.onSpinWait();
         if (i % SPINS_PER_LOOK_AT_THE_CLOCK == 0 && System.nanoTime() - begin > SPIN_NANOS) {
           parked = true;
-          while (!closed && ticket.get() >>> 32 == seen) {
+          while (!closed && loop.get() == seen) {
             LockSupport.park(Parallel.this);
             Thread.interrupted();
           }

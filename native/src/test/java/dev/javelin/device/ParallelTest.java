@@ -12,6 +12,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
@@ -41,6 +42,33 @@ class ParallelTest {
             assertThat(seen.get(i)).isEqualTo(1);
           }
         }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3, 5})
+  void eachThreadBeginsWithTheFirstPieceOfItsOwnSpan(int threads) {
+    try (Parallel team = new Parallel(threads)) {
+      int count = 4 * threads + 1;
+      AtomicIntegerArray first = new AtomicIntegerArray(threads);
+      AtomicInteger begun = new AtomicInteger();
+      for (int i = 0; i < threads; i++) {
+        first.set(i, -1);
+      }
+      team.run(
+          3 * count,
+          3,
+          (from, to) -> {
+            if (first.compareAndSet(team.worker(), -1, from / 3)) {
+              begun.incrementAndGet();
+            }
+            while (begun.get() < threads) { // so that no span is gone before its owner comes
+              Thread.yield();
+            }
+          });
+      for (int i = 0; i < threads; i++) {
+        assertThat(first.get(i)).isEqualTo(Math.ceilDiv(i * count, threads));
       }
     }
   }

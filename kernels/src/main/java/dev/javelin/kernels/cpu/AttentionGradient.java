@@ -146,9 +146,9 @@ abstract class AttentionGradient {
         1,
         () -> panels(cpu),
         (own, from, to) -> {
-          for (int piece = from; piece < to; piece++) {
+          for (int i = from; i < to; i++) {
             try {
-              span(own, piece, sums, wave, spans);
+              span(own, wave.take(), sums, wave, spans);
             } catch (Throwable t) {
               wave.fail();
               throw t;

@@ -1,5 +1,6 @@
 package dev.javelin.kernels.cpu;
 
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.LockSupport;
 
@@ -14,12 +15,13 @@ import java.util.concurrent.locks.LockSupport;
  *   span s + 1       . . . b             thread B, as soon as A has left block 3
  * </pre>
  *
- * Pieces are claimed in the order of their numbers, so the span before is always in work or done.
+ * Threads take spans in the order of their numbers, so the span before is always in work or done.
  */
 final class AttentionWave {
   private static final int SPINS = 1 << 12;
   private static final long PARK_NANOS = 20_000;
 
+  private final AtomicInteger taken = new AtomicInteger();
   private final AtomicIntegerArray left; // of each span: the blocks before this one
   private final int heads;
   private volatile boolean failed;
@@ -28,6 +30,11 @@ final class AttentionWave {
   AttentionWave(int heads, int spans) {
     this.heads = heads;
     this.left = new AtomicIntegerArray(heads * spans);
+  }
+
+  /** The next span that nobody has taken. */
+  int take() {
+    return taken.getAndIncrement();
   }
 
   /**

@@ -27,7 +27,8 @@ class AttentionWaveTest {
           HEADS * SPANS,
           1,
           (from, to) -> {
-            for (int piece = from; piece < to; piece++) {
+            for (int i = from; i < to; i++) {
+              int piece = wave.take();
               int span = piece / HEADS;
               int end = span % 4 == 0 ? BLOCKS : BLOCKS - span % 7; // some see fewer blocks
               for (int block = span % 5; block < end; block++) {
@@ -60,11 +61,12 @@ class AttentionWaveTest {
                       SPANS,
                       1,
                       (from, to) -> {
-                        if (from == 0) {
+                        int span = wave.take();
+                        if (span == 0) {
                           wave.fail();
                           throw new IllegalArgumentException("no memory");
                         }
-                        wave.await(from, 0);
+                        wave.await(span, 0);
                       }))
           .isInstanceOf(RuntimeException.class);
     }
