@@ -21,7 +21,7 @@ public final class FillCpu {
           1,
           (from, to) -> {
             long begin = from * PIECE_BYTES;
-            y.asSlice(begin, Math.min(bytes, to * PIECE_BYTES) - begin).fill((byte) 0);
+            Lanes.clear(y, begin, (int) (Math.min(bytes, to * PIECE_BYTES) - begin));
           });
     } else {
       int grain = (int) Math.max(1, PIECE_BYTES / Math.max(1, rowBytes));

@@ -90,6 +90,20 @@ final class Lanes {
     TYPE.cast(v).intoMemorySegment(m, byteOffset, ByteOrder.LITTLE_ENDIAN);
   }
 
+  /** Zeros in the bytes {@code [at, at + bytes)}; for some kilobytes faster than a fill. */
+  static void clear(MemorySegment m, long at, int bytes) {
+    long to = Ram.address(m, at, bytes);
+    int last = bytes - BYTES;
+    if (last < 0) {
+      m.asSlice(at, bytes).fill((byte) 0);
+      return;
+    }
+    for (int i = 0; i < last; i += BYTES) {
+      store(zero(), to + i);
+    }
+    store(zero(), to + last); // over some of the one before
+  }
+
   static FloatVector broadcast(float a) {
     return FloatVector.broadcast(SPECIES, a);
   }

@@ -99,7 +99,7 @@ public final class UpdateCpu {
     MemorySegment w = b.w;
     if (w == null) {
       w = window(cpu.scratch(scratchBytes(rule, kept)), at, (long) Float.BYTES * n);
-      Half.widen(w, at, b.copy, b.type.bytes(from), b.type, n);
+      Half.widenBlock(w, at, b.copy, b.type.bytes(from), b.type, n);
     }
     if (whole > 0) {
       rule.apply(w, b.grad, kept, at, Float.BYTES * whole);
@@ -107,12 +107,12 @@ public final class UpdateCpu {
     if (whole < n) {
       rest(cpu, b, w, kept, rule, from + whole, n - whole);
     }
-    skip(b, from, to);
+    Lanes.clear(b.grad, at, Float.BYTES * n);
     if (b.w == null && b.rounding.key != null) {
       StochasticRounding.narrow(
           b.copy, b.type.bytes(from), w, at, n, b.rounding.first + from, b.rounding.key);
     } else if (b.type != DType.F32) {
-      Half.narrow(b.copy, b.type.bytes(from), b.type, w, at, n);
+      Half.narrowBlock(b.copy, b.type.bytes(from), b.type, w, at, n);
     }
   }
 

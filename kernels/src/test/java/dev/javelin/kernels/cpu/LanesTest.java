@@ -1,7 +1,11 @@
 package dev.javelin.kernels.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
@@ -29,6 +33,26 @@ class LanesTest {
   void maxFindsTheLargestLaneWhereverItIs() {
     for (int at = 0; at < Lanes.COUNT; at++) {
       assertThat(Lanes.max(Lanes.broadcast(-2f).withLane(at, -1f))).isEqualTo(-1f);
+    }
+  }
+
+  @Test
+  void clearWritesZerosToTheByteAndNothingElse() {
+    int room = 5 * Lanes.BYTES;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment m = arena.allocate(room, 64);
+      for (int at = 0; at < Lanes.BYTES; at += 3) {
+        for (int bytes = 0; bytes <= room - at; bytes++) {
+          m.fill((byte) 7);
+          Lanes.clear(m, at, bytes);
+          for (int i = 0; i < room; i++) {
+            assertThat(m.get(ValueLayout.JAVA_BYTE, i))
+                .isEqualTo((byte) (i < at || i >= at + bytes ? 7 : 0));
+          }
+        }
+      }
+      assertThatThrownBy(() -> Lanes.clear(m, 8, room))
+          .isInstanceOf(IndexOutOfBoundsException.class);
     }
   }
 
