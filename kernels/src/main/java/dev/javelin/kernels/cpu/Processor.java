@@ -20,13 +20,17 @@ import java.util.Optional;
  *
  * @param avx512Bf16 {@code vdpbf16ps} on 512-bit registers (Zen 4, Cooper Lake, Sapphire Rapids)
  * @param amxBf16 {@code tdpbf16ps} on tiles (Sapphire Rapids)
+ * @param avx512Vnni {@code vpdpbusd} on 512-bit registers, and bytes as elements of them (Zen 4,
+ *     Cascade Lake, Ice Lake)
  */
-record Processor(boolean avx512Bf16, boolean amxBf16) {
-  /** One with neither. */
-  static final Processor PLAIN = new Processor(false, false);
+record Processor(boolean avx512Bf16, boolean amxBf16, boolean avx512Vnni) {
+  /** One with none of them. */
+  static final Processor PLAIN = new Processor(false, false, false);
 
   private static final int OSXSAVE = 27; // leaf 1, ecx: the system says in XCR0 what it saves
   private static final int AVX512F = 16; // leaf 7, ebx
+  private static final int AVX512BW = 30; // leaf 7, ebx
+  private static final int AVX512_VNNI = 11; // leaf 7, ecx
   private static final int AMX_BF16 = 22; // leaf 7, edx
   private static final int AMX_TILE = 24; // leaf 7, edx
   private static final int AVX512_BF16 = 5; // leaf 7 subleaf 1, eax
@@ -71,7 +75,11 @@ record Processor(boolean avx512Bf16, boolean amxBf16) {
     boolean savesTiles = (xcr0 & XCR0_AMX) == XCR0_AMX;
     return new Processor(
         savesAvx512 && has(seven[1], AVX512F) && has(next[0], AVX512_BF16),
-        savesTiles && has(seven[3], AMX_TILE) && has(seven[3], AMX_BF16));
+        savesTiles && has(seven[3], AMX_TILE) && has(seven[3], AMX_BF16),
+        savesAvx512
+            && has(seven[1], AVX512F)
+            && has(seven[1], AVX512BW)
+            && has(seven[2], AVX512_VNNI));
   }
 
   private static boolean has(int register, int bit) {

@@ -208,6 +208,11 @@ final class X86 extends X86Encoding {
     emit(0x92, direct(mask, from.number));
   }
 
+  /** All 64 bits of a register become a mask. */
+  void kmovq(int mask, Gp from) {
+    emit(VEX, from.number < 8 ? 0xE1 : 0xC1, 0xFB, 0x92, direct(mask, from.number));
+  }
+
   /** The floats of a mask to memory. */
   void vmovups(Mem to, int mask, int from) {
     evex(MAP_0F, NO_PREFIX, from, 0, to.base().number >> 3, 0, BITS_512 | mask);
@@ -232,6 +237,13 @@ final class X86 extends X86Encoding {
   /** The 16-bit numbers of a mask from memory, zeros for the others. */
   void vmovdqu16(int to, int mask, Mem from) {
     evex(MAP_0F, PREFIX_F2 | W, to, 0, from.base().number >> 3, 0, ZEROS | BITS_512 | mask);
+    emit(0x6F);
+    memory(to, from, ZMM_BYTES);
+  }
+
+  /** The bytes of a mask from memory, zeros for the others, which are not read. */
+  void vmovdqu8(int to, int mask, Mem from) {
+    evex(MAP_0F, PREFIX_F2, to, 0, from.base().number >> 3, 0, ZEROS | BITS_512 | mask);
     emit(0x6F);
     memory(to, from, ZMM_BYTES);
   }
@@ -331,6 +343,24 @@ final class X86 extends X86Encoding {
   /** 64 bits from memory, eight times. */
   void vpbroadcastq(int to, Mem from) {
     evexMemory(MAP_0F38, PREFIX_66 | W, 0x59, to, from, Long.BYTES, BITS_512);
+  }
+
+  /** 32 bytes from memory, twice. */
+  void vbroadcasti64x4(int to, Mem from) {
+    evexMemory(MAP_0F38, PREFIX_66 | W, 0x5B, to, from, ZMM_BYTES / 2, BITS_512);
+  }
+
+  /** {@code to = a & b}, of zmm registers. */
+  void vpandd(int to, int a, int b) {
+    evexRegisters(MAP_0F, PREFIX_66, 0xDB, to, a, b);
+  }
+
+  /**
+   * {@code sum[i] += Σ_j unsigned[4i+j] · signed[4i+j]} for the sixteen ints of {@code sum}, bytes
+   * of 0 to 255 times bytes of −128 to 127; nothing saturates.
+   */
+  void vpdpbusd(int sum, int unsigned, int signed) {
+    evexRegisters(MAP_0F38, PREFIX_66, 0x50, sum, unsigned, signed);
   }
 
   /** Of each 16 bytes of {@code from} those that {@code order} names; zero where it is negative. */

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class Bf16ProductsTest {
-  private static final Processor WITH_IT = new Processor(true, false);
+  private static final Processor WITH_IT = new Processor(true, false, false);
   private static final String NO_TILES = "the system refuses the tiles";
 
   /** One that does what {@code vdpbf16ps} does, up to an error. */
@@ -52,7 +52,7 @@ class Bf16ProductsTest {
 
   private static Choice chooseOfBoth(
       String property, @Nullable MatmulPairTile amx, @Nullable MatmulPairTile avx512) {
-    Processor both = new Processor(true, true);
+    Processor both = new Processor(true, true, false);
     return Choice.choose(property, null, 512, () -> both, List.of(amx(amx), avx512(avx512)));
   }
 
@@ -70,7 +70,7 @@ class Bf16ProductsTest {
         .isEqualTo(new Choice(avx512, "AVX512-BF16 (machine code)"));
     assertThat(chooseOfBoth("", null, null).description())
         .isEqualTo("Vector API (" + NO_TILES + "; the system refuses executable memory)");
-    Processor amxAlone = new Processor(false, true);
+    Processor amxAlone = new Processor(false, true, false);
     assertThat(
             Choice.choose("", null, 512, () -> amxAlone, List.of(amx(amx), avx512(avx512))).tile())
         .isSameAs(amx);

@@ -361,7 +361,8 @@ class MatmulMachineCodeTest extends MatmulTesting {
       }
       machine(Processor.xgetbvCode(), s).run(s.address());
       long xcr0 = s.getAtIndex(JAVA_INT, 0) & 0xffffffffL | (long) s.getAtIndex(JAVA_INT, 1) << 32;
-      assertThat(Processor.of(answers[0], answers[1], xcr0)).isEqualTo(new Processor(true, true));
+      assertThat(Processor.of(answers[0], answers[1], xcr0))
+          .isEqualTo(new Processor(true, true, false));
       assertThat(machine(MatmulTileAmx.requestCode(), s).run()).isZero();
     }
   }

@@ -34,14 +34,18 @@ class ProcessorTest {
                       .split("[:\\s]+")));
     }
     assertThat(Processor.THIS)
-        .isEqualTo(new Processor(flags.contains("avx512_bf16"), flags.contains("amx_bf16")));
+        .isEqualTo(
+            new Processor(
+                flags.contains("avx512_bf16"),
+                flags.contains("amx_bf16"),
+                flags.contains("avx512_vnni")));
   }
 
   @Test
   void anInstructionCountsOnlyIfTheSystemSavesItsRegisters() {
-    assertThat(Processor.of(SEVEN, NEXT, ALL_STATES)).isEqualTo(new Processor(true, true));
-    assertThat(Processor.of(SEVEN, NEXT, 0xE7)).isEqualTo(new Processor(true, false));
-    assertThat(Processor.of(SEVEN, NEXT, 0x60007)).isEqualTo(new Processor(false, true));
+    assertThat(Processor.of(SEVEN, NEXT, ALL_STATES)).isEqualTo(new Processor(true, true, false));
+    assertThat(Processor.of(SEVEN, NEXT, 0xE7)).isEqualTo(new Processor(true, false, false));
+    assertThat(Processor.of(SEVEN, NEXT, 0x60007)).isEqualTo(new Processor(false, true, false));
     assertThat(Processor.of(SEVEN, NEXT, 0x07)).isEqualTo(Processor.PLAIN);
     assertThat(Processor.of(SEVEN, NEXT, 0x67)).isEqualTo(Processor.PLAIN);
   }
@@ -49,9 +53,24 @@ class ProcessorTest {
   @Test
   void everyBitIsNeeded() {
     int[] none = new int[4];
-    assertThat(Processor.of(SEVEN, none, ALL_STATES)).isEqualTo(new Processor(false, true));
+    assertThat(Processor.of(SEVEN, none, ALL_STATES)).isEqualTo(new Processor(false, true, false));
     assertThat(Processor.of(none, NEXT, ALL_STATES)).isEqualTo(Processor.PLAIN);
     int[] tilesAlone = {1, 0, 0, 1 << 24};
     assertThat(Processor.of(tilesAlone, NEXT, ALL_STATES)).isEqualTo(Processor.PLAIN);
+  }
+
+  @Test
+  void dotProductsOfBytesNeedTheirThreeBitsAndTheRegisters() {
+    int f = 1 << 16;
+    int bw = 1 << 30;
+    int vnni = 1 << 11;
+    int[] none = new int[4];
+    int[][] lacking = {{1, f, vnni, 0}, {1, bw, vnni, 0}, {1, f | bw, 0, 0}};
+    int[] all = {1, f | bw, vnni, 0};
+    assertThat(Processor.of(all, none, ALL_STATES)).isEqualTo(new Processor(false, false, true));
+    assertThat(Processor.of(all, none, 0x07)).isEqualTo(Processor.PLAIN);
+    for (int[] seven : lacking) {
+      assertThat(Processor.of(seven, none, ALL_STATES)).isEqualTo(Processor.PLAIN);
+    }
   }
 }

@@ -170,6 +170,15 @@ class X86Test {
     add("vextractf32x4 xmm3, zmm31, 1", x -> x.vextractf32x4(3, 31, 1));
     add("vmovss dword ptr [rdx+4], xmm24", x -> x.vmovss(at(RDX, 4), 24));
     add("vmovss dword ptr [r9+6], xmm17", x -> x.vmovss(at(R9, 6), 17));
+    add("kmovq k1, rax", x -> x.kmovq(1, RAX));
+    add("kmovq k6, r13", x -> x.kmovq(6, R13));
+    add("vmovdqu8 zmm24{k1}{z}, [rcx]", x -> x.vmovdqu8(24, 1, at(RCX)));
+    add("vmovdqu8 zmm7{k5}{z}, [r12+129]", x -> x.vmovdqu8(7, 5, at(R12, 129)));
+    add("vbroadcasti64x4 zmm24, [rcx+32]", x -> x.vbroadcasti64x4(24, at(RCX, 32)));
+    add("vbroadcasti64x4 zmm9, [r8+33]", x -> x.vbroadcasti64x4(9, at(R8, 33)));
+    add("vpandd zmm24, zmm9, zmm31", x -> x.vpandd(24, 9, 31));
+    add("vpdpbusd zmm28, zmm9, zmm31", x -> x.vpdpbusd(28, 9, 31));
+    add("vpdpbusd zmm1, zmm20, zmm2", x -> x.vpdpbusd(1, 20, 2));
   }
 
   /** Loops that {@code as} writes with a jump of one byte, and of four. */

@@ -62,6 +62,14 @@ final class X86Vector {
           store(i, address);
       case VMOVDQU16_LOAD -> loadWords(i, address);
       case VMOVDQU16_STORE -> storeWords(i, address);
+      case VMOVDQU8_LOAD -> loadBytes(i, address);
+      case VBROADCASTI64X4 -> {
+        requirePlain(i, true);
+        for (int lane = 0; lane < 16; lane++) {
+          zmm[i.reg][lane] = memory.getInt(address + 4L * (lane % 8));
+        }
+        finish(i);
+      }
       case VPERMT2W -> permuteWords(i, address);
       case VCVTNE2PS2BF16 -> convertPairs(i, address);
       case VMOVSS_STORE -> memory.setInt(address, zmm[i.reg][0]);
@@ -191,6 +199,22 @@ final class X86Vector {
     finish(i);
   }
 
+  /** The bytes of a mask from memory; others become zero or stay. */
+  private void loadBytes(X86Instruction i, long address) {
+    if (!i.memory) {
+      throw new X86Fault("not executed by this machine");
+    }
+    int[] to = zmm[i.reg];
+    for (int n = 0; n < i.size; n++) {
+      boolean active = i.mask == 0 || (opmask[i.mask] >>> n & 1) != 0;
+      int shift = 8 * (n % 4);
+      int before = i.zeroing ? 0 : to[n / 4] >>> shift & 0xff;
+      int x = active ? memory.getByte(address + n) & 0xff : before;
+      to[n / 4] = to[n / 4] & ~(0xff << shift) | x << shift;
+    }
+    finish(i);
+  }
+
   /** Of the table of both, the destination is the lower half. */
   private void permuteWords(X86Instruction i, long address) {
     if (i.mask != 0) {
@@ -263,6 +287,7 @@ final class X86Vector {
             case VCVTDQ2PS -> bits((float) b);
             case VXORPS, VPXOR, VPXORD -> a ^ b;
             case VPADDD -> a + b;
+            case VPANDD -> a & b;
             case VPSRLVD -> b < 0 || b > 31 ? 0 : a >>> b;
             case VPDPBUSD -> dotBytes(c, a, b);
             case VDPBF16PS ->
