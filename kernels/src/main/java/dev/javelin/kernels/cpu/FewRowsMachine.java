@@ -20,15 +20,10 @@ import org.jspecify.annotations.Nullable;
  * <p>A is packed for it, block by block of up to eight rows; what follows the last whole 16 of k
  * lies behind all blocks, in 16 floats a row.
  */
-final class FewRowsMachine {
+final class FewRowsMachine extends DotProductMachine {
   private static final int STEP = FewRowsCode.STEP;
   private static final int STEP_BYTES = STEP * Float.BYTES;
   private static final int NEEDED_BITS = 512;
-  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
-
-  /** Of B, that several blocks of A read one after the other: well within the L1 cache. */
-  private static final int CHUNK_BYTES = 16 << 10;
-
   private static final int MAX_UNROLL = 8;
 
   /** By rows, streams and unrolling; made when they are needed. */
@@ -45,20 +40,18 @@ final class FewRowsMachine {
   private final MatmulOperand b;
   private final int m;
   private final int k;
-  private final int blocks;
-  private final int streams;
   private final int unroll;
   private final long rowBytes;
 
-  private FewRowsMachine(Weights weights, MatmulOperand b, int m, int k) {
+  private FewRowsMachine(
+      Weights weights, MatmulOperand b, int m, int k, int blocks, long rowBytes) {
+    super(m, blocks, FewRowsCode.streams(Math.ceilDiv(m, blocks)), rowBytes);
     this.weights = weights;
     this.b = b;
     this.m = m;
     this.k = k;
-    this.blocks = Math.ceilDiv(m, FewRowsCode.maxRows(weights));
-    this.streams = FewRowsCode.streams(Math.ceilDiv(m, blocks));
     this.unroll = FewRowsCode.unroll(weights, k);
-    this.rowBytes = b.quantized() == null ? b.strideBytes() : (long) k * weights.bytes / STEP;
+    this.rowBytes = rowBytes;
   }
 
   /** For a product with {@code b}; empty where the loops in Java serve it. */
@@ -69,7 +62,10 @@ final class FewRowsMachine {
         || Check.OBSTACLE != null) {
       return Optional.empty();
     }
-    return Optional.of(new FewRowsMachine(weights(b), b, m, k));
+    Weights weights = weights(b);
+    int blocks = Math.ceilDiv(m, FewRowsCode.maxRows(weights));
+    long rowBytes = q == null ? b.strideBytes() : (long) k * weights.bytes / STEP;
+    return Optional.of(new FewRowsMachine(weights, b, m, k, blocks, rowBytes));
   }
 
   private static Weights weights(MatmulOperand b) {
@@ -95,10 +91,6 @@ final class FewRowsMachine {
 
   private long tailsAt() {
     return 4L * m * (k - k % STEP);
-  }
-
-  private int firstRow(int block) {
-    return (int) ((long) m * block / blocks);
   }
 
   void pack(long to, MatmulOperand a) {
@@ -149,69 +141,23 @@ final class FewRowsMachine {
       q.largest(factors, (long) first * blocksOfRow, count * blocksOfRow);
     }
     set(own, FewRowsCode.CONSTANTS, Check.CONSTANTS.address());
-    set(own, FewRowsCode.C_ROW, cRow);
     set(own, FewRowsCode.LOOPS, k / STEP / unroll);
     set(own, FewRowsCode.GAP, rowBytes - (long) (k / STEP) * weights.bytes);
-    int groups = count / streams;
-    int chunk = blocks == 1 ? groups : (int) Math.max(1, CHUNK_BYTES / (streams * rowBytes));
     long rows = q == null ? b.at(first, 0) : q.bytes().address() + first * rowBytes;
-    for (int g = 0; g < groups; g += chunk) {
-      int now = Math.min(chunk, groups - g);
-      call(
-          own,
-          packed,
-          c + 4L * g,
-          rows + g * rowBytes,
-          factors + g * factorsOfRow,
-          factorsOfRow,
-          streams,
-          groups,
-          now);
-    }
-    int done = groups * streams;
-    if (done < count) {
-      call(
-          own,
-          packed,
-          c + 4L * done,
-          rows + done * rowBytes,
-          factors + done * factorsOfRow,
-          factorsOfRow,
-          count - done,
-          1,
-          1);
-    }
+    columns(own, packed, 0, blocks, c, cRow, rows, factors, factorsOfRow, count);
     if (k % STEP != 0) {
       rest(packed, c, cRow, rows, factors, count);
     }
   }
 
-  private void call(
-      long own,
-      long packed,
-      long c,
-      long rows,
-      long factors,
-      long factorsOfRow,
-      int streams,
-      int apart,
-      int groups) {
-    set(own, FewRowsCode.C_APART, 4L * apart);
-    set(own, FewRowsCode.B, rows);
-    set(own, FewRowsCode.APART, apart * rowBytes);
-    set(own, FewRowsCode.GROUPS, groups);
-    set(own, FewRowsCode.FACTORS, factors);
-    set(own, FewRowsCode.FACTORS_APART, apart * factorsOfRow);
-    for (int block = 0; block < blocks; block++) {
-      int i = firstRow(block);
-      set(own, FewRowsCode.C, c + i * Ram.ALL.get(LONG, own + FewRowsCode.C_ROW));
-      set(own, FewRowsCode.A, packed + 4L * i * (k - k % STEP));
-      code(weights, firstRow(block + 1) - i, streams, unroll).call(own, 0, 0, 0, 0, 0);
-    }
+  @Override
+  long blockAt(int row) {
+    return 4L * row * (k - k % STEP);
   }
 
-  private static void set(long own, int at, long value) {
-    Ram.ALL.set(LONG, own + at, value);
+  @Override
+  MachineCode code(int rows, int streams) {
+    return code(weights, rows, streams, unroll);
   }
 
   /** Adds the last elements of k, one after the other. */
@@ -263,7 +209,7 @@ final class FewRowsMachine {
     static final @Nullable String OBSTACLE;
 
     static {
-      byte[] constants = FewRowsCode.constants();
+      byte[] constants = FewRowsCode.tables();
       CONSTANTS =
           Arena.global().allocate(constants.length, 64).copyFrom(MemorySegment.ofArray(constants));
       OBSTACLE = obstacle();

@@ -52,8 +52,8 @@ class FewRowsCodeTest {
       MemorySegment a = floats(arena, random, rows * k);
       MemorySegment b = bytes(arena, random, weights, bRows * (bRow + gap));
       MemorySegment factors = floats(arena, random, bRows * factorsOfRow);
-      MemorySegment constants = arena.allocate(FewRowsCode.constants().length, 64);
-      constants.copyFrom(MemorySegment.ofArray(FewRowsCode.constants()));
+      MemorySegment constants = arena.allocate(FewRowsCode.tables().length, 64);
+      constants.copyFrom(MemorySegment.ofArray(FewRowsCode.tables()));
       int stride = bRows + 3;
       MemorySegment c = floats(arena, random, rows * stride);
       MemorySegment before = arena.allocate(c.byteSize(), 4).copyFrom(c);
