@@ -66,6 +66,11 @@ public enum Quantization {
     return LEVELS[code];
   }
 
+  /** Level {@code code} of NF4 in 127ths, to the nearest: what stands for it in {@code int8}. */
+  public static int level127(int code) {
+    return Math.round(127 * LEVELS[code]);
+  }
+
   /** The name in settings and kernels. */
   public String label() {
     return name().toLowerCase(Locale.ROOT);

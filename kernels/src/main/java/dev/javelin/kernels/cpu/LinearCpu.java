@@ -39,7 +39,6 @@ public final class LinearCpu {
         cpu,
         y,
         z,
-        x,
         w.count(),
         bias,
         f,
@@ -77,7 +76,6 @@ public final class LinearCpu {
         cpu,
         y,
         z,
-        x,
         w.out(),
         bias,
         f,
@@ -95,6 +93,32 @@ public final class LinearCpu {
                 x.count(),
                 false,
                 epilogue));
+  }
+
+  /**
+   * The same with x in 8 bits too, as {@link Int8Dot} computes it; as above where rows of NF4 are
+   * no multiple of 64 long.
+   */
+  public static void forwardInt8(
+      Cpu cpu,
+      Rows y,
+      @Nullable Rows z,
+      Rows x,
+      QuantizedView w,
+      @Nullable Rows bias,
+      @Nullable Activation f) {
+    if (!Int8Dot.fits(w)) {
+      forward(cpu, y, z, x, w, bias, f);
+    } else if (x.count() > 0) {
+      run(
+          cpu,
+          y,
+          z,
+          w.out(),
+          bias,
+          f,
+          (sums, epilogue) -> new Int8Dot(cpu, sums, x, w, epilogue).run());
+    }
   }
 
   /** {@code dx (+)= dz · w} with a quantised weight. */
@@ -123,7 +147,6 @@ public final class LinearCpu {
       Cpu cpu,
       Rows y,
       @Nullable Rows z,
-      Rows x,
       int out,
       @Nullable Rows bias,
       @Nullable Activation f,

@@ -33,6 +33,11 @@ public final class MatmulCpu {
     return FewRowsMachine.description();
   }
 
+  /** What computes products with activations of 8 bits, for people. */
+  public static String int8() {
+    return Int8DotMachine.description();
+  }
+
   private static MatmulTile tile(DType a, DType b) {
     MatmulTile pairs = a == DType.BF16 && b == DType.BF16 ? Bf16Products.tile() : null;
     return pairs != null ? pairs : TILE;

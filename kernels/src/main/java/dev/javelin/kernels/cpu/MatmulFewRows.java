@@ -250,7 +250,7 @@ final class MatmulFewRows {
   }
 
   /** Sixteen chains added up to one vector, halves first. */
-  private static FloatVector folded(long chains) {
+  static FloatVector folded(long chains) {
     FloatVector s = Lanes.load(Ram.ALL, chains);
     if (PARTS == 1) {
       return s;

@@ -77,7 +77,17 @@ public record QuantizedView(MemorySegment bytes, Quantization format, int out, i
       long outer = i / Quantization.OUTER_BLOCK;
       int count = (int) (Math.min(end, (outer + 1) * Quantization.OUTER_BLOCK) - i);
       float scale = bytes.get(FLOAT, format.scalesAt(out, in) + 4 * outer);
-      for (int j = 0; j < count; j++) {
+      int whole = count / BYTES.length() * BYTES.length();
+      for (int j = 0; j < whole; j += BYTES.length()) {
+        ByteVector some =
+            ByteVector.fromMemorySegment(BYTES, Ram.ALL, codes + i + j, LITTLE_ENDIAN);
+        for (int part = 0; part < BYTES.length() / Lanes.COUNT; part++) {
+          FloatVector code = Lanes.TYPE.cast(some.convertShape(B2F, Lanes.SPECIES, part));
+          FloatVector value = code.fma(Lanes.broadcast(scale), Lanes.broadcast(offset));
+          Lanes.store(value, Ram.ALL, at + 4L * (j + part * Lanes.COUNT));
+        }
+      }
+      for (int j = whole; j < count; j++) {
         float code = Ram.ALL.get(BYTE, codes + i + j);
         Ram.ALL.set(FLOAT, at + 4L * j, Math.fma(scale, code, offset));
       }
