@@ -293,6 +293,10 @@ public final class Functional {
     Tape tape = x.tape();
     Workspace ws = tape.workspace();
     boolean tracked = tape.isRecording() && tracks(x, b);
+    if (tracked && w.int8Activations()) {
+      throw new IllegalStateException(
+          "quantized linear: activations of 8 bits have no gradient: train without them");
+    }
     Shape shape = x.shape().with(-1, w.out());
     Tensor y = tape.alloc(x.value().dtype(), shape);
     Tensor z = f != null && tracked ? tape.alloc(x.value().dtype(), shape) : null;

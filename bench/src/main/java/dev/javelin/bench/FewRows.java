@@ -17,9 +17,10 @@ import java.util.Random;
  * What a product of a few rows with a weight [2048, 768] costs, by the type of the weight: weights
  * are so many that no cache holds them, as in decoding. Copying and the products take turns; the
  * medians over the rounds. Beside {@code -Djavelin.native=false} it shows what machine code gains.
+ * int8-int8 and nf4-int8 are weights of int8 and nf4 with activations of 8 bits.
  *
  * <pre>
- * FewRows [threads [rounds [fp32,bf16,fp16,int8,nf4 [rows,...]]]]
+ * FewRows [threads [rounds [fp32,bf16,fp16,int8,nf4,int8-int8,nf4-int8 [rows,...]]]]
  * </pre>
  */
 final class FewRows {
@@ -32,11 +33,13 @@ final class FewRows {
   public static void main(String[] args) {
     int threads = args.length > 0 ? Integer.parseInt(args[0]) : 1;
     int rounds = args.length > 1 ? Integer.parseInt(args[1]) : 9;
-    String[] types = (args.length > 2 ? args[2] : "fp32,bf16,fp16,int8,nf4").split(",");
+    String[] types =
+        (args.length > 2 ? args[2] : "fp32,bf16,fp16,int8,nf4,int8-int8,nf4-int8").split(",");
     int[] rows =
         Arrays.stream((args.length > 3 ? args[3] : "1,2,4,8,16,32").split(","))
             .mapToInt(Integer::parseInt)
             .toArray();
+    int most = Arrays.stream(rows).max().orElse(1);
     try (Cpu cpu = Cpu.open(threads);
         Generate.Copy copy = new Generate.Copy(cpu)) {
       System.out.printf(Locale.ROOT, "[m, %d] x [%d, %d], %s%n%n", IN, OUT, IN, cpu);
@@ -44,14 +47,15 @@ final class FewRows {
           "| weight | rows | us a product | shortest | weights GB/s | copy GB/s | weights / copy |");
       System.out.println("|---|---|---|---|---|---|---|");
       for (String type : types) {
-        run(cpu, copy, type, rows, rounds);
+        run(cpu, copy, type, rows, rounds, most);
       }
     }
   }
 
-  private static void run(Cpu cpu, Generate.Copy copy, String type, int[] rows, int rounds) {
+  private static void run(
+      Cpu cpu, Generate.Copy copy, String type, int[] rows, int rounds, int most) {
     try (Arena arena = Arena.ofShared()) {
-      Pool pool = new Pool(cpu, arena, type);
+      Pool pool = new Pool(cpu, arena, type, most);
       double[][] nanos = new double[rows.length][rounds];
       double[][] shares = new double[rows.length][rounds];
       double[] copied = new double[rounds];
@@ -84,7 +88,6 @@ final class FewRows {
 
   /** Weights of one type, of which each product takes the next. */
   private static final class Pool {
-    private static final int MOST_ROWS = 32;
     private static final byte SMALL = 0x3C; // sign and exponent of a small float of any type
 
     final long bytes;
@@ -94,7 +97,7 @@ final class FewRows {
     private final MemorySegment x;
     private final MemorySegment y;
 
-    Pool(Cpu cpu, Arena arena, String type) {
+    Pool(Cpu cpu, Arena arena, String type, int most) {
       this.cpu = cpu;
       this.type = type;
       this.bytes = isQuantized() ? format().bytes(OUT, IN) : dtype().bytes((long) OUT * IN);
@@ -109,19 +112,23 @@ final class FewRows {
       for (int i = 0; i < weights.length; i++) {
         weights[i] = arena.allocate(bytes, 64).copyFrom(MemorySegment.ofArray(drawn));
       }
-      this.x = arena.allocate(4L * MOST_ROWS * IN, 64);
-      this.y = arena.allocate(4L * MOST_ROWS * OUT, 64);
-      for (int i = 0; i < MOST_ROWS * IN; i++) {
+      this.x = arena.allocate(4L * most * IN, 64);
+      this.y = arena.allocate(4L * most * OUT, 64);
+      for (int i = 0; i < most * IN; i++) {
         x.setAtIndex(ValueLayout.JAVA_FLOAT, i, random.nextFloat());
       }
     }
 
     private boolean isQuantized() {
-      return type.equals("int8") || type.equals("nf4");
+      return type.startsWith("int8") || type.startsWith("nf4");
+    }
+
+    private boolean int8Activations() {
+      return type.endsWith("-int8");
     }
 
     private Quantization format() {
-      return Quantization.valueOf(type.toUpperCase(Locale.ROOT));
+      return Quantization.valueOf(type.replace("-int8", "").toUpperCase(Locale.ROOT));
     }
 
     private DType dtype() {
@@ -139,7 +146,10 @@ final class FewRows {
       Rows out = new Rows(y, DType.F32, m, OUT, OUT, false);
       long start = System.nanoTime();
       for (MemorySegment w : weights) {
-        if (isQuantized()) {
+        if (int8Activations()) {
+          LinearCpu.forwardInt8(
+              cpu, out, null, in, new QuantizedView(w, format(), OUT, IN), null, null);
+        } else if (isQuantized()) {
           LinearCpu.forward(
               cpu, out, null, in, new QuantizedView(w, format(), OUT, IN), null, null);
         } else {

@@ -28,10 +28,11 @@ import java.util.Random;
  * Tokens a second on the CPU: prefill of a prompt, and decoding of sequences in one pass, against
  * the machine's copy bandwidth. Copying and each case take turns, round by round; the bandwidth is
  * bytes read and written, a case's is the bytes of weights that it reads. Ratios are medians over
- * the rounds. int8 and nf4 are linear layers in so few bits, the rest in bf16.
+ * the rounds. int8 and nf4 are linear layers in so few bits, the rest in bf16; int8-int8 and
+ * nf4-int8 the same with activations of 8 bits.
  *
  * <pre>
- * Generate [preset [rounds [fp32,bf16,int8,nf4]]]
+ * Generate [preset [rounds [fp32,bf16,int8,nf4,int8-int8,nf4-int8]]]
  * </pre>
  */
 final class Generate {
@@ -62,9 +63,11 @@ final class Generate {
 
   private static void run(Cpu cpu, Copy copy, TransformerConfig config, String type, int rounds) {
     Precision precision = type.equals("fp32") ? Precision.FP32 : Precision.BF16;
-    String format = type.equals("int8") || type.equals("nf4") ? type : "none";
+    boolean int8 = type.endsWith("-int8");
+    String weights = type.replace("-int8", "");
+    String format = weights.equals("int8") || weights.equals("nf4") ? weights : "none";
     try (ParameterBuffer<Transformer> buffer =
-            Transformer.allocate(cpu, config, precision, Quantize.named(format).frozen());
+            Transformer.allocate(cpu, config, precision, Quantize.named(format).frozen(int8));
         Workspace workspace = Workspace.on(cpu)) {
       fill(cpu, config, buffer);
       Case prefill = new Case(cpu, workspace, buffer, 1, PROMPT);

@@ -31,7 +31,17 @@ public interface Grouping {
    * evaluation and generation. Embeddings, norms, biases and the head stay in the model's type.
    */
   static Grouping quantized(Quantization quantization) {
-    Group few = new Group(quantization.label(), 0, 0, true, null, quantization);
+    return quantized(quantization, false);
+  }
+
+  /**
+   * The same.
+   *
+   * @param int8Activations whether what those weights are multiplied with is rounded to 8 bits, for
+   *     whole-number products: on CPUs, without a gradient, with other results
+   */
+  static Grouping quantized(Quantization quantization, boolean int8Activations) {
+    Group few = new Group(quantization.label(), 0, 0, true, null, quantization, int8Activations);
     Group all = new Group("frozen", 0, 0, true);
     return (name, shape) ->
         shape.rank() == 2 && name.startsWith("blocks.") && name.endsWith(".weight") ? few : all;

@@ -63,8 +63,8 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
   private final Memory constantMemory;
   private final @Nullable Memory gradientMemory;
   private final SequencedMap<String, Parameter> named;
-  private final Map<Parameter, FlatLayout.Slot> slots = new IdentityHashMap<>();
-  private final Map<Parameter, Quantizing> quantizing = new IdentityHashMap<>();
+  private final IdentityHashMap<Parameter, FlatLayout.Slot> slots = new IdentityHashMap<>();
+  private final IdentityHashMap<Parameter, Quantizing> quantizing = new IdentityHashMap<>();
   private final List<Flat> flats;
   private final long trainable;
 
@@ -108,7 +108,7 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
    */
   public static <M extends Record> ParameterBuffer<M> allocate(
       Device device, Precision precision, Grouping grouping, Function<Declare, M> model) {
-    Map<Parameter, String> names = new IdentityHashMap<>();
+    IdentityHashMap<Parameter, String> names = new IdentityHashMap<>();
     try (Memory none = device.allocate(0)) {
       DeclaredShapes shapes = new DeclaredShapes(none, precision.weights());
       M skeleton = model.apply(shapes);
@@ -241,7 +241,12 @@ public final class ParameterBuffer<M extends Record> implements AutoCloseable {
             slot.group(),
             quantization == null
                 ? null
-                : new QuantizedMatrix(value, quantization, shape.dim(0), shape.dim(1)));
+                : new QuantizedMatrix(
+                    value,
+                    quantization,
+                    shape.dim(0),
+                    shape.dim(1),
+                    slot.group().int8Activations()));
     slots.put(p, slot);
     return p;
   }

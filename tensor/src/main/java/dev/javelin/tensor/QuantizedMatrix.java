@@ -8,8 +8,15 @@ import dev.javelin.kernels.cpu.QuantizedView;
  * A matrix [out, in] in few bits, which is read and never written.
  *
  * @param bytes U8, laid out as {@link Quantization} says
+ * @param int8Activations whether what it is multiplied with is rounded to 8 bits first: on CPUs,
+ *     and without a gradient
  */
-public record QuantizedMatrix(Tensor bytes, Quantization format, int out, int in) {
+public record QuantizedMatrix(
+    Tensor bytes, Quantization format, int out, int in, boolean int8Activations) {
+  public QuantizedMatrix(Tensor bytes, Quantization format, int out, int in) {
+    this(bytes, format, out, in, false);
+  }
+
   public QuantizedMatrix {
     long needed = format.bytes(out, in);
     if (bytes.dtype() != DType.U8 || bytes.elements() != needed) {

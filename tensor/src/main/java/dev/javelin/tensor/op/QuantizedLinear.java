@@ -24,6 +24,11 @@ import org.jspecify.annotations.Nullable;
  * weight widened to fp32, to the bit on a CPU, where it is widened in the cache; on a GPU it is
  * widened to the type of x, a panel of rows at a time.
  *
+ * <p>Where the matrix says so ({@link QuantizedMatrix#int8Activations}), x is rounded to 8 bits, 64
+ * elements of a row sharing a scale, and multiplied in whole numbers: on CPUs, forward only. A row
+ * of y then has the same bits beside any others. {@code nf4} with rows that are no multiple of 64
+ * long is multiplied as ever.
+ *
  * @see dev.javelin.kernels.Quantization
  */
 public final class QuantizedLinear {
@@ -73,9 +78,15 @@ public final class QuantizedLinear {
       check.dtype("z", z, x.dtype()).denseRows("z", z);
     }
     switch (x.device()) {
-      case Cpu cpu ->
+      case Cpu cpu -> {
+        if (w.int8Activations()) {
+          LinearCpu.forwardInt8(cpu, rows(y), rowsOrNull(z), rows(x), view(w), rowsOrNull(b), f);
+        } else {
           LinearCpu.forward(cpu, rows(y), rowsOrNull(z), rows(x), view(w), rowsOrNull(b), f);
+        }
+      }
       case Cuda cuda -> {
+        check.is(!w.int8Activations(), () -> "activations of 8 bits are for CPUs, got " + cuda);
         try (Workspace.Scratch scratch = panel(ws, x.dtype(), w)) {
           Tensor panel = scratch.tensor();
           for (int n = 0; n < w.out(); n += panelRows(w)) {

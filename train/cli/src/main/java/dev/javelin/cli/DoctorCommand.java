@@ -63,6 +63,7 @@ final class DoctorCommand implements Callable<Integer> {
             + (bits < FAST_VECTOR_BITS ? "; slow: the processor offers no wider ones" : ""));
     line(out, "bf16", "products by " + Bf16Products.description());
     line(out, "few rows", "products by " + MatmulCpu.fewRows());
+    line(out, "int8", "products by " + MatmulCpu.int8());
     return true;
   }
 

@@ -1,6 +1,7 @@
 package dev.javelin.cli;
 
 import dev.javelin.device.Device;
+import dev.javelin.nn.Grouping;
 import dev.javelin.nn.Precision;
 import dev.javelin.nn.TransformerConfig;
 import dev.javelin.tensor.step.Workspace;
@@ -38,6 +39,7 @@ import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -153,6 +155,8 @@ final class EvalCommand implements Callable<Integer> {
           "Evaluate at most this many batches; 0 evaluates all. Default: ${DEFAULT-VALUE}.")
   private int batches;
 
+  @Mixin private QuantizeOptions quantize = new QuantizeOptions();
+
   @Option(
       names = "--device",
       paramLabel = Devices.NAMES,
@@ -177,6 +181,12 @@ final class EvalCommand implements Callable<Integer> {
     if (!(valFraction >= 0 && valFraction < 1)) {
       throw new InputException("--val-fraction must lie in [0, 1), got " + valFraction);
     }
+    boolean classifies =
+        choices == null && model != null && Files.isDirectory(model) && EvalClassifier.isOne(model);
+    if (quantize.isOn() && (predictions != null || classifies)) {
+      throw new InputException(
+          "--quantize and --activations are for language models: leave them out");
+    }
     if (predictions != null) {
       say(out, new EvalTexts(spec, metrics, data, json).of(predictions, column, referenceColumn));
       return Main.OK;
@@ -185,7 +195,7 @@ final class EvalCommand implements Callable<Integer> {
       throw new InputException(
           "eval needs --model=DIR, a directory with weights, or --predictions=FILE");
     }
-    if (choices == null && Files.isDirectory(model) && EvalClassifier.isOne(model)) {
+    if (classifies) {
       say(
           out,
           new EvalClassifier(spec, model, data, column, labelColumn, json)
@@ -252,10 +262,17 @@ final class EvalCommand implements Callable<Integer> {
   }
 
   private LanguageModel load(Device on, Path model) {
+    Grouping frozen = quantize.grouping();
+    quantize.check(on);
+    boolean alone = adapter == null && LanguageModel.isAdapter(model);
+    Path base = alone ? LanguageModel.baseOf(model) : model;
+    Path beside = alone ? model : adapter;
+    TransformerConfig config = LanguageModel.readConfig(base);
+    Tokenizer own = LanguageModel.tokenizer(base);
     LanguageModel loaded =
-        adapter == null
-            ? LanguageModel.load(on, model)
-            : LanguageModel.load(on, model, adapter, Precision.FP32, note -> {});
+        beside == null
+            ? LanguageModel.load(on, base, config, Precision.FP32, frozen, own)
+            : LanguageModel.load(on, base, beside, Precision.FP32, frozen, note -> {});
     if (tokenizer == null) {
       return loaded;
     }

@@ -7,13 +7,13 @@ import dev.javelin.nn.TransformerConfig;
 import dev.javelin.train.Devices;
 import dev.javelin.train.LanguageModel;
 import dev.javelin.train.data.InputException;
-import dev.javelin.train.settings.Quantize;
 import dev.javelin.train.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
@@ -39,12 +39,7 @@ final class ModelOptions {
       description = "Number format of weights, activations and cache. Default: ${DEFAULT-VALUE}.")
   private String dtype = "fp32";
 
-  @Option(
-      names = "--quantize",
-      paramLabel = "none|int8|nf4",
-      description =
-          "Keep the weights of linear layers in 8 or 4 bits, quantized while the model is read. Default: ${DEFAULT-VALUE}.")
-  private String quantize = "none";
+  @Mixin private QuantizeOptions quantize = new QuantizeOptions();
 
   @Option(
       names = "--device",
@@ -67,7 +62,7 @@ final class ModelOptions {
 
   void load(@Nullable CommandSpec spec, Work work) throws IOException {
     Precision precision = Main.precision(dtype);
-    Grouping frozen = Quantize.named(quantize).frozen();
+    Grouping frozen = quantize.grouping();
     List<String> notes = new ArrayList<>();
     TransformerConfig config = LanguageModel.readConfig(model, notes::add);
     Main.notes(spec, notes);
@@ -82,12 +77,14 @@ final class ModelOptions {
     boolean alone = adapter == null && LanguageModel.isAdapter(model);
     Path base = alone ? LanguageModel.baseOf(model) : model;
     Path beside = alone ? model : adapter;
-    try (Device on = Main.device(device, threads, config);
-        LanguageModel loaded =
-            beside == null
-                ? LanguageModel.load(on, base, config, precision, frozen, tokenizer)
-                : LanguageModel.load(on, base, beside, precision, frozen, note -> {})) {
-      work.run(loaded, tokenizer);
+    try (Device on = Main.device(device, threads, config)) {
+      quantize.check(on);
+      try (LanguageModel loaded =
+          beside == null
+              ? LanguageModel.load(on, base, config, precision, frozen, tokenizer)
+              : LanguageModel.load(on, base, beside, precision, frozen, note -> {})) {
+        work.run(loaded, tokenizer);
+      }
     }
   }
 }

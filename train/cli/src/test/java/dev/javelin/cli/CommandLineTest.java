@@ -221,7 +221,8 @@ class CommandLineTest {
     assertThat(r.out())
         .contains("Java", "Vector API", " bits", "Memory", "CUDA", "ready to train on the CPU")
         .contains("bf16        products by " + Bf16Products.description())
-        .contains("few rows    products by " + MatmulCpu.fewRows());
+        .contains("few rows    products by " + MatmulCpu.fewRows())
+        .contains("int8        products by " + MatmulCpu.int8());
   }
 
   @Test

@@ -39,6 +39,16 @@ public enum Quantize {
 
   /** Frozen parameters in that form. */
   public Grouping frozen() {
-    return format == null ? Grouping.frozen() : Grouping.quantized(format);
+    return frozen(false);
+  }
+
+  /**
+   * The same.
+   *
+   * @param int8Activations what quantised weights are multiplied with is rounded to 8 bits: on
+   *     CPUs, for inference; without an effect for {@link #NONE}
+   */
+  public Grouping frozen(boolean int8Activations) {
+    return format == null ? Grouping.frozen() : Grouping.quantized(format, int8Activations);
   }
 }
