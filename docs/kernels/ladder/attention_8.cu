@@ -11,8 +11,8 @@
 // of t + 1 those of t - 1. One block barrier a tile says that both have been read.
 //
 // What the library's kernel has besides (attention_forward_hopper.cu, ../attention.md): 128 queries and keys, a warpgroup
-// that brings tiles while two multiply, heads of 128, windows and documents, results by TMA. Not yet: two warpgroups that
-// take turns at the tensor cores, blocks that stay.
+// that brings tiles while two or three multiply, in turns, blocks that stay, sums that are scaled where maxima rose, heads of
+// 128, windows and documents, results by TMA.
 #include "hopper.cuh"
 
 // A lane's scores s[4j + 2r + e]: row + 8r, key 8j + 2·(lane%4) + e of the tile. They become probabilities; shrink: what

@@ -19,9 +19,16 @@ import java.util.List;
  * @param consumers warpgroups
  * @param overlap scores of the next tile are multiplied while this one's softmax runs
  * @param pingPong consumers take turns at the tensor cores, tile by tile
- * @param stays a block takes one block of queries after another, the longest of all heads first;
- *     otherwise it ends after one, and heads follow each other
- * @param instructions of a thread for one of its scores, besides products
+ * @param stays a block takes one block of queries after another, the longest of {@code headsAtOnce}
+ *     heads first; otherwise it ends after one, and heads follow each other
+ * @param headsAtOnce that blocks which stay take up before the next
+ * @param places of queries: of two, one is free again when results have left it, under the first
+ *     scores of the next queries; of one, when its last scores are there
+ * @param instructions of a thread for one of its scores, besides products, that take operands from
+ *     registers
+ * @param uniform instructions of a warp for a tile that take none
+ * @param scales every tile multiplies the sums; otherwise only one in which maxima rise a lot,
+ *     which is left out here
  */
 record AttentionPipeline(
     int dim,
@@ -30,7 +37,11 @@ record AttentionPipeline(
     boolean overlap,
     boolean pingPong,
     boolean stays,
-    double instructions) {
+    int headsAtOnce,
+    int places,
+    double instructions,
+    double uniform,
+    boolean scales) {
   private static final int ELEMENT = 2; // bytes
   private static final int STAGES = 2; // of keys, and of values
   private static final int THREADS = 128; // of a warpgroup
@@ -41,6 +52,22 @@ record AttentionPipeline(
   /** Compare and select, where a tile is masked. */
   private static final double MASK = 2;
 
+  /** A design: of all heads the longest first, softmax's instructions and no others. */
+  AttentionPipeline(int dim, int keys, int consumers, boolean overlap) {
+    this(
+        dim,
+        keys,
+        consumers,
+        overlap,
+        true,
+        true,
+        Integer.MAX_VALUE,
+        1,
+        SOFTMAX,
+        0,
+        /* scales= */ true);
+  }
+
   int rows() {
     return 64 * consumers;
   }
@@ -48,7 +75,14 @@ record AttentionPipeline(
   /** Of `batch` · `heads` heads with `steps` queries and keys. */
   Prediction predict(SmMachine sm, int batch, int heads, int steps, boolean causal) {
     List<Integer> tiles =
-        Items.busiest(sm.multiprocessors(), batch * heads, steps, rows(), keys, causal, !stays);
+        Items.busiest(
+            sm.multiprocessors(),
+            batch * heads,
+            stays ? headsAtOnce : 1,
+            steps,
+            rows(),
+            keys,
+            causal);
     double flops = 4.0 * batch * heads * steps * steps * dim / (causal ? 2 : 1);
     return Prediction.of(sm, flops, 1, _ -> programs(sm, tiles, steps, causal));
   }
@@ -96,7 +130,7 @@ record AttentionPipeline(
         s.ended.forEach(e -> program.add(new Await(e, blocks, 0)));
         program.add(Work.pause(SmMachine.BLOCK_START));
       }
-      awaitAll(program, s.queriesFreed, i);
+      awaitAll(program, s.queriesFreed, i - places + 1);
       program.add(load(sm, (double) ELEMENT * rows() * dim, 1, s.queries));
       for (int t = 0; t <= items.get(i); t++) {
         if (t < items.get(i)) {
@@ -148,9 +182,13 @@ record AttentionPipeline(
         if (pingPong) {
           program.add(new Signal(s.turns));
         }
+        if (places == 2 && i > 0 && !next) {
+          program.add(new Await(stored, i, 0));
+          program.add(new Signal(s.queriesFreed.get(c)));
+        }
         program.add(new Await(scores, tile, 0));
         program.add(new Signal(s.keysFreed.get(c)));
-        if (t == items.get(i) - 1) {
+        if (places == 1 && t == items.get(i) - 1) {
           program.add(new Signal(s.queriesFreed.get(c)));
         }
         softmax(program, masked);
@@ -159,9 +197,9 @@ record AttentionPipeline(
             program.add(new Await(sums, tile - 1, 0));
             program.add(new Signal(s.valuesFreed.get(c)));
           }
-          program.add(issue(dim / 2.0));
+          scale(program);
         } else {
-          program.add(issue(dim / 2.0));
+          scale(program);
           lastValues(program, s, c, sums, tile);
         }
       }
@@ -191,7 +229,7 @@ record AttentionPipeline(
 
   private Multiply scores(Counter done) {
     double clocks = SmMachine.tensorClocks(2.0 * 64 * keys * 16);
-    return new Multiply(dim / 16, clocks, shared(ELEMENT * 16.0 * (64 + keys)), 0, done);
+    return new Multiply(dim / 16, clocks, shared(ELEMENT * 16.0 * (64 + keys)), uniform, done);
   }
 
   private Multiply values(Counter done) {
@@ -209,8 +247,9 @@ record AttentionPipeline(
     program.add(new Work(special, 0, each * (instructions - 1), special, 0, 0));
   }
 
-  private static Work issue(double slots) {
-    return new Work(slots, 0, slots, 0, 0, 0);
+  private void scale(List<Op> program) {
+    double slots = scales ? dim / 2.0 : 0;
+    program.add(new Work(slots, 0, slots, 0, 0, 0));
   }
 
   /** Scaled, to shared memory, and from there by a bulk store. */
@@ -231,19 +270,21 @@ record AttentionPipeline(
     /**
      * Tiles of each item of the multiprocessor with the most; each takes the next when it is free.
      *
-     * @param byHead one head after another, the longest items of each first; otherwise the longest
-     *     of all heads first
+     * @param atOnce heads of which the longest items come first, before those of the next heads
      */
     static List<Integer> busiest(
-        int places, int heads, int steps, int rows, int keys, boolean causal, boolean byHead) {
+        int places, int heads, int atOnce, int steps, int rows, int keys, boolean causal) {
       int blocks = Math.ceilDiv(steps, rows);
+      long section = (long) Math.min(atOnce, heads) * blocks;
       List<List<Integer>> all = new ArrayList<>();
       long[] sums = new long[places];
       for (int i = 0; i < sums.length; i++) {
         all.add(new ArrayList<>());
       }
       for (int i = 0; i < heads * blocks; i++) {
-        int block = blocks - 1 - (byHead ? i % blocks : i / heads);
+        long before = i / section * section; // items of the heads before
+        long together = Math.min(section, (long) heads * blocks - before) / blocks;
+        int block = blocks - 1 - (int) ((i - before) / together);
         int seen = causal ? Math.min(steps, (block + 1) * rows) : steps;
         int least = 0;
         for (int p = 1; p < sums.length; p++) {

@@ -34,8 +34,7 @@ record BackwardPipeline(int dim, int columns, int stages, boolean ofKeys, LoopCo
   /** {@code heads} of the rows, {@code group} heads of columns for each; causal. */
   Prediction predict(SmMachine sm, double flops, int heads, int group, int steps) {
     List<Integer> tiles =
-        AttentionPipeline.Items.busiest(
-            sm.multiprocessors(), heads, steps, ROWS, columns, true, true);
+        AttentionPipeline.Items.busiest(sm.multiprocessors(), heads, 1, steps, ROWS, columns, true);
     return Prediction.of(sm, flops, 1, _ -> programs(sm, tiles, group, steps));
   }
 

@@ -192,7 +192,9 @@ final class HopperPage {
     return p.teraflops() / PipelinePage.PEAK;
   }
 
-  /** What the model expects of changes to attention's forward pass, one more in each line. */
+  /**
+   * What the model expects of attention's forward pass without its parts, one more in each line.
+   */
   private void variants() {
     MatmulShape square = MatmulShape.parse("8192x8192x8192-nn");
     line(
@@ -204,17 +206,17 @@ final class HopperPage {
     line("");
     text.append(
         """
-        What attention's forward pass would gain, each change on top of those before it; shares, causal:
+        What attention's forward pass would lose, each change on top of those before it; shares, causal:
 
         | change | D 128, 8192 | D 64, 1024 |
         |---|---|---|
         """);
     AttentionShape wide = AttentionShape.parse("b4h16k16t8192d128");
     AttentionShape narrow = AttentionShape.parse("b32h12k12t1024d64");
-    variant("as it is", wide, narrow, false, false, 0);
-    variant("the warpgroups take turns at the tensor cores", wide, narrow, true, false, 0);
-    variant("blocks stay and take the next queries", wide, narrow, true, true, 0);
-    variant("no instructions but softmax's", wide, narrow, true, true, AttentionPipeline.SOFTMAX);
+    variant("as it is", wide, narrow, true, true, false);
+    variant("every tile multiplies the sums", wide, narrow, true, true, true);
+    variant("blocks end after their queries", wide, narrow, true, false, true);
+    variant("warpgroups take no turns at the tensor cores", wide, narrow, false, false, true);
     line("");
   }
 
@@ -224,14 +226,14 @@ final class HopperPage {
       AttentionShape narrow,
       boolean pingPong,
       boolean stays,
-      double instructions) {
+      boolean scales) {
     line(
         String.format(
             Locale.ROOT,
             "| %s | %.2f | %.2f |",
             what,
-            share(pipelines.forward(wide, pingPong, stays, instructions).prediction()),
-            share(pipelines.forward(narrow, pingPong, stays, instructions).prediction())));
+            share(pipelines.forward(wide, pingPong, stays, scales).prediction()),
+            share(pipelines.forward(narrow, pingPong, stays, scales).prediction())));
   }
 
   private double stepSeconds() {

@@ -13,6 +13,7 @@ import java.util.Map;
  * docs/kernels/instructions.md} has them from the machine code.
  *
  * @param all of them
+ * @param uniform of them those on uniform registers, of which tensor cores read none
  * @param hgmma asynchronous products of a warpgroup
  * @param hmma products of 16x8x16 on tensor cores
  * @param mufu of special function units
@@ -22,7 +23,15 @@ import java.util.Map;
  * @param barriers of the block
  */
 record LoopCounts(
-    int all, int hgmma, int hmma, int mufu, int ldsm, int lds, int ldgsts, int barriers) {
+    int all,
+    int uniform,
+    int hgmma,
+    int hmma,
+    int mufu,
+    int ldsm,
+    int lds,
+    int ldgsts,
+    int barriers) {
   private static final String PAGE = "docs/kernels/instructions.md";
 
   /** Kernel by kernel. */
@@ -39,6 +48,7 @@ record LoopCounts(
         LoopCounts c =
             new LoopCounts(
                 number(names, cells, "instructions"),
+                number(names, cells, "uniform"),
                 number(names, cells, "HGMMA"),
                 number(names, cells, "HMMA"),
                 number(names, cells, "MUFU"),

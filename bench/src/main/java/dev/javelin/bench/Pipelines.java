@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 
 import dev.javelin.bench.ProductPipeline.Results;
 import dev.javelin.bench.ProductPipeline.Store;
+import dev.javelin.kernels.cuda.AttentionCuda;
 import dev.javelin.kernels.cuda.MatmulHopperPlan;
 import dev.javelin.kernels.cuda.MatmulPlan;
 import java.io.IOException;
@@ -33,9 +34,7 @@ final class Pipelines {
 
   /** D, keys of a tile, warpgroups: those of FlashAttention-3 for causal masks. */
   private static final List<AttentionPipeline> ATTENTION =
-      List.of(
-          new AttentionPipeline(64, 128, 3, true, true, true, AttentionPipeline.SOFTMAX),
-          new AttentionPipeline(128, 128, 2, true, true, true, AttentionPipeline.SOFTMAX));
+      List.of(new AttentionPipeline(64, 128, 3, true), new AttentionPipeline(128, 128, 2, true));
 
   private final SmMachine sm;
   private final Map<String, LoopCounts> loops;
@@ -161,7 +160,7 @@ final class Pipelines {
   }
 
   private Design hopper(AttentionShape a) {
-    return forward(a, false, false, 0);
+    return forward(a, true, true, false);
   }
 
   /** Row sums, then dq, then dk and dv. */
@@ -184,21 +183,29 @@ final class Pipelines {
   }
 
   /**
-   * Our forward pass: two warpgroups and tiles of 128 keys.
+   * Our forward pass: tiles of 128 keys, and the instructions of its machine code.
    *
-   * @param pingPong of {@link AttentionPipeline}; today false
+   * @param pingPong of {@link AttentionPipeline}; true of what ships
    * @param stays the same
-   * @param instructions of a thread for a score; 0: those of its machine code, without what scales
-   *     the sums
+   * @param scales of {@link AttentionPipeline}; false of what ships
    */
-  Design forward(AttentionShape a, boolean pingPong, boolean stays, double instructions) {
+  Design forward(AttentionShape a, boolean pingPong, boolean stays, boolean scales) {
     LoopCounts loop = loop("attention_forward_hopper_d%d_bf16".formatted(a.dim()));
     int keys = 128;
     double scores = 64.0 * keys / 128;
-    double each = (loop.all() - loop.hgmma() - a.dim() / 2.0) / scores;
     AttentionPipeline kernel =
         new AttentionPipeline(
-            a.dim(), keys, 2, true, pingPong, stays, instructions > 0 ? instructions : each);
+            a.dim(),
+            keys,
+            AttentionCuda.hopperQueries(a.dim()) / 64,
+            true,
+            pingPong,
+            stays,
+            AttentionCuda.hopperHeadsAtOnce(a.batch(), a.heads(), a.kvHeads(), a.steps(), a.dim()),
+            stays ? 2 : 1,
+            (loop.all() - loop.hgmma() - loop.uniform()) / scores,
+            loop.uniform(),
+            scales);
     return new Design(
         kernel.rows() + "x" + keys, kernel.predict(sm, a.batch(), a.heads(), a.steps(), true));
   }

@@ -78,7 +78,7 @@ record WarpPipeline(LoopCounts counts, int blocks, int ahead, double before) {
       double sums) {
     List<Integer> items =
         AttentionPipeline.Items.busiest(
-            sm.multiprocessors() * blocks, heads, steps, rows, columns, causal, false);
+            sm.multiprocessors() * blocks, heads, heads, steps, rows, columns, causal);
     Work end = new Work(3 * sums, 0, 3 * sums, 0, 0, 0);
     return Prediction.of(
         sm,

@@ -199,13 +199,23 @@ public final class AttentionCuda {
     }
   }
 
+  /** Queries of a block of the forward pass for 9.0. */
+  public static int hopperQueries(int dim) {
+    return AttentionHopper.rows(dim);
+  }
+
+  /** Query heads of which blocks of the forward pass for 9.0 take up all before the next. */
+  public static int hopperHeadsAtOnce(int batch, int heads, int keyHeads, int keys, int dim) {
+    return AttentionHopper.headsAtOnce(batch * keyHeads, heads / keyHeads, keys, dim);
+  }
+
   /**
    * Whether {@link AttentionHopper}, which does not cut keys into parts, would leave no
    * multiprocessor and no warpgroup without work: its blocks have one each for themselves.
    */
   private static boolean occupies(Cuda cuda, CudaHeads q, CudaHeads k) {
     return q.time() >= AttentionHopper.ROWS_OF_RESULTS
-        && parts(cuda, 2 * AttentionHopper.blocks(q), k.time()) == 1;
+        && parts(cuda, 2 * AttentionHopper.work(q), k.time()) == 1;
   }
 
   /**

@@ -15,9 +15,14 @@ import java.util.List;
  * AttentionBackwardHopper} has its gradients, {@link AttentionCuda} the rest.
  */
 final class AttentionHopper {
-  static final int ROWS = 128; // of a block, and of a tile of keys
+  static final int KEYS = 128; // of a tile
   static final int ROWS_OF_RESULTS = 64; // of a multiplying warpgroup
   static final int STAGES = 2; // of keys, and of values
+  static final int STAGES_OF_QUERIES = 2;
+
+  /** Of keys and values that blocks read at the same time: most of the L2 cache of an H200. */
+  private static final long SECTION_BYTES = 32L << 20;
+
   private static final int[] DIMS = {64, 128};
   private static final int ALIGNMENT = 16; // of tensor maps
   private static final int SWIZZLE_BYTES = 128; // of a box's row
@@ -83,24 +88,64 @@ final class AttentionHopper {
       CudaHeads v,
       CudaMask mask,
       float scale) {
+    int blocks = cuda.properties().multiprocessors();
+    forward(cuda, o, lse, q, k, v, mask, scale, blocks, headsAtOnce(q, k));
+  }
+
+  /** The same by at most so many blocks, of so many heads at once. */
+  static void forward(
+      Cuda cuda,
+      CudaHeads o,
+      Addressable lse,
+      CudaHeads q,
+      CudaHeads k,
+      CudaHeads v,
+      CudaMask mask,
+      float scale,
+      int blocks,
+      int headsAtOnce) {
+    int work = Math.toIntExact(work(q));
     Launch launch =
         cuda.kernel(NAME + q.dim(), q.type())
-            .grid(blocks(q))
-            .map(map(q, ROWS))
-            .map(map(k, ROWS))
-            .map(map(v, ROWS))
+            .grid(Math.min(work, blocks))
+            .map(map(q, rows(q.dim())))
+            .map(map(k, KEYS))
+            .map(map(v, KEYS))
             .map(map(o, ROWS_OF_RESULTS))
-            .ptr(lse);
+            .ptr(lse)
+            .i32(work)
+            .i32(headsAtOnce);
     AttentionCuda.masked(launch, q, k, mask, scale).shared(sharedBytes(q.dim())).run();
   }
 
-  static long blocks(CudaHeads q) {
-    return (long) Math.ceilDiv(q.time(), ROWS) * q.heads() * q.batch();
+  /**
+   * Heads whose queries are taken up before those of the next: all query heads of so many heads of
+   * keys as the L2 cache holds, about as many each time.
+   */
+  static int headsAtOnce(CudaHeads q, CudaHeads k) {
+    return headsAtOnce(k.batch() * k.heads(), q.heads() / k.heads(), k.time(), k.dim());
+  }
+
+  static int headsAtOnce(int heads, int group, int keys, int dim) {
+    long bytes = 2 * DType.BF16.bytes((long) keys * dim);
+    long most = Math.clamp(SECTION_BYTES / Math.max(1, bytes), 1, heads);
+    int sections = Math.ceilDiv(heads, (int) most);
+    return Math.ceilDiv(heads, sections) * group;
+  }
+
+  /** Pieces: a block's queries of a head. */
+  static long work(CudaHeads q) {
+    return (long) Math.ceilDiv(q.time(), rows(q.dim())) * q.heads() * q.batch();
+  }
+
+  /** Queries of a block: three multiplying warpgroups where their registers suffice, or two. */
+  static int rows(int dim) {
+    return (dim == DIMS[0] ? 3 : 2) * ROWS_OF_RESULTS;
   }
 
   /** The queries, and the stages. */
   static int sharedBytes(int dim) {
-    return (1 + 2 * STAGES) * ROWS * (int) DType.BF16.bytes(dim);
+    return (STAGES_OF_QUERIES * rows(dim) + 2 * STAGES * KEYS) * (int) DType.BF16.bytes(dim);
   }
 
   /** A box is {@code rows} positions of a head, of which 64 elements. */

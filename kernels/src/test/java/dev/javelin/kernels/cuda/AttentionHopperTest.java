@@ -74,6 +74,7 @@ class AttentionHopperTest {
           new Case(F16, 1, 150, 150, 4, 2, 128, true, 40, false, false),
           new Case(BF16, 2, 130, 300, 1, 1, 64, true, 0, true, false),
           new Case(F16, 1, 1, 600, 2, 2, 128, false, 0, false, false),
+          new Case(F16, 1, 130, 280, 6, 3, 128, true, 0, false, false),
           new Case(BF16, 1, 385, 385, 1, 1, 64, true, 129, true, true));
 
   /** o and lse. */
@@ -189,7 +190,35 @@ class AttentionHopperTest {
     }
   }
 
+  /** Whoever takes up which work, and how often: the counter is at 0 after each launch. */
+  @Test
+  void noOrderOfWorkChangesItsBits() {
+    Case c = new Case(BF16, 1, 200, 200, 5, 1, 64, true, 0, false, false);
+    for (String order : new String[] {"forward", "reverse"}) {
+      try (Gpu gpu = Gpu.checked()) {
+        Emulator.set("order", order);
+        check(gpu, c);
+        check(gpu, c, 1, 2);
+        check(gpu, c, 3, 1);
+        check(gpu, c, 10, 5);
+      }
+    }
+  }
+
+  @Test
+  void headsAtOnceAreThoseWhoseKeysAndValuesFitTheCache() {
+    assertThat(AttentionHopper.headsAtOnce(64, 1, 8192, 128)).isEqualTo(8); // 4 MB each
+    assertThat(AttentionHopper.headsAtOnce(10, 4, 8192, 128)).isEqualTo(5 * 4);
+    assertThat(AttentionHopper.headsAtOnce(3, 2, 1 << 20, 128)).isEqualTo(2);
+    assertThat(AttentionHopper.headsAtOnce(3, 2, 100, 64)).isEqualTo(3 * 2);
+  }
+
   private static void check(Gpu gpu, Case c) {
+    check(gpu, c, 0, 0);
+  }
+
+  /** By so many blocks, of so many heads at once; 0: as the library has it. */
+  private static void check(Gpu gpu, Case c, int blocks, int headsAtOnce) {
     Heads q = Heads.random(c, c.queries, c.heads, Float.NaN, 1);
     Heads k = Heads.random(c, c.keys, c.keyHeads(), Float.NaN, 2);
     Heads v = Heads.random(c, c.keys, c.keyHeads(), Float.NaN, 3);
@@ -205,7 +234,12 @@ class AttentionHopperTest {
     assertThat(AttentionHopper.fits(gpu.cuda(), to, queries, keys, values, mask, c.scale()))
         .as(c.toString())
         .isTrue();
-    AttentionHopper.forward(gpu.cuda(), to, lse, queries, keys, values, mask, c.scale());
+    if (blocks == 0) {
+      AttentionHopper.forward(gpu.cuda(), to, lse, queries, keys, values, mask, c.scale());
+    } else {
+      AttentionHopper.forward(
+          gpu.cuda(), to, lse, queries, keys, values, mask, c.scale(), blocks, headsAtOnce);
+    }
     Heads got = o.with(o.rows.download(gpu, results));
     float[] gotLse = gpu.floats(lse, c.batch * c.heads * c.queries);
     got.assertSpareIs(GAP, c.toString());

@@ -90,6 +90,11 @@ final class MachineCode {
           : 0;
     }
 
+    /** On the registers that a warp has once: addresses and counters; no copies. */
+    long uniform() {
+      return count(n -> n.startsWith("U") && !n.startsWith("UTMA") && !n.startsWith("UBLK"));
+    }
+
     /** From memory, into registers or shared memory. */
     long loads() {
       return count(n -> n.startsWith("LDG.") || n.startsWith("LDGSTS") || n.startsWith("UTMALDG"));
@@ -115,8 +120,9 @@ final class MachineCode {
 
     /**
      * A loop ends with a branch back to where it begins; the one with most multiply-adds, of
-     * warpgroups where there are any: around their loop goes another, with an epilogue's. Waits are
-     * repeated from behind the kernel's end: a branch back over an exit makes no loop.
+     * warpgroups where there are any: around their loop goes another, with products before and
+     * after it and an epilogue's. Waits are repeated from behind the kernel's end: a branch back
+     * over an exit makes no loop.
      */
     Code mainLoop() {
       List<Code> loops = new ArrayList<>();
@@ -130,6 +136,8 @@ final class MachineCode {
           }
         }
       }
+      List<Code> ofProducts = loops.stream().filter(l -> l.ofWarpgroups() > 0).toList();
+      loops.removeIf(l -> ofProducts.stream().anyMatch(l::isAround));
       // Of two that are alike, as the compiler makes them for a flag, the shorter one.
       return loops.stream()
           .min(
@@ -137,6 +145,13 @@ final class MachineCode {
                   .thenComparingLong(l -> l.ofWarpgroups() > 0 ? 0 : -l.multiplyAdds())
                   .thenComparingInt(l -> l.instructions.size()))
           .orElse(new Code(List.of()));
+    }
+
+    /** Whether the other's instructions are among these, and not all of them. */
+    private boolean isAround(Code other) {
+      return instructions.size() > other.instructions.size()
+          && instructions.getFirst().at <= other.instructions.getFirst().at
+          && instructions.getLast().at >= other.instructions.getLast().at;
     }
 
     /**

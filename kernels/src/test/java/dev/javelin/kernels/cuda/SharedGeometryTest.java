@@ -128,9 +128,15 @@ class SharedGeometryTest {
   @Test
   void attentionOnHopper() {
     String file = "attention_forward_hopper.cu";
-    assertThat(constant(file, "kRows")).isEqualTo(AttentionHopper.ROWS);
-    assertThat(constant(file, "kCols")).isEqualTo(AttentionHopper.ROWS);
+    MatchResult warpgroups = find(file, "kWarpgroups = kDim == 64 \\? (\\d+) : (\\d+),");
+    find(file, "kRows = %d \\* kWarpgroups,".formatted(AttentionHopper.ROWS_OF_RESULTS));
+    for (int i = 1; i <= 2; i++) {
+      assertThat(AttentionHopper.rows(64 * i))
+          .isEqualTo(AttentionHopper.ROWS_OF_RESULTS * Integer.parseInt(warpgroups.group(i)));
+    }
+    assertThat(constant(file, "kCols")).isEqualTo(AttentionHopper.KEYS);
     assertThat(constant(file, "kStages")).isEqualTo(AttentionHopper.STAGES);
+    assertThat(constant(file, "kQueryStages")).isEqualTo(AttentionHopper.STAGES_OF_QUERIES);
     find(file, "first = w.row \\+ warpgroup \\* %d,".formatted(AttentionHopper.ROWS_OF_RESULTS));
     assertThat(
             Pattern.compile("(?m)^FORWARD_HOPPER\\((\\d+), \\w+, (\\w+)\\)")
