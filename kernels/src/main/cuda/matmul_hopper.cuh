@@ -14,13 +14,13 @@
 #include "hopper_tile.cuh"
 
 // A block computes 128 x kN of c, a multiplying warpgroup 64 x kN of that; a step is 64 of k, 128 bytes.
-template <int kN_>
+template <int kN_, int kBoxes_ = 4>
 struct HopperTile {
   static constexpr int kM = 128, kN = kN_, kK = 64;
   static constexpr int kWarpgroups = kM / 64, kThreads = 128 * (1 + kWarpgroups);
   static constexpr int kBoxBytes = 64 * 128;  // 64 rows of a swizzled tile
   static constexpr int kABytes = kM * 128, kStageBytes = kABytes + kN * 128;
-  static constexpr int kBoxes = 4;  // of results, for each warpgroup
+  static constexpr int kBoxes = kBoxes_;  // of results, for each warpgroup
   // As many stages as a block's 227 KB have room for; its barriers take 1024 bytes, by alignment.
   static constexpr int kStages = (232448 - 1024 - kWarpgroups * kBoxes * kBoxBytes) / kStageBytes;
 };
@@ -173,10 +173,30 @@ struct Outbox {
   }
 };
 
+// What becomes of a warpgroup's sums: c (+)= f(sums + bias), and z. Other kernels with this product have their own:
+// finish(sums, order, row, outbox) of the 64 x kN that begin at (row, order.col).
+template <class Tile, bool kEpilogue, class T, class Out>
+struct StoreResults {
+  const TensorMap *c_map, *z_map;
+  const HopperProduct& p;
+  const Out* c;
+  const T* bias;
+
+  __device__ __forceinline__ void operator()(float (&sums)[Tile::kN / 2], const TileOrder<Tile>& order, int row, Outbox<Tile::kBoxes>& outbox) const {
+    constexpr int kN = Tile::kN;
+    if (p.accumulate) add_before<kN>(sums, p, row, order.col, c);  // @accumulate
+    if constexpr (kEpilogue) {
+      if (bias != nullptr) add_bias<kN>(sums, p, order.col, bias);
+      if (p.keep_z) outbox.template store<kN, Out>(sums, z_map, row, order.col, 0);
+      if (p.activation >= 0) activate_in_turns(Activation(p.activation), sums);
+    }
+    outbox.template store<kN, Out>(sums, c_map, row, order.col, order.part);
+  }
+};
+
 // Empties the ring. A warpgroup.
-template <class Tile, bool kTransA, bool kTransB, bool kEpilogue, class T, class Out>
-__device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, uint64_t* full, uint64_t* empty, const TensorMap* c_map, const TensorMap* z_map,
-                                         const HopperProduct& p, const Out* c, const T* bias) {
+template <class Tile, bool kTransA, bool kTransB, class T, class Finish>
+__device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, uint64_t* full, uint64_t* empty, const HopperProduct& p, const Finish& finish) {
   // A step of a descriptor: bytes to the next 16 of k.
   constexpr int kN = Tile::kN, kAStep = kTransA ? 2048 : 32, kBStep = kTransB ? 32 : 2048;  // @k-step
   Outbox<Tile::kBoxes> outbox{stages + Tile::kStages * Tile::kStageBytes + warpgroup * Tile::kBoxes * Tile::kBoxBytes, 1 + warpgroup};  // @outbox
@@ -205,22 +225,14 @@ __device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, u
     wgmma_wait<0>();                                             // @wgmma-wait-all
     if (Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release-last
 
-    int row = order.row + warpgroup * 64;
-    if (p.accumulate) add_before<kN>(sums, p, row, order.col, c);  // @accumulate
-    if constexpr (kEpilogue) {
-      if (bias != nullptr) add_bias<kN>(sums, p, order.col, bias);
-      if (p.keep_z) outbox.template store<kN, Out>(sums, z_map, row, order.col, 0);
-      if (p.activation >= 0) activate_in_turns(Activation(p.activation), sums);
-    }
-    outbox.template store<kN, Out>(sums, c_map, row, order.col, order.part);
+    finish(sums, order, order.row + warpgroup * 64, outbox);
   }
   // Shared memory is the block's until it has been read.
   if (Outbox<Tile::kBoxes>::leads()) tma_store_wait<0>();  // @store-wait
 }
 
-template <class Tile, bool kTransA, bool kTransB, bool kEpilogue, class T, class Out>
-__device__ __forceinline__ void matmul_hopper(const TensorMap* a, const TensorMap* b, const TensorMap* c_map, const TensorMap* z_map, const HopperProduct& p,
-                                              const Out* c, const T* bias) {
+template <class Tile, bool kTransA, bool kTransB, class T, class Finish>
+__device__ __forceinline__ void matmul_hopper(const TensorMap* a, const TensorMap* b, const HopperProduct& p, const Finish& finish) {
   DYNAMIC_SHARED(unsigned char, stages);
   __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
   if (threadIdx.x == 0) {
@@ -237,7 +249,7 @@ __device__ __forceinline__ void matmul_hopper(const TensorMap* a, const TensorMa
     if (threadIdx.x == 0) bring<Tile, kTransA, kTransB>(stages, full, empty, a, b, p);
   } else {
     registers_increase<232>();  // @registers-multiply
-    multiply<Tile, kTransA, kTransB, kEpilogue>(warpgroup - 1, stages, full, empty, c_map, z_map, p, c, bias);
+    multiply<Tile, kTransA, kTransB, T>(warpgroup - 1, stages, full, empty, p, finish);
   }
 }
 
@@ -247,8 +259,8 @@ __device__ __forceinline__ void matmul_hopper(const TensorMap* a, const TensorMa
           const __grid_constant__ TensorMap z_map, const Out* c, const T* bias, int m, int n, int k, int k_part, int parts, int64_t c_stride,  \
           int accumulate, int keep_z, int activation),                                                                                         \
          HopperTile<kN>::kThreads, 1) {                                                                                                        \
-    matmul_hopper<HopperTile<kN>, kTransA, kTransB, kEpilogue>(                                                                                \
-        &a, &b, &c_map, &z_map, HopperProduct{m, n, k, k_part, parts, c_stride, accumulate != 0, keep_z != 0, activation}, c, bias);           \
+    HopperProduct p{m, n, k, k_part, parts, c_stride, accumulate != 0, keep_z != 0, activation};                                               \
+    matmul_hopper<HopperTile<kN>, kTransA, kTransB, T>(&a, &b, p, StoreResults<HopperTile<kN>, kEpilogue, T, Out>{&c_map, &z_map, p, c, bias}); \
   }
 // Three layouts, results of the operands' type or fp32. Only y = f(x·wᵀ + bias) has an epilogue.
 #define MATMUL_HOPPER_INSTANCES(kN, T, suffix)                              \
