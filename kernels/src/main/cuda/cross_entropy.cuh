@@ -76,8 +76,12 @@ struct RowOfLogits {
 
   template <class T>
   __device__ __forceinline__ float loss(const T* x, int target, int cols, Form form) const {
+    return loss(target < 0 || target >= cols ? NAN : form.capped(to_float(x[target])), cols, form);
+  }
+  // Of the target's logit.
+  __device__ __forceinline__ float loss(float hit, int cols, Form form) const {
     double log_sum = logf(sum);
-    double loss = target < 0 || target >= cols ? NAN : log_sum - (form.capped(to_float(x[target])) - max);
+    double loss = log_sum - (hit - max);
     if (form.smoothing > 0) loss += form.smoothing * (log_sum + max - total / static_cast<double>(cols) - loss);
     double lse = max + log_sum;
     return static_cast<float>(loss + form.z_loss * lse * lse);

@@ -43,6 +43,10 @@ public final class LinearCrossEntropyCuda {
       Addressable targets,
       CrossEntropyForm form,
       CudaRows scratch) {
+    if (LinearCrossEntropyHopper.fits(cuda, x, w, dx, scratch)) {
+      LinearCrossEntropyHopper.run(cuda, losses, stats, dx, dw, dy, x, w, targets, form, scratch);
+      return;
+    }
     int vocabulary = w.count();
     for (int from = 0; from < x.count(); from += scratch.count()) {
       int n = Math.min(scratch.count(), x.count() - from);
@@ -71,7 +75,7 @@ public final class LinearCrossEntropyCuda {
   }
 
   /** {@code c (+)= op(a) · op(b)} with the sum over k. */
-  private static void product(
+  static void product(
       Cuda cuda, CudaRows c, CudaMatrix a, CudaMatrix b, int k, boolean accumulate) {
     MatmulCuda.run(cuda, c.matrix(false), a, b, c.count(), c.cols(), k, 1, accumulate);
   }

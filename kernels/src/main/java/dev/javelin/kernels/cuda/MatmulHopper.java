@@ -55,7 +55,7 @@ final class MatmulHopper {
         && (z == null || isAligned(z, c.type(), end.zStride()));
   }
 
-  private static boolean isAligned(Addressable data, DType type, long stride) {
+  static boolean isAligned(Addressable data, DType type, long stride) {
     return data.address() % ALIGNMENT == 0 && type.bytes(stride) % ALIGNMENT == 0;
   }
 
@@ -142,7 +142,7 @@ final class MatmulHopper {
    * Stored along k, a tile of an operand is a box of {@code outer} rows; stored across k, boxes of
    * 64 by 64: a row of a box is no wider than the swizzle.
    */
-  private static TensorMap operand(CudaMatrix x, boolean alongK, int outer, int k, int tile) {
+  static TensorMap operand(CudaMatrix x, boolean alongK, int outer, int k, int tile) {
     return TensorMap.rows(
         x.type(),
         x.data(),
@@ -155,8 +155,7 @@ final class MatmulHopper {
   }
 
   /** {@code parts} matrices, one behind the other. */
-  private static TensorMap results(
-      Addressable data, DType type, int m, int n, int parts, long stride) {
+  static TensorMap results(Addressable data, DType type, int m, int n, int parts, long stride) {
     return TensorMap.of(
         type,
         data,

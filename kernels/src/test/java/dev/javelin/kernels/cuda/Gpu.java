@@ -47,9 +47,19 @@ final class Gpu implements AutoCloseable {
         machine.open(machine.checked() ? BundledKernels.checked() : new BundledKernels()));
   }
 
-  /** The emulated device with one image for whatever kernel is asked for, and guarded memory. */
-  static Gpu withImage(byte[] image) {
-    Gpu gpu = new Gpu(Cuda.emulated((_, _, _) -> image));
+  /**
+   * The emulated device with one image for kernels whose names begin so, checked ones for others,
+   * and guarded memory.
+   */
+  static Gpu withImage(String beginning, byte[] image) {
+    KernelImages others = BundledKernels.checked();
+    Gpu gpu =
+        new Gpu(
+            Cuda.emulated(
+                (family, capability, emulated) ->
+                    family.startsWith(beginning)
+                        ? image
+                        : others.find(family, capability, emulated)));
     Emulator.set("guard", "1");
     return gpu;
   }

@@ -42,6 +42,14 @@ class PipelineMutationTest {
         "matmul_hopper_tn",
         "MATMUL_HOPPER_KERNEL(128, tn, true, false, false, bf16, bf16, bf16, bf16)",
         "src/main/cuda/matmul_hopper.cuh" + SHARED),
+    LOSSES(
+        "linear_cross_entropy_hopper",
+        "LCE_STATISTICS_KERNEL(256, bf16, bf16)\nLCE_GRADIENT_KERNEL(256, bf16, bf16)",
+        "src/main/cuda/linear_cross_entropy_hopper.cuh src/main/cuda/matmul_hopper.cuh" + SHARED),
+    LOSSES_AT_ONCE(
+        "linear_cross_entropy_hopper_weights",
+        "LCE_WEIGHTS_KERNEL(256, bf16, bf16)",
+        "src/main/cuda/linear_cross_entropy_hopper.cuh src/main/cuda/matmul_hopper.cuh" + SHARED),
     ATTENTION("attention_forward_hopper", "", "src/main/cuda/attention_forward_hopper.cu" + SHARED),
     ATTENTION_QUERIES(
         "attention_backward_hopper_queries",
@@ -77,10 +85,17 @@ class PipelineMutationTest {
         case PIPELINE -> Pipeline.run(gpu);
         case PRODUCT -> HopperProducts.layer(gpu);
         case PRODUCT_ACROSS -> HopperProducts.weightGradient(gpu);
+        case LOSSES -> HopperLosses.inTurn(gpu);
+        case LOSSES_AT_ONCE -> HopperLosses.atOnce(gpu);
         case ATTENTION -> HopperAttention.causal(gpu);
         case ATTENTION_QUERIES -> HopperAttentionGradients.queries(gpu);
         case ATTENTION_KEYS -> HopperAttentionGradients.keys(gpu);
       };
+    }
+
+    /** How the kernel's name begins; others that it is launched with are those of the build. */
+    String kernel() {
+      return this == LOSSES || this == LOSSES_AT_ONCE ? "linear_cross_entropy_hopper" : "";
     }
 
     List<Case> cases() {
@@ -178,7 +193,7 @@ class PipelineMutationTest {
 
   /** What the device reports, or what is wrong; "" where it reports nothing and all is right. */
   private static String run(Suite suite, byte @Nullable [] image, Schedule schedule) {
-    try (Gpu gpu = image == null ? Gpu.checked() : Gpu.withImage(image)) {
+    try (Gpu gpu = image == null ? Gpu.checked() : Gpu.withImage(suite.kernel(), image)) {
       Emulator.set("order", schedule.order);
       Emulator.set("async", schedule.async);
       return suite.launch(gpu);

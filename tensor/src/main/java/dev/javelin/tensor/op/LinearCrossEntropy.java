@@ -23,6 +23,11 @@ import org.jspecify.annotations.Nullable;
  * on a GPU, as an operand of tensor cores, and to bf16 on a CPU where x is bf16. dw gets the chunks
  * of rows in their order.
  *
+ * <p>With half types on compute capability 9.0 the logits stay in registers, where rows begin at
+ * 16-byte boundaries and are not few. {@link #forwardBackward} in bf16, without label smoothing,
+ * then rounds exponentials and x times a number of the row, and not dlogits: its bits are not those
+ * of {@link #forward} and {@link #backward} in turn.
+ *
  * <p>A scratch tensor is F32 [rows at a time, V in whole vectors], with any content: {@link
  * #scratch} has the shape that suits the device. Other numbers of rows change the rounding of sums
  * only.
