@@ -159,6 +159,26 @@ final class Pipelines {
         name(kernel, plan.parts()), kernel.predict(sm, s.m(), s.n(), s.k(), plan.parts(), results));
   }
 
+  /** The product of logits in tiles of 256 columns, of which something else than they may leave. */
+  Prediction logits(int rows, int vocabulary, int cols, Results results) {
+    ProductPipeline kernel =
+        new ProductPipeline(
+            MatmulHopperPlan.ROWS,
+            256,
+            64,
+            results.bytes() == 0 ? 4 : 3,
+            2,
+            1,
+            GRID,
+            1,
+            1,
+            1,
+            false,
+            loop("matmul_hopper_256_nt_bf16_bf16").all(),
+            Store.BOXES);
+    return kernel.predict(sm, rows, vocabulary, cols, 1, results);
+  }
+
   private Design hopper(AttentionShape a) {
     return forward(a, true, true, false);
   }

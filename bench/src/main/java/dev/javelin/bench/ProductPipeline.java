@@ -129,10 +129,15 @@ record ProductPipeline(
   /**
    * What leaves.
    *
-   * @param bytes of a result
+   * @param bytes of a result; 0: none leaves
    * @param added to what is there
+   * @param instructions for each, and one exponential; 0: neither
    */
-  record Results(int bytes, boolean added) {}
+  record Results(int bytes, boolean added, double instructions) {
+    Results(int bytes, boolean added) {
+      this(bytes, added, 0);
+    }
+  }
 
   Prediction predict(SmMachine sm, int m, int n, int k, int parts, Results results) {
     int steps = Math.ceilDiv(Math.ceilDiv(k, parts), depth);
@@ -286,6 +291,14 @@ record ProductPipeline(
     double warps = 4;
     double share = sm.l2Share(running(sm));
     double bytes = (double) results.bytes * height * columns;
+    if (results.instructions > 0) {
+      double slots = results.instructions * sums;
+      double special = sums * SmMachine.MUFU_CLOCKS;
+      program.add(new Work(Math.max(slots, special), 0, slots, special, 0, 0));
+    }
+    if (results.bytes == 0) {
+      return;
+    }
     switch (store) {
       case SCATTERED -> {
         // 4 sectors of 32 bytes for 32 lanes, half of each: the cache reads it, then writes it
