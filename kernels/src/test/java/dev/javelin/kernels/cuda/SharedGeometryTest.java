@@ -99,8 +99,9 @@ class SharedGeometryTest {
     find(
         file,
         "kBoxBytes = %d \\* %d;".formatted(MatmulHopper.BOX_ROWS, MatmulHopper.SWIZZLE_BYTES));
+    int boxes = Integer.parseInt(find(file, "kBoxes_ = (\\d+)>").group(1));
     assertThat(MatmulHopper.RESULT_BYTES)
-        .isEqualTo(MatmulHopperPlan.ROWS * constant(file, "kBoxes") * MatmulHopper.SWIZZLE_BYTES);
+        .isEqualTo(MatmulHopperPlan.ROWS * boxes * MatmulHopper.SWIZZLE_BYTES);
     MatchResult block =
         find(file, "kStages = \\((\\d+) - (\\d+) - kWarpgroups \\* kBoxes \\* kBoxBytes\\) /");
     assertThat(MatmulHopper.BLOCK_BYTES)
