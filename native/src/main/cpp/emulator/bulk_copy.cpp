@@ -9,6 +9,7 @@
 #include "mbarrier.h"
 #include "scheduler.h"
 #include "tensor_map.h"
+#include "turns.h"
 
 namespace emulator {
 namespace {
@@ -29,12 +30,16 @@ struct Free {
 };
 
 struct Store {
-  TensorMap map;
+  TensorMap map;  // not valid: a plain copy, or an addition, to `global`
+  unsigned char* global;
+  uint32_t bytes;
+  bool adds;
   const unsigned char* shared;
   int at[5];
   uint32_t thread, group;
   const void* site;
   std::unique_ptr<unsigned char, Free> tile;  // once it has been read
+  bool written = false;
 };
 
 struct State {
@@ -87,14 +92,38 @@ void issue(const Load& l, const void* site) {
 
 void read(Store& s) {
   if (s.tile != nullptr) return;
-  uint32_t bytes = s.map.boxBytes();
-  s.tile.reset(static_cast<unsigned char*>(aligned_alloc(1024, (bytes + 1023) / 1024 * 1024)));  // as swizzles ask for
-  memcpy(s.tile.get(), s.shared, bytes);
+  s.tile.reset(static_cast<unsigned char*>(aligned_alloc(1024, (s.bytes + 1023) / 1024 * 1024)));  // as swizzles ask for
+  memcpy(s.tile.get(), s.shared, s.bytes);
 }
 
 void write(Store& s) {
+  if (s.written) return;
+  s.written = true;
   read(s);
-  s.map.store(s.tile.get(), s.at);
+  if (s.map.isValid()) {
+    s.map.store(s.tile.get(), s.at);
+    return;
+  }
+  turns::written(s.global, s.bytes);
+  if (!s.adds) {
+    memcpy(s.global, s.tile.get(), s.bytes);
+    return;
+  }
+  auto to = reinterpret_cast<float*>(s.global);
+  auto from = reinterpret_cast<const float*>(s.tile.get());
+  for (uint32_t i = 0; i < s.bytes / 4; i++) to[i] += from[i];
+}
+
+void issue(Store s) {
+  State& all = state();
+  uint32_t thread = s.thread = current->number;
+  s.group = all.group[thread];
+  if (clocks::on && all.actor[thread] == 0) all.actor[thread] = clocks::newActor();
+  access_check::issue(Kind::tmaStore, all.actor[thread], all.group[thread] + 1, s.shared, s.bytes, s.site);
+  if (happensNow()) read(s);
+  if (s.tile != nullptr && happensNow()) write(s);
+  all.stores.push_back(std::move(s));
+  preempt();
 }
 
 // Of the current thread's stores, those that a wait for all but so many groups covers.
@@ -128,17 +157,28 @@ void tmaLoad(void* shared, const void* map, void* barrier, const int* coordinate
 
 void tmaStore(const void* map, const void* shared, const int* coordinates, int rank) {
   const TensorMap& m = checkMap(map, rank, shared, "TMA store");
-  State& s = state();
-  uint32_t thread = current->number;
-  const void* site = __builtin_return_address(0);
-  if (clocks::on && s.actor[thread] == 0) s.actor[thread] = clocks::newActor();
-  access_check::issue(Kind::tmaStore, s.actor[thread], s.group[thread] + 1, shared, m.boxBytes(), site);
-  Store t{m, static_cast<const unsigned char*>(shared), {}, thread, s.group[thread], site, nullptr};
+  Store t{};
+  t.map = m;
+  t.bytes = m.boxBytes();
+  t.shared = static_cast<const unsigned char*>(shared);
+  t.site = __builtin_return_address(0);
   setCoordinates(t.at, coordinates, rank);
-  if (happensNow()) read(t);
-  if (t.tile != nullptr && happensNow()) write(t);
-  s.stores.push_back(std::move(t));
-  preempt();
+  issue(std::move(t));
+}
+
+void bulkStore(void* global, const void* shared, uint32_t bytes, bool adds) {
+  const char* instruction = adds ? "cp.reduce.async.bulk" : "cp.async.bulk";
+  require(90, instruction);
+  requireShared(shared, bytes, instruction);
+  if (((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global) | bytes) & 15) != 0) fail("%s: addresses and size must be multiples of 16", instruction);
+  Store t{};
+  t.global = static_cast<unsigned char*>(global);
+  t.bytes = bytes;
+  t.adds = adds;
+  t.shared = static_cast<const unsigned char*>(shared);
+  t.site = __builtin_return_address(0);
+  turns::issued(global, bytes, t.site);
+  issue(std::move(t));
 }
 
 void storeCommit() {
@@ -161,6 +201,13 @@ void storeWait(uint32_t groups) {
                                 [&](const Store& t) { return t.thread == current->number && t.group + groups < s.group[t.thread]; }),
                  s.stores.end());
   preempt();
+}
+
+const void* turns::unfinishedStore() {
+  for (const Store& t : state().stores) {
+    if (t.thread == current->number) return t.site;
+  }
+  return nullptr;
 }
 
 namespace bulk {

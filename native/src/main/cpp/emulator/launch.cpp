@@ -10,6 +10,7 @@
 
 #include "scheduler.h"
 #include "trace.h"
+#include "turns.h"
 
 namespace emulator {
 namespace {
@@ -31,10 +32,12 @@ struct Job {
     if (variables.bytes != 0) memset(variables.begin(), 0xff, variables.bytes);  // NaN, like dynamic shared memory
     access_check::beginLaunch(variables);
     Scheduler& scheduler = Scheduler::here();
+    turns::enter();
     for (uint64_t i; !failed && (i = next++) < blocks;) {
       uint64_t block = !order.empty() ? order[i] : reverse ? blocks - 1 - i : i;
       if (!scheduler.run(request, block)) failed = true;
     }
+    turns::leave();
   }
 };
 
@@ -84,6 +87,7 @@ Helpers& helpers = *new Helpers;
 
 bool launch(const LaunchRequest& request) {
   trace::beginLaunch(request);
+  turns::beginLaunch();
   Job job{request, {}, uint64_t{request.grid.x} * request.grid.y * request.grid.z, settings().order == Order::reverse};
   if (settings().order == Order::random) {
     job.order.resize(job.blocks);

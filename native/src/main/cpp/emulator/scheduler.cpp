@@ -10,6 +10,7 @@
 #include "bulk_copy.h"
 #include "mbarrier.h"
 #include "trace.h"
+#include "turns.h"
 #include "wgmma.h"
 
 namespace emulator {
@@ -129,6 +130,7 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
   async::beginBlock();
   mbarriers::beginBlock();
   bulk::beginBlock();
+  turns::beginBlock(n);
   warpgroup::beginBlock();
   Fiber& first = next(order_ == Order::reverse ? warps_ - 1 : 0);
   prepare(first);
