@@ -48,7 +48,8 @@ final class HopperPage {
         ### Our kernels for 9.0
 
         bf16, as `MatmulHopperPlan` cuts them up and with the instructions of their machine code; attention is causal, and
-        its backward pass two kernels, whose tiles are those for dq and for dk and dv. Backward figures are the least certain: a
+        its backward pass has row sums before it and the rounding of dq after it. What the L2 cache adds counts twice there.
+        Backward figures are the least certain: a
         model like this one was 12 to 27 %% too fast for FlashAttention-3's ([log](../log.md)). Shares are of 989 TFLOP/s. The last columns
         say how many thousand clocks each unit of the busiest multiprocessor is busy; the largest of them is the floor. Shared memory: what products read and
         results write; what bulk copies bring is not in it.

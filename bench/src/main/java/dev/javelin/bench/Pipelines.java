@@ -183,23 +183,17 @@ final class Pipelines {
     return forward(a, true, true, false);
   }
 
-  /** Row sums, then dq, then dk and dv. */
+  /** Row sums, then all gradients, then dq from its sums. */
   private Design hopperBackward(AttentionShape a) {
-    Prediction sums = sm.move(2.0 * 2 * a.batch() * a.heads() * a.steps() * a.dim());
+    double elements = (double) a.batch() * a.heads() * a.steps() * a.dim();
     int group = a.heads() / a.kvHeads();
-    Prediction dq = backward(a.dim(), false).predict(sm, 0, a.batch() * a.heads(), 1, a.steps());
-    Prediction dkv =
-        backward(a.dim(), true).predict(sm, 0, a.batch() * a.kvHeads(), group, a.steps());
-    return new Design("128x128, 128x64", sums.and(dq).and(dkv).of(a.flops()));
-  }
-
-  private BackwardPipeline backward(int dim, boolean ofKeys) {
-    int columns = ofKeys ? 64 : 128;
-    LoopCounts loop =
-        loop(
-            "attention_backward_hopper_%s_d%d_128x%d_bf16"
-                .formatted(ofKeys ? "keys" : "queries", dim, columns));
-    return new BackwardPipeline(dim, columns, ofKeys ? 3 : 2, ofKeys, loop);
+    LoopCounts loop = loop("attention_backward_hopper_d%d_bf16".formatted(a.dim()));
+    BackwardPipeline kernel = new BackwardPipeline(a.dim(), a.dim() == 64 ? 3 : 2, loop);
+    Prediction all =
+        sm.move(2 * 2 * elements)
+            .and(kernel.predict(sm, 0, a.batch() * a.kvHeads(), group, a.steps()))
+            .and(sm.move((4 + 2) * elements));
+    return new Design("128x64", all.of(a.flops()));
   }
 
   /**

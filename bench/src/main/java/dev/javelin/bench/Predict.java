@@ -90,7 +90,8 @@ public final class Predict {
         "what stays in the L2 cache between kernels (small cases can be faster than said), special");
     line(
         "functions, and shared memory. Attention is causal; its backward counts the 7 products of our");
-    line("kernels (8 where heads are wider than 128) where the mathematics has 5.");
+    line(
+        "kernels on `mma.sync` (8 where heads are wider than 128) where the mathematics has 5, as on 9.0.");
     line("");
     line("| card | GB/s | tensor TFLOP/s | fp32 TFLOP/s | sources |");
     line("|---|---|---|---|---|");

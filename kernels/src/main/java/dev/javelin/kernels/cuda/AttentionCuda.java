@@ -277,26 +277,29 @@ public final class AttentionCuda {
     boolean simt = type == DType.F32;
     int padded = Math.ceilDiv(q.time(), STATS_ALIGNMENT) * STATS_ALIGNMENT;
     long rows = (long) q.batch() * padded * q.heads();
+    long statsBytes = rows * STATS_BYTES;
+    if (dq != null
+        && dk != null
+        && dv != null
+        && dropout == null
+        && AttentionBackwardHopper.fits(cuda, dq, dk, dv, dy, q, k, v, mask, scale)) {
+      long sumBytes = AttentionBackwardHopper.sumBytes(q, padded);
+      long turnBytes = AttentionBackwardHopper.turnBytes(q, padded);
+      DeviceMemory stats = cuda.scratch(statsBytes + sumBytes + turnBytes);
+      delta(cuda, stats, dy, o, lse, rows, padded);
+      Addressable sums = stats.plus(statsBytes);
+      Addressable turns = sums.plus(sumBytes);
+      AttentionBackwardHopper.run(
+          cuda, dq, dk, dv, dy, q, k, v, sums, turns, stats, padded, mask, scale);
+      return;
+    }
     Backward pass =
-        new Backward(
-            cuda, cuda.scratch(rows * STATS_BYTES), padded, dy, q, k, v, mask, scale, dropout);
+        new Backward(cuda, cuda.scratch(statsBytes), padded, dy, q, k, v, mask, scale, dropout);
     delta(cuda, pass.stats, dy, o, lse, rows, padded);
     int dim = q.dim();
     Kernels kernels = Kernels.of(dropout);
-    boolean hopper =
-        dropout == null && AttentionBackwardHopper.fits(cuda, dy, q, k, v, mask, scale);
-    if (dq != null && hopper && AttentionBackwardHopper.hasPlaceFor(dq)) {
-      AttentionBackwardHopper.queries(cuda, dq, dy, q, k, v, pass.stats, padded, mask, scale);
-    } else if (dq != null) {
+    if (dq != null) {
       pass.run(Instance.of(simt ? kernels.queriesF32 : kernels.queries, dim), dq, null, false, 2);
-    }
-    if (dk != null
-        && dv != null
-        && hopper
-        && AttentionBackwardHopper.hasPlaceFor(dk)
-        && AttentionBackwardHopper.hasPlaceFor(dv)) {
-      AttentionBackwardHopper.keys(cuda, dk, dv, dy, q, k, v, pass.stats, padded, mask, scale);
-      return;
     }
     if (simt || dim <= MAX_JOINT_DIM) {
       if (dk != null || dv != null) {
@@ -378,7 +381,7 @@ public final class AttentionCuda {
     return (long) Math.ceilDiv(positions, instance.rows) * heads * batch;
   }
 
-  private static void heads(Launch launch, @Nullable CudaHeads h) {
+  static void heads(Launch launch, @Nullable CudaHeads h) {
     if (h == null) {
       launch.ptr(null).i64(0).i64(0).i64(0);
     } else {

@@ -39,7 +39,9 @@ class AttentionBackwardHopperTest {
           new Case(F16, 1, 150, 150, 4, 2, 128, true, 40, false, false),
           new Case(BF16, 2, 130, 300, 1, 1, 64, true, 0, true, false),
           new Case(F16, 1, 270, 100, 2, 2, 128, false, 0, false, false),
-          new Case(BF16, 1, 385, 385, 1, 1, 64, true, 129, true, true));
+          new Case(BF16, 1, 385, 385, 1, 1, 64, true, 129, true, true),
+          new Case(BF16, 1, 140, 200, 1, 1, 96, true, 0, false, true),
+          new Case(F16, 1, 70, 130, 2, 1, 40, true, 0, false, false));
 
   /** What a case's operands, o and lse are, and its gradients. */
   private record Pass(
@@ -143,8 +145,10 @@ class AttentionBackwardHopperTest {
 
     void launch() {
       CudaHeads o = likeQ.on(results.getFirst());
-      AttentionHopper.forward(
-          gpu.cuda(), o, lse, operands.get(0), operands.get(1), operands.get(2), mask, c.scale());
+      CudaHeads qs = operands.get(0);
+      CudaHeads ks = operands.get(1);
+      CudaHeads vs = operands.get(2);
+      AttentionCuda.forward(gpu.cuda(), o, lse, qs, ks, vs, mask, c.scale(), null);
       AttentionCuda.backward(
           gpu.cuda(),
           likeQ.on(results.get(1)),
@@ -153,9 +157,9 @@ class AttentionBackwardHopperTest {
           operands.get(3),
           o,
           lse,
-          operands.get(0),
-          operands.get(1),
-          operands.get(2),
+          qs,
+          ks,
+          vs,
           mask,
           c.scale(),
           null);
@@ -292,19 +296,18 @@ class AttentionBackwardHopperTest {
     }
   }
 
-  /** Results that are added to, too few of them, or one of dk and dv alone: the older kernels. */
+  /** dk and dv that are added to, too few keys, or a gradient that nobody wants: the older ones. */
   @Test
-  void gradientsWithoutAPlaceAreLeftToTheOlderKernels() {
+  void whatTheyDoNotTakeIsLeftToTheOlderKernels() {
     try (Gpu gpu = AttentionHopperTest.open(machines().findFirst().orElseThrow())) {
-      CudaHeads good = heads(gpu, 64, false);
-      assertThat(AttentionBackwardHopper.hasPlaceFor(good)).isTrue();
-      assertThat(AttentionBackwardHopper.hasPlaceFor(heads(gpu, 63, false))).isFalse();
-      assertThat(AttentionBackwardHopper.hasPlaceFor(heads(gpu, 64, true))).isFalse();
+      CudaHeads good = heads(gpu, 65, false);
+      CudaHeads added = heads(gpu, 65, true);
       assertThat(launches(gpu, good, good, good)).isEqualTo(2);
-      assertThat(launches(gpu, null, good, good)).isEqualTo(1);
-      assertThat(launches(gpu, good, good, null)).isEqualTo(1);
-      assertThat(launches(gpu, good, heads(gpu, 64, true), good)).isEqualTo(1);
-      assertThat(launches(gpu, heads(gpu, 64, true), null, good)).isZero();
+      assertThat(launches(gpu, added, good, good)).isEqualTo(2);
+      assertThat(launches(gpu, null, good, good)).isZero();
+      assertThat(launches(gpu, good, good, null)).isZero();
+      assertThat(launches(gpu, good, added, good)).isZero();
+      assertThat(launches(gpu, heads(gpu, 64, false), heads(gpu, 64, false), good)).isZero();
     }
   }
 
@@ -315,10 +318,12 @@ class AttentionBackwardHopperTest {
   /** Of the kernels for 9.0, in a backward pass with these gradients. */
   private static long launches(
       Gpu gpu, @Nullable CudaHeads dq, @Nullable CudaHeads dk, @Nullable CudaHeads dv) {
-    CudaHeads h = heads(gpu, 64, false);
+    int time = dk == null ? 65 : dk.time();
+    CudaHeads h = heads(gpu, time, false);
     CudaMask mask = new CudaMask(true, 0, 0, null, null, null, null);
     long before = gpu.cuda().launches(KERNELS);
-    AttentionCuda.backward(gpu.cuda(), dq, dk, dv, h, h, gpu.bytes(4 * 64), h, h, h, mask, 1, null);
+    AttentionCuda.backward(
+        gpu.cuda(), dq, dk, dv, h, h, gpu.bytes(4L * time), h, h, h, mask, 1, null);
     return gpu.cuda().launches(KERNELS) - before;
   }
 }

@@ -5,12 +5,12 @@ import static dev.javelin.device.DType.BF16;
 import dev.javelin.device.DeviceMemory;
 
 /**
- * The kernels of {@code attention_backward_hopper.cu} as the library launches them, and the same by
- * plain loops. Queries are zeros where keys are not, and lse is 0, so that each query weighs what
- * it sees by 1: sums of small integers, exact in fp32.
+ * The kernels of {@code attention_backward_hopper.cuh} as the library launches them, and the same
+ * by plain loops. Queries are zeros where keys are not, and lse is 0, so that each query weighs
+ * what it sees by 1: sums of small integers, exact in fp32.
  *
- * <p>Three tiles of keys go through rings of two, and for each of two query heads three tiles of
- * queries through rings of three. The last queries see all keys, the first do not.
+ * <p>Three blocks of keys add to dq in turns; for each of two query heads three tiles of queries go
+ * through rings of three. The last queries see all keys, the first do not.
  */
 final class HopperAttentionGradients {
   private static final int QUERIES = 130;
@@ -61,47 +61,31 @@ final class HopperAttentionGradients {
     return m;
   }
 
-  /** Under a causal mask: where dq is wrong; "" if it is right. */
-  static String queries(Gpu gpu) {
+  /** Under a causal mask: where a gradient is wrong; "" if they are right. */
+  static String causal(Gpu gpu) {
     DeviceMemory dq = nothing(gpu, Q);
-    AttentionBackwardHopper.queries(
-        gpu.cuda(),
-        ofQueries(dq),
-        ofQueries(DY.upload(gpu)),
-        ofQueries(Q.upload(gpu)),
-        ofKeys(K.upload(gpu)),
-        ofKeys(V.upload(gpu)),
-        stats(gpu),
-        PADDED,
-        causal(),
-        1);
-    gpu.synchronize();
-    return difference("dq", Q.download(gpu, dq), WANT_DQ);
-  }
-
-  /** Where dk or dv is wrong. */
-  static String keys(Gpu gpu) {
     DeviceMemory dk = nothing(gpu, K);
     DeviceMemory dv = nothing(gpu, V);
-    AttentionBackwardHopper.keys(
+    CudaHeads q = ofQueries(Q.upload(gpu));
+    AttentionBackwardHopper.run(
         gpu.cuda(),
+        ofQueries(dq),
         ofKeys(dk),
         ofKeys(dv),
         ofQueries(DY.upload(gpu)),
-        ofQueries(Q.upload(gpu)),
+        q,
         ofKeys(K.upload(gpu)),
         ofKeys(V.upload(gpu)),
+        gpu.bytes(AttentionBackwardHopper.sumBytes(q, PADDED)),
+        gpu.bytes(AttentionBackwardHopper.turnBytes(q, PADDED)),
         stats(gpu),
         PADDED,
-        causal(),
+        new CudaMask(true, 0, 0, null, null, null, null),
         1);
     gpu.synchronize();
-    return difference("dk", K.download(gpu, dk), WANT_DK)
+    return difference("dq", Q.download(gpu, dq), WANT_DQ)
+        + difference("dk", K.download(gpu, dk), WANT_DK)
         + difference("dv", V.download(gpu, dv), WANT_DV);
-  }
-
-  private static CudaMask causal() {
-    return new CudaMask(true, 0, 0, null, null, null, null);
   }
 
   private static DeviceMemory nothing(Gpu gpu, HostMatrix like) {

@@ -51,14 +51,10 @@ class PipelineMutationTest {
         "LCE_WEIGHTS_KERNEL(256, bf16, bf16)",
         "src/main/cuda/linear_cross_entropy_hopper.cuh src/main/cuda/matmul_hopper.cuh" + SHARED),
     ATTENTION("attention_forward_hopper", "", "src/main/cuda/attention_forward_hopper.cu" + SHARED),
-    ATTENTION_QUERIES(
-        "attention_backward_hopper_queries",
-        "",
-        "src/main/cuda/attention_backward_hopper.cu" + SHARED),
-    ATTENTION_KEYS(
-        "attention_backward_hopper_keys",
-        "",
-        "src/main/cuda/attention_backward_hopper.cu" + SHARED);
+    ATTENTION_GRADIENTS(
+        "attention_backward_hopper",
+        "BACKWARD(64, bf16, bf16)",
+        "src/main/cuda/attention_backward_hopper.cuh" + SHARED);
 
     private final String table;
     private final String instance;
@@ -88,8 +84,7 @@ class PipelineMutationTest {
         case LOSSES -> HopperLosses.inTurn(gpu);
         case LOSSES_AT_ONCE -> HopperLosses.atOnce(gpu);
         case ATTENTION -> HopperAttention.causal(gpu);
-        case ATTENTION_QUERIES -> HopperAttentionGradients.queries(gpu);
-        case ATTENTION_KEYS -> HopperAttentionGradients.keys(gpu);
+        case ATTENTION_GRADIENTS -> HopperAttentionGradients.causal(gpu);
       };
     }
 

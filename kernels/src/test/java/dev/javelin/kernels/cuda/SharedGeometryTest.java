@@ -149,29 +149,23 @@ class SharedGeometryTest {
 
   @Test
   void attentionsGradientsOnHopper() {
-    String file = "attention_backward_hopper.cu";
+    String file = "attention_backward_hopper.cuh";
     assertThat(constant(file, "kRows")).isEqualTo(AttentionBackwardHopper.ROWS);
-    find(
-        file,
-        "kStages = kOfKeys \\? %d : %d;"
-            .formatted(
-                AttentionBackwardHopper.STAGES_OF_QUERIES, AttentionBackwardHopper.STAGES_OF_KEYS));
+    assertThat(constant(file, "kCols")).isEqualTo(AttentionBackwardHopper.COLUMNS);
     find(
         file,
         "to = w.row \\+ warpgroup \\* %d;".formatted(AttentionBackwardHopper.ROWS_OF_RESULTS));
     List<String> kernels = new ArrayList<>();
-    Pattern.compile("(?m)^HALVES\\(OF_(\\w+), (\\d+), (\\d+)\\)")
-        .matcher(source(file))
+    Pattern.compile("(?m)^BACKWARD\\((\\d+), \\w+, (\\w+)\\)")
+        .matcher(source("attention_backward_hopper.cu"))
         .results()
-        .map(
+        .flatMap(
             m ->
-                "attention_backward_hopper_%s_d%s_%dx%s_"
-                    .formatted(
-                        m.group(1).toLowerCase(Locale.ROOT),
-                        m.group(2),
-                        AttentionBackwardHopper.ROWS,
-                        m.group(3)))
-        .forEach(name -> Stream.of("bf16", "f16").map(name::concat).forEach(kernels::add));
+                Stream.of("d", "dq_d")
+                    .map(
+                        kind ->
+                            "attention_backward_hopper_" + kind + m.group(1) + "_" + m.group(2)))
+        .forEach(kernels::add);
     assertThat(AttentionBackwardHopper.instances()).containsExactlyInAnyOrderElementsOf(kernels);
   }
 
