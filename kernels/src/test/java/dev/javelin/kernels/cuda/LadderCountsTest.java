@@ -107,7 +107,7 @@ class LadderCountsTest {
 
   private static String sentence(List<String> row) {
     boolean tensorCores = !row.get(5).equals("0");
-    boolean warpgroups = row.get(0).matches("`(matmul_1\\d|attention_[78])`");
+    boolean warpgroups = row.get(0).matches("`(matmul_1\\d|attention_[789])`");
     return "%s: registers %s; %s bytes of shared memory; in a pass %s instructions, of which %s %s, %s memory loads, %s shared loads, %s barriers."
         .formatted(
             row.get(0),

@@ -39,7 +39,8 @@ final class LadderPicture {
   static String draw(Ladder.Rung rung) {
     LadderPicture picture = new LadderPicture();
     String caption = picture.rung(rung);
-    int height = rung.toString().matches("matmul_[1-6]") ? 400 : 270;
+    int height =
+        rung.toString().matches("matmul_[1-6]") ? 400 : Math.max(270, 100 + 50 * picture.lanes);
     return """
         <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s: %s">
         %s%s%s</svg>
@@ -241,6 +242,22 @@ final class LadderPicture {
           box("c", t + 0.7, 1, 0.6, "softmax of " + t);
         }
         yield "The scores of a tile are issued before the values of the one before, and softmax runs beside those.";
+      }
+      case "attention_9" -> {
+        lanes("bring", "queries 0 … 63", "queries 64 …", "queries 128 …");
+        for (int t = 0; t < 3; t++) {
+          box("a", 1.5 * t, 0, t < 2 ? 1.5 : 1, "keys %d, values %d".formatted(t + 2, t + 1));
+          for (int w = 0; w < rung.constant("kWarpgroups"); w++) {
+            double turn = 1.5 * t + 0.5 * w;
+            if (turn < 4) {
+              box("hot-c", turn, 1 + w, 0.5, "s %d, p·v %d".formatted(t + 1, t));
+            }
+            if (turn < 3.5) {
+              box("c", turn + 0.5, 1 + w, Math.min(1, 3.5 - turn), "softmax");
+            }
+          }
+        }
+        yield "A warpgroup issues both products, then it is the next one's turn: softmax runs beside others' products.";
       }
       default -> throw new AssertionError("no picture of " + rung);
     };

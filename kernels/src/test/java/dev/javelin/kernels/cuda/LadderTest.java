@@ -31,6 +31,9 @@ class LadderTest {
 
   private static final int ATTENTION_ON_HOPPER = 7;
 
+  /** From which rung on attention's blocks take one piece of work after the other. */
+  private static final int ATTENTION_STAYS = 9;
+
   /** From which rung on probabilities are rounded to bf16, and a block has 64 queries. */
   private static final int ON_TENSOR_CORES = 4;
 
@@ -71,7 +74,7 @@ class LadderTest {
     assertThat(Ladder.rungs("matmul").stream().map(Ladder.Rung::number))
         .containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);
     assertThat(Ladder.rungs("attention").stream().map(Ladder.Rung::number))
-        .containsExactly(1, 2, 3, 4, 5, 6, 7, 8);
+        .containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
   }
 
   @ParameterizedTest(name = "{0} on {1}")
@@ -169,6 +172,9 @@ class LadderTest {
       if (isOnHopper(rung)) {
         assumeTrue(gpu.capability() == 90, "for compute capability 9.0");
         attention(gpu, rung, 1, 330, true); // each stage is filled more than once
+        if (rung.number() >= ATTENTION_STAYS) {
+          attention(gpu, rung, 2, 200, true); // two blocks, two pieces of work each
+        }
       }
       for (int tokens : new int[] {1, 64, 150}) {
         attention(gpu, rung, 2, tokens, true);
@@ -210,19 +216,7 @@ class LadderTest {
           .i32(tokens)
           .run();
     } else if (isOnHopper(rung)) {
-      int tiles = rung.number() == ATTENTION_ON_HOPPER ? 3 : 5; // queries, keys, values
-      var launch = gpu.kernel(rung.toString()).grid(Math.ceilDiv(tokens, 64), heads).ptr(o);
-      for (DeviceMemory of : in) {
-        launch.map(
-            TensorMap.of(
-                DType.BF16,
-                of,
-                new long[] {DIM, tokens, heads},
-                new long[] {2L * DIM, 2L * DIM * tokens},
-                new int[] {DIM, 64, 1},
-                Swizzle.BYTES_128));
-      }
-      launch.i32(tokens).f32(scale).i32(flag).shared(tiles * 64 * 2 * DIM).run();
+      launchOnHopper(gpu, rung, o, in, heads, tokens, scale, flag);
     } else {
       gpu.kernel(rung.toString())
           .grid(Math.ceilDiv(tokens, rung.number() >= ON_TENSOR_CORES ? 64 : 128), heads)
@@ -268,6 +262,39 @@ class LadderTest {
             .isLessThanOrEqualTo(error * size);
       }
     }
+  }
+
+  private static void launchOnHopper(
+      Gpu gpu,
+      Ladder.Rung rung,
+      DeviceMemory o,
+      DeviceMemory[] in,
+      int heads,
+      int tokens,
+      float scale,
+      int flag) {
+    boolean stays = rung.number() >= ATTENTION_STAYS;
+    int rows = stays ? 64 * rung.constant("kWarpgroups") : 64; // queries of a block
+    int keys = stays ? rung.constant("kKeys") : 64;
+    int stages = stays ? rung.constant("kStages") : rung.number() == ATTENTION_ON_HOPPER ? 2 : 4;
+    int work = Math.ceilDiv(tokens, rows);
+    var kernel = gpu.kernel(rung.toString());
+    var launch =
+        (stays ? kernel.grid(Math.ceilDiv(work * heads, 2)) : kernel.grid(work, heads)).ptr(o);
+    for (DeviceMemory of : in) {
+      launch.map(
+          TensorMap.of(
+              DType.BF16,
+              of,
+              new long[] {DIM, tokens, heads},
+              new long[] {2L * DIM, 2L * DIM * tokens},
+              new int[] {DIM, of == in[0] ? rows : keys, 1},
+              Swizzle.BYTES_128));
+    }
+    if (stays) {
+      launch.i32(heads);
+    }
+    launch.i32(tokens).f32(scale).i32(flag).shared((rows + stages * keys) * 2 * DIM).run();
   }
 
   private static float value(short bits) {
