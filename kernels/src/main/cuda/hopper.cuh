@@ -1,4 +1,4 @@
-// hopper.cuh: what compute capability 9.0 adds: mbarrier, bulk copies, tensor maps (TMA), wgmma, stmatrix. A kernel that
+// hopper.cuh: what compute capability 9.0 adds: mbarrier, bulk copies, tensor maps (TMA), clusters, wgmma, stmatrix. A kernel that
 // uses these has a twin for older devices and is launched where the capability is 90; compiled for less, each of
 // these functions stops the kernel.
 #pragma once
@@ -9,6 +9,14 @@
 #define HOPPER(...) asm volatile(__VA_ARGS__)
 #else
 #define HOPPER(...) __trap()
+#endif
+
+// CLUSTER_KERNEL(blocks, name, (parameters), threads[, blocks]): a kernel that is launched in clusters of so many blocks
+// along x, as common.cuh's KERNEL otherwise.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+#define CLUSTER_KERNEL(blocks, name, parameters, ...) KERNEL(name, parameters, __VA_ARGS__)
+#else
+#define CLUSTER_KERNEL(blocks, name, parameters, ...) extern "C" __global__ void __cluster_dims__(blocks, 1, 1) __launch_bounds__(__VA_ARGS__) name parameters
 #endif
 
 // As the driver encodes it; a kernel takes it as `const __grid_constant__ TensorMap map` and passes on `&map`.
@@ -45,6 +53,49 @@ __device__ __forceinline__ void mbarrier_wait(uint64_t* barrier, int parity) {
   }
 }
 
+// Clusters ----------------------------------------------------------------------------------------
+// Blocks that run together. Nobody touches another block's shared memory before he has met its threads at a
+// cluster_barrier, and no block ends while others may still touch its own.
+__device__ __forceinline__ int cluster_rank() {
+  uint32_t rank = 0;
+  HOPPER("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return static_cast<int>(rank);
+}
+__device__ __forceinline__ int cluster_blocks() {
+  uint32_t blocks = 1;
+  HOPPER("mov.u32 %0, %%cluster_nctarank;" : "=r"(blocks));
+  return static_cast<int>(blocks);
+}
+// The barrier of all threads of the cluster that have not ended, in two halves; whole warps. What came before somebody's
+// arrival is seen after the wait.
+__device__ __forceinline__ void cluster_arrive() { HOPPER("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
+__device__ __forceinline__ void cluster_wait() { HOPPER("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+
+// Where block `rank` has what this one has at `shared`.
+template <class T>
+__device__ __forceinline__ T* cluster_map(T* shared, int rank) {
+  uint64_t there = 0;
+  HOPPER("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(shared), "r"(rank));
+  return reinterpret_cast<T*>(there);
+}
+// Arrives at the barrier that block `rank` has there. Who waits for threads of other blocks does it by
+// mbarrier_wait_cluster.
+__device__ __forceinline__ void mbarrier_arrive_at(uint64_t* barrier, int rank) {
+  HOPPER("{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }" ::"r"(
+             shared_address(barrier)),
+         "r"(rank)
+         : "memory");
+}
+__device__ __forceinline__ void mbarrier_wait_cluster(uint64_t* barrier, int parity) {
+  uint32_t ended = 0;
+  do {
+    HOPPER("{ .reg .pred p; mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+           : "=r"(ended)
+           : "r"(shared_address(barrier)), "r"(parity)
+           : "memory");
+  } while (ended == 0);
+}
+
 // What this thread wrote to shared memory becomes visible to copies and to wgmma, which read past its caches.
 __device__ __forceinline__ void fence_proxy_async() { HOPPER("fence.proxy.async.shared::cta;" ::: "memory"); }
 
@@ -62,6 +113,14 @@ __device__ __forceinline__ void tma_prefetch(const TensorMap* map) { HOPPER("pre
 __device__ __forceinline__ void tma_load_2d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y) {
   HOPPER("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(shared_address(shared)), "l"(map),
          "r"(shared_address(barrier)), "r"(x), "r"(y)
+         : "memory");
+}
+// To the same place in each block of the cluster whose bit is set in `mask`; the bytes come on the barrier that each has at
+// the same place as this one.
+__device__ __forceinline__ void tma_load_2d_multicast(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y, int mask) {
+  HOPPER("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(
+             shared_address(shared)),
+         "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y), "h"(static_cast<uint16_t>(mask))
          : "memory");
 }
 __device__ __forceinline__ void tma_load_3d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y, int z) {
@@ -299,6 +358,11 @@ __device__ __forceinline__ void wgmma_m64k16(float (&d)[N / 2], const uint32_t (
 #else
 #include "device/hopper.h"
 #endif
+
+__device__ __forceinline__ void cluster_barrier() {
+  cluster_arrive();
+  cluster_wait();
+}
 
 // Matrix descriptors, 128-byte swizzle. The tile is 1024-byte aligned and laid out as a tensor map with that swizzle
 // and a box of 64 elements by any number of rows puts it there.

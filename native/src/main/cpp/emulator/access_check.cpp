@@ -44,13 +44,16 @@ struct Lent {
 
 struct State {
   bool on = false;
-  uint32_t block = 0;
+  uint32_t block = 0, blocks = 1;  // the number of this one, or of the cluster; how many there are in it
   unsigned char* variables = nullptr;
   size_t variableBytes = 0;
-  std::vector<Byte> ofDynamic, ofVariables;
+  struct {
+    std::vector<Byte> dynamic, variables;
+  } shadow[kMaxCluster];  // by block of the cluster
   std::vector<Reads> more;
   std::vector<uint32_t> spare;
-  std::vector<Lent> lent[kMaxThreads];
+  std::vector<Lent> lent[kMaxResident];
+  uint32_t threads = 0;  // that the latest blocks had
   // The allocation that was looked up last: what lies within needs no second look.
   uintptr_t begin = 0, end = 0;
 };
@@ -59,13 +62,14 @@ struct State {
 __thread State* here __attribute__((tls_model("initial-exec"))) = nullptr;
 
 std::string name(const Access& a) {
-  std::string thread = "thread " + std::to_string(a.thread) + " of the block";
+  const Scheduler& s = *Scheduler::running();
+  std::string thread = s.nameOf(a.thread);
   switch (a.kind) {
     case Kind::thread: break;
     case Kind::copy: thread = "a cp.async of " + thread; break;
     case Kind::tmaLoad: thread = "a TMA load of " + thread; break;
     case Kind::tmaStore: thread = "a TMA store of " + thread; break;
-    case Kind::wgmma: thread = "a wgmma of warp " + std::to_string(a.thread / 32); break;
+    case Kind::wgmma: thread = "a wgmma of warp " + std::to_string(s.withinBlock(a.thread) / 32) + s.ofBlock(a.thread); break;
   }
   return thread + lineOf(a.site);
 }
@@ -74,6 +78,7 @@ std::string name(const Access& a) {
 struct Place {
   size_t offset;
   const char* where;
+  uint32_t rank;
 };
 
 const char* verb(const Access& now, bool write) {
@@ -86,7 +91,8 @@ const char* verb(const Access& now, bool write) {
 }
 
 [[noreturn]] void report(const Access& now, bool write, const Place& p, const std::string& rest) {
-  fail("%s%s byte %zu of %s, which %s", verb(now, write), lineOf(now.site).c_str(), p.offset, p.where, rest.c_str());
+  std::string whose = p.rank == blockOf(*current).rank ? "" : " of block " + std::to_string(p.rank) + " of the cluster";
+  fail("%s%s byte %zu of %s%s, which %s", verb(now, write), lineOf(now.site).c_str(), p.offset, p.where, whose.c_str(), rest.c_str());
 }
 
 void judgeAfterWrite(const Access& now, bool write, const Access& w, const Place& p, uint32_t thread) {
@@ -155,19 +161,28 @@ void recordRead(State& s, Byte& b, const Access& now, uint32_t thread) {
   b.reads.next = at;
 }
 
+constexpr const char* kDynamic = "dynamic shared memory";
+constexpr const char* kVariables = "the module's shared variables";
+
 // The shadow of a piece of shared memory; null if the address is elsewhere.
 Byte* find(State& s, const void* address, Place& place) {
   auto p = static_cast<const unsigned char*>(address);
-  const Block& block = *current->block;
+  const ResidentBlock& block = blockOf(*current);
   if (p >= block.shared && p < block.shared + block.sharedBytes) {
-    place = {static_cast<size_t>(p - block.shared), "dynamic shared memory"};
-    return &s.ofDynamic[place.offset];
+    place = {static_cast<size_t>(p - block.shared), kDynamic, block.rank};
+    return &s.shadow[block.rank].dynamic[place.offset];
   }
   if (p >= s.variables && p < s.variables + s.variableBytes) {
-    place = {static_cast<size_t>(p - s.variables), "the module's shared variables"};
-    return &s.ofVariables[place.offset];
+    place = {static_cast<size_t>(p - s.variables), kVariables, block.rank};
+    return &s.shadow[block.rank].variables[place.offset];
   }
-  return nullptr;
+  if (s.blocks == 1) return nullptr;
+  Scheduler::SharedPlace of = Scheduler::running()->find(p);
+  if (of.owner == nullptr) return nullptr;
+  place = {of.offset, of.dynamic ? kDynamic : kVariables, of.owner->rank};
+  auto& shadow = s.shadow[of.owner->rank];
+  if (of.offset < (of.dynamic ? of.owner->sharedBytes : s.variableBytes)) return of.dynamic ? &shadow.dynamic[of.offset] : &shadow.variables[of.offset];
+  fail("touches byte %zu, beyond the %u bytes of dynamic shared memory of block %u of the cluster", of.offset, of.owner->sharedBytes, of.owner->rank);
 }
 
 void touch(State& s, Byte* b, size_t bytes, Place place, const Access& now, bool write, uint32_t thread) {
@@ -235,19 +250,24 @@ void beginLaunch(const SharedVariables& variables) {
   s.variableBytes = variables.bytes;
   s.begin = s.end = 0;
   if (s.on) {
-    s.ofDynamic.resize(kMaxSharedBytes);
-    s.ofVariables.assign(variables.bytes, Byte{});
+    for (auto& shadow : s.shadow) shadow.variables.clear();
   }
 }
 
-void beginBlock(uint32_t threads) {
+void beginBlock(uint32_t threads, uint32_t blocks) {
   State& s = *here;
   clocks::beginBlock(threads, s.on);
   if (!s.on) return;
   s.block++;
+  s.blocks = blocks;
+  for (uint32_t rank = 0; rank < blocks; rank++) {
+    s.shadow[rank].dynamic.resize(kMaxSharedBytes);
+    s.shadow[rank].variables.resize(s.variableBytes);
+  }
   s.more.clear();
   s.spare.clear();
-  for (auto& lent : s.lent) lent.clear();
+  for (uint32_t i = 0; i < s.threads; i++) s.lent[i].clear();
+  s.threads = threads;
 }
 
 bool isOn() { return here->on; }
@@ -258,6 +278,10 @@ void access(uint32_t thread, const void* address, size_t bytes, bool write, cons
   Place place;
   Byte* b = find(s, address, place);
   if (b != nullptr) {
+    if (place.rank != blockOf(*current).rank) {
+      Scheduler::running()->requireRuns(place.rank, write ? "writes to shared memory" : "reads shared memory");
+      Scheduler::running()->touches(place.rank, {thread, clocks::epoch(thread), thread, site, write ? "write to its shared memory" : "read its shared memory"});
+    }
     if (banks::isOn()) banks::note(thread, place.offset, bytes, write, site);
     touch(s, b, bytes, place, byThread(s, thread, site), write, thread);
     return;

@@ -31,7 +31,7 @@ namespace access_check {
 enum class Kind : uint8_t { thread, copy, tmaLoad, tmaStore, wgmma };
 
 void beginLaunch(const SharedVariables& variables);  // on each operating system thread
-void beginBlock(uint32_t threads);
+void beginBlock(uint32_t threads, uint32_t blocks);  // of the cluster
 bool isOn();
 
 // A load or store of a thread, by the instruction before `site`.

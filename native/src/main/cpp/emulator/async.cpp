@@ -24,7 +24,7 @@ struct Thread {
 };
 
 struct State {
-  std::vector<Thread> threads{kMaxThreads};
+  std::vector<Thread> threads{kMaxResident};
   uint64_t block = 0;
 };
 

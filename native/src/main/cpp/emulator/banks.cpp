@@ -32,7 +32,7 @@ struct Warp {
 };
 
 struct State {
-  std::vector<Warp> warps{kMaxThreads / 32};
+  std::vector<Warp> warps{kMaxResident / 32};
 };
 
 State& state() {

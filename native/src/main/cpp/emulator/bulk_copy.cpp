@@ -17,12 +17,15 @@ namespace {
 using access_check::Kind;
 
 struct Load {
-  Mbarrier* barrier;
+  void* barrier;          // this and the next as Scheduler::common has them
   unsigned char* shared;
+  uint32_t block;         // whose they are
   TensorMap map;  // as it was when the copy was issued; not valid: a plain copy of `bytes` from `global`
   const unsigned char* global;
   uint32_t bytes;
   int at[5];
+  const void* site = nullptr;
+  uint32_t thread = 0;
 };
 
 struct Free {
@@ -45,8 +48,8 @@ struct Store {
 struct State {
   std::vector<Load> loads;
   std::vector<Store> stores;
-  std::vector<uint32_t> group{std::vector<uint32_t>(kMaxThreads)};  // by thread: how many store groups it committed
-  std::vector<uint32_t> actor{std::vector<uint32_t>(kMaxThreads)};  // by thread: what stands for its stores in clocks; 0: nothing yet
+  std::vector<uint32_t> group{std::vector<uint32_t>(kMaxResident)};  // by thread: how many store groups it committed
+  std::vector<uint32_t> actor{std::vector<uint32_t>(kMaxResident)};  // by thread: what stands for its stores in clocks; 0: nothing yet
 };
 
 State& state() {
@@ -66,6 +69,11 @@ const TensorMap& checkMap(const void* map, int rank, const void* shared, const c
   return m;
 }
 
+Load load(void* shared, void* barrier, const TensorMap& map, const unsigned char* global, uint32_t bytes, const void* site) {
+  const Scheduler& s = *Scheduler::running();
+  return {s.common(barrier), static_cast<unsigned char*>(s.common(shared)), s.ownerOf(shared), map, global, bytes, {}, site, current->number};
+}
+
 void setCoordinates(int (&at)[5], const int* coordinates, int rank) {
   for (int i = 0; i < rank; i++) at[i] = coordinates[i];
 }
@@ -74,19 +82,36 @@ void arrive(size_t i) {
   auto& loads = state().loads;
   Load l = loads[i];
   loads.erase(loads.begin() + static_cast<ptrdiff_t>(i));
+  const Scheduler& s = *Scheduler::running();
+  auto* shared = static_cast<unsigned char*>(s.inSight(l.shared));
   if (l.map.isValid()) {
-    l.map.load(l.shared, l.at);
+    l.map.load(shared, l.at);
   } else {
-    memcpy(l.shared, l.global, l.bytes);
+    memcpy(shared, l.global, l.bytes);
   }
-  mbarriers::arrived(*l.barrier, l.bytes);
+  mbarriers::arrived(*static_cast<Mbarrier*>(s.inSight(l.barrier)), l.bytes);
 }
 
-void issue(const Load& l, const void* site) {
-  access_check::issue(Kind::tmaLoad, mbarriers::actor(*l.barrier), mbarriers::phase(*l.barrier), l.shared, l.bytes, site);
-  memset(l.shared, 0xff, l.bytes);  // NaN until it arrives
-  state().loads.push_back(l);
-  if (happensNow()) arrive(state().loads.size() - 1);
+// All copies of an instruction; each arrives when it will.
+void issue(const std::vector<Load>& all) {
+  Scheduler& s = *Scheduler::running();
+  for (const Load& l : all) {
+    auto& barrier = *static_cast<Mbarrier*>(s.inSight(l.barrier));
+    void* shared = s.inSight(l.shared);
+    uint32_t actor = mbarriers::actor(barrier), phase = mbarriers::phase(barrier);
+    if (l.block != blockOf(*current).rank) s.requireRuns(l.block, "TMA load to shared memory");
+    if (clocks::on) s.touches(l.block, {actor, phase, l.thread, l.site, "bring to its shared memory by a TMA load"});
+    access_check::issue(Kind::tmaLoad, actor, phase, shared, l.bytes, l.site);
+    memset(shared, 0xff, l.bytes);  // NaN until it arrives
+    state().loads.push_back(l);
+  }
+  for (size_t first = state().loads.size() - all.size(), i = first; i < state().loads.size();) {
+    if (happensNow()) {
+      arrive(i);
+    } else {
+      i++;
+    }
+  }
   preempt();
 }
 
@@ -143,16 +168,33 @@ void bulkLoad(void* shared, const void* global, uint32_t bytes, void* barrier) {
   const void* site = __builtin_return_address(0);
   mbarriers::checkForCopy(barrier, "cp.async.bulk", site);
   if (((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global) | bytes) & 15) != 0) fail("cp.async.bulk: addresses and size must be multiples of 16");
-  issue({static_cast<Mbarrier*>(barrier), static_cast<unsigned char*>(shared), {}, static_cast<const unsigned char*>(global), bytes, {}}, site);
+  issue({load(shared, barrier, {}, static_cast<const unsigned char*>(global), bytes, site)});
 }
 
 void tmaLoad(void* shared, const void* map, void* barrier, const int* coordinates, int rank) {
   const void* site = __builtin_return_address(0);
   mbarriers::checkForCopy(barrier, "TMA load", site);
   const TensorMap& m = checkMap(map, rank, shared, "TMA load");
-  Load l{static_cast<Mbarrier*>(barrier), static_cast<unsigned char*>(shared), m, nullptr, m.boxBytes(), {}};
+  Load l = load(shared, barrier, m, nullptr, m.boxBytes(), site);
   setCoordinates(l.at, coordinates, rank);
-  issue(l, site);
+  issue({l});
+}
+
+void tmaLoadMulticast(void* shared, const void* map, void* barrier, const int* coordinates, int rank, uint32_t blocks) {
+  const void* site = __builtin_return_address(0);
+  const TensorMap& m = checkMap(map, rank, shared, "TMA load");
+  if (blocks == 0 || blocks >> clusterBlocks() != 0) fail("TMA load: the mask %x of its multicast in a cluster of %u blocks", blocks, clusterBlocks());
+  std::vector<Load> all;
+  for (uint32_t block = 0; block < clusterBlocks(); block++) {
+    if ((blocks >> block & 1) == 0) continue;
+    void* of = clusterMap(barrier, block, "TMA load");
+    if (block != blockOf(*current).rank) Scheduler::running()->requireRuns(block, "TMA load on an mbarrier");
+    mbarriers::checkForCopy(of, "TMA load", site);
+    Load l = load(clusterMap(shared, block, "TMA load"), of, m, nullptr, m.boxBytes(), site);
+    setCoordinates(l.at, coordinates, rank);
+    all.push_back(l);
+  }
+  issue(all);
 }
 
 void tmaStore(const void* map, const void* shared, const int* coordinates, int rank) {
@@ -231,9 +273,17 @@ void threadEnded() {
   }
 }
 
-void blockEnded() {
+void allEnded() {
   for (Store& t : state().stores) write(t);
   state().stores.clear();
+}
+
+// A copy under way would write to shared memory that is the next block's.
+void blockEnded(uint32_t rank) {
+  for (const Load& l : state().loads) {
+    if (l.block != rank) continue;
+    fail("ends while a TMA load of %s%s is on its way to the block's shared memory", Scheduler::running()->nameOf(l.thread).c_str(), access_check::lineOf(l.site).c_str());
+  }
 }
 
 bool land() {
@@ -245,8 +295,9 @@ bool land() {
 
 void landOn(const void* barrier) {
   auto& loads = state().loads;
+  const void* common = Scheduler::running()->common(barrier);
   for (size_t i = 0; i < loads.size();) {
-    if (loads[i].barrier == barrier) {
+    if (loads[i].barrier == common) {
       arrive(i);
     } else {
       i++;

@@ -17,7 +17,7 @@ struct Thread {
 };
 
 struct State {
-  std::vector<Thread> threads{kMaxThreads};
+  std::vector<Thread> threads{kMaxResident};
   std::vector<Clock*> spare;
   uint32_t count = 0, actors = 0;
   Shared mine, theirs, both;  // the last two that were joined, and what came of it: lanes of a warp do it one by one
@@ -86,7 +86,7 @@ void beginBlock(uint32_t threads, bool checked) {
   if (!checked) return;
   if (here == nullptr) here = new State;
   State& s = *here;
-  for (Thread& t : s.threads) t = {};
+  for (uint32_t i = 0; i < s.count; i++) s.threads[i] = {};
   s.mine.clear(), s.theirs.clear(), s.both.clear();
   s.count = threads;
   s.actors = threads + (threads + 31) / 32;
@@ -99,6 +99,14 @@ uint32_t newActor() { return here->actors++; }
 uint32_t epoch(uint32_t thread) { return here->threads[thread].epoch; }
 
 bool knows(uint32_t thread, uint32_t actor, uint32_t epoch) { return actor == thread || here->threads[thread].clock.seen(actor) >= epoch; }
+
+bool knowsAny(uint32_t thread, uint32_t first, uint32_t count) {
+  const Shared& clock = here->threads[thread].clock;
+  for (uint32_t i = first; i < first + count; i++) {
+    if (clock.seen(i) != 0) return true;
+  }
+  return false;
+}
 
 bool knowsFenced(uint32_t thread, uint32_t actor, uint32_t epoch) {
   const Thread& t = here->threads[thread];

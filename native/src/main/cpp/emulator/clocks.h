@@ -1,4 +1,4 @@
-// clocks.h: what each thread of the block knows of the others, for the race check. Vector clocks: an access carries who
+// clocks.h: what each thread of the block, or of a cluster, knows of the others, for the race check. Vector clocks: an access carries who
 // made it and when (his epoch); a later one by somebody else is in order if that one's clock says he has seen so much.
 //
 // Actors are the threads and, after them, what works beside them: the wgmma of a warp, the copies that complete on an
@@ -48,6 +48,7 @@ class Meeting {
  public:
   void add(uint32_t thread);
   void see(uint32_t actor, uint32_t epoch) { all_.see(actor, epoch); }
+  const Shared& soFar() const { return all_; }
   Shared end();  // for those who leave it; the next begins
 
  private:
@@ -68,6 +69,7 @@ uint32_t epoch(uint32_t thread);
 bool knows(uint32_t thread, uint32_t actor, uint32_t epoch);        // did this happen before what the thread does now?
 bool knowsFenced(uint32_t thread, uint32_t actor, uint32_t epoch);  // and a proxy fence of the writer between?
 void fenceProxy(uint32_t thread);
+bool knowsAny(uint32_t thread, uint32_t first, uint32_t count);     // anything that one of those actors has released
 void acquire(uint32_t thread, const Shared& from);
 void adopt(uint32_t thread, const Shared& from);  // the same, where `from` holds what the thread knows
 void see(uint32_t thread, uint32_t actor, uint32_t epoch);

@@ -24,6 +24,7 @@ struct Function {
   Module* module;
   const Kernel* kernel;
   int dynamicSharedBytes;  // what a launch may ask for
+  uint32_t cluster;        // blocks of a cluster, where the source fixes that; else 0
 };
 
 struct Module {
@@ -35,6 +36,7 @@ struct Module {
 };
 
 Kernel* registering = nullptr;  // of the module that dlopen initialises now
+ClusterSize* registeringSizes = nullptr;
 
 constexpr int kSharedWithoutOptIn = 48 * 1024;  // the variables of the source included
 
@@ -93,13 +95,15 @@ CUresult load(CUmodule* result, const void* image) {
   int file = memfd_create("kernels.emu.so", MFD_CLOEXEC);
   if (file < 0 || write(file, image, bytes) != static_cast<ssize_t>(bytes)) return explain(CUDA_ERROR_INVALID_IMAGE, "cannot write the image to memory");
   registering = nullptr;
+  registeringSizes = nullptr;
   void* handle = dlopen(pathOf(file).c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     close(file);
     return explain(CUDA_ERROR_INVALID_IMAGE, "%s", dlerror());
   }
   auto* module = new Module{file, handle, variablesOf(image, handle), staticSharedBytes(image), {}};
-  for (Kernel* k = registering; k != nullptr; k = k->next) module->functions[k->name] = Function{module, k, kSharedWithoutOptIn - module->staticSharedBytes};
+  for (Kernel* k = registering; k != nullptr; k = k->next) module->functions[k->name] = Function{module, k, kSharedWithoutOptIn - module->staticSharedBytes, 0};
+  for (ClusterSize* s = registeringSizes; s != nullptr; s = s->next) module->functions[s->kernel].cluster = s->blocks;
   registering = nullptr;
   *result = reinterpret_cast<CUmodule>(module);
   return CUDA_SUCCESS;
@@ -158,11 +162,32 @@ CUresult checkShape(const Function& f, Dim3 grid, Dim3 block, unsigned shared) {
   return CUDA_SUCCESS;
 }
 
-CUresult launchKernel(CUfunction handle, Dim3 grid, Dim3 block, unsigned shared, CUstream stream, void** kernelParams, void** extra) {
+// Blocks of a cluster, which all run together. `asked`: the launch's; no x: it does not say.
+CUresult clusterOf(const Function& f, Dim3 asked, Dim3 grid, Dim3 block, Dim3* cluster) {
+  const Kernel& k = *f.kernel;
+  *cluster = asked.x != 0 ? asked : Dim3{std::max(f.cluster, 1u), 1, 1};
+  const Dim3& c = *cluster;
+  uint64_t blocks = uint64_t{c.x} * c.y * c.z;
+  auto refuseIt = [&](const std::string& why) {
+    return explain(CUDA_ERROR_INVALID_CLUSTER_SIZE, "kernel %s: clusters of %s blocks: %s", k.name, show(c).c_str(), why.c_str());
+  };
+  if (f.cluster != 0 && (c.x != f.cluster || c.y != 1 || c.z != 1)) return refuseIt("its source says " + std::to_string(f.cluster));
+  if (blocks == 1) return CUDA_SUCCESS;
+  if (settings().capability < 90) return refuseIt("clusters need compute capability 9.0");
+  if (blocks == 0 || blocks > kMaxCluster) return refuseIt("1 to " + std::to_string(kMaxCluster) + " in all");
+  if (grid.x % c.x != 0 || grid.y % c.y != 0 || grid.z % c.z != 0) return refuseIt("the grid " + show(grid) + " is no multiple of that");
+  uint64_t threads = (uint64_t{block.x} * block.y * block.z + 127) / 128 * 128;
+  if (blocks * threads > kMaxResident) return refuseIt("the emulated device has room for " + std::to_string(kMaxResident) + " threads of a cluster");
+  return CUDA_SUCCESS;
+}
+
+CUresult launchKernel(CUfunction handle, Dim3 grid, Dim3 block, Dim3 askedCluster, unsigned shared, CUstream stream, void** kernelParams, void** extra) {
   Function* f = function(handle);
   if (f == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const Kernel* k = f->kernel;
   if (CUresult r = checkShape(*f, grid, block, shared)) return r;
+  Dim3 cluster;
+  if (CUresult r = clusterOf(*f, askedCluster, grid, block, &cluster)) return r;
   const unsigned char* packed = nullptr;
   size_t packedBytes = 0;
   // Pairs of a key (1: the buffer, 2: a pointer to its size) and a value, ended by 0.
@@ -175,7 +200,7 @@ CUresult launchKernel(CUfunction handle, Dim3 grid, Dim3 block, unsigned shared,
   SharedVariables variables = f->module->variables;
   return enqueue(stream, NodeType::kernel, [=] {
     clearError();
-    return launch({k, parameters->pointers.data(), grid, block, shared, variables}) ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED;
+    return launch({k, parameters->pointers.data(), grid, block, shared, variables, cluster}) ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED;
   });
 }
 
@@ -184,6 +209,11 @@ CUresult launchKernel(CUfunction handle, Dim3 grid, Dim3 block, unsigned shared,
 void emulator::registerKernel(Kernel* kernel) {
   kernel->next = registering;
   registering = kernel;
+}
+
+void emulator::registerClusterSize(ClusterSize* size) {
+  size->next = registeringSizes;
+  registeringSizes = size;
 }
 
 // Modules -----------------------------------------------------------------------------------------
@@ -315,17 +345,17 @@ API cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction
 API cuLaunchKernel(CUfunction f, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ, unsigned shared, CUstream stream,
                    void** parameters, void** extra) {
   ENTER_CONTEXT;
-  return launchKernel(f, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, shared, stream, parameters, extra);
+  return launchKernel(f, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, {}, shared, stream, parameters, extra);
 }
 
-// Clusters are refused: all blocks of one would have to be alive at the same time. Other attributes only tune.
+// Attributes other than the size of clusters only tune.
 API cuLaunchKernelEx(const CUlaunchConfig* c, CUfunction f, void** parameters, void** extra) {
   ENTER_CONTEXT;
+  Dim3 cluster{};
   for (unsigned i = 0; i < c->numAttrs; i++) {
     const CUlaunchAttribute& a = c->attrs[i];
-    if (a.id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && a.value.clusterDim.x * a.value.clusterDim.y * a.value.clusterDim.z > 1) {
-      return explain(CUDA_ERROR_NOT_SUPPORTED, "kernel %s: clusters are not emulated", function(f)->kernel->name);
-    }
+    if (a.id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) cluster = {a.value.clusterDim.x, a.value.clusterDim.y, a.value.clusterDim.z};
   }
-  return launchKernel(f, {c->gridDimX, c->gridDimY, c->gridDimZ}, {c->blockDimX, c->blockDimY, c->blockDimZ}, c->sharedMemBytes, c->hStream, parameters, extra);
+  return launchKernel(f, {c->gridDimX, c->gridDimY, c->gridDimZ}, {c->blockDimX, c->blockDimY, c->blockDimZ}, cluster, c->sharedMemBytes, c->hStream, parameters,
+                      extra);
 }

@@ -22,7 +22,7 @@ std::string& errorText = *new std::string;
 struct Job {
   const LaunchRequest& request;
   std::vector<uint64_t> order;  // empty: in numerical order
-  uint64_t blocks;
+  uint64_t clusters;  // of one block each, mostly
   bool reverse;
   std::atomic<uint64_t> next{0};
   std::atomic<bool> failed{false};
@@ -33,9 +33,9 @@ struct Job {
     access_check::beginLaunch(variables);
     Scheduler& scheduler = Scheduler::here();
     turns::enter();
-    for (uint64_t i; !failed && (i = next++) < blocks;) {
-      uint64_t block = !order.empty() ? order[i] : reverse ? blocks - 1 - i : i;
-      if (!scheduler.run(request, block)) failed = true;
+    for (uint64_t i; !failed && (i = next++) < clusters;) {
+      uint64_t cluster = !order.empty() ? order[i] : reverse ? clusters - 1 - i : i;
+      if (!scheduler.run(request, cluster)) failed = true;
     }
     turns::leave();
   }
@@ -88,14 +88,15 @@ Helpers& helpers = *new Helpers;
 bool launch(const LaunchRequest& request) {
   trace::beginLaunch(request);
   turns::beginLaunch();
-  Job job{request, {}, uint64_t{request.grid.x} * request.grid.y * request.grid.z, settings().order == Order::reverse};
+  const Dim3 &g = request.grid, &c = request.cluster;
+  Job job{request, {}, uint64_t{g.x / c.x} * (g.y / c.y) * (g.z / c.z), settings().order == Order::reverse};
   if (settings().order == Order::random) {
-    job.order.resize(job.blocks);
+    job.order.resize(job.clusters);
     std::iota(job.order.begin(), job.order.end(), uint64_t{0});
     std::shuffle(job.order.begin(), job.order.end(), std::mt19937_64(settings().seed));
   }
   int beside = settings().threads - 1;
-  if (beside > 0 && job.blocks > 1) {
+  if (beside > 0 && job.clusters > 1) {
     helpers.run(job, beside);
   } else {
     job.work();

@@ -10,13 +10,13 @@ namespace emulator {
 namespace mbarriers {
 
 struct Known {
-  const void* barrier;
+  const void* barrier;         // as Scheduler::common has it
   uint32_t thread, epoch;      // of its initialisation
   uint32_t fence = 0;          // the thread's epoch when it fenced that; 0: not yet
   const void* site;
   uint32_t actor = 0, phase = 1;
-  clocks::Meeting arrivals;    // of the phase under way
-  clocks::Shared ended;        // what those knew who arrived in phases that have ended
+  clocks::Meeting arrivals, remote;        // of the phase under way: of the block's threads, and of others in its cluster
+  clocks::Shared ended, endedForCluster;   // what those knew who arrived in phases that have ended: the block's, all
 };
 
 namespace {
@@ -28,6 +28,7 @@ std::deque<Known>& all() {
 
 Known* find(const void* barrier) {
   if (!clocks::on) return nullptr;
+  barrier = Scheduler::running()->common(barrier);
   for (Known& k : all()) {
     if (k.barrier == barrier) return &k;
   }
@@ -39,16 +40,19 @@ void endPhaseIfComplete(Mbarrier& b) {
   b.pending = b.expected;
   b.bytesAndParity = (b.bytesAndParity & 1) ^ 1;
   if (Known* k = find(&b)) {
-    k->ended.join(k->arrivals.end());
+    clocks::Shared own = k->arrivals.end();
+    k->ended.join(own);
+    k->endedForCluster.join(own);
+    k->endedForCluster.join(k->remote.end());
     k->phase++;
   }
-  wake(&b);
+  wake(Scheduler::running()->common(&b));
 }
 
-void arrive(Mbarrier& b) {
+void arrive(Mbarrier& b, bool remote = false) {
   if (b.pending == 0) fail("mbarrier: more arrivals than the %u it was initialised for", b.expected);
   b.pending--;
-  if (Known* k = find(&b)) k->arrivals.add(current->number);
+  if (Known* k = find(&b)) (remote ? k->remote : k->arrivals).add(current->number);
   endPhaseIfComplete(b);
   preempt();
 }
@@ -57,26 +61,36 @@ void arrive(Mbarrier& b) {
 
 void beginBlock() { all().clear(); }
 
-Mbarrier& check(void* barrier, const char* instruction, const void* site) {
+namespace {
+
+Mbarrier& checkInitialised(void* barrier, const char* instruction, const void* site) {
   require(90, instruction);
   if (reinterpret_cast<uintptr_t>(barrier) % 8 != 0) fail("%s: the barrier is not 8-byte aligned", instruction);
   if (clocks::on) {
     Known* k = find(barrier);
     if (k == nullptr) fail("%s%s: no mbarrier_init of this barrier came before", instruction, access_check::lineOf(site).c_str());
     if (!clocks::knows(current->number, k->thread, k->epoch)) {
-      fail("%s%s: thread %u of the block initialises this mbarrier%s: a barrier between them is missing", instruction, access_check::lineOf(site).c_str(), k->thread,
-           access_check::lineOf(k->site).c_str());
+      fail("%s%s: %s initialises this mbarrier%s: a barrier between them is missing", instruction, access_check::lineOf(site).c_str(),
+           Scheduler::running()->nameOf(k->thread).c_str(), access_check::lineOf(k->site).c_str());
     }
   }
   return *static_cast<Mbarrier*>(barrier);
 }
 
+}  // namespace
+
+Mbarrier& check(void* barrier, const char* instruction, const void* site) {
+  uint32_t owner = Scheduler::running()->ownerOf(barrier);
+  if (owner != blockOf(*current).rank) fail("%s: an mbarrier of block %u of the cluster: only its own threads may", instruction, owner);
+  return checkInitialised(barrier, instruction, site);
+}
+
 void checkForCopy(void* barrier, const char* instruction, const void* site) {
-  Mbarrier& b = check(barrier, instruction, site);
+  Mbarrier& b = checkInitialised(barrier, instruction, site);
   Known* k = find(&b);
   if (k == nullptr || (k->fence != 0 && clocks::knows(current->number, k->thread, k->fence))) return;
-  fail("%s%s: thread %u of the block initialised the mbarrier%s: fence_mbarrier_init is missing between that and the barrier after it", instruction,
-       access_check::lineOf(site).c_str(), k->thread, access_check::lineOf(k->site).c_str());
+  fail("%s%s: %s initialised the mbarrier%s: fence_mbarrier_init is missing between that and the barrier after it", instruction, access_check::lineOf(site).c_str(),
+       Scheduler::running()->nameOf(k->thread).c_str(), access_check::lineOf(k->site).c_str());
 }
 
 uint32_t actor(const Mbarrier& barrier) {
@@ -109,12 +123,27 @@ void mbarrierInit(void* barrier, uint32_t arrivals) {
     Known* k = find(barrier);
     if (k == nullptr) k = &all().emplace_back();
     uint32_t known = k->actor;
-    *k = Known{barrier, current->number, clocks::epoch(current->number), 0, __builtin_return_address(0), known, k->phase + (known != 0), {}, {}};
+    *k = Known{Scheduler::running()->common(barrier), current->number, clocks::epoch(current->number), 0, __builtin_return_address(0), known, k->phase + (known != 0), {}, {}, {}, {}};
   }
   *static_cast<Mbarrier*>(barrier) = {static_cast<uint16_t>(arrivals), static_cast<uint16_t>(arrivals), 0};
 }
 
 void mbarrierArrive(void* barrier) { arrive(check(barrier, "mbarrier.arrive", __builtin_return_address(0))); }
+
+void mbarrierArriveAt(void* barrier, uint32_t rank) {
+  const void* site = __builtin_return_address(0);
+  void* at = clusterMap(barrier, rank, "mbarrier.arrive.shared::cluster");
+  if (rank == blockOf(*current).rank) {
+    arrive(check(at, "mbarrier.arrive", site));
+    return;
+  }
+  Scheduler& s = *Scheduler::running();
+  s.requireRuns(rank, "arrives at an mbarrier");
+  checkInitialised(at, "mbarrier.arrive.shared::cluster", site);
+  // It must have come before that block may end: who arrives touches what is another's.
+  if (clocks::on) s.touches(rank, {current->number, clocks::epoch(current->number), current->number, site, "arrive at its mbarrier"});
+  arrive(*static_cast<Mbarrier*>(at), true);
+}
 
 void mbarrierExpect(void* barrier, uint32_t bytes) {
   Mbarrier& b = check(barrier, "mbarrier.arrive.expect_tx", __builtin_return_address(0));
@@ -124,9 +153,9 @@ void mbarrierExpect(void* barrier, uint32_t bytes) {
 
 namespace {
 
-bool test(Mbarrier& b, uint32_t parity) {
+bool test(Mbarrier& b, uint32_t parity, bool ofCluster = false) {
   if ((static_cast<uint32_t>(b.bytesAndParity) & 1) == (parity & 1)) return false;
-  if (Known* k = find(&b)) clocks::acquire(current->number, k->ended);
+  if (Known* k = find(&b)) clocks::acquire(current->number, ofCluster ? k->endedForCluster : k->ended);
   return true;
 }
 
@@ -140,10 +169,10 @@ bool mbarrierTest(void* barrier, uint32_t parity) {
   return test(b, parity);
 }
 
-void mbarrierWait(void* barrier, uint32_t parity) {
+void mbarrierWait(void* barrier, uint32_t parity, bool ofCluster) {
   Mbarrier& b = check(barrier, "mbarrier.try_wait", __builtin_return_address(0));
   preempt();
-  while (!test(b, parity)) waitOn(barrier);
+  while (!test(b, parity, ofCluster)) waitOn(Scheduler::running()->common(barrier));
 }
 
 void fenceMbarrierInit() {
@@ -162,7 +191,7 @@ void fenceProxyAsync() {
 }
 
 std::string describeMbarrier(const void* barrier) {
-  auto& b = *static_cast<const Mbarrier*>(barrier);
+  auto& b = *static_cast<const Mbarrier*>(Scheduler::running()->inSight(barrier));
   int bytes = b.bytesAndParity >> 1;
   char text[160] = "";
   if (b.pending != 0) {

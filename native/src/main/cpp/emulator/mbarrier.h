@@ -16,9 +16,11 @@ static_assert(sizeof(Mbarrier) == 8);
 
 void mbarrierInit(void* barrier, uint32_t arrivals);
 void mbarrierArrive(void* barrier);
+void mbarrierArriveAt(void* barrier, uint32_t rank);  // at the barrier in the same place of that block of the cluster
 void mbarrierExpect(void* barrier, uint32_t bytes);  // announces bytes, then arrives
 bool mbarrierTest(void* barrier, uint32_t parity);   // has the phase of this parity ended?
-void mbarrierWait(void* barrier, uint32_t parity);
+// Threads of other blocks have been seen by those alone who wait for them: in the scope of the cluster.
+void mbarrierWait(void* barrier, uint32_t parity, bool ofCluster = false);
 void fenceMbarrierInit();
 void fenceProxyAsync();
 
@@ -35,7 +37,7 @@ namespace mbarriers {
 struct Known;
 
 void beginBlock();
-Mbarrier& check(void* barrier, const char* instruction, const void* site);  // fails unless it may be used by this thread
+Mbarrier& check(void* barrier, const char* instruction, const void* site);  // fails unless this thread may use it, in its own block
 void checkForCopy(void* barrier, const char* instruction, const void* site);     // or by a copy of this thread
 uint32_t actor(const Mbarrier& barrier);  // of the copies that complete on it
 uint32_t phase(const Mbarrier& barrier);  // the number of the phase that is under way, from 1

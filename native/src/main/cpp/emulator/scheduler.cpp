@@ -73,21 +73,17 @@ Scheduler& Scheduler::here() {
 
 Scheduler* Scheduler::running() { return current == nullptr ? nullptr : scheduler; }
 
-Scheduler::Scheduler() : fibers_(kMaxThreads) {
-  size_t bytes = kStackBytes * kMaxThreads;
+Scheduler::Scheduler() : fibers_(kMaxResident) {
+  size_t bytes = kStackBytes * kMaxResident;
   void* p = mmap(nullptr, bytes + kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   auto aligned = (reinterpret_cast<uintptr_t>(p) + kStackBytes - 1) / kStackBytes * kStackBytes;
   stacks_ = reinterpret_cast<unsigned char*>(aligned);
-  for (uint32_t i = 0; i < kMaxThreads; i++) {
+  for (uint32_t i = 0; i < kMaxResident; i++) {
     Fiber& f = fibers_[i];
-    f.block = &block_;
     f.number = static_cast<uint16_t>(i);
     f.warp = static_cast<uint16_t>(i / 32);
     f.lane = static_cast<uint16_t>(i % 32);
   }
-  // A whole page more, never given to anyone: dynamic shared memory ends where it may be touched no more.
-  size_t shared = kMaxSharedBytes + 1024;
-  block_.shared = static_cast<unsigned char*>(aligned_alloc(1024, (shared + 1023) / 1024 * 1024));
 }
 
 bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
@@ -97,44 +93,32 @@ bool Scheduler::run(const LaunchRequest& r, uint64_t n) {
   order_ = settings().order;
   asyncRandom_ = (settings().asyncSeed + 1) * 0x94d049bb133111eb ^ (n + 1) * 0x9e3779b97f4a7c15;
   random_ = (settings().seed + 1) * 0x9e3779b97f4a7c15 ^ (n + 1) * 0xbf58476d1ce4e5b9;
-  uint64_t plane = uint64_t{r.grid.x} * r.grid.y;
-  block_.index = {static_cast<uint32_t>(n % r.grid.x), static_cast<uint32_t>(n % plane / r.grid.x), static_cast<uint32_t>(n / plane)};
-  block_.size = r.block;
-  block_.grid = r.grid;
-  block_.sharedBytes = r.sharedBytes;
-  memset(block_.shared, 0xff, r.sharedBytes);  // NaN in every float type
-  threads_ = live_ = r.block.x * r.block.y * r.block.z;
-  warps_ = (threads_ + 31) / 32;
-  if (memcmp(&r.block, &lastSize_, sizeof(Dim3)) != 0) {
-    lastSize_ = r.block;
-    for (uint32_t i = 0; i < threads_; i++) {
-      fibers_[i].index = {i % r.block.x, i / r.block.x % r.block.y, i / (r.block.x * r.block.y)};
-    }
-  }
+  beginCluster(r, n);
   freeStacks_.clear();
-  for (uint32_t i = threads_; i-- > 0;) {
+  for (uint32_t i = live_; i-- > 0;) {
     // Shifted against each other, so that the hot ends of the stacks do not fall into the same few cache lines.
     freeStacks_.push_back(stacks_ + kStackBytes * (i + 1) - i % 61 * 64);
   }
-  for (uint32_t w = 0; w < warps_; w++) warp_[w] = {lanesOf(threads_, w), lanesOf(threads_, w), 0, 0};
-  for (Barrier& b : barrier_) b = {};
-  memset(warpgroupArrived_, 0, sizeof warpgroupArrived_);
+  for (uint32_t w = 0; w < warps_; w++) {
+    uint32_t within = withinBlock(w * 32), lanes = within < threads_ ? lanesOf(threads_, within / 32) : 0;
+    warp_[w] = {lanes, lanes, 0, 0};
+  }
+  for (uint32_t i = 0; i < clusterBlocks_ * kBarriers; i++) barrier_[i] = {};
+  std::fill_n(warpgroupArrived_, (slots_ + 127) / 128, 0u);
   // A block is given as many registers as its launch bounds leave each thread, in steps of eight.
   uint32_t bound = r.kernel->maxThreads * r.kernel->minBlocks;
   launchRegisters_ = std::min(256u, kRegisters / bound / 8 * 8);
-  std::fill(std::begin(registers_), std::end(registers_), launchRegisters_);
-  memset(wanted_, 0, sizeof wanted_);
-  registerPool_ = 0;
-  access_check::beginBlock(threads_);
-  trace::beginBlock(r, n);
+  std::fill_n(registers_, (slots_ + 127) / 128, launchRegisters_);
+  std::fill_n(wanted_, (slots_ + 127) / 128, 0u);
+  access_check::beginBlock(slots_, clusterBlocks_);
   async::beginBlock();
   mbarriers::beginBlock();
   bulk::beginBlock();
   turns::beginBlock(n);
-  warpgroup::beginBlock();
+  warpgroup::beginBlock(slots_);
   Fiber& first = next(order_ == Order::reverse ? warps_ - 1 : 0);
   prepare(first);
-  current = &first;
+  enter(first);
   javelin_emulator_switch(&mainStackPointer_, first.stackPointer);
   current = nullptr;
   trace::on = false;
@@ -158,13 +142,13 @@ void Scheduler::fiberMain() {
     Warp& w = s.warp_[next.warp];
     if (w.started >> next.lane & 1) {
       s.freeStacks_.push_back(ended.stackTop);
-      current = &next;
+      s.enter(next);
       void* ignored;
       javelin_emulator_switch(&ignored, next.stackPointer);
     }
     w.started |= 1u << next.lane;
     next.stackTop = ended.stackTop;
-    current = &next;
+    s.enter(next);
   }
 }
 
@@ -173,19 +157,24 @@ void Scheduler::fiberEnded() {
   if (canary(f.stackTop) != kCanary) fail("its local variables overflow the emulated stack of %zu KiB", kStackBytes / 1024);
   bulk::threadEnded();
   warpgroup::threadEnded();
-  if (clocks::on) barrier_[0].clocks.add(f.number);  // __syncthreads does not wait for it, but comes after it
+  if (clocks::on) barrierOf(0).clocks.add(f.number);  // __syncthreads does not wait for it, but comes after it
   if (trace::on) trace::settle();
   Warp& w = warp_[f.warp];
   w.live &= ~(1u << f.lane);
   w.runnable &= ~(1u << f.lane);
-  if (--live_ == 0) {
-    bulk::blockEnded();
+  live_--;
+  if (arrivedIn_[f.number] == clusterPhase_) clusterArrived_--;  // the cluster's barrier does not wait for it either
+  if (--liveOf_[blockOf(f).rank] == 0) blockEnded(blockOf(f));
+  if (live_ == 0) {
+    bulk::allEnded();
     void* ignored;
     javelin_emulator_switch(&ignored, mainStackPointer_);
   }
-  for (Barrier& b : barrier_) {
+  for (uint32_t i = 0; i < kBarriers; i++) {
+    Barrier& b = barrierOf(i);
     if (b.arrived != 0 && b.expected == 0) releaseIfComplete(b, false);
   }
+  releaseClusterIfComplete();
 }
 
 void Scheduler::prepare(Fiber& f) {
@@ -206,7 +195,7 @@ void Scheduler::switchTo(Fiber& next) {
   Fiber& self = *current;
   if (&next == &self) return;
   prepare(next);
-  current = &next;
+  enter(next);
   javelin_emulator_switch(&self.stackPointer, next.stackPointer);
 }
 
@@ -258,14 +247,15 @@ Fiber& Scheduler::next(uint32_t warp) {
 
 // `waits`: the current thread is one of those that wait there.
 bool Scheduler::releaseIfComplete(Barrier& b, bool waits) {
-  if (b.arrived != (b.expected != 0 ? b.expected : live_)) return false;
+  auto block = static_cast<uint32_t>(&b - barrier_) / kBarriers;
+  if (b.arrived != (b.expected != 0 ? b.expected : liveOf_[block])) return false;
   clocks::Shared clock = b.clocks.end();
   if (clocks::on && waits) clocks::adopt(current->number, clock);
   b.last = {b.truths, b.arrived};
   b.arrived = b.truths = b.expected = 0;
-  for (uint32_t w = 0; w < warps_; w++) {
+  for (uint32_t w = 0; w < (threads_ + 31) / 32; w++) {
     for (uint32_t lanes = b.waiting[w]; lanes != 0; lanes &= lanes - 1) {
-      Fiber& f = fibers_[w * 32 + static_cast<uint32_t>(__builtin_ctz(lanes))];
+      Fiber& f = fibers_[block * stride_ + w * 32 + static_cast<uint32_t>(__builtin_ctz(lanes))];
       if (clocks::on) clocks::adopt(f.number, clock);
       start(f);
     }
@@ -285,10 +275,10 @@ void Scheduler::arrive(Barrier& b, uint32_t number, uint32_t threads, bool predi
 }
 
 Arrivals Scheduler::barrier(uint32_t number, uint32_t threads, bool predicate) {
-  Barrier& b = barrier_[number];
+  Barrier& b = barrierOf(number);
   arrive(b, number, threads, predicate);
   if (!releaseIfComplete(b, true)) {
-    b.waiting[current->warp] |= 1u << current->lane;
+    b.waiting[withinBlock(current->number) / 32] |= 1u << current->lane;
     current->barrier = static_cast<uint8_t>(number);
     block(Wait::barrier);
   }
@@ -296,7 +286,7 @@ Arrivals Scheduler::barrier(uint32_t number, uint32_t threads, bool predicate) {
 }
 
 void Scheduler::barrierArrive(uint32_t number, uint32_t threads) {
-  Barrier& b = barrier_[number];
+  Barrier& b = barrierOf(number);
   arrive(b, number, threads, false);
   releaseIfComplete(b, false);
 }
@@ -306,7 +296,7 @@ void Scheduler::warpCollective(uint32_t mask, const Collective& operation, void*
   Warp& w = warp_[self.warp];
   uint32_t bit = 1u << self.lane;
   if ((mask & bit) == 0) fail("%s: the calling lane %u is not in its mask %08x", operation.name, self.lane, mask);
-  mask &= lanesOf(threads_, self.warp);
+  mask &= lanesOf(threads_, withinBlock(self.number) / 32);
   self.argument = argument;
   self.mask = mask;
   self.operation = &operation;
@@ -320,13 +310,13 @@ void Scheduler::warpCollective(uint32_t mask, const Collective& operation, void*
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
     auto l = static_cast<uint32_t>(__builtin_ctz(rest));
     if (lanes[l].operation != &operation || lanes[l].mask != mask) {
-      fail("warp %u diverged: lane %u is in %s with mask %08x, lane %u in %s with mask %08x", self.warp, self.lane, operation.name,
+      fail("warp %u diverged: lane %u is in %s with mask %08x, lane %u in %s with mask %08x", withinBlock(self.number) / 32, self.lane, operation.name,
            mask, l, lanes[l].operation->name, lanes[l].mask);
     }
     arguments[l] = lanes[l].argument;
   }
   operation.run(arguments, mask);
-  if (clocks::on) clocks::meet(self.warp * 32u, mask);
+  if (clocks::on && !isClusterBarrier(operation)) clocks::meet(self.warp * 32u, mask);
   w.arrived &= ~mask;
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) lanes[__builtin_ctz(rest)].wait = Wait::nothing;
   w.runnable |= mask;
@@ -335,7 +325,7 @@ void Scheduler::warpCollective(uint32_t mask, const Collective& operation, void*
 void Scheduler::warpgroupCollective(const Collective& operation, void* argument) {
   Fiber& self = *current;
   uint32_t group = self.warp / 4;
-  if ((group + 1) * 128 > threads_) fail("%s: a warpgroup is four whole warps, this one has %u threads", operation.name, threads_ - group * 128);
+  if ((groupOf(self) + 1) * 128 > threads_) fail("%s: a warpgroup is four whole warps, this one has %u threads", operation.name, threads_ - groupOf(self) * 128);
   self.argument = argument;
   self.operation = &operation;
   if (++warpgroupArrived_[group] < 128) {
@@ -346,7 +336,7 @@ void Scheduler::warpgroupCollective(const Collective& operation, void* argument)
   Fiber* threads = &fibers_[group * 128];
   for (uint32_t i = 0; i < 128; i++) {
     if (threads[i].operation != &operation) {
-      fail("warpgroup %u diverged: this thread is in %s, thread %u of the group in %s", group, operation.name, i, threads[i].operation->name);
+      fail("warpgroup %u diverged: this thread is in %s, thread %u of the group in %s", groupOf(self), operation.name, i, threads[i].operation->name);
     }
     arguments[i] = threads[i].argument;
   }
@@ -358,8 +348,8 @@ void Scheduler::warpgroupCollective(const Collective& operation, void* argument)
 // To the next runnable thread in number, wherever it is: a thread that polls must not starve the one it polls for.
 void Scheduler::yield() {
   if (trace::on) trace::settle();
-  for (uint32_t i = 1; i < threads_; i++) {
-    Fiber& f = fibers_[(current->number + i) % threads_];
+  for (uint32_t i = 1; i < slots_; i++) {
+    Fiber& f = fibers_[(current->number + i) % slots_];
     if (warp_[f.warp].runnable >> f.lane & 1) {
       switchTo(f);
       return;
@@ -420,16 +410,18 @@ void Scheduler::setRegisters(uint32_t perThread, bool more) {
 
 void Scheduler::wantRegisters(uint32_t perThread) {
   wanted_[current->warp / 4] = perThread;
-  for (uint32_t g = 0; g < threads_ / 128; g++) {
-    if (wanted_[g] == 0 || wanted_[g] > registers_[g] + registerPool_) continue;
-    registerPool_ = registerPool_ + registers_[g] - wanted_[g];
+  uint32_t first = blockOf(*current).first / 128, last = first + threads_ / 128;
+  uint32_t& pool = registerPool_[blockOf(*current).rank];
+  for (uint32_t g = first; g < last; g++) {
+    if (wanted_[g] == 0 || wanted_[g] > registers_[g] + pool) continue;
+    pool = pool + registers_[g] - wanted_[g];
     registers_[g] = wanted_[g];
     wanted_[g] = 0;
     for (uint32_t i = g * 128; i < (g + 1) * 128; i++) {
       static_cast<Registers*>(fibers_[i].argument)->granted = true;
       if (fibers_[i].wait == Wait::registers) start(fibers_[i]);
     }
-    g = ~0u;  // what it gave back may be what another waits for
+    g = first - 1;  // what it gave back may be what another waits for
   }
 }
 
@@ -439,7 +431,7 @@ void Scheduler::waitOn(const void* object, Wait kind) {
 }
 
 void Scheduler::wake(const void* object) {
-  for (uint32_t i = 0; i < threads_; i++) {
+  for (uint32_t i = 0; i < slots_; i++) {
     Fiber& f = fibers_[i];
     bool waits = (f.wait == Wait::mbarrier || f.wait == Wait::products) && f.waitsOn == object;
     if (waits && (warp_[f.warp].live >> f.lane & 1)) start(f);

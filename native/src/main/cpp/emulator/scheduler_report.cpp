@@ -8,8 +8,8 @@ namespace emulator {
 
 std::string Scheduler::describe(const Fiber& f) const {
   char text[256];
-  snprintf(text, sizeof text, "kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", kernel_->name, block_.index.x, block_.index.y,
-           block_.index.z, f.index.x, f.index.y, f.index.z);
+  Dim3 block = f.block->index;
+  snprintf(text, sizeof text, "kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", kernel_->name, block.x, block.y, block.z, f.index.x, f.index.y, f.index.z);
   return text;
 }
 
@@ -19,9 +19,13 @@ void Scheduler::deadlock() {
   const Fiber* witness = nullptr;
   for (uint32_t w = 0; w < warps_ && text.size() < 2000; w++) {
     char line[512];
-    uint32_t seen = lanesOf(threads_, w) & ~warp_[w].live;
+    uint32_t within = withinBlock(w * 32);
+    if (within >= threads_) continue;
+    std::string name = std::to_string(within / 32) + ofBlock(w * 32);
+    const char* warp = name.c_str();
+    uint32_t seen = lanesOf(threads_, within / 32) & ~warp_[w].live;
     if (seen != 0 && warp_[w].live != 0) {
-      snprintf(line, sizeof line, "; warp %u: lanes %08x have ended", w, seen);
+      snprintf(line, sizeof line, "; warp %s: lanes %08x have ended", warp, seen);
       text += line;
     }
     for (uint32_t rest = warp_[w].live; rest != 0;) {
@@ -37,20 +41,22 @@ void Scheduler::deadlock() {
       // The witness is one that waits in the rarer place: in a warp operation rather than at a barrier.
       if (witness == nullptr || (witness->wait == Wait::barrier && f.wait != Wait::barrier)) witness = &f;
       if (f.wait == Wait::barrier && f.barrier == 0) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait at __syncthreads", w, same);
+        snprintf(line, sizeof line, "; warp %s: lanes %08x wait at __syncthreads", warp, same);
       } else if (f.wait == Wait::barrier) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait at barrier %u", w, same, f.barrier);
+        snprintf(line, sizeof line, "; warp %s: lanes %08x wait at barrier %u", warp, same, f.barrier);
       } else if (f.wait == Wait::warp) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait in %s with mask %08x", w, same, f.operation->name, f.mask);
+        snprintf(line, sizeof line, "; warp %s: lanes %08x wait in %s with mask %08x", warp, same, f.operation->name, f.mask);
       } else if (f.wait == Wait::warpgroup) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait in %s for the rest of the warpgroup", w, same, f.operation->name);
+        snprintf(line, sizeof line, "; warp %s: lanes %08x wait in %s for the rest of the warpgroup", warp, same, f.operation->name);
       } else if (f.wait == Wait::products) {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait in wgmma_wait for products that other warps of the warpgroup have not issued", w, same);
+        snprintf(line, sizeof line, "; warp %s: lanes %08x wait in wgmma_wait for products that other warps of the warpgroup have not issued", warp, same);
+      } else if (f.waitsOn == &clusterPhase_ && f.wait == Wait::mbarrier) {
+        snprintf(line, sizeof line, "; warp %s: lanes %08x wait at the cluster's barrier, where %u of %u threads have arrived", warp, same, clusterArrived_, live_);
       } else if (f.wait == Wait::registers) {
-        snprintf(line, sizeof line, "; warp %u: setmaxnreg.inc waits for %u registers a thread, it has %u, and %u were given back by others", w, wanted_[w / 4],
-                 registers_[w / 4], registerPool_);
+        snprintf(line, sizeof line, "; warp %s: setmaxnreg.inc waits for %u registers a thread, it has %u, and %u were given back by others", warp, wanted_[w / 4],
+                 registers_[w / 4], registerPool_[blockOf(f).rank]);
       } else {
-        snprintf(line, sizeof line, "; warp %u: lanes %08x wait for an mbarrier%s", w, same, describeMbarrier(f.waitsOn).c_str());
+        snprintf(line, sizeof line, "; warp %s: lanes %08x wait for an mbarrier%s", warp, same, describeMbarrier(f.waitsOn).c_str());
       }
       text += line;
     }

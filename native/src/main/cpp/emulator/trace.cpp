@@ -36,6 +36,7 @@ struct State {
   FILE* file = nullptr;
   uint64_t block = 0;
   uint32_t warp = 0;
+  uint32_t first = 0;  // thread of the block, in its cluster
   uintptr_t image = 0;  // where the module of the running kernel begins
   SharedVariables variables;
   Store stores[32];
@@ -65,7 +66,7 @@ void writeBytes(FILE* f, const void* bytes, size_t n) {
 }
 
 void writeAccess(const State& s, const char* kind, uintptr_t site, Place place, const void* address, size_t bytes) {
-  fprintf(s.file, "%s %u %zx %s %zx", kind, current->number, site, place.space, place.address);
+  fprintf(s.file, "%s %u %zx %s %zx", kind, current->number - s.first, site, place.space, place.address);
   writeBytes(s.file, address, bytes);
   fputc('\n', s.file);
 }
@@ -73,7 +74,7 @@ void writeAccess(const State& s, const char* kind, uintptr_t site, Place place, 
 // A return address stands behind its call: one byte less is within it.
 uintptr_t within(const State& s, const void* site) { return reinterpret_cast<uintptr_t>(site) - s.image - 1; }
 
-bool isTraced(const State& s) { return current->warp == s.warp; }
+bool isTraced(const State& s) { return current->warp == s.warp + s.first / 32; }
 
 }  // namespace
 
@@ -102,10 +103,11 @@ void beginLaunch(const LaunchRequest& r) {
   s.image = reinterpret_cast<uintptr_t>(info.dli_fbase);
 }
 
-void beginBlock(const LaunchRequest& r, uint64_t block) {
+void beginBlock(const LaunchRequest& r, uint64_t block, uint32_t firstThread) {
   State& s = state();
-  on = s.file != nullptr && block == s.block;
-  if (!on) return;
+  if (s.file == nullptr || block != s.block) return;
+  on = true;
+  s.first = firstThread;
   s.variables = r.variables;
   for (Store& store : s.stores) store = {};
 }
@@ -138,7 +140,7 @@ void copy(const void* shared, const void* global, size_t bytes, const void* site
   settle();
   Place place = placeOf(s, shared);
   if (place.space == nullptr) return;
-  fprintf(s.file, "copy %u %zx %s %zx %zx", current->number, within(s, site), place.space, place.address, reinterpret_cast<uintptr_t>(global));
+  fprintf(s.file, "copy %u %zx %s %zx %zx", current->number - s.first, within(s, site), place.space, place.address, reinterpret_cast<uintptr_t>(global));
   writeBytes(s.file, global, bytes);
   fputc('\n', s.file);
 }
@@ -147,7 +149,7 @@ void barrier(uint32_t number, const void* site) {
   State& s = state();
   if (!isTraced(s)) return;
   settle();
-  fprintf(s.file, "barrier %u %zx ", current->number, within(s, site));
+  fprintf(s.file, "barrier %u %zx ", current->number - s.first, within(s, site));
   fprintf(s.file, number == 0 ? "__syncthreads\n" : "barrier %u\n", number);
 }
 
@@ -155,7 +157,7 @@ void warp(const char* name, const void* given, size_t givenBytes, const void* go
   State& s = state();
   if (!isTraced(s)) return;
   settle();
-  fprintf(s.file, "warp %u %zx", current->number, within(s, site));
+  fprintf(s.file, "warp %u %zx", current->number - s.first, within(s, site));
   writeBytes(s.file, given, givenBytes);
   writeBytes(s.file, got, gotBytes);
   fprintf(s.file, " %s\n", name);

@@ -28,7 +28,7 @@ extern __thread bool on __attribute__((tls_model("initial-exec"), visibility("hi
 
 bool to(const char* value);  // "BLOCK:THREAD:FILE" or "0"; false where it is neither, or the file cannot be written
 void beginLaunch(const LaunchRequest& request);
-void beginBlock(const LaunchRequest& request, uint64_t block);
+void beginBlock(const LaunchRequest& request, uint64_t block, uint32_t firstThread);
 
 // By the current thread, while `on`.
 void access(const void* address, size_t bytes, bool write, const void* site);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "access_check.h"
+#include "cluster.h"
 #include "scheduler.h"
 
 namespace emulator {
@@ -132,8 +133,14 @@ void written(const void* global, uint32_t bytes) {
 
 using namespace turns;
 
+// What a block knows is kept for the operating system thread that runs it, which runs one block at a time.
+static void refuseClusters() {
+  if (clusterBlocks() > 1) fail("turns of blocks that form clusters are not emulated");
+}
+
 void turnWait(const int* counter, int turn) {
   require(90, "ld.acquire of a turn");
+  refuseClusters();
   preempt();
   for (;;) {
     std::unique_lock lock(ofLaunch.mutex);
@@ -167,6 +174,7 @@ void turnWait(const int* counter, int turn) {
 
 void turnPass(int* counter, int next) {
   require(90, "st.release of a turn");
+  refuseClusters();
   if (const void* site = unfinishedStore()) {
     fail("turn_pass while the bulk copy%s may still write: tma_store_wait is missing", access_check::lineOf(site).c_str());
   }

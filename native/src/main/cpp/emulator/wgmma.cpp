@@ -40,15 +40,16 @@ struct InFlight {
 
 struct State {
   float a[16][16], b[16][256], d[16][256];  // operands and result of the product that is carried out
-  InFlight warps[kMaxThreads / 32];
-  uint32_t done[kMaxThreads / 128];  // products, by warpgroup
-  uint32_t commits[kMaxThreads];
-  bool fenced[kMaxThreads];
+  InFlight warps[kMaxResident / 32];
+  uint32_t done[kMaxResident / 128];  // products, by warpgroup
+  uint32_t commits[kMaxResident];
+  bool fenced[kMaxResident];
+  uint32_t threads = 0;  // that the latest blocks had
 };
 
 // On the heap: this library's thread-local variables share a small reserve of the C library (static TLS).
 State& state() {
-  static thread_local State& s = *new State;
+  static thread_local State& s = *new State{};
   return s;
 }
 
@@ -236,7 +237,7 @@ constexpr Collective kWgmma{"wgmma.mma_async", run}, kWait{"wgmma.wait_group", r
 
 void wgmma(const Wgmma& share) {
   require(90, "wgmma");
-  uint32_t group = current->warp / 4u, threads = current->block->size.x * current->block->size.y * current->block->size.z;
+  uint32_t group = (current->number - blockOf(*current).first) / 128, threads = current->block->size.x * current->block->size.y * current->block->size.z;
   if ((group + 1) * 128 > threads) fail("wgmma: a warpgroup is four whole warps, this one has %u threads", threads - group * 128);
   if (!state().fenced[current->number]) fail("wgmma: no wgmma_fence since the accumulators may have been touched");
   for (uint64_t descriptor : {share.a, share.b}) {
@@ -276,16 +277,18 @@ uint64_t sharedOffset(const void* p) {
 
 namespace warpgroup {
 
-void beginBlock() {
+void beginBlock(uint32_t threads) {
   State& s = state();
-  for (InFlight& w : s.warps) {
-    w.underway.clear();
-    w.waited = 0;
-    w.accumulators.clear();
+  uint32_t before = s.threads;
+  for (uint32_t w = 0; w < (before + 31) / 32; w++) {
+    s.warps[w].underway.clear();
+    s.warps[w].waited = 0;
+    s.warps[w].accumulators.clear();
   }
-  std::fill(std::begin(s.done), std::end(s.done), 0u);
-  std::fill(std::begin(s.commits), std::end(s.commits), 0u);
-  std::fill(std::begin(s.fenced), std::end(s.fenced), false);
+  std::fill_n(s.done, (before + 127) / 128, 0u);
+  std::fill_n(s.commits, before, 0u);
+  std::fill_n(s.fenced, before, false);
+  s.threads = threads;
 }
 
 void threadEnded() {

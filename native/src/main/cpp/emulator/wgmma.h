@@ -30,6 +30,6 @@ uint64_t sharedOffset(const void* p);
 #pragma GCC visibility pop
 
 namespace emulator::warpgroup {
-void beginBlock();
+void beginBlock(uint32_t threads);
 void threadEnded();
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "../bulk_copy.h"
+#include "../cluster.h"
 #include "../mbarrier.h"
 #include "../wgmma.h"
 #include "half.h"
@@ -12,11 +13,24 @@ struct alignas(64) TensorMap {
   uint64_t opaque[16];
 };
 
+namespace emulator {
+struct ClusterRegistration {
+  ClusterRegistration(const char* kernel, uint32_t blocks) : size{kernel, blocks, nullptr} { registerClusterSize(&size); }
+  ClusterSize size;
+};
+}  // namespace emulator
+
+#define CLUSTER_KERNEL(blocks, name, parameters, ...)                               \
+  static emulator::ClusterRegistration name##_cluster{#name, blocks}; \
+  KERNEL(name, parameters, __VA_ARGS__)
+
 inline void mbarrier_init(uint64_t* barrier, int arrivals) { emulator::mbarrierInit(barrier, static_cast<uint32_t>(arrivals)); }
 inline void mbarrier_arrive(uint64_t* barrier) { emulator::mbarrierArrive(barrier); }
 inline void mbarrier_arrive_expect(uint64_t* barrier, int bytes) { emulator::mbarrierExpect(barrier, static_cast<uint32_t>(bytes)); }
 inline bool mbarrier_test(uint64_t* barrier, int parity) { return emulator::mbarrierTest(barrier, static_cast<uint32_t>(parity)); }
 inline void mbarrier_wait(uint64_t* barrier, int parity) { emulator::mbarrierWait(barrier, static_cast<uint32_t>(parity)); }
+inline void mbarrier_wait_cluster(uint64_t* barrier, int parity) { emulator::mbarrierWait(barrier, static_cast<uint32_t>(parity), true); }
+inline void mbarrier_arrive_at(uint64_t* barrier, int rank) { emulator::mbarrierArriveAt(barrier, static_cast<uint32_t>(rank)); }
 inline void fence_mbarrier_init() { emulator::fenceMbarrierInit(); }
 inline void fence_proxy_async() { emulator::fenceProxyAsync(); }
 
@@ -25,6 +39,10 @@ inline void tma_prefetch(const TensorMap*) { emulator::require(90, "prefetch.ten
 inline void tma_load_2d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y) {
   int at[] = {x, y};
   emulator::tmaLoad(shared, map, barrier, at, 2);
+}
+inline void tma_load_2d_multicast(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y, int mask) {
+  int at[] = {x, y};
+  emulator::tmaLoadMulticast(shared, map, barrier, at, 2, static_cast<uint32_t>(mask));
 }
 inline void tma_load_3d(void* shared, const TensorMap* map, uint64_t* barrier, int x, int y, int z) {
   int at[] = {x, y, z};
@@ -54,6 +72,15 @@ inline void tma_store_wait_read() {
 template <int kGroups>
 inline void tma_store_wait() {
   emulator::storeWait(kGroups);
+}
+
+inline int cluster_rank() { return static_cast<int>(emulator::clusterRank()); }
+inline int cluster_blocks() { return static_cast<int>(emulator::clusterBlocks()); }
+inline void cluster_arrive() { emulator::clusterArrive(); }
+inline void cluster_wait() { emulator::clusterWait(); }
+template <class T>
+inline T* cluster_map(T* shared, int rank) {
+  return static_cast<T*>(emulator::clusterMap(shared, static_cast<uint32_t>(rank), "mapa"));
 }
 
 inline void wgmma_fence() { emulator::wgmmaFence(); }

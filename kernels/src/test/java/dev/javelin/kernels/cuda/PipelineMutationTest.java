@@ -34,6 +34,7 @@ class PipelineMutationTest {
   /** A kernel with a table of mistakes, and what launches it. */
   enum Suite {
     PIPELINE("check_pipeline", "", "src/test/cuda/check_pipeline.cu"),
+    CLUSTER("check_cluster", "", "src/test/cuda/check_cluster.cu"),
     PRODUCT(
         "matmul_hopper",
         "MATMUL_HOPPER_KERNEL(128, nt, false, true, true, bf16, bf16, bf16, bf16)",
@@ -79,6 +80,7 @@ class PipelineMutationTest {
     String launch(Gpu gpu) {
       return switch (this) {
         case PIPELINE -> Pipeline.run(gpu);
+        case CLUSTER -> Multicast.run(gpu);
         case PRODUCT -> HopperProducts.layer(gpu);
         case PRODUCT_ACROSS -> HopperProducts.weightGradient(gpu);
         case LOSSES -> HopperLosses.inTurn(gpu);
