@@ -60,8 +60,7 @@ public final class Parallel implements AutoCloseable {
   private volatile boolean closed;
 
   // The loop. Written before its tickets are issued and left alone until all its pieces are
-  // finished,
-  // so whoever claims a piece has read the values that belong to it.
+  // finished, so whoever claims a piece has read the values that belong to it.
   private int n;
   private int grain = 1;
   private int pieces;
