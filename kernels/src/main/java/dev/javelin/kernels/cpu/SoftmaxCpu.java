@@ -9,7 +9,8 @@ public final class SoftmaxCpu {
 
   /** {@code y = e^(x − max x) / Σ e^(x − max x)}. */
   public static void forward(Cpu cpu, Rows y, Rows x) {
-    forward(cpu, y, x, SoftmaxRow::normalise);
+    RowPass<SoftmaxRow> inverse = SoftmaxRow::inverse;
+    forward(cpu, y, x, inverse.then(SoftmaxRow::normalise));
   }
 
   /** {@code y = x − max x − ln Σ e^(x − max x)}. */
@@ -21,32 +22,30 @@ public final class SoftmaxCpu {
   private static void forward(Cpu cpu, Rows y, Rows x, RowPass<SoftmaxRow> finish) {
     Rows out = y.slot(0);
     Rows in = x.slot(1);
-    RowPass<SoftmaxRow> lanes = SoftmaxRow::firstLanes;
+    RowPass<SoftmaxRow> largest = SoftmaxRow::largest;
     RowPass<SoftmaxRow> max = SoftmaxRow::max;
     RowPass<SoftmaxRow> exponentials = SoftmaxRow::exponentials;
+    RowPass<SoftmaxRow> lanesOfOut = SoftmaxRow::lanesOfOut;
+    long numbers = Rows.blockBytes(x.cols(), 2);
+    int block = Rows.block(x.cols());
+    long bytes = numbers + SoftmaxRow.bytes(block);
     cpu.parallel(
         x.count(),
         Rows.grain(x.cols()),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.blockBytes(in.cols(), 2));
-          MemorySegment xs = in.segment(scratch);
-          int block = Rows.block(in.cols());
-          SoftmaxRow row = new SoftmaxRow(out.segment(scratch), xs, xs, false, in.padded(), block);
-          row.xStep = in.step();
-          row.outStep = out.step();
+        () -> new SoftmaxRow(cpu.scratch(bytes), numbers, out, in, in),
+        (row, from, to) -> {
+          MemorySegment scratch = row.scratch;
           for (int r = from; r < to; r += block) {
-            row.rows = Math.min(block, to - r);
-            row.xAt = in.loadBlock(r, row.rows, Float.NEGATIVE_INFINITY, scratch);
-            row.outAt = out.targetBlock(r, row.rows, scratch);
-            row.last = to - 1 - r;
-            row.ahead = in.direct() ? block : 0; // scratch memory holds one block
-            if (r == from || !in.direct()) {
-              RowPass.run(lanes, row);
-            }
+            int rows = Math.min(block, to - r);
+            row.rows(rows);
+            row.xAt = in.loadBlock(r, rows, Float.NEGATIVE_INFINITY, scratch);
+            row.outAt = out.targetBlock(r, rows, scratch);
+            RowPass.run(largest, row);
             RowPass.run(max, row);
             RowPass.run(exponentials, row);
+            RowPass.run(lanesOfOut, row);
             RowPass.run(finish, row);
-            out.storeBlock(r, row.rows, scratch);
+            out.storeBlock(r, rows, scratch);
           }
         });
   }
@@ -58,7 +57,8 @@ public final class SoftmaxCpu {
 
   /** {@code dx (+)= dy − e^y · Σ dy}. */
   public static void logBackward(Cpu cpu, Rows dx, Rows dy, Rows y) {
-    backward(cpu, dx, dy, y, SoftmaxRow::total, SoftmaxRow::logGradient);
+    RowPass<SoftmaxRow> lanesOfDy = SoftmaxRow::lanesOfDy;
+    backward(cpu, dx, dy, y, lanesOfDy.then(SoftmaxRow::total), SoftmaxRow::logGradient);
   }
 
   private static void backward(
@@ -66,31 +66,24 @@ public final class SoftmaxCpu {
     Rows out = dx.slot(0);
     Rows upstream = dy.slot(1);
     Rows result = y.slot(2);
+    long numbers = Rows.blockBytes(y.cols(), 3);
+    int block = Rows.block(y.cols());
+    long bytes = numbers + SoftmaxRow.bytes(block);
     cpu.parallel(
         y.count(),
         Rows.grain(y.cols()),
-        (from, to) -> {
-          MemorySegment scratch = cpu.scratch(Rows.blockBytes(result.cols(), 3));
-          int block = Rows.block(result.cols());
-          SoftmaxRow row =
-              new SoftmaxRow(
-                  out.segment(scratch),
-                  result.segment(scratch),
-                  upstream.segment(scratch),
-                  out.accumulate(),
-                  result.padded(),
-                  block);
-          row.dyStep = upstream.step();
-          row.xStep = result.step();
-          row.outStep = out.step();
+        () -> new SoftmaxRow(cpu.scratch(bytes), numbers, out, result, upstream),
+        (row, from, to) -> {
+          MemorySegment scratch = row.scratch;
           for (int r = from; r < to; r += block) {
-            row.rows = Math.min(block, to - r);
-            row.dyAt = upstream.loadBlock(r, row.rows, 0, scratch);
-            row.xAt = result.loadBlock(r, row.rows, 0, scratch);
-            row.outAt = out.targetBlock(r, row.rows, scratch);
+            int rows = Math.min(block, to - r);
+            row.rows(rows);
+            row.dyAt = upstream.loadBlock(r, rows, 0, scratch);
+            row.xAt = result.loadBlock(r, rows, 0, scratch);
+            row.outAt = out.targetBlock(r, rows, scratch);
             RowPass.run(sum, row);
             RowPass.run(gradient, row);
-            out.storeBlock(r, row.rows, scratch);
+            out.storeBlock(r, rows, scratch);
           }
         });
   }
