@@ -1,6 +1,6 @@
 // matmul_hopper.cuh: c (+)= f(op(a)·op(b) + bias) for compute capability 9.0, where tiles arrive by TMA and wgmma reads
 // them from shared memory itself. The same products as matmul.cuh, which stays for older devices and for matrices that
-// no tensor map describes. The way here: docs/kernels/ladder, rungs 10 to 13. Marks (@name): what PipelineMutationTest
+// no tensor map describes. The way here: docs/kernels/ladder, rungs 10 to 14. Marks (@name): what PipelineMutationTest
 // breaks to see whether the emulated device notices.
 //
 //   warpgroup 0, one thread:  wait empty → announce bytes → two TMA loads          registers: 40
@@ -9,14 +9,18 @@
 //   ring     full[s]:  1 arrival and kStageBytes        empty[s]: an arrival of each multiplying warpgroup
 //            Its stages and parities go on from tile to tile, so that the first steps of the next tile arrive while the
 //            results of this one leave.
+//
+//   cluster  Blocks of a cluster have tiles one below the other, with the same columns: each brings its part of b to all by
+//            multicast, and a of its own. A stage is filled by all of them, so empty[s] has an arrival of each multiplying
+//            warpgroup of each block, and full[s] counts the bytes of the block alone, whoever sends them.
 #pragma once
 #include "activation.cuh"
 #include "hopper_tile.cuh"
 
 // A block computes 128 x kN of c, a multiplying warpgroup 64 x kN of that; a step is 64 of k, 128 bytes.
-template <int kN_, int kBoxes_ = 4>
+template <int kN_, int kBoxes_ = 4, int kCluster_ = 1>
 struct HopperTile {
-  static constexpr int kM = 128, kN = kN_, kK = 64;
+  static constexpr int kM = 128, kN = kN_, kK = 64, kCluster = kCluster_;
   static constexpr int kWarpgroups = kM / 64, kThreads = 128 * (1 + kWarpgroups);
   static constexpr int kBoxBytes = 64 * 128;  // 64 rows of a swizzled tile
   static constexpr int kABytes = kM * 128, kStageBytes = kABytes + kN * 128;
@@ -35,21 +39,28 @@ struct HopperProduct {
 };
 
 // Work of a block, one after the other: every tile of part 0 of k, then of part 1, …; tiles down groups of 16 tile rows
-// as in matmul.cuh, so that blocks that run together share operands in the L2 cache.
+// as in matmul.cuh, so that blocks that run together share operands in the L2 cache. A cluster's tiles are one here; the
+// last may lie below the matrix, whose rows are then zeros that nobody stores.
 template <class Tile>
 struct TileOrder {
-  static constexpr int kGroup = 16;
+  static constexpr int kRows = Tile::kM * Tile::kCluster, kGroup = 16 / Tile::kCluster;
   int rows, columns, end;
+  int rank;            // of the block in its cluster
   int row, col, part;  // of the tile where it stands
 
   __device__ __forceinline__ TileOrder(const HopperProduct& p)
-      : rows((p.m + Tile::kM - 1) / Tile::kM), columns((p.n + Tile::kN - 1) / Tile::kN), end(rows * columns * p.parts) {}
+      : rows((p.m + kRows - 1) / kRows), columns((p.n + Tile::kN - 1) / Tile::kN), end(rows * columns * p.parts), rank(0) {
+    if constexpr (Tile::kCluster > 1) rank = cluster_rank();
+  }
+
+  __device__ __forceinline__ static int first() { return static_cast<int>(blockIdx.x) / Tile::kCluster; }
+  __device__ __forceinline__ static int stride() { return static_cast<int>(gridDim.x) / Tile::kCluster; }
 
   __device__ __forceinline__ void go(int work) {
     int tile = work % (rows * columns), group = tile / (kGroup * columns), in_group = tile % (kGroup * columns);
     int height = min(rows - group * kGroup, kGroup);  // @tile-height
     part = work / (rows * columns);
-    row = (group * kGroup + in_group % height) * Tile::kM;  // @tile-row
+    row = (group * kGroup + in_group % height) * kRows + rank * Tile::kM;  // @tile-row
     col = in_group / height * Tile::kN;  // @tile-col
   }
   __device__ __forceinline__ int steps(const HopperProduct& p) const {
@@ -57,19 +68,44 @@ struct TileOrder {
   }
 };
 
+// A block's part of a step of b, to all blocks of its cluster: of its rows, where they are columns of c, else of its k.
+template <class Tile, bool kTransB>
+__device__ __forceinline__ void bring_part(unsigned char* to, const TensorMap* b, uint64_t* arrived, int k, const TileOrder<Tile>& order) {
+  constexpr int kAll = (1 << Tile::kCluster) - 1;  // @mask
+  if constexpr (kTransB) {
+    constexpr int kRows = Tile::kN / Tile::kCluster;
+    tma_load_2d_multicast(to + order.rank * kRows * 128, b, arrived, k, order.col + order.rank * kRows, kAll);  // @multicast
+  } else {
+    constexpr int kRows = Tile::kK / Tile::kCluster;
+#pragma unroll
+    for (int i = 0; i < Tile::kN / 64; i++) tma_load_2d_multicast(to + i * Tile::kBoxBytes + order.rank * kRows * 128, b, arrived, order.col + 64 * i, k + order.rank * kRows, kAll);  // @multicast-across
+  }
+}
+
+// A warpgroup has read a stage, and says so to all blocks that fill it.
+template <class Tile>
+__device__ __forceinline__ void release_to_all(uint64_t* empty) {
+  int block = static_cast<int>(threadIdx.x) % 128;
+  if (block < Tile::kCluster) mbarrier_arrive_at(empty, block);  // @release-to-all
+}
+
 // Fills the ring, tile after tile. One thread. The first time round stages are empty: the wait is for the parity before.
 // Zeros beyond the matrix count as bytes that arrive.
 template <class Tile, bool kTransA, bool kTransB>
 __device__ __forceinline__ void bring(unsigned char* stages, uint64_t* full, uint64_t* empty, const TensorMap* a, const TensorMap* b, const HopperProduct& p) {
   TileOrder<Tile> order(p);
   RingPlace<Tile::kStages> ring;
-  for (int work = static_cast<int>(blockIdx.x); work < order.end; work += static_cast<int>(gridDim.x)) {  // @bring-work
+  for (int work = order.first(); work < order.end; work += order.stride()) {  // @bring-work
     order.go(work);
     int steps = order.steps(p), k = order.part * p.k_part;
     for (int step = 0; step < steps; step++, k += Tile::kK) {  // @bring-step
       unsigned char *to_a = stages + ring.slot * Tile::kStageBytes, *to_b = to_a + Tile::kABytes;
       uint64_t* arrived = full + ring.slot;
-      mbarrier_wait(empty + ring.slot, ring.parity ^ 1);   // @empty-wait
+      if constexpr (Tile::kCluster == 1) {
+        mbarrier_wait(empty + ring.slot, ring.parity ^ 1);  // @empty-wait
+      } else {
+        mbarrier_wait_cluster(empty + ring.slot, ring.parity ^ 1);  // @empty-wait-cluster
+      }
       mbarrier_arrive_expect(arrived, Tile::kStageBytes);  // @expect
       if constexpr (kTransA) {
 #pragma unroll
@@ -77,7 +113,9 @@ __device__ __forceinline__ void bring(unsigned char* stages, uint64_t* full, uin
       } else {
         tma_load_2d(to_a, a, arrived, k, order.row);  // @load-a
       }
-      if constexpr (kTransB) {
+      if constexpr (Tile::kCluster > 1) {
+        bring_part<Tile, kTransB>(to_b, b, arrived, k, order);
+      } else if constexpr (kTransB) {
         tma_load_2d(to_b, b, arrived, k, order.col);  // @load-b
       } else {
 #pragma unroll
@@ -203,7 +241,7 @@ __device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, u
   TileOrder<Tile> order(p);
   RingPlace<Tile::kStages> ring;
   float sums[kN / 2];
-  for (int work = static_cast<int>(blockIdx.x); work < order.end; work += static_cast<int>(gridDim.x)) {  // @multiply-work
+  for (int work = order.first(); work < order.end; work += order.stride()) {  // @multiply-work
     order.go(work);
     int steps = order.steps(p);
     uint64_t* before = nullptr;  // of the step before
@@ -217,13 +255,21 @@ __device__ __forceinline__ void multiply(int warpgroup, unsigned char* stages, u
       for (int i = 0; i < Tile::kK / 16; i++) wgmma_m64k16<kN, T, kTransA, !kTransB>(sums, wgmma_advance(da, i * kAStep), wgmma_advance(db, i * kBStep), step + i > 0);  // @product
       wgmma_commit();  // @wgmma-commit
       // This step is under way, the one before has been read.
-      wgmma_wait<1>();                                                                  // @wgmma-wait
-      if (before != nullptr && Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release
+      wgmma_wait<1>();  // @wgmma-wait
+      if constexpr (Tile::kCluster == 1) {
+        if (before != nullptr && Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release
+      } else {
+        if (before != nullptr) release_to_all<Tile>(before);  // @release-cluster
+      }
       before = empty + ring.slot;  // @release-next
       ring.next();  // @multiply-next
     }
-    wgmma_wait<0>();                                             // @wgmma-wait-all
-    if (Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release-last
+    wgmma_wait<0>();  // @wgmma-wait-all
+    if constexpr (Tile::kCluster == 1) {
+      if (Outbox<Tile::kBoxes>::leads()) mbarrier_arrive(before);  // @release-last
+    } else {
+      release_to_all<Tile>(before);  // @release-last-cluster
+    }
 
     finish(sums, order, order.row + warpgroup * 64, outbox);
   }
@@ -237,12 +283,16 @@ __device__ __forceinline__ void matmul_hopper(const TensorMap* a, const TensorMa
   __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
   if (threadIdx.x == 0) {
     for (int i = 0; i < Tile::kStages; i++) {
-      mbarrier_init(full + i, 1);                   // @init-full
-      mbarrier_init(empty + i, Tile::kWarpgroups);  // @init-empty
+      mbarrier_init(full + i, 1);                                    // @init-full
+      mbarrier_init(empty + i, Tile::kWarpgroups * Tile::kCluster);  // @init-empty
     }
     fence_mbarrier_init();  // @init-fence
   }
-  __syncthreads();  // @init-barrier
+  if constexpr (Tile::kCluster == 1) {
+    __syncthreads();  // @init-barrier
+  } else {
+    cluster_barrier();  // @init-cluster-barrier
+  }
   int warpgroup = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128, 0);  // the compiler sees that a warp agrees
   if (warpgroup == 0) {
     registers_decrease<40>();  // @registers-bring
@@ -251,22 +301,34 @@ __device__ __forceinline__ void matmul_hopper(const TensorMap* a, const TensorMa
     registers_increase<232>();  // @registers-multiply
     multiply<Tile, kTransA, kTransB, T>(warpgroup - 1, stages, full, empty, p, finish);
   }
+  if constexpr (Tile::kCluster > 1) {
+    __syncwarp();
+    cluster_barrier();  // @end
+  }
 }
 
-#define MATMUL_HOPPER_KERNEL(kN, layout, kTransA, kTransB, kEpilogue, T, suffix, Out, out_suffix)                                              \
-  KERNEL(matmul_hopper_##kN##_##layout##_##suffix##_##out_suffix,                                                                              \
-         (const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, const __grid_constant__ TensorMap c_map,                   \
-          const __grid_constant__ TensorMap z_map, const Out* c, const T* bias, int m, int n, int k, int k_part, int parts, int64_t c_stride,  \
-          int accumulate, int keep_z, int activation),                                                                                         \
-         HopperTile<kN>::kThreads, 1) {                                                                                                        \
-    HopperProduct p{m, n, k, k_part, parts, c_stride, accumulate != 0, keep_z != 0, activation};                                               \
-    matmul_hopper<HopperTile<kN>, kTransA, kTransB, T>(&a, &b, p, StoreResults<HopperTile<kN>, kEpilogue, T, Out>{&c_map, &z_map, p, c, bias}); \
+#define MATMUL_HOPPER_PARAMETERS(T, Out)                                                                                                \
+  (const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, const __grid_constant__ TensorMap c_map,                   \
+   const __grid_constant__ TensorMap z_map, const Out* c, const T* bias, int m, int n, int k, int k_part, int parts, int64_t c_stride,  \
+   int accumulate, int keep_z, int activation)
+#define MATMUL_HOPPER_BODY(Tile, kTransA, kTransB, kEpilogue, T, Out)                                             \
+  HopperProduct p{m, n, k, k_part, parts, c_stride, accumulate != 0, keep_z != 0, activation};                    \
+  matmul_hopper<Tile, kTransA, kTransB, T>(&a, &b, p, StoreResults<Tile, kEpilogue, T, Out>{&c_map, &z_map, p, c, bias});
+#define MATMUL_HOPPER_KERNEL(kN, layout, kTransA, kTransB, kEpilogue, T, suffix, Out, out_suffix)                                   \
+  KERNEL(matmul_hopper_##kN##_##layout##_##suffix##_##out_suffix, MATMUL_HOPPER_PARAMETERS(T, Out), HopperTile<kN>::kThreads, 1) {  \
+    MATMUL_HOPPER_BODY(HopperTile<kN>, kTransA, kTransB, kEpilogue, T, Out)                                                         \
+  }
+// For clusters of two.
+#define MATMUL_HOPPER_PAIR(kN, layout, kTransA, kTransB, kEpilogue, T, suffix, Out, out_suffix)                                                      \
+  CLUSTER_KERNEL(2, matmul_hopper_##kN##_pair_##layout##_##suffix##_##out_suffix, MATMUL_HOPPER_PARAMETERS(T, Out), HopperTile<kN>::kThreads, 1) {  \
+    using Tile = HopperTile<kN, 4, 2>;                                                                                                              \
+    MATMUL_HOPPER_BODY(Tile, kTransA, kTransB, kEpilogue, T, Out)                                                                                   \
   }
 // Three layouts, results of the operands' type or fp32. Only y = f(x·wᵀ + bias) has an epilogue.
-#define MATMUL_HOPPER_INSTANCES(kN, T, suffix)                              \
-  MATMUL_HOPPER_KERNEL(kN, nt, false, true, true, T, suffix, T, suffix)     \
-  MATMUL_HOPPER_KERNEL(kN, nn, false, false, false, T, suffix, T, suffix)   \
-  MATMUL_HOPPER_KERNEL(kN, tn, true, false, false, T, suffix, T, suffix)    \
-  MATMUL_HOPPER_KERNEL(kN, nt, false, true, false, T, suffix, float, f32)   \
-  MATMUL_HOPPER_KERNEL(kN, nn, false, false, false, T, suffix, float, f32)  \
-  MATMUL_HOPPER_KERNEL(kN, tn, true, false, false, T, suffix, float, f32)
+#define MATMUL_HOPPER_INSTANCES(INSTANCE, kN, T, suffix)        \
+  INSTANCE(kN, nt, false, true, true, T, suffix, T, suffix)     \
+  INSTANCE(kN, nn, false, false, false, T, suffix, T, suffix)   \
+  INSTANCE(kN, tn, true, false, false, T, suffix, T, suffix)    \
+  INSTANCE(kN, nt, false, true, false, T, suffix, float, f32)   \
+  INSTANCE(kN, nn, false, false, false, T, suffix, float, f32)  \
+  INSTANCE(kN, tn, true, false, false, T, suffix, float, f32)

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Function;
 
 /**
  * Of the page of predicted times: our kernels for 9.0, what each unit has to do for them, and the
@@ -114,7 +115,7 @@ final class HopperPage {
         new Bar(
             "products, geometric mean over the shapes of `torch_peer.py`",
             PRODUCTS,
-            mean(1),
+            mean(pipelines::hopper),
             String.format(
                 Locale.ROOT, "the least has %.2f, by its %s", share(least), least.limit())));
     attention(bars, "attention forward", ATTENTION, "b4h16k16t8192d128");
@@ -164,11 +165,11 @@ final class HopperPage {
     return cases("matmul").stream().filter(c -> !OURS_ALONE.contains(c.name())).toList();
   }
 
-  /** The geometric mean of the shares of products whose columns' operand so many blocks share. */
-  private double mean(int cluster) {
+  /** The geometric mean of the shares of products. */
+  private double mean(Function<MatmulShape, Design> kernel) {
     double logs =
         ofPeer().stream()
-            .map(c -> pipelines.product(MatmulShape.parse(c.name()), cluster).prediction())
+            .map(c -> kernel.apply(MatmulShape.parse(c.name())).prediction())
             .mapToDouble(p -> Math.log(share(p)))
             .average()
             .orElseThrow();
@@ -195,16 +196,18 @@ final class HopperPage {
   }
 
   /**
-   * What the model expects of attention's forward pass without its parts, one more in each line.
+   * What the model expects of products without clusters, and of attention's forward pass without
+   * its parts, one more in each line.
    */
   private void variants() {
     MatmulShape square = MatmulShape.parse("8192x8192x8192-nn");
     line(
         String.format(
             Locale.ROOT,
-            "Products wait for the L2 cache. With the columns' operand multicast to two blocks the mean is %.3f, and 8192³ has %.3f.",
-            mean(2),
-            share(pipelines.product(square, 2).prediction())));
+            "Pairs are clusters of two blocks that get the columns' operand by multicast. Without them the products' mean"
+                + " would be %.3f, and 8192³ would have %.3f.",
+            mean(pipelines::alone),
+            share(pipelines.alone(square).prediction())));
     line("");
     text.append(
         """

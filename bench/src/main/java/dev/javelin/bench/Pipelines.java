@@ -120,22 +120,22 @@ final class Pipelines {
   }
 
   private Design hopper(MatmulShape s) {
-    return product(s, 1);
+    return product(s, MatmulHopperPlan.of(s.m(), s.n(), s.k(), sm.multiprocessors()));
   }
 
-  /**
-   * Our product.
-   *
-   * @param cluster of {@link ProductPipeline}; today 1
-   */
-  Design product(MatmulShape s, int cluster) {
-    MatmulHopperPlan plan = MatmulHopperPlan.of(s.m(), s.n(), s.k(), sm.multiprocessors());
-    int grid = (int) Math.min(plan.work(s.m(), s.n()), sm.multiprocessors());
+  /** Our product where no blocks share an operand. */
+  Design alone(MatmulShape s) {
+    return product(s, MatmulHopperPlan.of(s.m(), s.n(), s.k(), sm.multiprocessors(), 1));
+  }
+
+  private Design product(MatmulShape s, MatmulHopperPlan plan) {
+    int grid = plan.grid(s.m(), s.n(), sm.multiprocessors());
     boolean wide = s.transA(); // a weight's gradient: fp32, added to
     String name =
-        "matmul_hopper_%d_%s%s_bf16_%s"
+        "matmul_hopper_%d%s_%s%s_bf16_%s"
             .formatted(
                 plan.columns(),
+                plan.cluster() > 1 ? "_pair" : "",
                 s.transA() ? "t" : "n",
                 s.transB() ? "t" : "n",
                 wide || plan.parts() > 1 ? "f32" : "bf16");
@@ -148,7 +148,7 @@ final class Pipelines {
             2,
             1,
             grid,
-            cluster,
+            plan.cluster(),
             1,
             1,
             false,
@@ -156,7 +156,8 @@ final class Pipelines {
             Store.BOXES);
     Results results = new Results(wide ? 4 : 2, wide);
     return new Design(
-        name(kernel, plan.parts()), kernel.predict(sm, s.m(), s.n(), s.k(), plan.parts(), results));
+        name(kernel, plan.parts()) + (plan.cluster() > 1 ? ", pairs" : ""),
+        kernel.predict(sm, s.m(), s.n(), s.k(), plan.parts(), results));
   }
 
   /** The product of logits in tiles of 256 columns, of which something else than they may leave. */

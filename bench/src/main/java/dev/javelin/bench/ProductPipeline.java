@@ -91,8 +91,9 @@ record ProductPipeline(
     return grid == 0 ? m.multiprocessors() : grid;
   }
 
+  /** Those of a cluster lie one below the other, the last perhaps below the matrix. */
   long tiles(int m, int n) {
-    return (long) Math.ceilDiv(m, rows) * Math.ceilDiv(n, columns);
+    return (long) Math.ceilDiv(m, rows * cluster) * cluster * Math.ceilDiv(n, columns);
   }
 
   /** Blocks' tiles in turn on the busiest multiprocessor. */

@@ -233,8 +233,10 @@ final class LinearCrossEntropyHopper {
     return kernel
         .grid(Math.min(tiles, cuda.properties().multiprocessors()))
         .shared(ring / step * step + boxes)
-        .map(MatmulHopper.operand(a, true, x.count(), x.cols(), MatmulHopperPlan.ROWS))
-        .map(MatmulHopper.operand(b, true, w.count(), x.cols(), COLUMNS))
+        .map(
+            MatmulHopper.operand(
+                a, true, x.count(), x.cols(), MatmulHopperPlan.ROWS, MatmulHopperPlan.STEP))
+        .map(MatmulHopper.operand(b, true, w.count(), x.cols(), COLUMNS, MatmulHopperPlan.STEP))
         .i32(x.count())
         .i32(w.count())
         .i32(x.cols());

@@ -24,15 +24,18 @@ final class MatmulHopper {
   static final int BLOCK_BYTES = 232448 - 1024; // of shared memory, without the barriers
   static final int RESULT_BYTES = 2 * 4 * BOX_ROWS * SWIZZLE_BYTES;
 
-  private static final String[] WIDE = names("matmul_hopper_256");
-  private static final String[] MIDDLE = names("matmul_hopper_192");
-  private static final String[] NARROW = names("matmul_hopper_128");
+  private static final String[][] WIDE = names("matmul_hopper_256");
+  private static final String[][] MIDDLE = names("matmul_hopper_192");
+  private static final String[][] NARROW = names("matmul_hopper_128");
 
   private MatmulHopper() {}
 
-  /** By 2·(A is transposed) + (B is transposed). */
-  private static String[] names(String tile) {
-    return new String[] {tile + "_nn", tile + "_nt", tile + "_tn"};
+  /** By blocks of a cluster - 1, then by 2·(A is transposed) + (B is transposed). */
+  private static String[][] names(String tile) {
+    return new String[][] {
+      {tile + "_nn", tile + "_nt", tile + "_tn"},
+      {tile + "_pair_nn", tile + "_pair_nt", tile + "_pair_tn"}
+    };
   }
 
   /** Whether kernels for 9.0 are to run on this device. */
@@ -94,19 +97,23 @@ final class MatmulHopper {
       int k,
       boolean accumulate,
       Epilogue end) {
-    String[] names =
+    String[][] names =
         switch (plan.columns()) {
           case 256 -> WIDE;
           case 192 -> MIDDLE;
           default -> NARROW;
         };
-    String name = names[(a.transposed() ? 2 : 0) + (b.transposed() ? 1 : 0)];
+    int cluster = plan.cluster();
+    String name = names[cluster - 1][(a.transposed() ? 2 : 0) + (b.transposed() ? 1 : 0)];
     TensorMap results = results(c.data(), c.type(), m, n, plan.parts(), c.stride());
     Addressable z = end.z();
     cuda.kernel(name, a.type(), c.type())
-        .grid(Math.min(plan.work(m, n), cuda.properties().multiprocessors()))
-        .map(operand(a, !a.transposed(), m, k, MatmulHopperPlan.ROWS))
-        .map(operand(b, b.transposed(), n, k, plan.columns()))
+        .grid(plan.grid(m, n, cuda.properties().multiprocessors()))
+        .cluster(cluster)
+        .map(operand(a, !a.transposed(), m, k, MatmulHopperPlan.ROWS, MatmulHopperPlan.STEP))
+        .map(
+            operand(
+                b, b.transposed(), n, k, plan.columns() / cluster, MatmulHopperPlan.STEP / cluster))
         .map(results)
         .map(z == null ? results : results(z, c.type(), m, n, 1, end.zStride()))
         .ptr(c.data())
@@ -139,17 +146,17 @@ final class MatmulHopper {
   }
 
   /**
-   * Stored along k, a tile of an operand is a box of {@code outer} rows; stored across k, boxes of
-   * 64 by 64: a row of a box is no wider than the swizzle.
+   * Stored along k, a tile of an operand is a box of {@code tile} rows; stored across k, boxes of
+   * {@code step} by 64: a row of a box is no wider than the swizzle.
    */
-  static TensorMap operand(CudaMatrix x, boolean alongK, int outer, int k, int tile) {
+  static TensorMap operand(CudaMatrix x, boolean alongK, int outer, int k, int tile, int step) {
     return TensorMap.rows(
         x.type(),
         x.data(),
         alongK ? outer : k,
         alongK ? k : outer,
         x.stride(),
-        alongK ? tile : MatmulHopperPlan.STEP,
+        alongK ? tile : step,
         SWIZZLE_BYTES / 2,
         Swizzle.BYTES_128);
   }

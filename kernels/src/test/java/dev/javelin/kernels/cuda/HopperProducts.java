@@ -10,8 +10,8 @@ import dev.javelin.kernels.cuda.MatmulCuda.Epilogue;
  * Products of {@code matmul_hopper.cuh} as the library launches them, and the same by plain loops.
  * Sums of small integers are exact in fp32, so that each element has one right value.
  *
- * <p>Six tiles are two for some of the emulated device's four multiprocessors. A tile takes six
- * steps, the ring has five stages: turns do not begin with tiles.
+ * <p>Six tiles are two for some of the emulated device's four multiprocessors, or for some of their
+ * clusters. A tile takes six steps, the ring has five stages: turns do not begin with tiles.
  */
 final class HopperProducts {
   private static final int M = 136;
@@ -31,28 +31,37 @@ final class HopperProducts {
 
   private HopperProducts() {}
 
-  /** {@code y = relu(x·wᵀ + bias)}, and z before relu: where one is wrong; "" if both are right. */
-  static String layer(Gpu gpu) {
+  /**
+   * {@code y = relu(x·wᵀ + bias)}, and z before relu, by clusters of so many blocks: where one is
+   * wrong; "" if both are right.
+   */
+  static String layer(Gpu gpu, int cluster) {
     HostMatrix nothing = Z.filled(Float.NaN);
     DeviceMemory y = nothing.upload(gpu);
     DeviceMemory z = nothing.upload(gpu);
     var end = new Epilogue(BIAS.upload(gpu), z, N, Activation.RELU);
-    run(gpu, y, X.matrix(X.upload(gpu), false), W.matrix(W.upload(gpu), true), false, end);
+    run(gpu, cluster, y, X.matrix(X.upload(gpu), false), W.matrix(W.upload(gpu), true), false, end);
     String wrong = difference("z", Z.download(gpu, z), Z, Float.NEGATIVE_INFINITY);
     return wrong.isEmpty() ? difference("y", Z.download(gpu, y), Z, 0) : wrong;
   }
 
   /** {@code c += leftᵀ·right}: where it is wrong; "" if it is right. */
-  static String weightGradient(Gpu gpu) {
+  static String weightGradient(Gpu gpu, int cluster) {
     DeviceMemory c = BEFORE.upload(gpu);
     CudaMatrix left = LEFT.matrix(LEFT.upload(gpu), true);
-    run(gpu, c, left, RIGHT.matrix(RIGHT.upload(gpu), false), true, Epilogue.NONE);
+    run(gpu, cluster, c, left, RIGHT.matrix(RIGHT.upload(gpu), false), true, Epilogue.NONE);
     return difference("c", SUM.download(gpu, c), SUM, Float.NEGATIVE_INFINITY);
   }
 
   private static void run(
-      Gpu gpu, DeviceMemory c, CudaMatrix a, CudaMatrix b, boolean accumulate, Epilogue end) {
-    MatmulHopperPlan plan = MatmulHopperPlan.inParts(COLUMNS, 1, K);
+      Gpu gpu,
+      int cluster,
+      DeviceMemory c,
+      CudaMatrix a,
+      CudaMatrix b,
+      boolean accumulate,
+      Epilogue end) {
+    MatmulHopperPlan plan = MatmulHopperPlan.inParts(COLUMNS, 1, K).inClusters(cluster);
     CudaMatrix to = new CudaMatrix(c, BF16, N, false);
     MatmulHopper.run(gpu.cuda(), plan, to, a, b, M, N, K, accumulate, end);
     gpu.synchronize();

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The product's kernels for compute capability 9.0 against plain loops in double, and against those
@@ -46,7 +47,14 @@ class MatmulHopperTest {
 
   /** One product. */
   private record Case(
-      DType in, DType out, boolean transA, boolean transB, int[] size, int columns, int parts) {
+      DType in,
+      DType out,
+      boolean transA,
+      boolean transB,
+      int[] size,
+      int columns,
+      int parts,
+      int cluster) {
     int m() {
       return size[0];
     }
@@ -61,9 +69,22 @@ class MatmulHopperTest {
 
     @Override
     public String toString() {
-      return "%s to %s, %s%s, %dx%dx%d, tiles of %d columns, %d parts"
+      return "%s to %s, %s%s, %dx%dx%d, tiles of %d columns, %d parts, clusters of %d"
           .formatted(
-              in, out, transA ? "t" : "n", transB ? "t" : "n", m(), n(), k(), columns, parts);
+              in,
+              out,
+              transA ? "t" : "n",
+              transB ? "t" : "n",
+              m(),
+              n(),
+              k(),
+              columns,
+              parts,
+              cluster);
+    }
+
+    Case inClusters(int blocks) {
+      return new Case(in, out, transA, transB, size, columns, parts, blocks);
     }
   }
 
@@ -78,8 +99,9 @@ class MatmulHopperTest {
             for (int columns : COLUMNS) {
               int[] size = SIZES[i % SIZES.length];
               int parts = 1 + i / 2 % 3;
-              Case c = new Case(in, out, layout == 2, layout == 1, size, columns, parts);
-              check(gpu, c, i % 2 == 0);
+              int cluster = 1 + (i / 9 + i) % 2;
+              Case c = new Case(in, out, layout == 2, layout == 1, size, columns, parts, cluster);
+              check(gpu, c, i / 2 % 2 == 0);
               i++;
             }
           }
@@ -88,7 +110,28 @@ class MatmulHopperTest {
     }
   }
 
-  private static void check(Gpu gpu, Case s, boolean accumulate) {
+  /** Whoever brings the columns' operand. */
+  @Test
+  void pairsGiveTheSameBits() {
+    try (Gpu gpu = open(machines().findFirst().orElseThrow())) {
+      int i = 0;
+      for (int layout = 0; layout < 3; layout++) {
+        for (int columns : COLUMNS) {
+          DType in = i % 2 == 0 ? BF16 : F16;
+          int[] size = SIZES[1 + i % 4];
+          int parts = 1 + i % 3;
+          DType out = i / 2 % 2 == 0 ? in : F32;
+          Case c = new Case(in, out, layout == 2, layout == 1, size, columns, parts, 1);
+          assertThat(check(gpu, c.inClusters(2), i % 2 == 0).values())
+              .as(c.toString())
+              .containsExactly(check(gpu, c, i % 2 == 0).values());
+          i++;
+        }
+      }
+    }
+  }
+
+  private static HostMatrix check(Gpu gpu, Case s, boolean accumulate) {
     int gap = s.size[3];
     int m = s.m();
     int n = s.n();
@@ -106,7 +149,7 @@ class MatmulHopperTest {
         .isTrue();
     MatmulHopper.run(
         gpu.cuda(),
-        MatmulHopperPlan.inParts(s.columns, s.parts, k),
+        MatmulHopperPlan.inParts(s.columns, s.parts, k).inClusters(s.cluster),
         to,
         left,
         right,
@@ -133,6 +176,7 @@ class MatmulHopperTest {
       }
     }
     got.assertGapsAre(GAP, s.toString());
+    return got;
   }
 
   /**
@@ -160,7 +204,7 @@ class MatmulHopperTest {
         var second = new MatmulCuda.Epilogue(b, keepZ ? zs[1] : null, y.stride(), f);
         MatmulHopper.run(
             gpu.cuda(),
-            MatmulHopperPlan.inParts(columns, 1 + i / 5, 72),
+            MatmulHopperPlan.inParts(columns, 1 + i / 5, 72).inClusters(1 + i / 3 % 2),
             y.matrix(ys[0], false),
             left,
             right,
@@ -193,8 +237,9 @@ class MatmulHopperTest {
   }
 
   /** Integers: sums are exact in whatever order, and so is each place of a tile. */
-  @Test
-  void tilesBeyondTheFirstGroupOfRowsFindTheirPlace() {
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void tilesBeyondTheFirstGroupOfRowsFindTheirPlace(int cluster) {
     try (Gpu gpu = open(machines().findFirst().orElseThrow())) {
       int m = 2200; // 18 tile rows
       HostMatrix a = HostMatrix.integers(BF16, m, 8, 1);
@@ -202,7 +247,7 @@ class MatmulHopperTest {
       DeviceMemory memory = gpu.bytes(4L * m * 136);
       MatmulHopper.run(
           gpu.cuda(),
-          MatmulHopperPlan.inParts(128, 1, 8),
+          MatmulHopperPlan.inParts(128, 1, 8).inClusters(cluster),
           new CudaMatrix(memory, F32, 136, false),
           a.matrix(a.upload(gpu), false),
           b.matrix(b.upload(gpu), false),

@@ -31,6 +31,8 @@ class ShippedCodeTest {
     MMA_SYNC,
     /** {@code UTMALDG}, and no {@code LDGSTS}. */
     TMA,
+    /** The same; some of it brings to all blocks of the cluster. With {@link #TMA} none does. */
+    MULTICAST,
     /** {@code LDGSTS} in the main loop. */
     CP_ASYNC
   }
@@ -48,6 +50,9 @@ class ShippedCodeTest {
           new Claim("matmul_hopper_256", "matmul_hopper_.*", Way.WGMMA, Way.TMA, 0),
           new Claim("matmul_hopper_192", "matmul_hopper_.*", Way.WGMMA, Way.TMA, 0),
           new Claim("matmul_hopper_128", "matmul_hopper_.*", Way.WGMMA, Way.TMA, 0),
+          new Claim("matmul_hopper_256_pair", "matmul_hopper_.*", Way.WGMMA, Way.MULTICAST, 0),
+          new Claim("matmul_hopper_192_pair", "matmul_hopper_.*", Way.WGMMA, Way.MULTICAST, 0),
+          new Claim("matmul_hopper_128_pair", "matmul_hopper_.*", Way.WGMMA, Way.MULTICAST, 0),
           // two buffers, of keys and of values, that are filled in turn
           new Claim(
               "attention_forward",
@@ -119,9 +124,12 @@ class ShippedCodeTest {
           assertThat(loop.starting("HMMA")).as(what).isZero();
         }
         case MMA_SYNC -> assertThat(loop.starting("HMMA")).as(what).isPositive();
-        case TMA -> {
+        case TMA, MULTICAST -> {
           assertThat(all.starting("UTMALDG")).as(what).isPositive();
           assertThat(all.starting("LDGSTS")).as(what).isZero();
+          assertThat(all.count(n -> n.contains("MULTICAST")) > 0)
+              .as(what)
+              .isEqualTo(way == Way.MULTICAST);
         }
         case CP_ASYNC -> assertThat(loop.starting("LDGSTS")).as(what).isPositive();
       }
