@@ -1,19 +1,13 @@
 // matmul_13.cu — c = a · b, a [m, k], b [k, n] in bf16, c [m, n] in fp32: blocks that stay, results by TMA
 //
 // Changed: a block takes one tile after the other, and the ring does not end with a tile: while results leave, the next
-// tile's first steps arrive. The results go through shared memory, swizzled by hand as the map of c has it, in boxes of 64
-// rows by 32 columns that TMA stores. The thread that issued a store waits until an older box has been read; then comes
-// the barrier of the warpgroup, and all may fill it again.
+// tile's first steps arrive. The results go through shared memory in boxes of 64 rows by 32 columns, which TMA stores
+// (store_results in matmul_steps.cuh).
 //
 //   bring     tile 0: 0 1 2 3 … | tile 1: 0 1 2             | 3 4 …
 //   multiply         0 1 2 …    |            boxes of tile 0 | tile 1: 0 1 2 …
 //   store                       |            0 1 2 3 4 5 6 7 …
-//
-// fence_proxy_async: TMA reads past the path of ordinary stores, so everyone who wrote says so before the barrier.
-//
-// What the library's kernel has besides (matmul_hopper.cuh, ../matmul.md): all layouts, an order of tiles for the L2 cache,
-// bias and activation, c += …, k in parts. Not yet: two blocks that share b by multicast, two warpgroups in turns.
-#include "hopper.cuh"
+#include "matmul_steps.cuh"
 
 // As many blocks as there are multiprocessors. Boxes of c's map: 64 rows by 32, 128-byte swizzle; of a's and b's as in rung 10.
 KERNEL(matmul_13, (const __grid_constant__ TensorMap c, const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, int m, int n, int k), 384, 1) {
@@ -69,24 +63,7 @@ KERNEL(matmul_13, (const __grid_constant__ TensorMap c, const __grid_constant__ 
     }
     wgmma_wait<0>();
     if (leads) mbarrier_arrive(before);
-
-#pragma unroll
-    for (int i = 0; i < kCols / 32; i++, filled++) {
-      unsigned char* box = stages + kStages * kStage + (me * kBoxes + filled % kBoxes) * kBox;
-      int r = warp_index() % 4 * 16 + lane_index() / 4, s = lane_index() % 4;
-#pragma unroll
-      for (int j = 0; j < 8; j++) {  // 8 columns are two chunks of 16 bytes; rows 8 apart are swizzled alike
-        unsigned char* at = box + (r + j % 2 * 8) * 128 + ((j / 2 * 2 + s / 2) ^ r % 8) * 16 + s % 2 * 8;
-        store_vec(reinterpret_cast<float*>(at), Vec<float, 2>{{sums[16 * i + 2 * j], sums[16 * i + 2 * j + 1]}});
-      }
-      fence_proxy_async();
-      if (leads) tma_store_wait_read<kBoxes - 2>();  // the next box has been read
-      named_barrier_sync(1 + me, 128);
-      if (leads) {
-        tma_store_2d(&c, box, tile % wide * kCols + 32 * i, tile / wide * kRows + 64 * me);
-        tma_store_commit();
-      }
-    }
+    store_results<kCols, kBoxes>(stages + kStages * kStage + me * kBoxes * kBox, sums, &c, tile / wide * kRows + 64 * me, tile % wide * kCols, 1 + me, filled);
   }
   if (leads) tma_store_wait<0>();
 }

@@ -178,6 +178,19 @@ final class LadderPicture {
         box("b", 2.2, 2, 1.3, "results of tile 0");
         yield "A block stays for tile after tile: results leave while the next tile is under way.";
       }
+      case "matmul_14" -> {
+        lanes("block 0", "block 1", "both");
+        for (int s = 0; s < 4; s++) {
+          for (int block = 0; block < 2; block++) {
+            box("a", s, block, 0.5, "its a");
+            box("b", s + 0.5, block, 0.5, block == 0 ? "left of b" : "right of b");
+          }
+          if (s > 0) {
+            box("hot-c", s, 2, 1, "step " + (s - 1));
+          }
+        }
+        yield "Each block brings rows of a for itself and half of the columns of b for both: 32 KB a step instead of 48.";
+      }
       case "attention_1" -> {
         stage(20, "q · kᵀ", "s, tokens²", "c");
         stage(255, "softmax", "p, tokens²", "c");

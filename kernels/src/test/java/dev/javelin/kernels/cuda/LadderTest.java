@@ -29,6 +29,9 @@ class LadderTest {
   /** From which rung on matrices, and heads, are tensor maps, and the capability is 9.0. */
   private static final int ON_HOPPER = 10;
 
+  /** From which rung on blocks of a product run in clusters of two. */
+  private static final int IN_PAIRS = 14;
+
   private static final int ATTENTION_ON_HOPPER = 7;
 
   /** From which rung on attention's blocks take one piece of work after the other. */
@@ -72,7 +75,7 @@ class LadderTest {
   @Test
   void bothLaddersAreComplete() {
     assertThat(Ladder.rungs("matmul").stream().map(Ladder.Rung::number))
-        .containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);
+        .containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14);
     assertThat(Ladder.rungs("attention").stream().map(Ladder.Rung::number))
         .containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
   }
@@ -83,7 +86,8 @@ class LadderTest {
     try (Gpu gpu = Gpu.ladder(machine)) {
       if (isOnHopper(rung)) {
         assumeTrue(gpu.capability() == 90, "for compute capability 9.0");
-        matmul(gpu, rung, 70, 264, 328); // more steps than any ring has stages, a second tile
+        // more steps than any ring has stages, a second tile; of pairs each block has rows
+        matmul(gpu, rung, rung.number() >= IN_PAIRS ? 200 : 70, 264, 328);
       }
       boolean chunks = rung.number() >= IN_CHUNKS;
       int[][] shapes = {
@@ -147,13 +151,17 @@ class LadderTest {
       int k) {
     boolean wide = rung.number() >= 12;
     boolean stays = rung.number() >= 13;
+    int cluster = rung.number() >= IN_PAIRS ? 2 : 1;
     int step = (128 + (wide ? 256 : 128)) * 128; // bytes
     int stages = rung.number() == 10 ? 1 : rung.constant("kStages");
     int boxes = stays ? 2 * rung.constant("kBoxes") * 64 * 128 : 0;
     var kernel = gpu.kernel(rung.toString());
     var launch =
         stays
-            ? kernel.grid(1).map(TensorMap.rows(DType.F32, c, m, n, n, 64, 32, Swizzle.BYTES_128))
+            ? kernel
+                .grid(cluster)
+                .cluster(cluster)
+                .map(TensorMap.rows(DType.F32, c, m, n, n, 64, 32, Swizzle.BYTES_128))
             : kernel.grid(Math.ceilDiv(n, wide ? 256 : 128), Math.ceilDiv(m, 128)).ptr(c);
     launch
         .map(TensorMap.rows(DType.BF16, a, m, k, k, 128, 64, Swizzle.BYTES_128))
