@@ -7,9 +7,6 @@ import org.jspecify.annotations.Nullable;
 /**
  * A row in memory and the passes of a normalisation over it. Offsets in bytes; n whole vectors, of
  * which {@code cols} elements count.
- *
- * <p>Passes cut their operands out first: then the compiler sees that the loop stays within them,
- * and the loop is free of checks.
  */
 final class NormRow {
   final MemorySegment scratch;
@@ -63,52 +60,52 @@ final class NormRow {
     return s;
   }
 
-  private MemorySegment cut(MemorySegment m, long at) {
-    return m.asSlice(at, 4L * n);
+  private long address(MemorySegment m, long at) {
+    return Ram.address(m, at, 4L * n);
   }
 
   /** {@code out = x + h}. */
   void add() {
-    MemorySegment x = cut(this.x, xAt);
-    MemorySegment h = cut(this.h, hAt);
-    MemorySegment out = cut(this.out, outAt);
+    long x = address(this.x, xAt);
+    long h = address(this.h, hAt);
+    long out = address(this.out, outAt);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(Lanes.load(x, at).add(Lanes.load(h, at)), out, at);
+      Lanes.store(Lanes.load(x + at).add(Lanes.load(h + at)), out + at);
     }
   }
 
   /** {@code mean = Σ x / cols}. */
   void mean() {
-    MemorySegment x = cut(this.x, xAt);
+    long x = address(this.x, xAt);
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
     int i = 0;
     for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      a = a.add(Lanes.load(x, 4L * i));
-      b = b.add(Lanes.load(x, 4L * i + Lanes.BYTES));
+      a = a.add(Lanes.load(x + 4L * i));
+      b = b.add(Lanes.load(x + 4L * i + Lanes.BYTES));
     }
     if (i < n) {
-      a = a.add(Lanes.load(x, 4L * i));
+      a = a.add(Lanes.load(x + 4L * i));
     }
     mean = Lanes.sum(a.add(b)) / cols;
   }
 
   /** {@code squares = Σ (x − mean)²}. */
   void squares() {
-    MemorySegment x = cut(this.x, xAt);
+    long x = address(this.x, xAt);
     FloatVector m = Lanes.broadcast(mean);
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
     int i = 0;
     for (; i + Lanes.COUNT < n; i += 2 * Lanes.COUNT) {
-      FloatVector u = Lanes.load(x, 4L * i).sub(m);
-      FloatVector v = Lanes.load(x, 4L * i + Lanes.BYTES).sub(m);
+      FloatVector u = Lanes.load(x + 4L * i).sub(m);
+      FloatVector v = Lanes.load(x + 4L * i + Lanes.BYTES).sub(m);
       a = u.fma(u, a);
       b = v.fma(v, b);
     }
     if (i < n) {
-      FloatVector u = Lanes.load(x, 4L * i).sub(m);
+      FloatVector u = Lanes.load(x + 4L * i).sub(m);
       a = u.fma(u, a);
     }
     squares = Lanes.sum(a.add(b));
@@ -116,58 +113,58 @@ final class NormRow {
 
   /** {@code out = (x − mean) · rstd · w}. */
   void scale() {
-    MemorySegment x = cut(this.x, xAt);
-    MemorySegment w = cut(this.w, wAt);
-    MemorySegment out = cut(this.out, outAt);
+    long x = address(this.x, xAt);
+    long w = address(this.w, wAt);
+    long out = address(this.out, outAt);
     FloatVector m = Lanes.broadcast(mean);
     FloatVector s = Lanes.broadcast(rstd);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      Lanes.store(Lanes.load(x, at).sub(m).mul(s).mul(Lanes.load(w, at)), out, at);
+      Lanes.store(Lanes.load(x + at).sub(m).mul(s).mul(Lanes.load(w + at)), out + at);
     }
   }
 
   /** {@code out = (x − mean) · rstd · w + b}. */
   void scaleAndShift() {
-    MemorySegment x = cut(this.x, xAt);
-    MemorySegment w = cut(this.w, wAt);
-    MemorySegment b = cut(this.b, bAt);
-    MemorySegment out = cut(this.out, outAt);
+    long x = address(this.x, xAt);
+    long w = address(this.w, wAt);
+    long b = address(this.b, bAt);
+    long out = address(this.out, outAt);
     FloatVector m = Lanes.broadcast(mean);
     FloatVector s = Lanes.broadcast(rstd);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector v = Lanes.load(x, at).sub(m).mul(s);
-      Lanes.store(v.fma(Lanes.load(w, at), Lanes.load(b, at)), out, at);
+      FloatVector v = Lanes.load(x + at).sub(m).mul(s);
+      Lanes.store(v.fma(Lanes.load(w + at), Lanes.load(b + at)), out + at);
     }
   }
 
   /** With {@code g = dy · w}: {@code meanGx = Σ g · (x − mean) · rstd / cols}. */
   void sumOfGx() {
-    MemorySegment x = cut(this.x, xAt);
-    MemorySegment w = cut(this.w, wAt);
-    MemorySegment dy = cut(this.dy, dyAt);
+    long x = address(this.x, xAt);
+    long w = address(this.w, wAt);
+    long dy = address(this.dy, dyAt);
     FloatVector a = Lanes.zero();
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector g = Lanes.load(dy, at).mul(Lanes.load(w, at));
-      a = g.fma(Lanes.load(x, at), a);
+      FloatVector g = Lanes.load(dy + at).mul(Lanes.load(w + at));
+      a = g.fma(Lanes.load(x + at), a);
     }
     meanGx = Lanes.sum(a) * rstd / cols;
   }
 
   /** {@code meanG = Σ g / cols} and {@code meanGx}, where the mean is not zero. */
   void sumsOfG() {
-    MemorySegment x = cut(this.x, xAt);
-    MemorySegment w = cut(this.w, wAt);
-    MemorySegment dy = cut(this.dy, dyAt);
+    long x = address(this.x, xAt);
+    long w = address(this.w, wAt);
+    long dy = address(this.dy, dyAt);
     FloatVector m = Lanes.broadcast(mean);
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector g = Lanes.load(dy, at).mul(Lanes.load(w, at));
-      a = g.fma(Lanes.load(x, at).sub(m), a);
+      FloatVector g = Lanes.load(dy + at).mul(Lanes.load(w + at));
+      a = g.fma(Lanes.load(x + at).sub(m), a);
       b = b.add(g);
     }
     meanGx = Lanes.sum(a) * rstd / cols;
@@ -176,41 +173,41 @@ final class NormRow {
 
   /** {@code out = rstd · (g − x̂ · meanGx)}, {@code dw += dy · x̂}, where the mean is zero. */
   void gradients() {
-    MemorySegment x = cut(this.x, xAt);
-    MemorySegment w = cut(this.w, wAt);
-    MemorySegment dy = cut(this.dy, dyAt);
-    MemorySegment out = cut(this.out, outAt);
-    MemorySegment dw = cut(this.dw, dwAt);
+    long x = address(this.x, xAt);
+    long w = address(this.w, wAt);
+    long dy = address(this.dy, dyAt);
+    long out = address(this.out, outAt);
+    long dw = address(this.dw, dwAt);
     FloatVector s = Lanes.broadcast(rstd);
     FloatVector k = Lanes.broadcast(-rstd * meanGx);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector d = Lanes.load(dy, at);
-      FloatVector v = Lanes.load(x, at);
-      Lanes.store(v.mul(s).fma(d, Lanes.load(dw, at)), dw, at);
-      Lanes.store(v.fma(k, d.mul(Lanes.load(w, at))).mul(s), out, at);
+      FloatVector d = Lanes.load(dy + at);
+      FloatVector v = Lanes.load(x + at);
+      Lanes.store(v.mul(s).fma(d, Lanes.load(dw + at)), dw + at);
+      Lanes.store(v.fma(k, d.mul(Lanes.load(w + at))).mul(s), out + at);
     }
   }
 
   /** {@code out = rstd · (g − meanG − x̂ · meanGx)}, {@code dw += dy · x̂}, {@code db += dy}. */
   void centredGradients() {
-    MemorySegment x = cut(this.x, xAt);
-    MemorySegment w = cut(this.w, wAt);
-    MemorySegment dy = cut(this.dy, dyAt);
-    MemorySegment out = cut(this.out, outAt);
-    MemorySegment dw = cut(this.dw, dwAt);
-    MemorySegment db = cut(this.db, dbAt);
+    long x = address(this.x, xAt);
+    long w = address(this.w, wAt);
+    long dy = address(this.dy, dyAt);
+    long out = address(this.out, outAt);
+    long dw = address(this.dw, dwAt);
+    long db = address(this.db, dbAt);
     FloatVector m = Lanes.broadcast(mean);
     FloatVector s = Lanes.broadcast(rstd);
     FloatVector c = Lanes.broadcast(-meanG);
     FloatVector k = Lanes.broadcast(-rstd * meanGx);
     for (int i = 0; i < n; i += Lanes.COUNT) {
       long at = 4L * i;
-      FloatVector d = Lanes.load(dy, at);
-      FloatVector v = Lanes.load(x, at).sub(m);
-      Lanes.store(v.mul(s).fma(d, Lanes.load(dw, at)), dw, at);
-      Lanes.store(d.add(Lanes.load(db, at)), db, at);
-      Lanes.store(v.fma(k, d.fma(Lanes.load(w, at), c)).mul(s), out, at);
+      FloatVector d = Lanes.load(dy + at);
+      FloatVector v = Lanes.load(x + at).sub(m);
+      Lanes.store(v.mul(s).fma(d, Lanes.load(dw + at)), dw + at);
+      Lanes.store(d.add(Lanes.load(db + at)), db + at);
+      Lanes.store(v.fma(k, d.fma(Lanes.load(w + at), c)).mul(s), out + at);
     }
   }
 }
