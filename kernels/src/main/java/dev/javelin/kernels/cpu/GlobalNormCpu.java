@@ -17,6 +17,9 @@ public final class GlobalNormCpu {
       VectorSpecies.of(double.class, Lanes.SPECIES.vectorShape());
   private static final int PIECE = 1 << 16;
 
+  /** Doubles of a piece: room for the sums of its lanes. */
+  private static final int PARTIAL = SumOfSquaresCode.SUMS;
+
   private GlobalNormCpu() {}
 
   /**
@@ -28,7 +31,7 @@ public final class GlobalNormCpu {
    */
   public static double norm(Cpu cpu, VectorNorm kind, MemorySegment x, long n) {
     int pieces = pieces(n);
-    MemorySegment partial = cpu.scratch(pieces * (long) Double.BYTES);
+    MemorySegment partial = cpu.scratch(pieces * (long) PARTIAL * Double.BYTES);
     cpu.parallel(
         pieces,
         1,
@@ -39,15 +42,15 @@ public final class GlobalNormCpu {
             double of =
                 switch (kind) {
                   case L1 -> sumOfMagnitudes(piece, count);
-                  case L2 -> sumOfSquares(piece, count);
+                  case L2 -> sumOfSquares(partial, (long) PARTIAL * p, piece, count);
                   case MAX -> largest(piece, count);
                 };
-            partial.setAtIndex(JAVA_DOUBLE, p, of);
+            partial.setAtIndex(JAVA_DOUBLE, (long) PARTIAL * p, of);
           }
         });
     double total = 0;
     for (int p = 0; p < pieces; p++) {
-      double of = partial.getAtIndex(JAVA_DOUBLE, p);
+      double of = partial.getAtIndex(JAVA_DOUBLE, (long) PARTIAL * p);
       total = kind == VectorNorm.MAX ? Math.max(total, of) : total + of;
     }
     return kind == VectorNorm.L2 ? Math.sqrt(total) : total;
@@ -78,10 +81,28 @@ public final class GlobalNormCpu {
     return Ram.address(x, (long) Float.BYTES * PIECE * piece, (long) Float.BYTES * count);
   }
 
-  private static double sumOfSquares(long x, int n) {
+  /** The sums of lanes may go to {@code spare} from double {@code at} on. */
+  private static double sumOfSquares(MemorySegment spare, long at, long x, int n) {
+    int bound = Lanes.SPECIES.loopBound(n);
+    double sum = 0;
+    if (bound > 0 && SumOfSquaresCode.run(spare.address() + Double.BYTES * at, x, bound)) {
+      for (int lane = 0; lane < SumOfSquaresCode.SUMS; lane++) {
+        sum += spare.getAtIndex(JAVA_DOUBLE, at + lane);
+      }
+    } else {
+      sum = sumOfSquares(x, bound);
+    }
+    for (int i = bound; i < n; i++) {
+      double v = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, x + 4L * i);
+      sum += v * v;
+    }
+    return sum;
+  }
+
+  /** The same in the Vector API, for whole vectors. */
+  static double sumOfSquares(long x, int bound) {
     DoubleVector a = DoubleVector.zero(DOUBLES);
     DoubleVector b = DoubleVector.zero(DOUBLES);
-    int bound = Lanes.SPECIES.loopBound(n);
     for (int i = 0; i < bound; i += Lanes.COUNT) {
       FloatVector v = Lanes.load(x + 4L * i);
       var lo = (DoubleVector) v.convertShape(F2D, DOUBLES, 0);
@@ -89,12 +110,7 @@ public final class GlobalNormCpu {
       a = lo.fma(lo, a);
       b = hi.fma(hi, b);
     }
-    double sum = sum(a.add(b));
-    for (int i = bound; i < n; i++) {
-      double v = Ram.ALL.get(JAVA_FLOAT_UNALIGNED, x + 4L * i);
-      sum += v * v;
-    }
-    return sum;
+    return sum(a.add(b));
   }
 
   private static double sumOfMagnitudes(long x, int n) {

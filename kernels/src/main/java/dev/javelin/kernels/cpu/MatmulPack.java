@@ -27,7 +27,7 @@ final class MatmulPack {
   private static final ValueLayout.OfFloat FLOAT = Ram.FLOAT;
 
   private static final VectorSpecies<Float> QUAD = FloatVector.SPECIES_128;
-  private static final int QUAD_BYTES = 16;
+  private static final long QUAD_BYTES = 16;
   private static final VectorShuffle<Float> S0011 = VectorShuffle.fromValues(QUAD, 0, 0, 1, 1);
   private static final VectorShuffle<Float> S2233 = VectorShuffle.fromValues(QUAD, 2, 2, 3, 3);
   private static final VectorShuffle<Float> S0101 = VectorShuffle.fromValues(QUAD, 0, 1, 0, 1);
@@ -118,6 +118,9 @@ final class MatmulPack {
    * floats: 32 bits stay as they are.
    */
   static void turn(long panel, int width, long from, long rowBytes, int count, int kc) {
+    if (MatmulTurnCode.turn(panel, width, from, rowBytes, count, kc)) {
+      return;
+    }
     int i = 0;
     for (; i + QUAD.length() <= count; i += QUAD.length()) {
       turnFour(panel + 4L * i, 4L * width, from + i * rowBytes, rowBytes, kc);

@@ -1,6 +1,5 @@
 package dev.javelin.kernels.cpu;
 
-import static dev.javelin.kernels.cpu.Lanes.BYTES;
 import static dev.javelin.kernels.cpu.Lanes.SPECIES;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
@@ -15,6 +14,8 @@ import jdk.incubator.vector.FloatVector;
  * element is one chain of fused multiply-adds over ascending k, whatever tile computes it, so equal
  * operands give equal bits in every call.
  *
+ * <p>Where there are vectors of 512 bits and machine code, {@link TileProductCode} computes them.
+ *
  * <p>A tile keeps {@code m × n} vectors of C in registers, loads a row of B and broadcasts single
  * elements of A. Twelve accumulators hide the latency of the multiply-add. More would be a little
  * faster, but the first compiler (C1) fails on so large a body, and a method that it failed on
@@ -24,6 +25,7 @@ import jdk.incubator.vector.FloatVector;
  * boxes its vector. They address all of memory, within bounds checked once for a product.
  */
 final class TileProduct {
+  private static final long BYTES = Lanes.BYTES;
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE_ENDIAN);
 
@@ -57,12 +59,16 @@ final class TileProduct {
       int vectors,
       int depth,
       boolean add) {
-    long toAt = address(c, cAt, (rows - 1) * cRow + (long) vectors * BYTES);
+    long toAt = address(c, cAt, (rows - 1) * cRow + vectors * BYTES);
     long fromAt = address(a, aAt, (rows - 1) * aRow + (depth - 1) * aStep + Float.BYTES);
-    long rowsAt = address(b, bAt, (depth - 1) * bRow + (long) vectors * BYTES);
+    long rowsAt = address(b, bAt, (depth - 1) * bRow + vectors * BYTES);
+    if (TileProductCode.multiply(
+        toAt, cRow, fromAt, aRow, aStep, rowsAt, bRow, rows, vectors, depth, add)) {
+      return;
+    }
     int v = 0;
     for (; WIDE && v + 4 <= vectors; v += 4) {
-      long n = (long) v * BYTES;
+      long n = v * BYTES;
       for (int m = 0, h; m < rows; m += h) {
         h = fours(rows - m);
         long to = toAt + m * cRow + n;
@@ -75,7 +81,7 @@ final class TileProduct {
       }
     }
     for (; v + 2 <= vectors; v += 2) {
-      long n = (long) v * BYTES;
+      long n = v * BYTES;
       for (int m = 0, h; m < rows; m += h) {
         h = twos(rows - m);
         long to = toAt + m * cRow + n;
@@ -91,7 +97,7 @@ final class TileProduct {
       }
     }
     if (v < vectors) {
-      long n = (long) v * BYTES;
+      long n = v * BYTES;
       int m = 0;
       for (; m + 4 <= rows; m += 4) {
         tile4x1(

@@ -68,6 +68,19 @@ final class X86 extends X86Encoding {
     emit32(value);
   }
 
+  /** {@code to = } the lower 32 bits of {@code from}. */
+  void mov32(Gp to, Gp from) {
+    if (to.number >= 8 || from.number >= 8) {
+      emit(rex(false, from.number, to.number));
+    }
+    emit(0x89, direct(from.number, to.number));
+  }
+
+  /** {@code to >>>= by}, 64 bits, by two or more. */
+  void shr(Gp to, int by) {
+    emit(rex(true, 0, to.number), 0xC1, direct(5, to.number), by);
+  }
+
   /** The lower 32 bits of a register below R8 into memory. */
   void mov32(Mem to, Gp from) {
     if (to.base().number >= 8 || from.number >= 8) {
@@ -297,6 +310,21 @@ final class X86 extends X86Encoding {
   void vfmadd231ps(int sum, int a, int b) {
     evex(MAP_0F38, PREFIX_66, sum, a, b >> 3 & 1, b >> 4, BITS_512);
     emit(0xB8, direct(sum, b));
+  }
+
+  /** Eight floats from memory as doubles. */
+  void vcvtps2pd(int to, Mem from) {
+    evexMemory(MAP_0F, NO_PREFIX, 0x5A, to, from, ZMM_BYTES / 2, BITS_512);
+  }
+
+  /** {@code sum += a · b}, eight doubles, each rounded once. */
+  void vfmadd231pd(int sum, int a, int b) {
+    evexRegisters(MAP_0F38, PREFIX_66 | W, 0xB8, sum, a, b);
+  }
+
+  /** {@code to = a + b}, eight doubles. */
+  void vaddpd(int to, int a, int b) {
+    evexRegisters(MAP_0F, PREFIX_66 | W, 0x58, to, a, b);
   }
 
   /** {@code to = a + b}, sixteen floats. */

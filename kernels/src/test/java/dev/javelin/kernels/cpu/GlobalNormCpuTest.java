@@ -1,11 +1,13 @@
 package dev.javelin.kernels.cpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.javelin.device.Cpu;
 import dev.javelin.kernels.VectorNorm;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -31,12 +33,49 @@ class GlobalNormCpuTest {
         magnitudes += Math.abs(v);
         largest = Math.max(largest, Math.abs(v));
       }
-      double[] expected = {magnitudes, Math.sqrt(squares), largest};
       for (VectorNorm kind : VectorNorm.values()) {
-        double want = expected[kind.ordinal()];
+        double want =
+            switch (kind) {
+              case L1 -> magnitudes;
+              case L2 -> Math.sqrt(squares);
+              case MAX -> largest;
+            };
         double got = GlobalNormCpu.norm(one, kind, x, n);
         assertThat(got).as("%s", kind).isCloseTo(want, within(want * n * 0x1p-53));
         assertThat(GlobalNormCpu.norm(three, kind, x, n)).isEqualTo(got);
+      }
+    }
+  }
+
+  /** The machine code: interpreted, run by this processor if it can, and in the Vector API. */
+  @ParameterizedTest
+  @ValueSource(ints = {16, 32, 4096})
+  void sumsOfSquaresAreTheSameBitsInMachineCode(int n) {
+    var random = new SplittableRandom(n);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment x = arena.allocate(4L * n, 4);
+      double[] chains = new double[SumOfSquaresCode.STEP];
+      for (int i = 0; i < n; i++) {
+        float v = Math.scalb((float) random.nextGaussian(), random.nextInt(100) - 50);
+        x.setAtIndex(JAVA_FLOAT, i, v);
+        chains[i % chains.length] = Math.fma((double) v, v, chains[i % chains.length]);
+      }
+      double[] want = new double[SumOfSquaresCode.SUMS];
+      double total = 0;
+      for (int i = 0; i < want.length; i++) {
+        want[i] = chains[i] + chains[i + want.length];
+        total += want[i];
+      }
+      MemorySegment sums = arena.allocate(8L * want.length, 8);
+      X86Machine machine =
+          new X86Machine(SumOfSquaresCode.code()).memory(x.asReadOnly()).memory(sums);
+      machine.run(x.address(), n / SumOfSquaresCode.STEP, sums.address());
+      assertThat(machine.upperHalvesAreClean()).isTrue();
+      assertThat(sums.toArray(JAVA_DOUBLE)).isEqualTo(want);
+      sums.fill((byte) 0);
+      if (SumOfSquaresCode.run(sums.address(), x.address(), n)) {
+        assertThat(sums.toArray(JAVA_DOUBLE)).isEqualTo(want);
+        assertThat(GlobalNormCpu.sumOfSquares(x.address(), n)).isEqualTo(total);
       }
     }
   }

@@ -179,6 +179,17 @@ class X86Test {
     add("vpandd zmm24, zmm9, zmm31", x -> x.vpandd(24, 9, 31));
     add("vpdpbusd zmm28, zmm9, zmm31", x -> x.vpdpbusd(28, 9, 31));
     add("vpdpbusd zmm1, zmm20, zmm2", x -> x.vpdpbusd(1, 20, 2));
+    add("mov eax, ecx", x -> x.mov32(RAX, RCX));
+    add("mov eax, r9d", x -> x.mov32(RAX, R9));
+    add("mov r13d, ebx", x -> x.mov32(R13, RBX));
+    add("shr rcx, 32", x -> x.shr(RCX, 32));
+    add("shr r9, 32", x -> x.shr(R9, 32));
+    add("vcvtps2pd zmm2, ymmword ptr [rdi+32]", x -> x.vcvtps2pd(2, at(RDI, 32)));
+    add("vcvtps2pd zmm17, ymmword ptr [r9+5]", x -> x.vcvtps2pd(17, at(R9, 5)));
+    add("vfmadd231pd zmm0, zmm2, zmm2", x -> x.vfmadd231pd(0, 2, 2));
+    add("vfmadd231pd zmm9, zmm17, zmm31", x -> x.vfmadd231pd(9, 17, 31));
+    add("vaddpd zmm0, zmm0, zmm1", x -> x.vaddpd(0, 0, 1));
+    add("vaddpd zmm24, zmm9, zmm31", x -> x.vaddpd(24, 9, 31));
   }
 
   /** Loops that {@code as} writes with a jump of one byte, and of four. */

@@ -74,6 +74,7 @@ final class X86Vector {
       case VCVTNE2PS2BF16 -> convertPairs(i, address);
       case VMOVSS_STORE -> memory.setInt(address, zmm[i.reg][0]);
       case VPMOVZXWD, VPMOVSXBD, VCVTPH2PS, VPBROADCASTQ -> widen(i, address);
+      case VCVTPS2PD, VADDPD, VFMADD231PD -> doubles(i, address);
       case VPSLLD, VEXTRACTF32X4 -> toOther(i);
       case VPSHUFB, VPERMPS, VSHUFPS, VSHUFF64X2 -> shuffle(i, address);
       case VZEROUPPER -> {
@@ -109,6 +110,28 @@ final class X86Vector {
           };
     }
     finish(i);
+  }
+
+  /** A double is two lanes, the lower half first; without a mask. */
+  private void doubles(X86Instruction i, long address) {
+    requirePlain(i, i.op == X86Op.VCVTPS2PD);
+    for (int n = 0; n < i.size / 8; n++) {
+      double x =
+          switch (i.op) {
+            case VCVTPS2PD -> value(memory.getInt(address + 4L * n));
+            case VADDPD -> wide(i.vvvv, n) + wide(i.rm, n);
+            default -> Math.fma(wide(i.vvvv, n), wide(i.rm, n), wide(i.reg, n));
+          };
+      long bits = Double.doubleToRawLongBits(x);
+      zmm[i.reg][2 * n] = (int) bits;
+      zmm[i.reg][2 * n + 1] = (int) (bits >> 32);
+    }
+    finish(i);
+  }
+
+  private double wide(int register, int n) {
+    long low = zmm[register][2 * n] & 0xffffffffL;
+    return Double.longBitsToDouble((long) zmm[register][2 * n + 1] << 32 | low);
   }
 
   private static void requirePlain(X86Instruction i, boolean memory) {
