@@ -4,6 +4,7 @@ import jdk.jfr.Category;
 import jdk.jfr.Description;
 import jdk.jfr.Enabled;
 import jdk.jfr.Event;
+import jdk.jfr.FlightRecorder;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
@@ -12,32 +13,39 @@ import jdk.jfr.StackTrace;
  * An operator, in Java Flight Recorder. Whoever records these gets true durations: a GPU is waited
  * for after each, and its steps go kernel by kernel ({@link StepGraph}). They are off unless asked
  * for with {@code javelin.Op#enabled=true}, and cost a branch then.
+ *
+ * <p>The event itself is another class: its initialisation starts Flight Recorder, a tenth of a
+ * second of processor time, so it waits until somebody records.
  */
-@Name("javelin.Op")
-@Label("Operator")
-@Category("Javelin")
-@Description("An operator of a pass forward or backward, from the end of the one before it")
-@Enabled(false)
-@StackTrace(false)
-public final class OpEvent extends Event {
-  @Label("Name")
-  private String name = "";
+public final class OpEvent {
+  @Name("javelin.Op")
+  @Label("Operator")
+  @Category("Javelin")
+  @Description("An operator of a pass forward or backward, from the end of the one before it")
+  @Enabled(false)
+  @StackTrace(false)
+  static final class Recorded extends Event {
+    @Label("Name")
+    String name = "";
 
-  @Label("Pass")
-  private String pass = "";
+    @Label("Pass")
+    String pass = "";
+  }
+
+  private final Recorded event = new Recorded();
 
   private OpEvent() {}
 
   /** Whether somebody records them. */
   public static boolean isOn() {
-    return new OpEvent().isEnabled();
+    return FlightRecorder.isInitialized() && new Recorded().isEnabled();
   }
 
   /** One that begins now. */
   public static OpEvent begun() {
-    OpEvent event = new OpEvent();
-    event.begin();
-    return event;
+    OpEvent op = new OpEvent();
+    op.event.begin();
+    return op;
   }
 
   /**
@@ -47,8 +55,8 @@ public final class OpEvent extends Event {
    * @param direction {@code forward} or {@code backward}
    */
   public void done(String operator, String direction) {
-    name = operator;
-    pass = direction;
-    commit();
+    event.name = operator;
+    event.pass = direction;
+    event.commit();
   }
 }

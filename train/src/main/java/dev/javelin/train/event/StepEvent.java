@@ -2,33 +2,48 @@ package dev.javelin.train.event;
 
 import jdk.jfr.Category;
 import jdk.jfr.Event;
+import jdk.jfr.FlightRecorder;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
+import org.jspecify.annotations.Nullable;
 
 /** An optimizer step, its batches and hooks included. On a GPU it ends when the work is queued. */
-@Name("javelin.Step")
-@Label("Step")
-@Category("Javelin")
-@StackTrace(false)
-public final class StepEvent extends Event {
+public final class StepEvent {
+  private static final StepEvent NONE = new StepEvent(null);
+
+  @Name("javelin.Step")
   @Label("Step")
-  private long step;
+  @Category("Javelin")
+  @StackTrace(false)
+  static final class Recorded extends Event {
+    @Label("Step")
+    long step;
 
-  @Label("Target Tokens")
-  private long targets;
+    @Label("Target Tokens")
+    long targets;
 
-  @Label("Learning Rate")
-  private double learningRate;
+    @Label("Learning Rate")
+    double learningRate;
 
-  @Label("Loss")
-  private double loss;
+    @Label("Loss")
+    double loss;
+  }
+
+  private final @Nullable Recorded event;
+
+  private StepEvent(@Nullable Recorded event) {
+    this.event = event;
+  }
 
   /** One that begins now. */
   public static StepEvent begun() {
-    StepEvent event = new StepEvent();
+    if (!FlightRecorder.isInitialized()) {
+      return NONE;
+    }
+    Recorded event = new Recorded();
     event.begin();
-    return event;
+    return new StepEvent(event);
   }
 
   /**
@@ -39,10 +54,12 @@ public final class StepEvent extends Event {
    * @param mean loss, NaN where the host did not look at it
    */
   public void done(long number, long targetTokens, double rate, double mean) {
-    step = number;
-    targets = targetTokens;
-    learningRate = rate;
-    loss = mean;
-    commit();
+    if (event != null) {
+      event.step = number;
+      event.targets = targetTokens;
+      event.learningRate = rate;
+      event.loss = mean;
+      event.commit();
+    }
   }
 }

@@ -10,7 +10,8 @@ public final class Names {
 
   /** {@code Max_Steps} and {@code --max_steps} become {@code max-steps}. */
   public static String kebab(String name) {
-    return name.replaceFirst("^--?", "").replace('_', '-').toLowerCase(Locale.ROOT);
+    int dashes = name.startsWith("--") ? 2 : name.startsWith("-") ? 1 : 0;
+    return name.substring(dashes).replace('_', '-').toLowerCase(Locale.ROOT);
   }
 
   public static String snake(String name) {
@@ -19,7 +20,15 @@ public final class Names {
 
   /** {@code maxSteps} becomes {@code max_steps}. */
   static String snakeOfCamel(String name) {
-    return name.replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+    StringBuilder snake = new StringBuilder(); // no pattern: this runs for each setting at a start
+    for (int i = 0; i < name.length(); i++) {
+      char c = name.charAt(i);
+      if ('A' <= c && c <= 'Z') {
+        snake.append('_');
+      }
+      snake.append(c);
+    }
+    return snake.toString().toLowerCase(Locale.ROOT);
   }
 
   /**
