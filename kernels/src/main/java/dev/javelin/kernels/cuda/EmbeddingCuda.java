@@ -3,6 +3,8 @@ package dev.javelin.kernels.cuda;
 import dev.javelin.device.Addressable;
 import dev.javelin.device.Cuda;
 import dev.javelin.device.CudaKernel;
+import dev.javelin.device.DType;
+import dev.javelin.device.DeviceMemory;
 import org.jspecify.annotations.Nullable;
 
 /** {@code embedding.cu}; ids are I32. */
@@ -43,14 +45,23 @@ public final class EmbeddingCuda {
       Cuda cuda, CudaRows dTable, CudaRows dy, Addressable ids, int paddingId) {
     boolean vectors = CudaRows.inVectors(dTable, dy);
     long unit = CudaRows.unit(dy.type(), vectors);
+    DeviceMemory order = cuda.scratch(2 * DType.I32.bytes(dy.count()));
+    CudaKernel sort = cuda.kernel("embedding_order");
+    // ids from 0 to the table's size, which stands for all that get no gradient
+    sort.grid(Math.ceilDiv(dTable.count() + 1L, sort.blockSize()))
+        .ptr(order)
+        .ptr(ids)
+        .i64(dy.count())
+        .i32(dTable.count())
+        .i32(paddingId)
+        .run();
     CudaKernel kernel = cuda.kernel("embedding_backward", dy.type());
     kernel
         .grid(RowGrid.blocks(kernel, dy.count()), Math.ceilDiv(dy.cols(), RowGrid.WARP * unit))
         .ptr(dTable)
         .i64(dTable.stride())
         .i32(dTable.count())
-        .ptr(ids)
-        .i32(paddingId)
+        .ptr(order)
         .ptr(dy)
         .i64(dy.stride())
         .i64(dy.count())
