@@ -320,7 +320,8 @@ def served_op(case, wrap=lambda f: f):
     if name == "adamw":
         p = torch.randn(dims[0], dtype=torch.float32)
         p.grad = torch.randn(dims[0], dtype=torch.float32)
-        return torch.optim.AdamW([p], lr=3e-4, fused=True).step
+        update, half = torch.optim.AdamW([p], lr=3e-4, fused=True).step, torch.empty(dims[0])  # in bf16 a step writes the copy that products read
+        return update if half.dtype == p.dtype else lambda: (update(), half.copy_(p))
     if name not in ("attention", "attention-backward"):
         raise RuntimeError(f"no {name} here")
     b, t, h, d = dims

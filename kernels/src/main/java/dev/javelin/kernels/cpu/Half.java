@@ -5,6 +5,7 @@ import static jdk.incubator.vector.VectorOperators.I2S;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.LT;
+import static jdk.incubator.vector.VectorOperators.NE;
 import static jdk.incubator.vector.VectorOperators.S2I;
 import static jdk.incubator.vector.VectorOperators.UGE;
 import static jdk.incubator.vector.VectorOperators.UGT;
@@ -16,6 +17,7 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -189,10 +191,9 @@ final class Half {
 
   private static IntVector floatToBf16(FloatVector x) {
     IntVector bits = x.reinterpretAsInts();
-    IntVector odd = bits.lanewise(LSHR, 16).and(1);
-    IntVector rounded = bits.add(odd).add(0x7FFF).lanewise(LSHR, 16);
-    IntVector nan = bits.lanewise(LSHR, 16).or(0x40);
-    return rounded.blend(nan, bits.and(0x7FFFFFFF).compare(UGT, INFINITY_32));
+    IntVector rounded = bits.add(bits.lanewise(LSHR, 16).and(1).add(0x7FFF));
+    VectorMask<Integer> nan = x.compare(NE, x).cast(Lanes.INTS);
+    return rounded.blend(bits.or(0x400000), nan).lanewise(LSHR, 16);
   }
 
   static short floatToBf16(float x) {
