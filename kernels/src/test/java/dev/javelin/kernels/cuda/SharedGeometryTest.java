@@ -95,11 +95,11 @@ class SharedGeometryTest {
     String file = "matmul_hopper.cuh";
     find(
         file,
-        "kM = %d, kN = kN_, kK = %d;".formatted(MatmulHopperPlan.ROWS, MatmulHopperPlan.STEP));
+        "kM = %d, kN = kN_, kK = %d,".formatted(MatmulHopperPlan.ROWS, MatmulHopperPlan.STEP));
     find(
         file,
         "kBoxBytes = %d \\* %d;".formatted(MatmulHopper.BOX_ROWS, MatmulHopper.SWIZZLE_BYTES));
-    int boxes = Integer.parseInt(find(file, "kBoxes_ = (\\d+)>").group(1));
+    int boxes = Integer.parseInt(find(file, "kBoxes_ = (\\d+),").group(1));
     assertThat(MatmulHopper.RESULT_BYTES)
         .isEqualTo(MatmulHopperPlan.ROWS * boxes * MatmulHopper.SWIZZLE_BYTES);
     MatchResult block =
