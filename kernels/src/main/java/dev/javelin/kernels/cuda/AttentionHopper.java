@@ -24,6 +24,8 @@ final class AttentionHopper {
   private static final long SECTION_BYTES = 32L << 20;
 
   private static final int[] DIMS = {64, 128};
+  private static final int FEW = 32; // elements, for which the older kernel has an instance
+  private static final int VECTOR = 8; // elements
   private static final int ALIGNMENT = 16; // of tensor maps
   private static final int SWIZZLE_BYTES = 128; // of a box's row
   private static final String NAME = "attention_forward_hopper_d";
@@ -41,10 +43,10 @@ final class AttentionHopper {
   }
 
   /**
-   * Whether there is a kernel for this on this device: heads of 64 or 128 elements that begin at
-   * 16-byte boundaries, with a positive scale; causal or not, with a window, with documents. No
-   * lengths, since tiles are read to their end and a key beyond its sequence's length may be
-   * anything; no mask of single keys, slopes or soft cap.
+   * Whether there is a kernel for this on this device: heads of up to 128 elements, a multiple of 8
+   * of them and more than 32, that begin at 16-byte boundaries, with a positive scale; causal or
+   * not, with a window, with documents. No lengths, since tiles are read to their end and a key
+   * beyond its sequence's length may be anything; no mask of single keys, slopes or soft cap.
    */
   static boolean fits(
       Cuda cuda, CudaHeads o, CudaHeads q, CudaHeads k, CudaHeads v, CudaMask mask, float scale) {
@@ -56,7 +58,9 @@ final class AttentionHopper {
       Cuda cuda, CudaHeads q, CudaHeads k, CudaHeads v, CudaMask mask, float scale) {
     return MatmulHopper.isWanted(cuda)
         && q.type() != DType.F32
-        && (q.dim() == DIMS[0] || q.dim() == DIMS[1])
+        && q.dim() > FEW
+        && q.dim() <= DIMS[1]
+        && q.dim() % VECTOR == 0
         && scale > 0
         && mask.softCap() == 0
         && mask.lengths() == null
@@ -106,7 +110,7 @@ final class AttentionHopper {
       int headsAtOnce) {
     int work = Math.toIntExact(work(q));
     Launch launch =
-        cuda.kernel(NAME + q.dim(), q.type())
+        cuda.kernel(NAME + instance(q.dim()), q.type())
             .grid(Math.min(work, blocks))
             .map(map(q, rows(q.dim())))
             .map(map(k, KEYS))
@@ -133,6 +137,14 @@ final class AttentionHopper {
     return Math.ceilDiv(heads, sections) * group;
   }
 
+  /**
+   * The instance whose heads these fit in: what they lack arrives as zeros, which change no sum,
+   * and what is beyond a result is not stored.
+   */
+  private static int instance(int dim) {
+    return dim <= DIMS[0] ? DIMS[0] : DIMS[1];
+  }
+
   /** Pieces: a block's queries of a head. */
   static long work(CudaHeads q) {
     return (long) Math.ceilDiv(q.time(), rows(q.dim())) * q.heads() * q.batch();
@@ -140,12 +152,13 @@ final class AttentionHopper {
 
   /** Queries of a block: three multiplying warpgroups where their registers suffice, or two. */
   static int rows(int dim) {
-    return (dim == DIMS[0] ? 3 : 2) * ROWS_OF_RESULTS;
+    return (instance(dim) == DIMS[0] ? 3 : 2) * ROWS_OF_RESULTS;
   }
 
   /** The queries, and the stages. */
   static int sharedBytes(int dim) {
-    return (STAGES_OF_QUERIES * rows(dim) + 2 * STAGES * KEYS) * (int) DType.BF16.bytes(dim);
+    int rows = STAGES_OF_QUERIES * rows(dim) + 2 * STAGES * KEYS;
+    return rows * (int) DType.BF16.bytes(instance(dim));
   }
 
   /** A box is {@code rows} positions of a head, of which 64 elements. */

@@ -75,7 +75,10 @@ class AttentionHopperTest {
           new Case(BF16, 2, 130, 300, 1, 1, 64, true, 0, true, false),
           new Case(F16, 1, 1, 600, 2, 2, 128, false, 0, false, false),
           new Case(F16, 1, 130, 280, 6, 3, 128, true, 0, false, false),
-          new Case(BF16, 1, 385, 385, 1, 1, 64, true, 129, true, true));
+          new Case(BF16, 1, 385, 385, 1, 1, 64, true, 129, true, true),
+          new Case(BF16, 1, 130, 190, 2, 2, 96, true, 0, false, false),
+          new Case(F16, 2, 100, 100, 2, 1, 72, true, 60, true, true),
+          new Case(F16, 1, 70, 140, 2, 1, 40, false, 0, false, false));
 
   /** o and lse. */
   private static final Map<Case, List<float[]>> CONFIRMED = new HashMap<>();
@@ -322,7 +325,10 @@ class AttentionHopperTest {
       assertThat(fits(gpu, good, plain, 1)).isTrue();
       assertThat(fits(gpu, heads(memory, BF16, 128, 128), plain, 1)).isTrue();
       assertThat(fits(gpu, heads(memory, F32, 64, 64), plain, 1)).isFalse();
-      assertThat(fits(gpu, heads(memory, BF16, 96, 96), plain, 1)).isFalse();
+      assertThat(fits(gpu, heads(memory, BF16, 96, 96), plain, 1)).isTrue();
+      for (int dim : new int[] {32, 100, 136}) {
+        assertThat(fits(gpu, heads(memory, BF16, dim, 144), plain, 1)).as("%d", dim).isFalse();
+      }
       assertThat(fits(gpu, heads(memory, BF16, 64, 68), plain, 1)).isFalse();
       CudaHeads odd =
           new CudaHeads(() -> memory.address() + 8, BF16, 1, 4, 2, 64, 0, 128, 64, false);
