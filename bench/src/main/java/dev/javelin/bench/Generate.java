@@ -37,7 +37,7 @@ import java.util.Random;
  */
 final class Generate {
   private static final int PROMPT = 512;
-  private static final int CONTEXT = 128;
+  private static final int CONTEXT = 130; // inside a page of the cache, which is then kept
   private static final int[] BATCHES = {1, 2, 4, 8, 16, 32};
   private static final long COPY_BYTES = 256L << 20;
   private static final int COPY_PIECE = 1 << 20;

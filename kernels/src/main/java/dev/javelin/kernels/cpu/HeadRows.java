@@ -1,5 +1,6 @@
 package dev.javelin.kernels.cpu;
 
+import dev.javelin.device.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -42,12 +43,29 @@ final class HeadRows {
    */
   static void widen(MemorySegment dst, long dstAt, HeadView src, long srcAt, int count, int dim) {
     long width = 4L * Lanes.pad(dim);
+    if (src.type() == DType.BF16 && width == 4L * dim) {
+      long to = Ram.address(dst, dstAt, count * width);
+      long from = Ram.address(src.data(), srcAt, (count - 1) * src.row() + 2L * dim);
+      for (int d = 0; d < dim; d += Lanes.COUNT) {
+        widenColumn(to + 4L * d, width, from + 2L * d, src.row(), count);
+      }
+      return;
+    }
     for (int t = 0; t < count; t++) {
       long row = dstAt + t * width;
       Half.widen(dst, row, src.data(), srcAt + t * src.row(), src.type(), dim);
       for (long pad = row + 4L * dim; pad < row + width; pad += 4) {
         dst.set(FLOAT, pad, 0f);
       }
+    }
+  }
+
+  /** A vector of each position: heads are short, and loops over them shorter still. */
+  private static void widenColumn(long to, long width, long from, long row, int count) {
+    for (int t = 0; t < count; t++) {
+      Lanes.store(Half.loadBf16(Ram.ALL, from), to);
+      to += width;
+      from += row;
     }
   }
 
