@@ -5,6 +5,8 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 
 /**
  * Compiles each {@code .cu} file of a folder: with nvcc to a fatbin for real devices, with g++ to
@@ -32,12 +34,13 @@ import java.util.Set;
  * kernels by JAVELIN_EMULATOR_CXXFLAGS ({@code -O0 -g} to step through one in a debugger).
  */
 final class CompileCuda {
-  /** Code for A100, for the cards of 8.6 and 8.9, for H100 and H200; PTX for what comes later. */
-  private static final List<String> TARGETS =
-      List.of(
-          "-gencode=arch=compute_80,code=[sm_80,sm_86,sm_89,compute_80]", // one pass of the front
-          // end
-          "-gencode=arch=compute_90a,code=sm_90a");
+  /** For A100, whose code the cards of 8.6 and 8.9 run too; for H100 and H200; PTX for the rest. */
+  private static final String ALL = "sm_80,sm_90,compute_80";
+
+  /** Reached by kernels for 9.0 alone; only {@code sm_90a} has what is in it. */
+  private static final String HOPPER = "hopper.cuh";
+
+  private static final Pattern INCLUDE = Pattern.compile("(?m)^#include \"([^\"]+)\"");
 
   private final Path sources;
   private final Path images;
@@ -73,7 +76,7 @@ final class CompileCuda {
 
   private void compile() throws Exception {
     List<Path> families = Toolchain.files(sources, ".cu");
-    List<String> targets = targets();
+    String code = code();
     boolean emulate = kinds.stream().anyMatch(kind -> kind.startsWith("emulator"));
     boolean plainly = emulate && !kinds.contains("emulator:checked");
     boolean checked = emulate && !kinds.contains("emulator:unchecked");
@@ -82,14 +85,15 @@ final class CompileCuda {
     List<Toolchain.Step> all = new ArrayList<>(); // all there could be
     List<Toolchain.Step> steps = new ArrayList<>(); // those asked for
     if (nvcc == null
-        && !targets.isEmpty()
+        && !code.isEmpty()
         && table != null) { // said once, not for the tests' kernels again
       Toolchain.say("no nvcc (NVCC, PATH, /usr/local/cuda): built without code for GPUs");
     }
     if (nvcc != null) {
-      List<String> code = targets.isEmpty() ? TARGETS : targets;
-      families.forEach(source -> all.add(fatbin(nvcc, code, source)));
-      if (!targets.isEmpty()) {
+      for (Path source : families) {
+        all.add(fatbin(nvcc, code.isEmpty() ? ALL : code, source));
+      }
+      if (!code.isEmpty()) {
         steps.addAll(all);
       }
     }
@@ -122,7 +126,7 @@ final class CompileCuda {
       resources.add(families.get(i), results.get(i).said());
     }
     resources.check();
-    if (table != null && nvcc != null && targets.equals(TARGETS)) {
+    if (table != null && nvcc != null && code.equals(ALL)) {
       resources.write(table);
     }
     Set<Path> wanted = new HashSet<>();
@@ -135,33 +139,43 @@ final class CompileCuda {
     deleteAllBut(wanted);
   }
 
-  /** The code nvcc is to generate; empty for none. */
-  private List<String> targets() {
+  /** The code nvcc is to generate of kernels for every card; empty for none. */
+  private String code() {
     for (String kind : kinds) {
       if (kind.equals("gpu")) {
-        return TARGETS;
+        return ALL;
       }
       if (kind.startsWith("gpu:")) {
-        return List.of(
-            switch (kind.substring(4)) {
-              case "8.0", "8.6", "8.9" -> {
-                String sm = kind.substring(4).replace(".", "");
-                yield "-gencode=arch=compute_80,code=sm_" + sm;
-              }
-              case "9.0" -> "-gencode=arch=compute_90a,code=sm_90a";
-              default -> "-gencode=arch=compute_80,code=compute_80"; // the driver translates it
-            });
+        return switch (kind.substring(4)) {
+          case "8.0", "8.6", "8.9" -> "sm_80";
+          case "9.0" -> "sm_90";
+          default -> "compute_80"; // the driver translates it
+        };
       }
     }
-    return List.of();
+    return "";
   }
 
-  private Toolchain.Step fatbin(String nvcc, List<String> targets, Path source) {
+  private boolean isForHopper(Path source) throws IOException {
+    for (MatchResult found : INCLUDE.matcher(Files.readString(source)).results().toList()) {
+      Path beside = source.resolveSibling(found.group(1));
+      Path file = Files.exists(beside) ? beside : include.resolve(found.group(1));
+      if (found.group(1).equals(HOPPER) || (Files.exists(file) && isForHopper(file))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private Toolchain.Step fatbin(String nvcc, String code, Path source) throws IOException {
     String family = Toolchain.stem(source);
     Path dependencies = work.resolve(family + ".fatbin.d");
     Path output = images.resolve(family + ".fatbin");
     List<String> command = new ArrayList<>(List.of(nvcc, "-std=c++17", "-O3", "-lineinfo"));
-    command.addAll(targets);
+    command.add(
+        isForHopper(source)
+            ? "-gencode=arch=compute_90a,code=sm_90a"
+            : "-gencode=arch=compute_80,code=[%s]".formatted(code));
     command.addAll(List.of("-fatbin", "--compress-mode=size", "-Xptxas=-v"));
     command.addAll(List.of("-I" + include, "-MMD", "-MF", dependencies.toString()));
     command.addAll(List.of(source.toString(), "-o", output.toString()));

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * What {@code ptxas -v} says of each kernel on each architecture: registers, memory, spills.
@@ -93,9 +94,9 @@ final class KernelResources {
     StringBuilder text = new StringBuilder();
     text.append("# Resources of the CUDA kernels\n\n");
     text.append(
-        "Written by the build (`ptxas -v`). For sm_80, 86, 89 and 90a: registers per thread, bytes of\n");
+        "Written by the build (`ptxas -v`). For sm_80 and sm_90, or sm_90a alone: registers per\n");
     text.append(
-        "static shared memory, and of constant memory with the parameters (not told for sm_90a). No kernel spills: the build would fail.\n\n");
+        "thread, bytes of static shared memory, and of constant memory with the parameters (not told from 9.0 on). No kernel spills: the build would fail.\n\n");
     text.append("| family | kernel | registers | shared | constant |\n|---|---|---|---|---|\n");
     families.forEach(
         (family, kernels) ->
@@ -124,22 +125,19 @@ final class KernelResources {
   /** One number where the architectures agree, else all of them in their order. */
   private static String cell(Map<String, Use> uses, Field field) {
     List<String> values = new ArrayList<>();
-    for (String arch : List.of("sm_80", "sm_86", "sm_89", "sm_90a")) {
-      if (field == Field.CONSTANT && arch.equals("sm_90a")) {
-        continue;
-      }
+    for (String arch : List.of("sm_80", "sm_90", "sm_90a")) {
       Use use = uses.get(arch);
-      values.add(
-          use == null
-              ? "–"
-              : String.valueOf(
-                  switch (field) {
-                    case REGISTERS -> use.registers;
-                    case SHARED -> use.shared;
-                    case CONSTANT -> use.constant;
-                  }));
+      if (use != null && (field != Field.CONSTANT || arch.equals("sm_80"))) {
+        values.add(
+            String.valueOf(
+                switch (field) {
+                  case REGISTERS -> use.registers;
+                  case SHARED -> use.shared;
+                  case CONSTANT -> use.constant;
+                }));
+      }
     }
-    return values.stream().distinct().count() == 1 ? values.getFirst() : String.join(", ", values);
+    return values.isEmpty() ? "–" : values.stream().distinct().collect(Collectors.joining(", "));
   }
 
   private static int sum(Pattern pattern, String line) {

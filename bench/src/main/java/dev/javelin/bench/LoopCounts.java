@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Instructions of a thread in one pass of a kernel's main loop, for sm_90a, as {@code
+ * Instructions of a thread in one pass of a kernel's main loop, for 9.0, as {@code
  * docs/kernels/instructions.md} has them from the machine code.
  *
  * @param all of them

@@ -8,8 +8,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The kernels that the build made of {@code src/main/cuda/FAMILY.cu}: in this jar one fatbin each
- * (its code for 8.0, 8.6, 8.9 and 9.0, and PTX); in that of {@code javelin-emulator} images for the
- * emulated device. A build without nvcc, or without g++, has none of the one kind.
+ * (its code for 8.0, which 8.6 and 8.9 run too, and 9.0, and PTX); in that of {@code
+ * javelin-emulator} images for the emulated device. A build without nvcc, or without g++, has none
+ * of the one kind.
  */
 public final class BundledKernels implements KernelImages {
   private final boolean checked;

@@ -48,11 +48,11 @@ class LadderCountsTest {
         # Counts of the ladders
 
         Written by `LadderCountsTest`, which holds it against the compiler's reports and the machine code: registers for
-        sm_80, 86, 89 and 90a (one number where they agree), bytes of shared memory; then one pass of the main loop for
-        sm_90a, instructions of a thread. A multiply-add is an `FFMA`, or a 64th of a lane's `HMMA` (`mma.sync.m16n8k16`),
+        sm_80 and sm_90 (one number where they agree), bytes of shared memory; then one pass of the main loop for
+        9.0, instructions of a thread. A multiply-add is an `FFMA`, or a 64th of a lane's `HMMA` (`mma.sync.m16n8k16`),
         a 512th, 1024th or 2048th of its `HGMMA` (`wgmma` with 64, 128 or 256 columns). Loads from memory are `LDG`, `LDGSTS`
         (`cp.async`) and `UTMALDG` (TMA, of one thread), from shared memory `LDS` and `LDSM` (`ldmatrix`), of whatever
-        width. Kernels with `HGMMA` have dynamic shared memory besides, and for cards before 9.0 no code.
+        width. Kernels with `HGMMA` have dynamic shared memory besides, and code for 9.0 alone.
         No kernel spills registers.
 
         | kernel | registers | shared | instructions | `FFMA` | `HMMA`, `HGMMA` | `MUFU.EX2` | memory loads | shared loads | barriers | memory loads each multiply-add | shared loads each multiply-add |

@@ -15,7 +15,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** What the compiler made of a kernel for sm_90a, read by NVIDIA's disassembler. */
+/** What the compiler made of a kernel for 9.0, read by NVIDIA's disassembler. */
 final class MachineCode {
   private static final Pattern FUNCTION = Pattern.compile("\\s*Function : (\\w+)");
   private static final Pattern INSTRUCTION =
@@ -201,22 +201,25 @@ final class MachineCode {
         .orElse(null);
   }
 
-  /** Of each kernel of an image: its code for sm_90a. */
+  /** Of each kernel of an image: its code for 9.0. */
   static Map<String, Code> kernels(Path disassembler, byte[] fatbin) throws IOException {
     Path file = Files.createTempFile("kernels", ".fatbin");
     try {
       Files.write(file, fatbin);
-      ProcessBuilder builder =
-          new ProcessBuilder(
-              disassembler.toString(), "--dump-sass", "-arch", "sm_90a", file.toString());
-      builder.environment().merge("PATH", disassembler.getParent() + ":", (old, dir) -> dir + old);
-      Process process = builder.redirectErrorStream(true).start();
-      process.getOutputStream().close();
-      String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-      return kernels(text);
+      Map<String, Code> own = kernels(disassemble(disassembler, "sm_90a", file));
+      return own.isEmpty() ? kernels(disassemble(disassembler, "sm_90", file)) : own;
     } finally {
       Files.delete(file);
     }
+  }
+
+  private static String disassemble(Path disassembler, String arch, Path file) throws IOException {
+    ProcessBuilder builder =
+        new ProcessBuilder(disassembler.toString(), "--dump-sass", "-arch", arch, file.toString());
+    builder.environment().merge("PATH", disassembler.getParent() + ":", (old, dir) -> dir + old);
+    Process process = builder.redirectErrorStream(true).start();
+    process.getOutputStream().close();
+    return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
   }
 
   static Map<String, Code> kernels(String text) {

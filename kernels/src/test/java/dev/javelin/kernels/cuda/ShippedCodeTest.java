@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /**
- * Shipped kernels are for sm_90a what they claim to be. That none spills and that no {@code wgmma}
- * is serialised, the build has seen to.
+ * Shipped kernels are for 9.0 what they claim to be. That none spills and that no {@code wgmma} is
+ * serialised, the build has seen to.
  */
 class ShippedCodeTest {
   private static final Path PAGE = Path.of("../docs/kernels/instructions.md");
@@ -166,7 +166,7 @@ class ShippedCodeTest {
         # Instructions of the main loops
 
         Written by `ShippedCodeTest`, which holds it against the machine code where NVIDIA's disassembler is at hand, and holds
-        each kernel to what it claims there. Counted for sm_90a, of a thread, in one pass of the main loop
+        each kernel to what it claims there. Counted for 9.0, of a thread, in one pass of the main loop
         that does all products and copies with the fewest instructions: no ragged edge, no mask, no soft cap. Barriers are
         block-wide, uniform those of the warp's own registers and units. Kernels of fp16 are as those of bf16. [Predicted times](predicted.md) are fed with these counts.
 
