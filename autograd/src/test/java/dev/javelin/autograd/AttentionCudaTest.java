@@ -164,7 +164,7 @@ class AttentionCudaTest {
   @Test
   void agreeWithTheCpuWhereverAWindowEndsInATile() {
     for (DType t : List.of(DType.F32, DType.BF16)) {
-      for (int window = 1; window <= 66; window++) {
+      for (int window : new int[] {1, 2, 15, 16, 17, 31, 32, 33, 34, 47, 48, 49, 63, 64, 65, 66}) {
         compare(new Case(t, 1, 130, 131, 1, 1, 16, Masking.WINDOW, false, 7, window, window));
       }
     }

@@ -24,6 +24,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,30 +34,32 @@ import org.junit.jupiter.api.io.TempDir;
  * from a whole checkpoint, and its end has the bits of a run that was left alone.
  */
 class CrashRehearsalTest {
-  private static final int STEPS = 120;
-  private static final String[] FLAGS = {
-    "--max-steps=" + STEPS,
-    "--lr-decay-steps=" + STEPS,
-    "--save-every=2",
-    "--eval-every=10",
-    "--val-fraction=0.2",
-    "--keep=2",
-    "--resume"
-  };
-
   /** Of about two saves: each writes some 130 times, for a tensor is a call. */
   private static final int CALLS = 260;
 
   @TempDir Path dir;
+  private int steps;
+  private String[] flags = {};
   private Map<String, String> unbroken = Map.of();
   private List<Double> losses = List.of();
   private long checkpointBytes;
 
   @BeforeEach
-  void trainUnbroken() throws IOException {
+  void trainUnbroken(TestInfo test) throws IOException {
+    steps = test.getTags().contains("long") ? 120 : 40;
+    flags =
+        new String[] {
+          "--max-steps=" + steps,
+          "--lr-decay-steps=" + steps,
+          "--save-every=2",
+          "--eval-every=10",
+          "--val-fraction=0.2",
+          "--keep=2",
+          "--resume"
+        };
     Path run = dir.resolve("unbroken");
-    ResumeTest.assertSuccess(Tiny.train(dir, run, FLAGS));
-    Path end = run.resolve("checkpoint-" + STEPS);
+    ResumeTest.assertSuccess(Tiny.train(dir, run, flags));
+    Path end = run.resolve("checkpoint-" + steps);
     unbroken = Tiny.numbers(end);
     losses = losses(run);
     try (Stream<Path> files = Files.list(end)) {
@@ -131,7 +134,7 @@ class CrashRehearsalTest {
     assertEnd(run, "seed " + seed);
     System.out.printf(
         "%d kills %s; %d left a part of a checkpoint; step %d of %d was reached%n",
-        count, moments, partial, before, STEPS);
+        count, moments, partial, before, steps);
   }
 
   private void secondProcesses(int count, long seed) throws Exception {
@@ -145,7 +148,7 @@ class CrashRehearsalTest {
       }
       assertThat(first.process().isAlive()).as(first.text()).isTrue();
       long before = newest(run);
-      CommandLineTest.Result second = Tiny.train(dir, run, FLAGS);
+      CommandLineTest.Result second = Tiny.train(dir, run, flags);
       assertThat(second.exit()).isEqualTo(2);
       assertThat(second.err()).contains("in use by process " + first.process().pid());
       assertThat(newest(run)).isEqualTo(before);
@@ -165,7 +168,7 @@ class CrashRehearsalTest {
                 Integer.toString(random.nextInt(CALLS)),
                 Double.toString(random.nextDouble()),
                 marker.toString()));
-    arguments.addAll(Tiny.flags(dir, run, FLAGS));
+    arguments.addAll(Tiny.flags(dir, run, flags));
     return ChildJvm.startMain(DyingRun.class, dir, List.of("-XX:TieredStopAtLevel=1"), arguments);
   }
 
@@ -176,7 +179,7 @@ class CrashRehearsalTest {
     for (int i = 0; i < count; i++) {
       FullAfter disk = new FullAfter(random.nextLong(5 * checkpointBytes / 2));
       CommandLineTest.Result r =
-          ScopedValue.where(FileCalls.SCOPE, disk).call(() -> Tiny.train(dir, run, FLAGS));
+          ScopedValue.where(FileCalls.SCOPE, disk).call(() -> Tiny.train(dir, run, flags));
       assertThat(r.exit()).as(r.err()).isIn(1, 2);
       assertThat(r.err()).contains("No space left");
       assertThat(assertWhole(run, r.err())).as("no part stays behind: " + r.err()).isFalse();
@@ -210,8 +213,8 @@ class CrashRehearsalTest {
     Random random = new Random(seed);
     Path run = dir.resolve("cut");
     for (int i = 1; i <= count; i++) {
-      String steps = "--max-steps=" + STEPS * i / (count + 1) / 2 * 2;
-      ResumeTest.assertSuccess(Tiny.train(dir, run, with(steps)));
+      String until = "--max-steps=" + steps * i / (count + 1) / 2 * 2;
+      ResumeTest.assertSuccess(Tiny.train(dir, run, with(until)));
       Path newest = new Checkpoints(run, 0).newest().orElseThrow().directory();
       List<Path> files;
       try (Stream<Path> all = Files.list(newest)) {
@@ -221,7 +224,7 @@ class CrashRehearsalTest {
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
         channel.truncate(random.nextLong(channel.size()));
       }
-      CommandLineTest.Result r = Tiny.train(dir, run, with(steps));
+      CommandLineTest.Result r = Tiny.train(dir, run, with(until));
       ResumeTest.assertSuccess(r);
       assertThat(r.err()).contains("skipped " + newest);
       assertThat(Checkpoint.open(newest).step()).as("written again").isPositive();
@@ -229,8 +232,8 @@ class CrashRehearsalTest {
     assertEnd(run, "seed " + seed);
   }
 
-  private static String[] with(String flag) {
-    return Stream.concat(Stream.of(FLAGS), Stream.of(flag)).toArray(String[]::new);
+  private String[] with(String flag) {
+    return Stream.concat(Stream.of(flags), Stream.of(flag)).toArray(String[]::new);
   }
 
   private static long newest(Path run) {
@@ -253,8 +256,8 @@ class CrashRehearsalTest {
   }
 
   private void assertEnd(Path run, String what) throws IOException {
-    ResumeTest.assertSuccess(Tiny.train(dir, run, FLAGS));
-    assertThat(Tiny.numbers(run.resolve("checkpoint-" + STEPS))).as(what).isEqualTo(unbroken);
+    ResumeTest.assertSuccess(Tiny.train(dir, run, flags));
+    assertThat(Tiny.numbers(run.resolve("checkpoint-" + steps))).as(what).isEqualTo(unbroken);
     assertThat(losses(run)).as(what).isEqualTo(losses);
   }
 

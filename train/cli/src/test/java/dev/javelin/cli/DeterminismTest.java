@@ -22,15 +22,18 @@ class DeterminismTest {
 
   @Test
   void theInterpreterGivesTheBitsOfTheCompiler() throws Exception {
-    List<String> three = Tiny.flags(dir, dir.resolve("compiled"), "--max-steps=3");
+    List<String> three =
+        Tiny.flags(dir, dir.resolve("compiled"), "--max-steps=2", "--batch-size=1", "--seq-len=8");
     List<String> soon = List.of("-Xbatch", "-XX:-TieredCompilation", "-XX:CompileThreshold=500");
     ChildJvm compiled = ChildJvm.start(dir, soon, three);
-    List<String> again = Tiny.flags(dir, dir.resolve("interpreted"), "--max-steps=3");
+    List<String> again =
+        Tiny.flags(
+            dir, dir.resolve("interpreted"), "--max-steps=2", "--batch-size=1", "--seq-len=8");
     ChildJvm interpreted = ChildJvm.start(dir, List.of("-Xint"), again);
     assertThat(interpreted.join()).as(interpreted.text()).isEqualTo(0);
     assertThat(compiled.join()).as(compiled.text()).isEqualTo(0);
-    assertThat(Tiny.numbers(dir.resolve("interpreted/checkpoint-3")))
-        .isEqualTo(Tiny.numbers(dir.resolve("compiled/checkpoint-3")));
+    assertThat(Tiny.numbers(dir.resolve("interpreted/checkpoint-2")))
+        .isEqualTo(Tiny.numbers(dir.resolve("compiled/checkpoint-2")));
   }
 
   private Map<String, String> weights(String name, String... flags) throws IOException {

@@ -35,7 +35,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @Timeout(600) // a reader that hangs, not one that is slow
 class HostileCheckpointTest {
-  private static final int SOME = 10_000;
+  private static final int SOME = 2_000;
   private static final int MANY = 100_000;
   private static final int REOPEN = 10; // what is written again, once in so many
   private static final List<String> PIECES =
@@ -64,7 +64,7 @@ class HostileCheckpointTest {
           "\"step\": 1",
           "\uD83D\uDE00");
 
-  /** Twenty thousand files need not survive a power cut. */
+  /** Thousands of files need not survive a power cut. */
   private static final FileCalls UNSYNCED =
       new FileCalls() {
         @Override

@@ -68,7 +68,7 @@ class HostileRowsTest {
   @ParameterizedTest
   @EnumSource
   void mutatedRowsGiveTheDeclaredExceptionsOnly(Kind kind) throws IOException {
-    mutate(kind, 10_000);
+    mutate(kind, 2_000);
   }
 
   @ParameterizedTest
