@@ -129,14 +129,16 @@ public final class NormCpu {
     Rows direct = dsum == null ? null : dsum.slot(3);
     Rows first = dx == null ? null : dx.slot(4);
     Rows second = dh == null ? null : dh.slot(4);
+    Rows[] wanted = wanted(first, second);
     Rows alone = dh == null && first != null && !first.accumulate() ? first : null;
     long part = Rows.scratchBytes(x.cols(), 1);
     int partRows = Math.max(MIN_PART_ROWS, (x.count() + PARTS - 1) / PARTS);
     int parts = (x.count() + partRows - 1) / partRows;
-    MemorySegment partial = cpu.shared(2 * parts * part);
+    MemorySegment partial = cpu.shared(2L * parts * part);
     RowPass<NormRow> sums = mean == null ? NormRow::sumOfGx : NormRow::sumsOfG;
     RowPass<NormRow> gradients = mean == null ? NormRow::gradients : NormRow::centredGradients;
     RowPass<NormRow> add = NormRow::add;
+    RowPass<NormRow> copy = NormRow::copy;
     cpu.parallel(
         x.count(),
         partRows,
@@ -180,12 +182,21 @@ public final class NormCpu {
             }
             sum.h = scratch;
             sum.hAt = 5 * part;
-            emit(first, r, scratch, add, sum);
-            emit(second, r, scratch, add, sum);
+            for (Rows destination : wanted) { // one call: C2 takes 30 MB over two
+              emit(destination, r, scratch, add, copy, sum);
+            }
           }
         });
     reduce(cpu, dw, partial, 0, parts);
     reduce(cpu, db, partial, part, parts);
+  }
+
+  private static Rows[] wanted(@Nullable Rows first, @Nullable Rows second) {
+    if (first != null && second != null) {
+      return new Rows[] {first, second};
+    }
+    Rows only = first != null ? first : second;
+    return only == null ? new Rows[0] : new Rows[] {only};
   }
 
   /** Loads the weight's row, or ones. */
@@ -218,10 +229,12 @@ public final class NormCpu {
 
   /** Writes or adds the row at {@code sum.h} to its destination. */
   private static void emit(
-      @Nullable Rows destination, int r, MemorySegment scratch, RowPass<NormRow> add, NormRow sum) {
-    if (destination == null) {
-      return;
-    }
+      Rows destination,
+      int r,
+      MemorySegment scratch,
+      RowPass<NormRow> add,
+      RowPass<NormRow> copy,
+      NormRow sum) {
     sum.out = destination.segment(scratch);
     sum.outAt = destination.target(r, scratch);
     if (destination.accumulate()) {
@@ -229,7 +242,7 @@ public final class NormCpu {
       sum.xAt = sum.outAt;
       RowPass.run(add, sum);
     } else {
-      MemorySegment.copy(sum.h, sum.hAt, sum.out, sum.outAt, 4L * sum.n);
+      RowPass.run(copy, sum);
     }
     destination.store(r, scratch);
   }

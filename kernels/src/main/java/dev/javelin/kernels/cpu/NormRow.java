@@ -75,6 +75,15 @@ final class NormRow {
     }
   }
 
+  /** {@code out = h}. */
+  void copy() {
+    long h = address(this.h, hAt);
+    long out = address(this.out, outAt);
+    for (int i = 0; i < n; i += Lanes.COUNT) {
+      Lanes.store(Lanes.load(h + 4L * i), out + 4L * i);
+    }
+  }
+
   /** {@code mean = Σ x / cols}. */
   void mean() {
     long x = address(this.x, xAt);
