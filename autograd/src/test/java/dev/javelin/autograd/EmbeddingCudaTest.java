@@ -32,6 +32,7 @@ class EmbeddingCudaTest {
     if (TestCuda.isEmulated()) {
       TestCuda.set("order", "forward");
       TestCuda.set("guard", "0");
+      TestCuda.set("capability", "9.0");
     }
   }
 
@@ -76,6 +77,7 @@ class EmbeddingCudaTest {
       for (String order : List.of("reverse", "12345")) {
         TestCuda.set("order", order);
         TestCuda.set("guard", "1");
+        TestCuda.set("capability", order.equals("reverse") ? "8.0" : "9.0");
         try (Cuda cuda = TestCuda.open(new BundledKernels())) {
           assertThat(gradient(cuda, type, vocabulary, before, ids, dy, padding))
               .as("order %s", order)
