@@ -24,7 +24,7 @@ class DeterminismTest {
   void theInterpreterGivesTheBitsOfTheCompiler() throws Exception {
     List<String> three =
         Tiny.flags(dir, dir.resolve("compiled"), "--max-steps=2", "--batch-size=1", "--seq-len=8");
-    List<String> soon = List.of("-Xbatch", "-XX:-TieredCompilation", "-XX:CompileThreshold=50");
+    List<String> soon = List.of("-Xbatch", "-XX:-TieredCompilation", "-XX:CompileThreshold=200");
     ChildJvm compiled = ChildJvm.start(dir, soon, three);
     List<String> again =
         Tiny.flags(
